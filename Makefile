@@ -1,0 +1,42 @@
+# Each target is a line that a person could type. Everything happens in .venv, .provision and ~/.cache/provision.
+SHELL := /bin/bash
+.ONESHELL:
+.SHELLFLAGS := -eu -o pipefail -c
+BIN := .venv/bin
+PYTHON ?= $(firstword $(wildcard /usr/bin/python3.11 /usr/bin/python3.12 /usr/bin/python3.13) python3)
+
+.PHONY: demo demo-down test lint bench clean
+
+demo: .venv/installed
+	xargs -a provision/lab/debian-packages.txt sh tools/debian-install
+	$(BIN)/fab lab.up --hosts 2
+	$(BIN)/fab provision
+	echo 'The two hosts stay up. Type: export PATH="$$PWD/.venv/bin:$$PATH"; fab hosts.shell el1'
+	echo 'Remove them with: make demo-down'
+
+demo-down:
+	if [ -x $(BIN)/fab ]; then $(BIN)/fab lab.down; fi
+
+test: .venv/installed
+	xargs -a provision/lab/debian-packages.txt sh tools/debian-install
+	xargs -a tests/debian-packages.txt sh tools/debian-install
+	$(BIN)/pytest -n 4 tests/unit
+	$(BIN)/pytest tests/lab
+
+lint: .venv/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	PYTHONPATH=. $(BIN)/lint-imports
+	$(BIN)/vermin --no-tips -t=2.7 -t=3.6- provision/host
+	cd playbooks && PATH="$(CURDIR)/$(BIN):$$PATH" ansible-lint --offline --profile production
+
+.venv/installed: requirements.lock pyproject.toml
+	sh tools/debian-install python3-venv
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
+	touch $@
+
+clean: demo-down
+	rm -rf .venv .provision build dist

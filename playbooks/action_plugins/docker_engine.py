@@ -1,0 +1,193 @@
+"""Send the host code to one host in one round trip, and turn its answer into a task result.
+
+Nothing is written on the host to run it: the package ``provision/host`` travels as a zip on
+stdin and is imported from memory. Works alone with plain Ansible; in a run of ``provision``
+(PROVISION_RUN_DIR is set) the sudo password comes from the run's broker.
+"""
+
+import functools
+import getpass
+import io
+import json
+import os
+import secrets
+import shlex
+import socket
+import sys
+import time
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible.module_utils.parsing.convert_bool import boolean
+from ansible.plugins.action import ActionBase
+
+OUTPUT_CAP_BYTES = 4 << 20
+RC_MARK = "provision-rc "
+NO_PYTHON = 127
+
+# Every EL has one of these: yum and dnf are written in Python.
+_FIND = (
+    "for p in /usr/libexec/platform-python python3 python2 python;"
+    " do command -v $p >/dev/null 2>&1 && break; p=; done;"
+    f' [ "$p" ] || exit {NO_PYTHON};'
+)
+_BOOT = (
+    "import sys; stdin = getattr(sys.stdin, 'buffer', sys.stdin); size = int(stdin.readline());"
+    " exec(compile(stdin.read(size), '<provision>', 'exec'), {'__name__': '__provision__', 'stdin': stdin})"
+)
+
+
+class ActionModule(ActionBase):
+    """The action ``docker_engine``: its arguments are the role's variables without their prefix."""
+
+    TRANSFERS_FILES = False
+    _VALID_ARGS = frozenset(
+        ("state", "version", "upgrade", "channel", "mirror", "gpg_key", "gpg_fingerprint",
+         "daemon_options", "lock_timeout", "run")
+    )  # fmt: skip
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Converge (or in check mode plan) one host; gives changed, changes, system, error, diff."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        command, stdin = self._channel((task_vars or {})["inventory_hostname"], payload(self._request()))
+        command = f'{{ {command}; echo "{RC_MARK}$?"; }} | head -c {OUTPUT_CAP_BYTES}'
+        said = self._low_level_execute_command(command, in_data=stdin)
+        result.update(task_result(answer(said["stdout"], said["stderr"])))
+        if not self._task.diff:
+            result.pop("diff", None)
+        return result
+
+    def _request(self) -> dict[str, Any]:
+        wanted = dict(self._task.args)
+        wanted["upgrade"] = boolean(wanted["upgrade"])
+        return {
+            "run": wanted.pop("run", "") or time.strftime("%Y%m%d-%H%M%S-") + secrets.token_hex(2),
+            "mode": "plan" if self._task.check_mode else "apply",
+            "diff": bool(self._task.diff),
+            "who": f"{getpass.getuser()}@{socket.gethostname()}",
+            "lock_timeout_s": int(wanted.pop("lock_timeout")),
+            "desired": wanted | self._key(wanted.pop("gpg_key"), wanted["mirror"]),
+        }
+
+    def _key(self, where: str, mirror: str) -> dict[str, str]:
+        """Give the key's text, or its URL: then a host fetches it, if it has no good one yet."""
+        where = where or f"{mirror.rstrip('/')}/linux/centos/gpg"
+        if where.startswith(("http://", "https://")):
+            return {"gpg_key_url": where}
+        path = Path(self._loader.path_dwim(where))
+        try:
+            return {"gpg_key": path.read_bytes().decode("latin-1")}
+        except OSError as error:
+            raise AnsibleActionFail(str(error), result={"error": _no_key_file(error)}) from error
+
+    def _channel(self, name: str, data: bytes) -> tuple[str, bytes]:
+        """Give the remote command and its stdin; the only place that knows how root is reached."""
+        run_dir = os.environ.get("PROVISION_RUN_DIR")
+        return brokered(Path(run_dir), name, data) if run_dir else plain(data)
+
+
+def plain(data: bytes) -> tuple[str, bytes]:
+    """Run the loader as whoever Ansible is, or becomes."""
+    script = f'{_FIND} exec "$p" -c {shlex.quote(_BOOT)}'
+    stdin = f"{len(loader())}\n".encode() + loader() + data
+    return f"sh -c {shlex.quote(script)}", stdin
+
+
+def brokered(run_dir: Path, name: str, data: bytes) -> tuple[str, bytes]:
+    """Run the loader through sudo where the run's Session needs it, with the broker's password."""
+    sys.path.append(str(host_package().parent.parent))
+    from provision import elevate, remote
+
+    session = remote.load_sessions(run_dir)[name]
+    password = remote.sudo_password(session)
+    sudo = session.host.user != "root"
+    elevated = elevate.wrap(loader().decode(), data, sudo=sudo, password=password)
+    return elevated.command, elevated.stdin
+
+
+def host_package() -> Path:
+    """Give the directory of the host code: in a checkout, or in the wheel."""
+    here = Path(__file__).resolve().parent.parent
+    places = (here.parent / "provision" / "host", here.parent / "host")
+    return next(place for place in places if (place / "loader.py").is_file())
+
+
+def loader() -> bytes:
+    """Give the program that imports the zip."""
+    return (host_package() / "loader.py").read_bytes()
+
+
+def payload(request: Mapping[str, Any]) -> bytes:
+    """Give what the loader reads: the zip's size, the zip, the request."""
+    return f"{len(archive())}\n".encode() + archive() + json.dumps(request).encode()
+
+
+@functools.cache
+def archive() -> bytes:
+    """Give the host package as a zip; each controller process builds it once."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as zipped:
+        for path in sorted(host_package().glob("*.py")):
+            zipped.write(path, path.name)
+    return buffer.getvalue()
+
+
+def answer(stdout: str, stderr: str) -> dict[str, Any]:
+    """Find the result among what a chatty host printed; without one, say what its exit code means."""
+    lines = stdout.splitlines()
+    for line in reversed(lines):
+        if line.startswith('{"changed":'):
+            try:
+                found: dict[str, Any] = json.loads(line)
+            except ValueError:
+                break
+            return found
+    rc = next((line[len(RC_MARK) :] for line in reversed(lines) if line.startswith(RC_MARK)), "")
+    return {"changed": False, "changes": [], "system": "", "undone": [], "error": _no_answer(rc, stderr)}
+
+
+def _no_key_file(error: OSError) -> dict[str, str]:
+    return {
+        "kind": "no-key-file",
+        "message": "docker_engine_gpg_key names a file that this controller cannot read",
+        "hint": "correct docker_engine_gpg_key, or leave it out: then hosts take the mirror's key",
+        "evidence": str(error),
+        "state": "nothing was changed",
+    }
+
+
+def _no_answer(rc: str, stderr: str) -> dict[str, str]:
+    said = [line.strip() for line in stderr.splitlines() if line.strip()]
+    error = {"meaning": "", "state": "nothing was changed", "evidence": (said or [""])[-1][:300]}
+    if rc == str(NO_PYTHON):
+        return error | {
+            "kind": "no-python",
+            "message": "this host has no Python, not even the one that dnf is written in",
+            "hint": "on the host: dnf install python3; then: fab provision",
+        }
+    return error | {
+        "kind": "no-answer-from-host-code",
+        "message": "the host code gave no result" + (f" (exit code {rc})" if rc else ", or too much output"),
+        "hint": "look at the host: fab hosts.shell NAME; then: fab provision",
+        "state": "unknown until the next run, which looks",
+    }
+
+
+def task_result(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Turn the host's answer into what Ansible shows."""
+    result = dict(found) | {"diff": [_ansible_diff(change) for change in found["changes"]]}
+    error = found["error"]
+    if error:
+        parts = (error["message"], error["evidence"], error["hint"], error["state"])
+        result |= {"failed": True, "msg": " | ".join(part for part in parts if part)}
+    return result
+
+
+def _ansible_diff(change: Mapping[str, Any]) -> dict[str, str]:
+    if change["diff"]:
+        return {"prepared": change["diff"]}
+    before = f"{change['before']} \N{RIGHTWARDS ARROW} " if change["before"] else ""
+    return {"prepared": f"{change['name']}: {before}{change['after']}\n"}

@@ -1,0 +1,106 @@
+"""The life of the sample container on a host: built, run, reached, disturbed, removed."""
+
+import io
+import json
+import secrets as random_source
+import shlex
+import tarfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from testinfra.host import Host
+
+from provision import sample
+from provision.checks.facts import Facts
+from provision.checks.questions import Answer, Questions
+from provision.checks.reach import Reach, reach
+from provision.model import Session
+
+STEP_TIMEOUT_S = 170.0
+EXIT_CODE = 42
+DOCKERFILE = 'FROM scratch\nCOPY sample /sample\nENTRYPOINT ["/sample"]\n'
+
+STEPS_OF_BIRTH = ("build", "prints", "ends", "serves", "look", "here")
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """What was seen: an Answer per step, the controller's own look, and why no restart was tried."""
+
+    token: str
+    answers: Mapping[str, Answer]
+    reached: Reach
+    no_restart: str = ""
+
+    def __getitem__(self, step: str) -> Answer:
+        return self.answers[step]
+
+    @property
+    def log_config(self) -> dict[str, Any]:
+        """The log driver that the service runs with: ``Type`` and ``Config``."""
+        return dict(json.loads(look(self["look"])["log"]))
+
+
+def look(answer: Answer) -> dict[str, str]:
+    """Give what the engine says about the service: ``log``, ``address``, ``port``, ``pid``, ``restarts``."""
+    return dict(line.partition(" ")[::2] for line in answer.text.splitlines() if " " in line)
+
+
+def live(host: Host, session: Session, facts: Facts) -> Life:
+    """Run the sample container through its life on ``host`` and give what was seen.
+
+    Everything is removed again, also after an error; the host does it by itself when the
+    connection is lost. Raises ConnectionLost, or HostFailed when a step gives no end.
+    """
+    token, no_restart = random_source.token_hex(6), why_no_restart(facts)
+    stdin = context(facts["machine"].text.strip())
+    try:
+        answers = _steps(host, token, STEPS_OF_BIRTH, before="prepare || exit 1", stdin=stdin)
+        seen = look(answers["look"])
+        reached = reach(session.host, seen.get("address", ""), seen.get("port", ""))
+        arrived = ("arrived",) if reached.is_lost else ()
+        restart = () if no_restart else ("restart_engine", "here_again")
+        answers |= _steps(host, token, (*arrived, "killed", *restart))
+    finally:
+        end = _steps(host, token, ("clean",))
+    return Life(token, answers | end, reached, no_restart)
+
+
+def why_no_restart(facts: Facts) -> str:
+    """Give why the engine must not be restarted for a check; empty when it may."""
+    others = int(facts.info.get("ContainersRunning") or 0)
+    if facts.is_swarm:
+        return "the engine is part of a Swarm"
+    if others and not facts.info.get("LiveRestoreEnabled"):
+        return f"a restart would stop the {others} containers that run (live-restore is off)"
+    if facts.refuses_configuration:
+        return "the engine would not start again: dockerd refuses its configuration"
+    return ""
+
+
+def context(machine: str) -> bytes:
+    """Give the build context as a tar: a Dockerfile FROM scratch and the program for ``machine``."""
+    files = {"Dockerfile": DOCKERFILE.encode(), "sample": sample.program(machine)}
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as tar:
+        for name, data in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mode = len(data), 0o755
+            tar.addfile(entry, io.BytesIO(data))
+    return packed.getvalue()
+
+
+def script(token: str, steps: tuple[str, ...], before: str = "") -> Questions:
+    """Give the shell script that runs ``steps``, functions of container.sh, one after another."""
+    functions = (Path(__file__).parent / "container.sh").read_text()
+    lines = (f"token={token}", f"functions={shlex.quote(functions)}", 'eval "$functions"', before)
+    return Questions({step: step for step in steps}, before="\n".join(lines))
+
+
+def _steps(
+    host: Host, token: str, steps: tuple[str, ...], before: str = "", stdin: bytes = b""
+) -> dict[str, Answer]:
+    questions = script(token, steps, before)
+    return questions.answers(host.run(questions.script(), stdin=stdin, timeout_s=STEP_TIMEOUT_S).stdout)

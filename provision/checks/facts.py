@@ -1,0 +1,197 @@
+"""What one command tells about a Docker host, and how to read it."""
+
+import configparser
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from provision.checks.questions import Answer, Questions
+
+# The local socket by name: a person's docker context or DOCKER_HOST must not answer for this host.
+DOCKER = "timeout 20 docker -H unix:///var/run/docker.sock"
+
+# The exit code of `timeout` when the time was over.
+TIMED_OUT = 124
+
+# docker.socket starts a stopped engine for whoever asks. A check must not change what it looks at.
+_IF_ACTIVE = (
+    "state=$(systemctl is-active docker.service); "
+    '[ "$state" = active ] || { echo "docker.service is $state"; exit 1; }; '
+)
+
+PROGRAMS = ("dockerd", "docker", "containerd")
+
+PROBE = {
+    "machine": "uname -m",
+    "owners": (
+        "command -v rpm >/dev/null || exit 3; "
+        f"for p in {' '.join(PROGRAMS)}; do "
+        'f=$(command -v $p) && rpm -qf --qf "$p %{NAME} %{VERSION}\\n" "$f"; done'
+    ),
+    "signatures": (
+        f"for p in {' '.join(PROGRAMS)}; do command -v $p; done | "
+        "xargs -r rpm -qf --qf '%{NAME}\\n' | grep -v ' ' | sort -u | xargs -r rpm -qi"
+    ),
+    "keys": "rpm -q gpg-pubkey --qf '%{VERSION}\\n'",
+    "repositories": "cat /etc/yum.repos.d/*.repo 2>/dev/null",
+    "package_manager": "cat /etc/dnf/dnf.conf 2>/dev/null || cat /etc/yum.conf 2>/dev/null",
+    "units": (
+        "systemctl show docker.service docker.socket containerd.service "
+        "-p Id,LoadState,ActiveState,UnitFileState"
+    ),
+    "socket": "stat -L -c '%F|%a|%U|%G' /var/run/docker.sock",
+    "arguments": "for p in $(pgrep -x dockerd); do tr '\\0' '\\n' </proc/$p/cmdline; done",
+    "listeners": "ss -ltnp",
+    "daemon_json": "cat /etc/docker/daemon.json",
+    "validate": "timeout 20 dockerd --validate",
+    "cgroup": "stat -fc %T /sys/fs/cgroup",
+    "selinux": "cat /sys/fs/selinux/enforce",
+    "forwarding": "cat /proc/sys/net/ipv4/ip_forward",
+    "info": _IF_ACTIVE + DOCKER + " info --format '{{json .}}'",
+    "client": "docker --version",
+}
+
+
+def probe() -> Questions:
+    """Give the questions whose answers ``Facts`` reads."""
+    return Questions(PROBE, before="export LC_ALL=C DOCKER_CONFIG=/nonexistent")
+
+
+@dataclass(frozen=True)
+class Facts:
+    """The answers to ``probe``, and the values in them."""
+
+    answers: Mapping[str, Answer]
+
+    def __getitem__(self, name: str) -> Answer:
+        return self.answers[name]
+
+    @cached_property
+    def info(self) -> dict[str, Any]:
+        """``docker info``; empty when the engine did not answer."""
+        found = json_line(self["info"]) or {}
+        return {} if found.get("ServerErrors") or not found.get("ServerVersion") else found
+
+    @property
+    def silence(self) -> str:
+        """Why there is no ``info``: the engine's or the client's own words."""
+        errors = (json_line(self["info"]) or {}).get("ServerErrors") or []
+        late = "no answer in 20 s" if self["info"].rc == TIMED_OUT else ""
+        return late or str((errors or [self["info"].last_line])[0])
+
+    @cached_property
+    def client_version(self) -> str:
+        """The version of the ``docker`` command; empty when there is none."""
+        found = re.match(r"Docker version ([^\s,]+)", self["client"].text)
+        return found[1] if found else ""
+
+    @cached_property
+    def owners(self) -> dict[str, tuple[str, str]]:
+        """Name and version of the package that each program of the engine belongs to."""
+        rows = (line.split() for line in self["owners"].text.splitlines())
+        return {row[0]: (row[1], row[2]) for row in rows if len(row) == 3 and row[0] in PROGRAMS}
+
+    @cached_property
+    def signing_keys(self) -> dict[str, str]:
+        """The key that signed each package of ``owners``, in lower case hex; empty for none."""
+        parts = re.split(r"^Name\s*:\s*", self["signatures"].text, flags=re.MULTILINE)[1:]
+        return {part.split()[0]: _signing_key(part) for part in parts if part.split()}
+
+    @cached_property
+    def trusted_keys(self) -> list[str]:
+        """The keys that rpm holds, in lower case hex: 8 digits, or 40 since rpm 6."""
+        words = [line.strip().lower() for line in self["keys"].text.splitlines()]
+        return [word for word in words if re.fullmatch("[0-9a-f]{8,40}", word)]
+
+    @cached_property
+    def units(self) -> dict[str, dict[str, str]]:
+        """systemd's properties of docker.service, docker.socket and containerd.service."""
+        blocks = (_properties(block) for block in self["units"].text.split("\n\n"))
+        return {block["Id"]: block for block in blocks if "Id" in block}
+
+    @cached_property
+    def docker_repositories(self) -> dict[str, dict[str, str]]:
+        """The enabled package repositories that are Docker's by name or address."""
+        return {
+            name: values
+            for name, values in _ini(self["repositories"].text).items()
+            if values.get("enabled", "1") in ("1", "true", "yes")
+            and "docker" in name.lower() + values.get("baseurl", "").lower()
+        }
+
+    @cached_property
+    def main(self) -> dict[str, str]:
+        """The package manager's own settings, which each repository inherits."""
+        return _ini(self["package_manager"].text).get("main", {})
+
+    @cached_property
+    def daemon(self) -> dict[str, Any] | None:
+        """daemon.json; empty when there is no file, None when it is no JSON object."""
+        if not self["daemon_json"].ok:
+            return {}
+        try:
+            found = json.loads(self["daemon_json"].text or "{}")
+        except ValueError:
+            return None
+        return found if isinstance(found, dict) else None
+
+    @cached_property
+    def security(self) -> dict[str, dict[str, str]]:
+        """``SecurityOptions`` by name, each with its own values (``seccomp``: ``profile``)."""
+        options = self.info.get("SecurityOptions") or []
+        rows = (dict(part.partition("=")[::2] for part in row.split(",")) for row in options)
+        return {row["name"]: row for row in rows if "name" in row}
+
+    @property
+    def can_validate(self) -> bool:
+        """Tell whether this dockerd can check its configuration (it came with version 23)."""
+        return self["validate"].rc not in (125, 126, 127) and "unknown flag" not in self["validate"].text
+
+    @property
+    def refuses_configuration(self) -> bool:
+        """Tell whether dockerd would not start with the configuration that lies there now."""
+        return self.daemon is None or (self.can_validate and not self["validate"].ok)
+
+    @property
+    def is_swarm(self) -> bool:
+        """Tell whether the engine is part of a Swarm."""
+        swarm = self.info.get("Swarm") or {}
+        return str(swarm.get("LocalNodeState", "inactive")) != "inactive"
+
+
+def json_line(answer: Answer) -> dict[str, Any] | None:
+    """Give the JSON object of the last line that holds one; warnings may stand around it."""
+    for line in reversed(answer.text.splitlines()):
+        if line.startswith("{"):
+            try:
+                found = json.loads(line)
+            except ValueError:
+                continue
+            return found if isinstance(found, dict) else None
+    return None
+
+
+def same_key(one: str, other: str) -> bool:
+    """Tell whether two hex names, each a key's fingerprint or its end, can mean one key."""
+    return one.endswith(other) or other.endswith(one)
+
+
+def _signing_key(description: str) -> str:
+    found = re.search(r"Key (?:ID|Fingerprint:) ([0-9a-fA-F]{8,40})", description)
+    return found[1].lower() if found else ""
+
+
+def _properties(block: str) -> dict[str, str]:
+    return dict(line.partition("=")[::2] for line in block.splitlines() if "=" in line)
+
+
+def _ini(text: str) -> dict[str, dict[str, str]]:
+    parser = configparser.RawConfigParser(strict=False, allow_no_value=True)
+    try:
+        parser.read_string(text)
+    except configparser.Error:
+        return {}
+    return {name: {k: v or "" for k, v in parser.items(name)} for name in parser.sections()}

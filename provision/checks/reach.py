@@ -1,0 +1,64 @@
+"""The controller's own look at a published port of a host."""
+
+import http.client
+import ipaddress
+from dataclasses import dataclass
+
+from provision.model import Host
+
+REACH_TIMEOUT_S = 3.0
+_ANSWER_CAP_BYTES = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """What came back: the ``answer``, or the ``error``; ``apart`` says why nothing can be concluded.
+
+    ``is_lost`` tells that packets went out and nothing came back.
+    """
+
+    answer: str = ""
+    error: str = ""
+    apart: str = ""
+    is_lost: bool = False
+
+
+def reach(host: Host, address: str, port: str, timeout_s: float = REACH_TIMEOUT_S) -> Reach:
+    """Ask ``host`` from here for its page on ``port``, published on ``address``; raises nothing."""
+    if apart := why_apart(host, address):
+        return Reach(apart=apart)
+    if not port.isdigit():
+        return Reach(error="no published port")
+    try:
+        return Reach(answer=_get(host.address, int(port), timeout_s))
+    except (ConnectionRefusedError, ConnectionResetError) as error:
+        return Reach(error=f"{host.address}:{port} {error.strerror}")
+    except (OSError, http.client.HTTPException) as error:
+        return Reach(error=f"{host.address}:{port} {error or type(error).__name__}", is_lost=True)
+
+
+def why_apart(host: Host, address: str) -> str:
+    """Give why the controller cannot expect to reach a port of ``host``; empty when it can."""
+    if host.jump:
+        return f"the host is reached through {host.jump}"
+    if _is_loopback(host.address):
+        return f"the host is reached through a forwarded port of {host.address}"
+    if _is_loopback(address):
+        return f"the engine publishes ports on {address} only"
+    return ""
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return address == "localhost"
+
+
+def _get(address: str, port: int, timeout_s: float) -> str:
+    connection = http.client.HTTPConnection(address, port, timeout=timeout_s)
+    try:
+        connection.request("GET", "/")
+        return connection.getresponse().read(_ANSWER_CAP_BYTES).decode("utf-8", "replace")
+    finally:
+        connection.close()

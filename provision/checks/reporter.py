@@ -1,0 +1,97 @@
+"""The pytest plugin of a shard: each check's end goes to the parent as one line of JSON."""
+
+import json
+import os
+from collections.abc import Generator
+from dataclasses import asdict
+from typing import IO, Any
+
+import pytest
+
+from provision.errors import ConnectionLost, ProvisionError
+from provision.model import Stage
+
+DETAIL_CAP = 300
+
+
+class Reporter:
+    """Writes ``check``, ``failure`` and ``done`` lines; a host that is ``done`` gave all it has."""
+
+    def __init__(self, out: IO[str]) -> None:
+        self._out = out
+        self._seconds: dict[str, float] = {}
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Write the line of a check that has ended, in its fixtures or in itself."""
+        report = yield
+        self._seconds[item.nodeid] = self._seconds.get(item.nodeid, 0.0) + report.duration
+        if report.when == "call" or not report.passed:
+            self._write(item, call, report)
+        return report
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_logfinish(self, nodeid: str) -> None:
+        """Forget the time of a check that is over."""
+        self._seconds.pop(nodeid, None)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(
+        self, item: pytest.Item, nextitem: pytest.Item | None
+    ) -> Generator[None, object, object]:
+        """Say that a host is done when its last check has ended."""
+        result = yield
+        if nextitem is None or host_name(nextitem) != host_name(item):
+            self._line({"host": host_name(item), "done": True})
+        return result
+
+    def _write(self, item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
+        error = call.excinfo.value if call.excinfo else None
+        if isinstance(error, ConnectionLost):
+            self._line({"host": host_name(item), "failure": asdict(error.at(Stage.VERIFY))})
+            return
+        check = {
+            "name": sentence(item),
+            "passed": None if report.skipped else report.passed,
+            "detail": detail(error),
+            "seconds": round(self._seconds[item.nodeid], 3),
+        }
+        self._line({"host": host_name(item), "check": check})
+
+    def _line(self, row: dict[str, Any]) -> None:
+        self._out.write(json.dumps(row) + "\n")
+        self._out.flush()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Open the parent's pipe and listen to the checks."""
+    out = os.fdopen(int(os.environ["PROVISION_CHECK_FD"]), "w", encoding="utf-8")
+    config.pluginmanager.register(Reporter(out), "provision-reporter")
+
+
+def host_name(item: pytest.Item) -> str:
+    """Give the name of the host that ``item`` looks at."""
+    return str(item.callspec.params["session"])  # type: ignore[attr-defined]
+
+
+def sentence(item: pytest.Item) -> str:
+    """Give the check's docstring with its parameters filled in: its line in the report."""
+    first_line = (item.function.__doc__ or item.name).strip().splitlines()[0]  # type: ignore[attr-defined]
+    for name, value in item.callspec.params.items():  # type: ignore[attr-defined]
+        first_line = first_line.replace("{" + name + "}", str(value))
+    return first_line
+
+
+def detail(error: BaseException | None) -> str:
+    """Give the one line that says why: ``want … is …``, the reason of a skip, or the error."""
+    if error is None:
+        return ""
+    if isinstance(error, pytest.skip.Exception):
+        text = str(error.msg)
+    elif isinstance(error, (AssertionError, ProvisionError)):
+        text = str(error)
+    else:
+        text = f"{type(error).__name__}: {error}"
+    return (text.strip().splitlines() or [type(error).__name__])[0][:DETAIL_CAP]

@@ -1,0 +1,63 @@
+"""daemon.json, and whether the engine that runs is the one it describes."""
+
+from typing import Any
+
+import pytest
+
+from provision.checks.facts import Facts
+from provision.checks.wording import wanted
+
+# Where `docker info` shows what a key of daemon.json asks for.
+SHOWN = {
+    "data-root": "DockerRootDir",
+    "debug": "Debug",
+    "default-runtime": "DefaultRuntime",
+    "experimental": "ExperimentalBuild",
+    "live-restore": "LiveRestoreEnabled",
+    "log-driver": "LoggingDriver",
+    "storage-driver": "Driver",
+}
+
+
+def test_file_is_valid(facts: Facts) -> None:
+    """daemon.json holds a JSON object, or is not there."""
+    assert facts.daemon is not None, wanted("a JSON object in /etc/docker/daemon.json", "something else")
+
+
+def test_engine_accepts_the_file(facts: Facts) -> None:
+    """dockerd itself accepts its configuration."""
+    if not facts.can_validate:
+        pytest.skip("this dockerd cannot validate (it came with version 23)")
+    assert facts["validate"].ok, wanted("a valid configuration", facts["validate"].last_line)
+
+
+def test_file_is_what_the_engine_runs_with(facts: Facts, engine: dict[str, Any]) -> None:
+    """The engine runs with what daemon.json says."""
+    apart = [*_other_values(facts.daemon or {}, engine), *_missing_entries(facts.daemon or {}, engine)]
+    assert not apart, "; ".join(apart)
+
+
+def _other_values(daemon: dict[str, Any], engine: dict[str, Any]) -> list[str]:
+    pairs = {key: (daemon[key], engine.get(shown)) for key, shown in SHOWN.items() if key in daemon}
+    return [f"{key}: {wanted(want, found)}" for key, (want, found) in pairs.items() if want != found]
+
+
+def _missing_entries(daemon: dict[str, Any], engine: dict[str, Any]) -> list[str]:
+    mirrors = [url.rstrip("/") for url in (engine.get("RegistryConfig") or {}).get("Mirrors") or []]
+    want = [url.rstrip("/") for url in daemon.get("registry-mirrors") or []] + (daemon.get("labels") or [])
+    found = mirrors + (engine.get("Labels") or [])
+    return [wanted(entry, found) for entry in want if entry not in found]
+
+
+def test_logs_are_rotated(facts: Facts, engine: dict[str, Any]) -> None:
+    """Logs of containers cannot fill the disk."""
+    options = (facts.daemon or {}).get("log-opts") or {}
+    unbounded = engine["LoggingDriver"] == "json-file" and "max-size" not in options
+    assert not unbounded, wanted("log-driver local, or json-file with max-size", "json-file without")
+
+
+def test_live_restore_is_on(facts: Facts, engine: dict[str, Any]) -> None:
+    """Containers live on while the engine restarts (live-restore)."""
+    if facts.is_swarm:
+        pytest.skip("live-restore and Swarm exclude each other")
+    assert engine["LiveRestoreEnabled"], "want live-restore on, is off"

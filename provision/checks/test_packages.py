@@ -1,0 +1,73 @@
+"""What is installed, and where it came from."""
+
+from pathlib import PurePosixPath
+from typing import Any
+
+import pytest
+from testinfra.host import Host
+
+from provision.checks.facts import PROGRAMS, Facts, same_key
+from provision.checks.wording import wanted
+
+PLUGINS = ("buildx", "compose")
+
+
+def _owners(facts: Facts) -> dict[str, tuple[str, str]]:
+    if facts["owners"].rc == 3:
+        pytest.skip("the host has no rpm")
+    return facts.owners
+
+
+def _repositories(facts: Facts) -> dict[str, dict[str, str]]:
+    owner = _owners(facts).get("dockerd", ("", ""))[0]
+    if owner and owner != "docker-ce":
+        pytest.skip(f"the engine is the distribution's own package {owner}")
+    assert facts.docker_repositories, wanted("an enabled repository of docker-ce", None)
+    return facts.docker_repositories
+
+
+def test_programs_belong_to_packages(facts: Facts) -> None:
+    """dockerd, docker and containerd each belong to an installed package."""
+    found = [program for program in PROGRAMS if program in _owners(facts)]
+    assert found == list(PROGRAMS), wanted(PROGRAMS, found)
+
+
+def test_packages_are_signed_by_a_trusted_key(facts: Facts) -> None:
+    """The engine's packages are signed by a key that rpm trusts."""
+    names = sorted({name for name, _ in _owners(facts).values()})
+    if not names:
+        pytest.skip("the engine belongs to no package")
+    for name in names:
+        key = facts.signing_keys.get(name, "")
+        trusted = any(same_key(key, other) for other in facts.trusted_keys) if key else False
+        assert trusted, f"want {name} signed by one of rpm's keys, is {key or 'not signed'}"
+
+
+@pytest.mark.parametrize("plugin", PLUGINS)
+def test_client_plugin_answers(engine: dict[str, Any], plugin: str) -> None:
+    """The client's {plugin} plugin answers."""
+    plugins = engine["ClientInfo"]["Plugins"] or []
+    found = {p["Name"]: p.get("Version", "") for p in plugins if not p.get("Err")}
+    assert found.get(plugin), wanted(f"{plugin} among the client's plugins", sorted(found))
+
+
+def test_repository_is_enabled(facts: Facts) -> None:
+    """A package repository for the engine is enabled."""
+    for name, values in _repositories(facts).items():
+        assert values.get("baseurl"), f"want a baseurl in [{name}], is none"
+
+
+def test_repository_checks_signatures(facts: Facts) -> None:
+    """The package manager checks the signature of each package from that repository."""
+    for name, values in _repositories(facts).items():
+        found = values.get("gpgcheck", facts.main.get("gpgcheck", "0"))
+        assert found.lower() in ("1", "true", "yes"), f"want gpgcheck=1 in [{name}], is {found}"
+
+
+def test_repository_key_is_a_file_of_the_host(facts: Facts, host: Host) -> None:
+    """The repository's key is a file on the host, so that no mirror can send another."""
+    for name, values in _repositories(facts).items():
+        for url in values.get("gpgkey", "").split() or [""]:
+            assert url.startswith("file:///"), f"want gpgkey=file:///… in [{name}], is {url or 'none'}"
+            path = str(PurePosixPath(url.removeprefix("file://")))
+            assert host.file(path).is_file, f"want the key {path}, is no such file"

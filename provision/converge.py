@@ -1,0 +1,198 @@
+"""converge: bring the hosts of open Sessions to their desired state, by one Ansible play."""
+
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from ansible_runner import Runner, RunnerConfig
+
+from provision import errors
+from provision.model import Change, Failure, Outcome, Session, Stage, Status
+
+_PACKAGE = Path(__file__).resolve().parent
+_FORK_BYTES = 100 << 20
+# ansible-runner writes its environment to disk, so it gets no more than these.
+_INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "USER", "LOGNAME")
+_EVENTS = {"runner_on_ok", "runner_on_failed", "runner_on_unreachable"}
+
+OnOutcome = Callable[[str, Outcome], None]
+
+
+def converge(
+    sessions: tuple[Session, ...],
+    run_dir: Path,
+    *,
+    run: str,
+    check: bool,
+    on_outcome: OnOutcome,
+    cancelled: Callable[[], bool],
+) -> dict[str, Outcome]:
+    """Apply (or with ``check`` only plan) the desired state of each session's host.
+
+    ``on_outcome`` is called as each host ends. Gives an Outcome for every session, by name;
+    a host of which nothing was heard is told apart as lost, interrupted or unknown.
+    """
+    outcomes: dict[str, Outcome] = {}
+    started = time.monotonic()
+
+    def hear(event: dict[str, Any]) -> bool:
+        if event.get("event") in _EVENTS:
+            data = event["event_data"]
+            outcome = _outcome(data["host"], event["event"], data["res"], time.monotonic() - started)
+            outcomes[data["host"]] = outcome
+            on_outcome(data["host"], outcome)
+        return False
+
+    said = _play(sessions, run_dir, run, check, hear, cancelled)
+    for session in sessions:
+        name = session.host.name
+        if name not in outcomes:
+            outcomes[name] = _silence(name, said, cancelled(), time.monotonic() - started)
+            on_outcome(name, outcomes[name])
+    return outcomes
+
+
+def playbooks() -> Path:
+    """Give the directory of the playbooks: in the wheel, or beside the package in a checkout."""
+    installed = _PACKAGE / "_playbooks"
+    return installed if installed.is_dir() else _PACKAGE.parent / "playbooks"
+
+
+def _play(
+    sessions: tuple[Session, ...],
+    run_dir: Path,
+    run: str,
+    check: bool,
+    hear: Callable[[dict[str, Any]], bool],
+    cancelled: Callable[[], bool],
+) -> str:
+    private = run_dir / "runner"
+    private.mkdir(mode=0o700, exist_ok=True)
+    inventory = run_dir / "inventory.yml"
+    inventory.write_text(_inventory(sessions, run))
+    config = RunnerConfig(
+        private_data_dir=str(private),
+        playbook=str(playbooks() / "provision.yml"),
+        inventory=str(inventory),
+        cmdline="--check --diff" if check else "--diff",
+        forks=forks(len(sessions)),
+        quiet=True,
+        suppress_env_files=True,
+        settings={"pexpect_timeout": 1},
+    )
+    config.prepare()
+    config.env = _environment(config.env, run_dir)
+    runner = Runner(config=config, event_handler=hear, cancel_callback=cancelled, remove_partials=True)
+    runner.run()
+    return runner.stdout.read() if runner.status != "successful" else ""
+
+
+def forks(hosts: int) -> int:
+    """Give how many hosts Ansible works on at once: min(hosts, 4 x cores, memory / 100 MB)."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return max(1, min(hosts, 4 * (os.cpu_count() or 1), memory // _FORK_BYTES))
+
+
+def _environment(prepared: Mapping[str, str], run_dir: Path) -> dict[str, str]:
+    """Keep what ansible-runner set and the allow-listed rest, never the person's whole environment."""
+    kept = {k: v for k, v in prepared.items() if k in _INHERITED or os.environ.get(k) != v}
+    return kept | {
+        "PATH": f"{Path(sys.executable).parent}:{kept.get('PATH', os.defpath)}",
+        "ANSIBLE_CONFIG": str(playbooks() / "ansible.cfg"),
+        "ANSIBLE_SSH_ARGS": f"-F {run_dir}/clients",
+        "ANSIBLE_LOCAL_TEMP": str(run_dir / "ansible"),
+        "ANSIBLE_HOME": str(run_dir / "ansible"),
+        "PROVISION_RUN_DIR": str(run_dir),
+    }
+
+
+class _Unsafe(str):
+    """Text that Ansible must never take for a template."""
+
+
+class _Dumper(yaml.SafeDumper):
+    """Write _Unsafe text with Ansible's tag for it."""
+
+
+_Dumper.add_representer(
+    _Unsafe, lambda dumper, text: dumper.represent_scalar("!unsafe", str(text), style='"')
+)
+
+
+def _inventory(sessions: tuple[Session, ...], run: str) -> str:
+    hosts = {
+        s.host.name: {
+            "ansible_connection": "ssh",
+            "ansible_user": s.host.user,
+            "docker_engine_run": run,
+            **{key: _unsafe(value) for key, value in s.host.desired.items()},
+        }
+        for s in sessions
+    }
+    return yaml.dump({"all": {"hosts": hosts}}, Dumper=_Dumper, allow_unicode=True, width=1 << 16)
+
+
+def _unsafe(value: Any) -> Any:
+    if isinstance(value, str):
+        return _Unsafe(value)
+    if isinstance(value, Mapping):
+        return {_unsafe(key): _unsafe(item) for key, item in value.items()}
+    return [_unsafe(item) for item in value] if isinstance(value, list) else value
+
+
+def _outcome(name: str, event: str, result: Mapping[str, Any], seconds: float) -> Outcome:
+    changes = tuple(Change(**change) for change in result.get("changes", ()))
+    failure = None
+    if event == "runner_on_unreachable":
+        failure = _lost(name, str(result.get("msg", "")))
+    elif event == "runner_on_failed":
+        failure = _failure(name, result)
+    return Outcome(changes, str(result.get("system", "")), failure, seconds)
+
+
+# Errors of the host that are a refusal for safety and not a failure: nothing was tried.
+_REFUSALS = {"unsupported-os", "lock-held", "wrong-key", "podman-conflict"}
+
+
+def _failure(name: str, result: Mapping[str, Any]) -> Failure:
+    error = result.get("error") or {"kind": "unexpected", "message": str(result.get("msg", "no result"))}
+    refused = error["kind"] in _REFUSALS
+    return Failure(
+        kind=error["kind"],
+        message=error["message"],
+        hint=error.get("hint") or f"fab hosts.shell {name}",
+        stage=Stage.CONVERGE,
+        evidence=error.get("evidence", ""),
+        meaning=error.get("meaning", ""),
+        state=error.get("state", ""),
+        status=Status.REFUSED if refused else Status.FAILED,
+    )
+
+
+def _lost(name: str, evidence: str) -> Failure:
+    return errors.ConnectionLost(
+        f"the connection to {name} was lost",
+        f"fab hosts.ping {name}; then: fab provision --limit {name}",
+        evidence=" ".join(evidence.split())[:200],
+        meaning="the network or the host went away; what was begun there goes on to a defined end",
+        state="unknown until the next run, which finds and reports it",
+    ).at(Stage.CONVERGE)
+
+
+def _silence(name: str, said: str, cancelled: bool, seconds: float) -> Outcome:
+    if cancelled:
+        failure = errors.Interrupted(
+            f"interrupted before {name} reported",
+            f"fab provision --limit {name}",
+            state="what was begun there goes on to a defined end; the next run reports it",
+        ).at(Stage.CONVERGE)
+    else:
+        lines = [line.strip() for line in said.splitlines() if "ERROR" in line or "rror:" in line]
+        failure = errors.NotProven(
+            f"nothing was heard of {name}", f"fab plan --limit {name}", evidence=(lines or [""])[0][:200]
+        ).at(Stage.CONVERGE)
+    return Outcome((), "", failure, seconds)

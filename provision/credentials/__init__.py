@@ -1,0 +1,67 @@
+"""The keyring of a project, and what each host is entered with."""
+
+from pathlib import Path
+
+from provision.credentials import master
+from provision.credentials.entries import Kind, Owner
+from provision.credentials.kdbx import KdbxKeyring
+from provision.credentials.lookup import Way, find_ways, unlock
+from provision.credentials.vault import Vault
+from provision.errors import KeyringError, ProvisionError, UsageError
+from provision.model import Host, Secret
+from provision.settings import Settings
+
+__all__ = ["Kind", "Owner", "check", "forget", "init", "names", "store", "unlock"]
+
+
+def init(settings: Settings) -> Path:
+    """Make the embedded keyring file with a new master password, and give its path.
+
+    Raises KeyringError when it exists already, or when another keyring is in use.
+    """
+    backend = Vault.of(settings).backend
+    if not isinstance(backend, KdbxKeyring):
+        raise KeyringError(
+            f"the keyring {backend.name} is in use; it needs no init",
+            "fab credentials.set NAME, or for a file of its own: fab credentials.init --keyring kdbx",
+        )
+    if backend.path.exists():
+        raise KeyringError(f"{backend.path} exists already", "fab credentials.list")
+    backend.create(master.invent(backend.path, master.Sources.of(settings)))
+    return backend.path
+
+
+def store(settings: Settings, owner: Owner, kind: Kind, secret: Secret) -> None:
+    """Put one secret into the keyring and read it back.
+
+    Raises UsageError for what cannot be a secret, KeyringError when the keyring fails.
+    """
+    Vault.of(settings).put(owner, kind, secret)
+
+
+def forget(settings: Settings, owner: Owner, kind: Kind | None = None) -> tuple[Kind, ...]:
+    """Remove the secrets of one owner, of one kind or of all, and give the kinds removed.
+
+    Raises UsageError when there were none.
+    """
+    vault = Vault.of(settings)
+    gone = tuple(each for each in ((kind,) if kind else tuple(Kind)) if vault.drop(owner, each))
+    if not gone:
+        raise UsageError(f"the keyring holds no {kind or 'secret'} for {owner}", "fab credentials.list")
+    return gone
+
+
+def check(hosts: tuple[Host, ...], settings: Settings) -> dict[str, tuple[str, ...] | ProvisionError]:
+    """Tell for each host where its secrets come from: ``("password from group/web",)``."""
+    ways = find_ways(hosts, settings)
+    return {name: way.origin if isinstance(way, Way) else way for name, way in ways.items()}
+
+
+def names(settings: Settings, hosts: tuple[Host, ...] = ()) -> tuple[str, ...]:
+    """Give the names of the stored entries, ``host/web1/password``, never their values.
+
+    The embedded file lists all; another keyring is asked for ``hosts``, their groups and all.
+    """
+    groups = sorted({group for host in hosts for group in host.groups if group != "all"})
+    candidates = [Owner.host(host.name) for host in hosts] + [Owner.group(name) for name in groups]
+    return Vault.of(settings).names([*candidates, Owner.everyone()])

@@ -1,0 +1,101 @@
+"""How a secret is named in the keyring, and which text may be a secret."""
+
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from provision.errors import UsageError
+from provision.model import INVENTORY_NAME, Host, Secret
+from provision.settings import Settings
+
+LONGEST_SECRET_BYTES = 1023
+
+
+class Kind(StrEnum):
+    """What a secret opens."""
+
+    PASSWORD = "password"  # noqa: S105 - the word, not a password
+    SUDO = "sudo"
+    PASSPHRASE = "passphrase"  # noqa: S105 - the word, not a passphrase
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Whom a secret is for: one host, one group of the inventory, or all hosts."""
+
+    scope: str
+    name: str = ""
+
+    @classmethod
+    def host(cls, name: str) -> "Owner":
+        """Name one host; raises UsageError for what no host can be called."""
+        return cls("host", _valid(name))
+
+    @classmethod
+    def group(cls, name: str) -> "Owner":
+        """Name one group; ``all`` is everyone. Raises UsageError for a bad name."""
+        return cls.everyone() if name == "all" else cls("group", _valid(name))
+
+    @classmethod
+    def parse(cls, text: str) -> "Owner":
+        """Read what a person types: ``web1`` or ``host/web1``, ``group/web``, ``all``."""
+        scope, slash, name = text.rpartition("/")
+        if text in ("all", "group/all"):
+            return cls.everyone()
+        return cls.group(name) if slash and scope == "group" else cls.host(text.removeprefix("host/"))
+
+    @classmethod
+    def everyone(cls) -> "Owner":
+        """Name all hosts of the inventory."""
+        return cls("all")
+
+    def __str__(self) -> str:
+        return f"{self.scope}/{self.name}" if self.name else self.scope
+
+
+def service(settings: Settings) -> str:
+    """Name the project in the keyring, by the directory of its keyring file."""
+    return f"provision/{settings.keyring_file.parent.name}"
+
+
+def username(owner: Owner, kind: Kind) -> str:
+    """Name one entry: ``host/web1/password``, ``group/web/sudo``, ``all/passphrase``."""
+    return f"{owner}/{kind}"
+
+
+def owners(host: Host) -> Iterator[Owner]:
+    """Give, nearest first, those whose secrets this host may use: host, groups, all."""
+    yield Owner.host(host.name)
+    yield from (Owner.group(name) for name in host.groups if name != "all")
+    yield Owner.everyone()
+
+
+def set_command(owner: Owner, kind: Kind = Kind.PASSWORD) -> str:
+    """Give the command that a person types to store this entry."""
+    who = owner.name if owner.scope == "host" else str(owner)
+    return f"fab credentials.set {who}" + ("" if kind is Kind.PASSWORD else f" --kind {kind}")
+
+
+def flaw(secret: Secret) -> str:
+    """Say why a text cannot be a secret; empty when it can.
+
+    The limits: 1 to 1023 bytes (what an ssh askpass can hand over), UTF-8, no control
+    characters but TAB (the keyring file is XML, and a line break ends an answer).
+    """
+    text = secret.reveal()
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError:
+        return "it is not UTF-8"
+    if not 1 <= size <= LONGEST_SECRET_BYTES:
+        return f"it has {size} bytes, and 1 to {LONGEST_SECRET_BYTES} are possible"
+    if any(unicodedata.category(letter) == "Cc" and letter != "\t" for letter in text):
+        return "it holds a control character"
+    return ""
+
+
+def _valid(name: str) -> str:
+    if not INVENTORY_NAME.fullmatch(name):
+        raise UsageError(f"{name!r} cannot be the name of a host or a group", "fab hosts.list")
+    return name

@@ -1,0 +1,105 @@
+"""How each host is entered: by its key, its password, or the keys of the person's agent."""
+
+import functools
+import os
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from provision.credentials.entries import Kind, Owner, set_command
+from provision.credentials.kdbx import KdbxKeyring
+from provision.credentials.vault import Vault
+from provision.errors import MissingCredential, ProvisionError
+from provision.model import Credential, Host
+from provision.settings import Settings
+
+AGENT_TIMEOUT_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A credential, and where its parts come from in words, without a secret."""
+
+    credential: Credential
+    origin: tuple[str, ...]
+
+
+def unlock(hosts: tuple[Host, ...], settings: Settings) -> dict[str, Credential | ProvisionError]:
+    """Give each host's credential, or the MissingCredential that names the command to type.
+
+    A ``key_file`` of the inventory comes first, with the passphrase of the keyring when there
+    is one; then a password of the keyring; then a running ssh-agent that holds keys. A sudo
+    password is looked up for those who are not root, and may be missing (NOPASSWD).
+    Each secret is searched under the host, its groups in order, then ``all``.
+    Raises KeyringError when the keyring itself does not open: no host can go on then.
+    """
+    ways = find_ways(hosts, settings)
+    return {name: way.credential if isinstance(way, Way) else way for name, way in ways.items()}
+
+
+def find_ways(hosts: tuple[Host, ...], settings: Settings) -> dict[str, Way | ProvisionError]:
+    """Do the same as ``unlock``, and tell where each part was found."""
+    vault, agent = Vault.of(settings), functools.cache(agent_has_keys)
+    return {host.name: _way_or_error(host, vault, agent) for host in hosts}
+
+
+def agent_has_keys() -> bool:
+    """Ask the person's ssh-agent whether it holds a key; a silent one counts as none."""
+    if not os.environ.get("SSH_AUTH_SOCK"):
+        return False
+    try:
+        listing = subprocess.run(["ssh-add", "-l"], capture_output=True, timeout=AGENT_TIMEOUT_S, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return listing.returncode == 0
+
+
+def _way_or_error(host: Host, vault: Vault, agent: Callable[[], bool]) -> Way | ProvisionError:
+    try:
+        return _with_sudo(host, vault, _login(host, vault, agent))
+    except MissingCredential as error:
+        return error
+
+
+def _login(host: Host, vault: Vault, agent: Callable[[], bool]) -> Way:
+    if host.key_file:
+        return _by_key(host, vault)
+    found = vault.find(host, Kind.PASSWORD)
+    if found:
+        owner, secret = found
+        return Way(Credential(password=secret), (f"password from {owner}",))
+    if agent():
+        return Way(Credential(), ("keys of the ssh-agent",))
+    raise _missing(host, vault)
+
+
+def _by_key(host: Host, vault: Vault) -> Way:
+    if not host.key_file or not host.key_file.is_file():
+        raise MissingCredential(
+            f"the key file {host.key_file} is not there",
+            f"correct ansible_ssh_private_key_file of {host.name} in the inventory",
+        )
+    way = Way(Credential(key_file=host.key_file), (f"key file {host.key_file}",))
+    found = vault.find(host, Kind.PASSPHRASE)
+    if not found:
+        return way
+    owner, secret = found
+    return Way(replace(way.credential, passphrase=secret), (*way.origin, f"passphrase from {owner}"))
+
+
+def _with_sudo(host: Host, vault: Vault, way: Way) -> Way:
+    found = vault.find(host, Kind.SUDO) if host.become or host.user != "root" else None
+    if not found:
+        return way
+    owner, secret = found
+    return Way(replace(way.credential, sudo_password=secret), (*way.origin, f"sudo from {owner}"))
+
+
+def _missing(host: Host, vault: Vault) -> MissingCredential:
+    command = set_command(Owner.host(host.name))
+    fresh = isinstance(vault.backend, KdbxKeyring) and not vault.backend.path.exists()
+    return MissingCredential(
+        f"no password for {host.name} in the keyring, no key file in the inventory, "
+        "and no key in an ssh-agent",
+        f"fab credentials.init, then {command}" if fresh else command,
+    )

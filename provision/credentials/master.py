@@ -1,0 +1,133 @@
+"""Where the master password of the embedded keyring file comes from."""
+
+import getpass
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from provision.errors import KeyringError
+from provision.model import Secret
+from provision.settings import Settings
+
+VARIABLE = "PROVISION_MASTER"
+CREDENTIAL = "provision-master"
+SHORTEST_MASTER = 8
+LONGEST_READ_BYTES = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """The ways that are open: a throw-away ``file`` (the lab's), a descriptor, a person."""
+
+    file: Path | None = None
+    descriptor: int | None = None
+    person: bool = False
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Sources":
+        """Take what the command line said."""
+        return cls(settings.master_file, settings.unlock_fd, settings.interactive)
+
+
+def obtain(keyring_file: Path, sources: Sources) -> Secret:
+    """Give the master password of an existing keyring file.
+
+    In this order: the throw-away file, ``--unlock-fd``, systemd's ``$CREDENTIALS_DIRECTORY``,
+    a prompt, and last the variable PROVISION_MASTER, which leaves the environment at once.
+    Raises KeyringError with advice when none of them gives one.
+    """
+    variable = os.environ.pop(VARIABLE, None)
+    given = _given(sources)
+    if given is None and sources.person:
+        given = _ask(f"Master password of {keyring_file}: ")
+    return _nonempty(variable if given is None else given, keyring_file)
+
+
+def invent(keyring_file: Path, sources: Sources) -> Secret:
+    """Give the master password for a new keyring file; a person types it twice.
+
+    A throw-away file that does not exist yet is made, mode 0600, with a random one.
+    Raises KeyringError when the two differ, or it is shorter than 8 characters.
+    """
+    variable = os.environ.pop(VARIABLE, None)
+    if sources.file and not sources.file.exists():
+        _make(sources.file)
+    given = _given(sources)
+    if given is None and sources.person:
+        given = _ask_twice(keyring_file)
+    master = _nonempty(variable if given is None else given, keyring_file)
+    if len(master.reveal()) < SHORTEST_MASTER:
+        raise KeyringError(
+            f"a master password has at least {SHORTEST_MASTER} characters", "fab credentials.init"
+        )
+    return master
+
+
+def _given(sources: Sources) -> str | None:
+    directory = os.environ.get("CREDENTIALS_DIRECTORY")
+    if sources.file:
+        return _read_file(sources.file)
+    if sources.descriptor is not None:
+        return _read_descriptor(sources.descriptor)
+    if directory and (Path(directory) / CREDENTIAL).exists():
+        return _read_file(Path(directory) / CREDENTIAL)
+    return None
+
+
+def _read_file(file: Path) -> str:
+    try:
+        return _line(file.read_bytes())
+    except OSError as error:
+        raise KeyringError(
+            f"the master password in {file} cannot be read: {error.strerror}", f"ls -l {file}"
+        ) from error
+
+
+def _read_descriptor(number: int) -> str:
+    try:
+        with os.fdopen(number, "rb") as pipe:
+            return _line(pipe.read(LONGEST_READ_BYTES))
+    except OSError as error:
+        raise KeyringError(
+            f"--unlock-fd {number} cannot be read: {error.strerror}",
+            f"open it in the shell: fab … --unlock-fd {number} {number}< FILE",
+        ) from error
+
+
+def _line(data: bytes) -> str:
+    try:
+        return data.decode().removesuffix("\n")
+    except UnicodeDecodeError:
+        raise KeyringError("the master password is not UTF-8 text", "fab credentials.check") from None
+
+
+def _make(file: Path) -> None:
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as out:
+        out.write(secrets.token_urlsafe(32))
+
+
+def _ask(prompt: str) -> str:
+    try:
+        return getpass.getpass(prompt)
+    except EOFError:
+        return ""
+
+
+def _ask_twice(keyring_file: Path) -> str:
+    master = _ask(f"New master password for {keyring_file}: ")
+    if _ask("The same again: ") != master:
+        raise KeyringError("the two master passwords differ", "fab credentials.init")
+    return master
+
+
+def _nonempty(master: str | None, keyring_file: Path) -> Secret:
+    if not master:
+        raise KeyringError(
+            f"the keyring {keyring_file} is locked, and nothing gave its master password",
+            "type it at a terminal, or give it by --unlock-fd N, by systemd's LoadCredential="
+            f"{CREDENTIAL}:FILE, or as the last resort in the variable {VARIABLE}",
+        )
+    return Secret(master)

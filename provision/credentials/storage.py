@@ -1,0 +1,109 @@
+"""Write the keyring file so that it is never half written, and by one process at a time."""
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from provision.errors import KeyringError
+
+LOCK_WAIT_S = 10.0
+LOCK_STEP_S = 0.05
+
+
+@contextmanager
+def exclusive(file: Path) -> Iterator[None]:
+    """Hold the lock beside ``file``; its directory is made, mode 0700, when it is missing.
+
+    Raises KeyringError when another process holds it for 10 s, or nothing can be written.
+    """
+    try:
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = os.open(_beside(file, ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise _cannot_write(file, error) from error
+    try:
+        _wait_for(lock, file)
+        yield
+    finally:
+        os.close(lock)
+
+
+def replace(file: Path, data: bytes) -> None:
+    """Put ``data`` in place of ``file``, mode 0600; the old content stays as ``.previous``.
+
+    The caller holds the lock. After a crash at any point the file is the old or the new one.
+    Raises KeyringError when the disk does not take it; the old file is then unharmed.
+    """
+    fresh = _beside(file, ".new")
+    try:
+        _write(fresh, data)
+        _keep_previous(file)
+        fresh.replace(file)
+        _sync_directory(file.parent)
+    except OSError as error:
+        fresh.unlink(missing_ok=True)
+        raise _cannot_write(file, error) from error
+
+
+def previous(file: Path) -> Path:
+    """Give the place of the copy from before the last write."""
+    return _beside(file, ".previous")
+
+
+def _write(fresh: Path, data: bytes) -> None:
+    fresh.unlink(missing_ok=True)
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb") as out:
+        out.write(data)
+        out.flush()
+        os.fsync(out.fileno())
+
+
+def _keep_previous(file: Path) -> None:
+    # A second name of the old file, so that at no moment a reader finds no file.
+    if file.exists():
+        step = _beside(file, ".old")
+        step.unlink(missing_ok=True)
+        step.hardlink_to(file)
+        step.replace(previous(file))
+
+
+def _sync_directory(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _wait_for(lock: int, file: Path) -> None:
+    end = time.monotonic() + LOCK_WAIT_S
+    while not _taken(lock):
+        if time.monotonic() > end:
+            raise KeyringError(
+                f"another process has been writing {file} for {LOCK_WAIT_S:.0f} s",
+                f"end it (fuser {_beside(file, '.lock')} names it), then try again",
+            )
+        time.sleep(LOCK_STEP_S)
+
+
+def _taken(lock: int) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _beside(file: Path, suffix: str) -> Path:
+    return file.with_name(file.name + suffix)
+
+
+def _cannot_write(file: Path, error: OSError) -> KeyringError:
+    return KeyringError(
+        f"cannot write {file}: {error.strerror}",
+        f"make room or set the rights (ls -ld {file.parent}), then try again; the old file is unharmed",
+    )

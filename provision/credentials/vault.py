@@ -1,0 +1,96 @@
+"""The keyring as this project sees it: owners and kinds in, secrets out, typed errors."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from keyring import errors
+from keyring.backend import KeyringBackend
+
+from provision.credentials.choose import choose
+from provision.credentials.entries import Kind, Owner, flaw, owners, service, set_command, username
+from provision.credentials.kdbx import KdbxKeyring
+from provision.errors import KeyringError, MissingCredential, UsageError
+from provision.model import Host, Secret
+from provision.settings import Settings
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Vault:
+    """The entries of one project in one keyring."""
+
+    backend: KeyringBackend
+    service: str
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Vault":
+        """Open the keyring that the settings and the environment choose; raises KeyringError."""
+        return cls(choose(settings), service(settings))
+
+    def find(self, host: Host, kind: Kind) -> tuple[Owner, Secret] | None:
+        """Give the nearest entry for a host, from itself, its groups in order, or all."""
+        for owner in owners(host):
+            secret = self.get(owner, kind)
+            if secret is not None:
+                return owner, secret
+        return None
+
+    def get(self, owner: Owner, kind: Kind) -> Secret | None:
+        """Give one secret or None; raises MissingCredential for one that cannot be used."""
+        text = self._ask(lambda: self.backend.get_password(self.service, username(owner, kind)))
+        if text is None:
+            return None
+        problem = flaw(Secret(text))
+        if problem:
+            raise MissingCredential(
+                f"the entry {username(owner, kind)} cannot be used: {problem}", set_command(owner, kind)
+            )
+        return Secret(text)
+
+    def put(self, owner: Owner, kind: Kind, secret: Secret) -> None:
+        """Store one secret and read it back; raises UsageError or KeyringError."""
+        problem = flaw(secret)
+        if problem:
+            raise UsageError(f"this cannot be a {kind}: {problem}", set_command(owner, kind))
+        name = username(owner, kind)
+        self._ask(lambda: self.backend.set_password(self.service, name, secret.reveal()))
+        if self._ask(lambda: self.backend.get_password(self.service, name)) != secret.reveal():
+            raise KeyringError(
+                f"the keyring gave back something else than was stored for {name}",
+                f"use the embedded file: {set_command(owner, kind)} --keyring kdbx",
+            )
+
+    def drop(self, owner: Owner, kind: Kind) -> bool:
+        """Remove one secret; False when there was none."""
+        name = username(owner, kind)
+        if self._ask(lambda: self.backend.get_password(self.service, name)) is None:
+            return False
+        self._ask(lambda: self.backend.delete_password(self.service, name))
+        return True
+
+    def names(self, candidates: Iterable[Owner]) -> tuple[str, ...]:
+        """Give the names of the entries, sorted.
+
+        Only the embedded file can list; another keyring is asked for each of ``candidates``.
+        """
+        backend = self.backend
+        if isinstance(backend, KdbxKeyring):
+            return backend.usernames(self.service)
+        pairs = [(owner, kind) for owner in candidates for kind in Kind]
+        return tuple(sorted(username(*pair) for pair in pairs if self._holds(*pair)))
+
+    def _holds(self, owner: Owner, kind: Kind) -> bool:
+        name = username(owner, kind)
+        return self._ask(lambda: self.backend.get_password(self.service, name)) is not None
+
+    def _ask(self, question: Callable[[], T]) -> T:
+        try:
+            return question()
+        except errors.KeyringError as error:
+            raise KeyringError(
+                f"the keyring {self.backend.name} does not answer",
+                "unlock it, or use the embedded file: --keyring kdbx",
+                evidence=f"{type(error).__name__}: {error}",
+            ) from None

@@ -1,0 +1,82 @@
+"""Build the command that runs a Python program as root on a host, and the stdin that feeds it.
+
+The program travels on stdin behind a random marker line. Whatever comes before the marker is
+dropped unread: a password that sudo did not want is therefore never code and never output.
+"""
+
+import secrets as random_source
+import shlex
+from dataclasses import dataclass
+
+from provision.model import Secret
+
+# Every EL has one of these: yum and dnf are written in Python.
+PYTHONS = "/usr/libexec/platform-python python3 python2 python"
+
+NO_PYTHON = 127
+
+_BOOT = """\
+import sys
+stdin = getattr(sys.stdin, 'buffer', sys.stdin)
+mark = sys.argv[1].encode()
+while True:
+    line = stdin.readline()
+    if not line:
+        sys.exit(96)
+    if line.strip() == mark:
+        break
+size = int(stdin.readline())
+exec(compile(stdin.read(size), '<provision>', 'exec'), {'__name__': '__provision__', 'stdin': stdin})
+"""
+
+# sudo with requiretty wants a controlling terminal; stdin has to stay the pipe.
+_TERMINAL = """\
+import fcntl, os, sys, termios
+master, slave = os.openpty()
+child = os.fork()
+if not child:
+    os.setsid()
+    fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
+    os.execvp(sys.argv[1], sys.argv[1:])
+status = os.waitpid(child, 0)[1]
+sys.exit(os.WEXITSTATUS(status) if os.WIFEXITED(status) else 128 + os.WTERMSIG(status))
+"""
+
+_FIND = (
+    f'for p in {PYTHONS}; do command -v "$p" >/dev/null 2>&1 && break; p=; done; '
+    f'[ "$p" ] || exit {NO_PYTHON}; '
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Elevated:
+    """A remote shell command, and the bytes to feed it (with the password, so: never print it)."""
+
+    command: str
+    stdin: bytes
+
+    def __repr__(self) -> str:
+        return "Elevated(***)"
+
+
+def sudo_true() -> str:
+    """Give the command that proves a sudo password once; stdin is the password and end of file."""
+    return "sh -c " + shlex.quote(_FIND + f'exec "$p" -c {shlex.quote(_TERMINAL)} ' + "sudo -k -S -p '' true")
+
+
+def wrap(
+    program: str, payload: bytes = b"", *, sudo: bool = False, password: Secret | None = None
+) -> Elevated:
+    """Wrap ``program`` (Python 2.7 and 3 source, which finds the payload behind ``stdin``).
+
+    Takes whether sudo is needed, and its password where it wants one. Raises nothing.
+    """
+    mark = "provision-" + random_source.token_hex(16)
+    boot = f'"$p" -c {shlex.quote(_BOOT)} {mark}'
+    if sudo:
+        boot = f"\"$p\" -c {shlex.quote(_TERMINAL)} sudo -k -S -p '' {boot}"
+    source = program.encode()
+    stdin = f"{mark}\n{len(source)}\n".encode() + source + payload
+    if password is not None:
+        stdin = password.reveal().encode() + b"\n" + stdin
+    return Elevated("sh -c " + shlex.quote(f"{_FIND}exec {boot}"), stdin)

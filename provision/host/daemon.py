@@ -1,0 +1,178 @@
+"""/etc/docker/daemon.json: our keys merged into what is there, checked by the engine before it counts."""
+
+import json
+import os
+import tempfile
+
+from .change import FileChange, Together
+from .errors import HostError
+
+FILE = "/etc/docker/daemon.json"
+# The keys that we wrote, so that one that is no longer wanted can be taken out again.
+OURS = "/var/lib/provision/daemon-keys.json"
+SWARM_STATE = "/var/lib/docker/swarm/docker-state.json"
+
+DEFAULTS = {
+    "live-restore": True,
+    "log-driver": "local",
+    "log-opts": {"max-file": "3", "max-size": "10m"},
+    "no-new-privileges": True,
+}
+# Drivers that know max-size and max-file.
+ROTATING = ("local", "json-file")
+
+
+def wanted_keys(options, enforcing=False, swarm=False):
+    """Give our keys: the defaults, then ``options`` over them; a null takes a key out."""
+    keys = dict(DEFAULTS)
+    if options.get("log-driver", "local") not in ROTATING:
+        del keys["log-opts"]
+    if enforcing:
+        keys["selinux-enabled"] = True
+    if swarm:
+        # A swarm node with live-restore does not start.
+        del keys["live-restore"]
+    return overlay(keys, options)
+
+
+def overlay(below, above):
+    """Give ``below`` with ``above`` over it; mappings are merged, a null removes."""
+    merged = dict(below)
+    for key, value in above.items():
+        if value is None:
+            merged.pop(key, None)
+        elif isinstance(value, dict):
+            lower = merged.get(key)
+            merged[key] = overlay(lower if isinstance(lower, dict) else {}, value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def merge(found, ours_before, ours, removed=()):
+    """Give the whole file: what others wrote stays, our keys replace, our old ones go."""
+    stale = set(ours_before) | set(removed)
+    kept = {key: value for key, value in found.items() if key not in stale}
+    kept.update(ours)
+    return kept
+
+
+def plan(machine, desired, unit_command=None):
+    """Give the Changes for daemon.json; ``unit_command`` is how systemd starts the engine, if it does."""
+    options = desired["daemon_options"]
+    enforcing = machine.text("/sys/fs/selinux/enforce").strip() == "1"
+    ours = wanted_keys(options, enforcing, os.path.exists(machine.path(SWARM_STATE)))
+    removed = [key for key, value in options.items() if value is None]
+    found = _parse(machine.text(FILE))
+    whole = merge(found or {}, _ours_before(machine), ours, removed)
+    refuse_unsafe(whole, unit_command)
+    if whole == found:
+        return []
+    validate(machine, whole)
+    return [_together(machine, found, whole, sorted(ours))]
+
+
+def plan_absent(machine):
+    """Give the Changes that take our keys out; a file with no other key goes."""
+    ours = _ours_before(machine)
+    found = _parse(machine.text(FILE))
+    if not ours or not found:
+        return []
+    rest = merge(found, ours, {})
+    return [_together(machine, found, rest or None, None)]
+
+
+def refuse_unsafe(whole, unit_command):
+    """Raise for a TCP socket anywhere, and for sockets named both in the file and on the command line."""
+    hosts = whole.get("hosts", [])
+    if "tcp://" in (unit_command or "") or any(("%s" % host).startswith("tcp:") for host in hosts):
+        raise _refused(
+            "the engine would listen on a TCP socket",
+            "take tcp:// out of daemon.json, docker_engine_daemon_options and the unit; use DOCKER_HOST=ssh://",
+            meaning="whoever reaches that port is root on this host")
+    if hosts and (unit_command is None or " -H" in unit_command or " --host" in unit_command):
+        raise _refused(
+            "daemon.json has hosts, and so has the engine's command line",
+            "take hosts out of daemon.json", meaning="dockerd would not start")
+
+
+def validate(machine, whole):
+    """Let dockerd judge the file; engines before 23.0 cannot, and then nothing is said."""
+    if whole is None or not machine.has("dockerd"):
+        return
+    handle, path = tempfile.mkstemp(prefix="provision-", suffix=".json")
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(_dump(whole))
+        ran = machine.run(["dockerd", "--validate", "--config-file", path])
+    finally:
+        os.unlink(path)
+    said = " ".join((ran.err or ran.out).split())
+    if ran.rc and "unknown flag" not in said:
+        raise _refused(
+            "the engine refuses this daemon.json", "mend docker_engine_daemon_options; then: fab provision",
+            evidence=said[-300:].replace(path, FILE))
+
+
+class _DaemonFile(FileChange):
+    def __init__(self, machine, whole, after="", before=""):
+        FileChange.__init__(self, machine, FILE, None if whole is None else _dump(whole), after, before)
+        self.whole = whole
+
+    def apply(self):
+        """Let the engine, which may just have been installed, judge it first."""
+        validate(self.machine, self.whole)
+        FileChange.apply(self)
+
+
+def _together(machine, found, whole, ours):
+    record = None if ours is None else _dump(ours)
+    parts = [_DaemonFile(machine, whole), FileChange(machine, OURS, record)]
+    before, after = _told(machine, found, whole)
+    change = Together("file " + FILE, before, after, parts)
+    change.diff = parts[0].diff
+    return change
+
+
+def _told(machine, found, whole):
+    if whole is None:
+        return "", "removed"
+    if machine.read(FILE) is None:
+        return "", _count(whole)
+    if found is None:
+        return "not valid JSON", _count(whole)
+    keys = sorted(key for key in set(found) | set(whole) if found.get(key) != whole.get(key))
+    if len(keys) > 1:
+        return "", ", ".join(keys)
+    return "%s %s" % (keys[0], _word(found.get(keys[0]))), _word(whole.get(keys[0]))
+
+
+def _count(whole):
+    return "%d key%s" % (len(whole), "" if len(whole) == 1 else "s")
+
+
+def _word(value):
+    if value is None:
+        return "unset"
+    return json.dumps(value, sort_keys=True) if isinstance(value, (dict, list, bool)) else "%s" % value
+
+
+def _ours_before(machine):
+    return json.loads(machine.text(OURS) or "[]")
+
+
+def _parse(text):
+    try:
+        found = json.loads(text or "{}")
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _dump(value):
+    text = json.dumps(value, indent=2, sort_keys=True, separators=(",", ": "))
+    return (text + "\n").encode("ascii")
+
+
+def _refused(message, hint, evidence="", meaning=""):
+    return HostError("daemon-config-refused", message, hint, evidence, meaning)

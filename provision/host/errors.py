@@ -1,0 +1,49 @@
+"""The one failure that host code raises on purpose, and how any failure is told."""
+
+import errno
+
+
+class HostError(Exception):
+    """What happened, in the words that the controller shows; ``kind`` is a stable short name."""
+
+    def __init__(self, kind, message, hint="", evidence="", meaning=""):
+        Exception.__init__(self, message)
+        self.kind = kind
+        self.message = message
+        self.hint = hint
+        self.evidence = evidence
+        self.meaning = meaning
+        self.state = "nothing was changed"
+
+    def describe(self):
+        """Give the failure as plain data; ``state`` says what is changed on the host."""
+        names = ("kind", "message", "hint", "evidence", "meaning", "state")
+        return {name: getattr(self, name) for name in names}
+
+
+def disk_full(evidence):
+    """Give the error for a file system without room."""
+    return HostError(
+        "disk-full", "a file system of this host is full",
+        "make room (df -h shows where), then: fab provision", evidence)
+
+
+def as_host_error(error):
+    """Turn any exception into a HostError: one line, never a traceback."""
+    if isinstance(error, HostError):
+        return error
+    number = getattr(error, "errno", None)
+    text = " ".join(("%s: %s" % (type(error).__name__, error)).split())
+    if number in (errno.ENOSPC, errno.EDQUOT):
+        return disk_full(text)
+    if number == errno.EROFS:
+        return HostError(
+            "read-only", "a file system of this host is read-only",
+            "see dmesg and mount on the host, then: fab provision", text)
+    if number in (errno.EACCES, errno.EPERM):
+        return HostError(
+            "not-root", "this login may not change the host",
+            "log in as root, or set ansible_become: true for a login with sudo", text)
+    return HostError(
+        "unexpected", "the code on the host met something it does not know",
+        "run it again; if it stays, report it with this line", text)

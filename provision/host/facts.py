@@ -1,0 +1,44 @@
+"""What kind of host this is, from /etc/os-release and the kernel; see os-release(5)."""
+
+import os
+import re
+from collections import namedtuple
+
+from .errors import HostError
+
+Facts = namedtuple("Facts", "release arch system")
+
+ARCHITECTURES = ("x86_64", "aarch64", "ppc64le", "s390x")
+
+
+def parse_os_release(text):
+    """Give the variables of an os-release file; quotes are taken off."""
+    found = re.findall(r"^([A-Z_0-9]+)=(.*)$", text, re.MULTILINE)
+    return {name: value.strip().strip("\"'") for name, value in found}
+
+
+def system_name(release, arch):
+    """Give what a person calls the host: 'CentOS Stream 9 (x86_64)'."""
+    words = [release.get("NAME", "unknown system"), release.get("VERSION_ID", "")]
+    if release.get("VARIANT_ID") == "stand-in":
+        words.append("stand-in")
+    return "%s (%s)" % (" ".join(word for word in words if word), arch)
+
+
+def gather(machine, arch=None):
+    """Observe the host; raises when it cannot run the engine that we install."""
+    release = parse_os_release(machine.text("/etc/os-release"))
+    arch = arch or os.uname()[4]
+    return Facts(release, arch, system_name(release, arch))
+
+
+def refuse_unfit(machine, facts):
+    """Raise when the host lacks what everything else here stands on."""
+    if facts.arch not in ARCHITECTURES:
+        raise HostError(
+            "unsupported-os", "%s: Docker has no packages for this processor" % facts.system,
+            "supported: " + ", ".join(ARCHITECTURES))
+    if not machine.has("dnf") or not os.path.isdir(machine.path("/run/systemd/system")):
+        raise HostError(
+            "unsupported-os", "%s has no dnf, or does not run systemd" % facts.system,
+            "take a host of EL 8, 9 or 10, or leave this one out: fab provision --limit '!NAME'")

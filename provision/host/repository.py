@@ -1,0 +1,197 @@
+"""Where this host gets Docker's packages, and whose signature it believes."""
+
+import re
+
+from . import openpgp
+from .change import Change, FileChange, Together
+from .errors import HostError
+
+REPO_FILE = "/etc/yum.repos.d/docker-ce.repo"
+KEY_FILE = "/etc/pki/rpm-gpg/RPM-GPG-KEY-docker"
+HEADER = "# Managed by provision; changes here are overwritten."
+DOWNLOAD_TIMEOUT_S = 15
+KEY_FILE_CAP_BYTES = 1 << 20
+
+# Docker's own map has gaps: centos/8 is frozen at 26.1.3 (docker/for-linux#1517), rhel/8 is not.
+BY_SYSTEM = {
+    ("alinux", "2"): "centos/7", ("amzn", "2"): "centos/7", ("alinux", "3"): "rhel/8",
+    ("anolis", "8"): "rhel/8", ("openEuler", "20"): "rhel/8", ("openEuler", "22"): "rhel/8",
+    ("openEuler", "24"): "centos/9", ("centos", "8"): "rhel/8", ("centos", "9"): "centos/9",
+    ("centos", "10"): "centos/10",
+}
+REBUILDS = ("rhel", "rocky", "almalinux", "ol")
+SUPPORTED = (
+    "CentOS Stream 8 to 10; RHEL, Rocky, AlmaLinux, Oracle Linux 8 to 10; Alibaba Cloud Linux 3;"
+    " Anolis 8; openEuler 20.03 to 24.03")
+
+
+def repository_for(release):
+    """Give Docker's repository, like 'rhel/9', for the variables of an os-release; None for no EL."""
+    name, major = release.get("ID", ""), release.get("VERSION_ID", "").split(".")[0]
+    if (name, major) in BY_SYSTEM:
+        return BY_SYSTEM[name, major]
+    if name == "centos" and major == "7":
+        return "centos/7"
+    if name in REBUILDS:
+        return {"7": "centos/7", "8": "rhel/8", "9": "rhel/9", "10": "rhel/10"}.get(major)
+    return _by_platform(release)
+
+
+def _by_platform(release):
+    platform = re.match(r"platform:el(8|9|10)$", release.get("PLATFORM_ID", ""))
+    if platform and "rhel" in release.get("ID_LIKE", "").split():
+        return "rhel/" + platform.group(1)
+    return None
+
+
+def repo_text(facts, desired):
+    """Give the text of our .repo file: a numeric baseurl, never $releasever."""
+    where = repository_for(facts.release)
+    if where is None:
+        raise HostError(
+            "unsupported-os", "%s is not a system that Docker's EL packages are for" % facts.system,
+            "supported: %s; leave this host out: fab provision --limit '!NAME'" % SUPPORTED)
+    channel = desired["channel"]
+    base = "/".join((desired["mirror"].rstrip("/"), "linux", where, facts.arch, channel))
+    return "\n".join((
+        HEADER, "[docker-ce-%s]" % channel, "name=Docker CE %s (%s)" % (channel, where),
+        "baseurl=" + base, "enabled=1", "gpgcheck=1", "repo_gpgcheck=0", "sslverify=1",
+        "gpgkey=file://" + KEY_FILE, ""))
+
+
+def plan(machine, facts, desired, trusted):
+    """Give the Changes for the repository; ``trusted`` are the keys that rpm knows already."""
+    text = repo_text(facts, desired)
+    fingerprint = _plain(desired["gpg_fingerprint"])
+    parts = [
+        FileChange(machine, KEY_FILE, _key(machine, desired, fingerprint)),
+        ImportKey(machine, fingerprint, trusted),
+        FileChange(machine, REPO_FILE, text.encode("ascii")),
+    ]
+    needed = [part for part in parts if part.needed()]
+    if not needed:
+        return []
+    name = "repository docker-ce (%s)" % repository_for(facts.release)
+    before, after = _base(machine.text(REPO_FILE)), _base(text)
+    short = u"key %s\u2026%s" % (fingerprint[:4], fingerprint[-4:])
+    change = Together(name, before, short if before in ("", after) else after, needed)
+    # Nobody reads a key in a diff; its fingerprint is in the line.
+    change.diff = parts[2].diff
+    return [change]
+
+
+def plan_absent(machine, desired, trusted):
+    """Give the Changes that take our repository and its key away; another's file stays."""
+    if not machine.text(REPO_FILE).startswith(HEADER):
+        return []
+    file = FileChange(machine, REPO_FILE, None)
+    parts = [file, ForgetKey(machine, _plain(desired["gpg_fingerprint"]), trusted)]
+    parts += [FileChange(machine, KEY_FILE, None)]
+    needed = [part for part in parts if part.needed()]
+    change = Together("repository docker-ce", _base(machine.text(REPO_FILE)), "removed", needed)
+    change.diff = file.diff
+    return [change]
+
+
+def check_key(data, fingerprint):
+    """Raise unless ``data`` holds exactly one key and it is ``fingerprint``."""
+    try:
+        found = openpgp.fingerprints(data)
+    except ValueError as error:
+        raise _wrong_key("the key file is no OpenPGP public key", str(error))
+    if len(found) != 1:
+        raise _wrong_key("the key file holds %d keys; one is wanted" % len(found), ", ".join(found))
+    if found[0] != _plain(fingerprint):
+        evidence = "want %s is %s" % (_plain(fingerprint), found[0])
+        raise _wrong_key("the key file holds another key", evidence)
+
+
+class ImportKey(Change):
+    """Docker's key among those that rpm believes."""
+
+    name = "rpm key"
+
+    def __init__(self, machine, fingerprint, trusted):
+        self.machine = machine
+        self.fingerprint = fingerprint
+        self.trusted = trusted
+
+    def needed(self):
+        """Does rpm not know the key? rpm 4 names it by 8 digits, rpm 6 by all."""
+        return not any(self.fingerprint.lower().endswith(version) for version in self.trusted)
+
+    def apply(self):
+        """Import it from our file, which has been checked."""
+        ran = self.machine.run(["rpm", "--import", self.machine.path(KEY_FILE)])
+        if ran.rc:
+            raise _wrong_key("rpm does not take the key", (ran.err or ran.out).strip()[-300:])
+
+    def undo(self):
+        """Take it out again."""
+        form = "%{VERSION} %{NAME}-%{VERSION}-%{RELEASE}\n"
+        ran = self.machine.run(["rpm", "-q", "gpg-pubkey", "--qf", form])
+        rows = [line.split() for line in ran.out.splitlines() if line.count(" ") == 1]
+        for package in (row[1] for row in rows if self.fingerprint.lower().endswith(row[0])):
+            self.machine.run(["rpm", "-e", package])
+
+
+class ForgetKey(ImportKey):
+    """The other way round: Docker's key is believed no longer."""
+
+    def needed(self):
+        """Does rpm know the key?"""
+        return not ImportKey.needed(self)
+
+    apply = ImportKey.undo
+    undo = ImportKey.apply
+
+
+def _key(machine, desired, fingerprint):
+    given = desired.get("gpg_key")
+    if given:
+        data = given.encode("latin-1")
+        check_key(data, fingerprint)
+        return data
+    held = machine.read(KEY_FILE)
+    if held is not None and _is_key(held, fingerprint):
+        return held
+    data = _download(desired["gpg_key_url"])
+    check_key(data, fingerprint)
+    return data
+
+
+def _is_key(data, fingerprint):
+    try:
+        return openpgp.fingerprints(data) == [fingerprint]
+    except ValueError:
+        return False
+
+
+def _download(url):
+    try:
+        from urllib.request import urlopen  # novm
+    except ImportError:
+        from urllib2 import urlopen  # novm
+    try:
+        return urlopen(url, timeout=DOWNLOAD_TIMEOUT_S).read(KEY_FILE_CAP_BYTES)
+    except (EnvironmentError, ValueError) as error:
+        raise HostError(
+            "repository-unreachable", "the signing key cannot be fetched",
+            "open egress to this address, or set docker_engine_gpg_key to a file", "%s: %s" % (url, error))
+
+
+def _wrong_key(message, evidence):
+    return HostError(
+        "wrong-key", message,
+        "set docker_engine_gpg_key to Docker's key file, or"
+        " docker_engine_gpg_fingerprint to the key you trust",
+        evidence, "packages that this key signs would be believed; the mirror may be wrong or hostile")
+
+
+def _plain(fingerprint):
+    return fingerprint.replace(" ", "").upper()
+
+
+def _base(text):
+    found = re.search(r"^baseurl\s*=\s*(\S+)", text, re.MULTILINE)
+    return found.group(1) if found else ""

@@ -1,0 +1,164 @@
+"""Check each value of the inventory that reaches a command line, an ssh config, a path or a page."""
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from provision.errors import InventoryError
+from provision.model import INVENTORY_NAME, Host
+
+_DNS_NAME = re.compile(
+    r"(?=.{1,253}\Z)[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*\.?"
+)
+_USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
+_FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}")
+
+# A plain-text password has no place here, whatever its name.
+_PASSWORDS = {
+    "ansible_password": "password",
+    "ansible_pass": "password",
+    "ansible_ssh_pass": "password",
+    "ansible_ssh_password": "password",
+    "ansible_become_password": "sudo",
+    "ansible_become_pass": "sudo",
+    "ansible_sudo_pass": "sudo",
+    "ansible_ssh_private_key_passphrase": "passphrase",
+}
+_UNDERSTOOD = {
+    "ansible_host",
+    "ansible_port",
+    "ansible_user",
+    "ansible_ssh_private_key_file",
+    "ansible_become",
+}
+# Accepted when they say what is done anyway.
+_HARMLESS = {
+    "ansible_connection": ("ssh", "smart"),
+    "ansible_become_method": ("sudo", "ansible.builtin.sudo"),
+    "ansible_become_user": ("root",),
+}
+_IGNORED = {"ansible_python_interpreter", "ansible_group_priority"}
+_ADVICE = {
+    "ansible_ssh_common_args": "for a jump host write jump_host: NAME",
+    "ansible_ssh_extra_args": "for a jump host write jump_host: NAME",
+}
+
+
+def host(name: str, values: Mapping[str, Any], groups: tuple[str, ...], via: str) -> Host:
+    """Build one Host from its inventory variables; raises InventoryError naming host and value."""
+    _refuse_unsafe(name, values)
+    return Host(
+        name=name,
+        address=_address(name, values, via),
+        port=_port(name, values.get("ansible_port", 22)),
+        user=_matching(name, "ansible_user", values.get("ansible_user", "root"), _USER),
+        become=_boolean(name, values.get("ansible_become", False)),
+        jump=_optional(name, "jump_host", values, INVENTORY_NAME),
+        groups=groups,
+        key_file=_key_file(values.get("ansible_ssh_private_key_file")),
+        host_key=_optional(name, "host_key", values, _FINGERPRINT),
+        desired={
+            key: _data(name, key, value) for key, value in values.items() if key.startswith("docker_engine_")
+        },
+    )
+
+
+def check_name(name: str) -> None:
+    """Raise InventoryError unless ``name`` may be a host's or a group's name."""
+    if not INVENTORY_NAME.fullmatch(name):
+        raise InventoryError(
+            f"the name {name!a} is refused",
+            "use letters, digits, '.', '_' and '-', beginning with a letter or digit, at most 63",
+        )
+
+
+def natural(name: str) -> list[tuple[int, int, str]]:
+    """Give a sort key under which web2 comes before web10."""
+    return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in re.findall(r"\d+|\D+", name)]
+
+
+def _refuse_unsafe(name: str, values: Mapping[str, Any]) -> None:
+    for key, value in values.items():
+        if key in _PASSWORDS:
+            kind = "" if _PASSWORDS[key] == "password" else f" --kind {_PASSWORDS[key]}"
+            raise InventoryError(
+                f"{name} has a password in plain text: {key}",
+                f"fab credentials.set {name}{kind}, then remove {key} from the inventory",
+            )
+        if key.startswith("ansible_") and not _is_accepted(key, value):
+            raise InventoryError(
+                f"{name} sets {key}, which is refused",
+                _ADVICE.get(key, f"remove {key}: it would change how the host is reached, unchecked"),
+            )
+
+
+def _is_accepted(key: str, value: Any) -> bool:
+    return key in _UNDERSTOOD | _IGNORED or value in _HARMLESS.get(key, ())
+
+
+def _address(name: str, values: Mapping[str, Any], via: str) -> str:
+    if via == "private":
+        if "private_address" not in values:
+            raise InventoryError(
+                f"{name} has no private_address", "add private_address, or leave out --via private"
+            )
+        key, value = "private_address", values["private_address"]
+    else:
+        key, value = "ansible_host", values.get("ansible_host", name)
+    text = str(value)
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        # a name made of digits and dots alone is a mistyped address
+        if re.fullmatch(r"[0-9.]+", text):
+            raise _refused(name, key, value, "an IP address or a DNS name") from None
+        return _matching(name, key, value, _DNS_NAME, "an IP address or a DNS name")
+
+
+def _port(name: str, value: Any) -> int:
+    if isinstance(value, bool) or not re.fullmatch(r"[0-9]{1,5}", str(value)) or not 1 <= int(value) <= 65535:
+        raise _refused(name, "ansible_port", value, "a number from 1 to 65535")
+    return int(value)
+
+
+def _boolean(name: str, value: Any) -> bool:
+    words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+    if str(value).lower() not in words:
+        raise _refused(name, "ansible_become", value, "true or false")
+    return words[str(value).lower()]
+
+
+def _key_file(value: Any) -> Path | None:
+    return Path(str(value)).expanduser().absolute() if value else None
+
+
+def _optional(name: str, key: str, values: Mapping[str, Any], pattern: re.Pattern[str]) -> str | None:
+    return _matching(name, key, values[key], pattern) if values.get(key) is not None else None
+
+
+def _matching(name: str, key: str, value: Any, pattern: re.Pattern[str], wanted: str = "") -> str:
+    if not isinstance(value, str) or not pattern.fullmatch(value):
+        raise _refused(name, key, value, wanted or f"text like {pattern.pattern}")
+    return value
+
+
+def _refused(name: str, key: str, value: Any, wanted: str) -> InventoryError:
+    return InventoryError(
+        f"{name}: {key} is refused: {ascii(value)[:80]}", f"it must be {wanted}; correct it in the inventory"
+    )
+
+
+def _data(name: str, key: str, value: Any) -> Any:
+    """Give ``value`` back when no text in it is a template or holds control characters."""
+    if isinstance(value, Mapping):
+        return {_data(name, key, k): _data(name, key, v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_data(name, key, item) for item in value]
+    if isinstance(value, str) and re.search(r"\{\{|\{%|\{#|[\x00-\x08\x0b-\x1f\x7f]", value):
+        raise InventoryError(
+            f"{name}: {key} holds a template or control characters: {ascii(value)[:80]}",
+            "write the value itself; templates are not evaluated here",
+        )
+    return value

@@ -1,0 +1,56 @@
+"""Things that take long to make and are kept: ``~/.cache/provision``."""
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+HASH_LENGTH = 12
+
+
+def root() -> Path:
+    """Give the cache directory, made if need be."""
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    path = base / "provision"
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def key(*parts: str | bytes) -> str:
+    """Name a recipe: another recipe has another name."""
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part.encode() if isinstance(part, str) else part)
+        digest.update(b"\0")
+    return digest.hexdigest()[:HASH_LENGTH]
+
+
+@contextmanager
+def building(target: Path) -> Iterator[Path]:
+    """Give a directory to fill; it becomes ``target`` only when it is complete."""
+    _drop_abandoned(target.parent)
+    half = target.parent / f".building-{os.getpid()}-{target.name}"
+    shutil.rmtree(half, ignore_errors=True)
+    half.mkdir(parents=True)
+    try:
+        yield half
+        if not target.exists():
+            half.rename(target)
+    finally:
+        shutil.rmtree(half, ignore_errors=True)
+
+
+def drop_older(target: Path, *, in_use: str) -> None:
+    """Remove what other recipes made under the same name, unless its path occurs in ``in_use``."""
+    for old in target.parent.glob(f"{target.name.rsplit('-', 1)[0]}-*"):
+        if old != target and str(old) not in in_use:
+            shutil.rmtree(old, ignore_errors=True)
+
+
+def _drop_abandoned(directory: Path) -> None:
+    for half in directory.glob(".building-*"):
+        pid = half.name.split("-")[1]
+        if not Path("/proc", pid).exists():
+            shutil.rmtree(half, ignore_errors=True)

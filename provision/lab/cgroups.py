@@ -1,0 +1,60 @@
+"""A control group of its own for each stand-in host, where this machine's init makes none.
+
+Two containers in one group would each take the other's services for its own and remove their groups.
+"""
+
+import os
+import time
+from pathlib import Path
+
+ROOT = Path("/sys/fs/cgroup")
+# A new cpuset group is empty, and takes no process before it has processors and memory.
+CPUSET = ("cpuset.cpus", "cpuset.mems")
+BUSY_TRIES, BUSY_PAUSE_S = 20, 0.05
+
+
+def make(machine: str) -> list[Path]:
+    """Make the group of this machine in every hierarchy and give them; none where systemd makes scopes."""
+    if Path("/run/systemd/system").is_dir():
+        return []
+    groups = [hierarchy / _name(machine) for hierarchy in _hierarchies()]
+    for group in groups:
+        group.mkdir(exist_ok=True)
+        _fill_cpuset(group)
+    return groups
+
+
+def remove(machine: str) -> None:
+    """Remove the groups of this machine and all below them; those with processes stay."""
+    for hierarchy in _hierarchies():
+        group = hierarchy / _name(machine)
+        for directory, _, _ in os.walk(group, topdown=False):
+            _remove_one(Path(directory))
+
+
+def _remove_one(directory: Path) -> None:
+    # A group is busy for a moment after its last process has ended.
+    for _ in range(BUSY_TRIES):
+        try:
+            return directory.rmdir()
+        except FileNotFoundError:
+            return None
+        except OSError:
+            time.sleep(BUSY_PAUSE_S)
+
+
+def _name(machine: str) -> str:
+    return f"lab-{machine}"
+
+
+def _hierarchies() -> list[Path]:
+    if (ROOT / "cgroup.procs").exists():
+        return [ROOT]
+    return sorted(path.parent for path in ROOT.glob("*/cgroup.procs") if not path.parent.is_symlink())
+
+
+def _fill_cpuset(group: Path) -> None:
+    for name in CPUSET:
+        file = group / name
+        if file.exists() and not file.read_text().strip():
+            file.write_text((group.parent / name).read_text())

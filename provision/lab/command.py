@@ -1,0 +1,42 @@
+"""Runs the programs that the lab is made with."""
+
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from provision.errors import LabError
+
+TIMEOUT_S = 600
+
+
+def run(
+    *argv: str | Path,
+    stdin: str = "",
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    timeout_s: float = TIMEOUT_S,
+) -> str:
+    """Run a program to its end and give what it printed.
+
+    Raises LabError with the last line of its complaint when it fails or takes longer than ``timeout_s``.
+    """
+    try:
+        done = subprocess.run(
+            [str(word) for word in argv], input=stdin, cwd=cwd, env=env, timeout=timeout_s,
+            capture_output=True, text=True, errors="replace", check=False,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired as error:
+        raise LabError(f"{argv[0]} did not end within {timeout_s:.0f} s", _again()) from error
+    if done.returncode:
+        raise _failed(argv, done.returncode, done.stderr or done.stdout)
+    return done.stdout
+
+
+def _failed(argv: Sequence[str | Path], code: int, complaint: str) -> LabError:
+    lines = [line for line in complaint.splitlines() if line.strip()]
+    message = f"{Path(argv[0]).name} {' '.join(str(word) for word in argv[1:3])} failed (exit code {code})"
+    return LabError(message, _again(), evidence=lines[-1].strip() if lines else "")
+
+
+def _again() -> str:
+    return "fab lab.down removes what was made so far; then run fab lab.up again"

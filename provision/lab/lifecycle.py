@@ -1,0 +1,100 @@
+"""Brings a lab up and takes it down; whatever was made, also half of it, is found again by name."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+from provision.errors import LabError
+from provision.lab import host as hosts
+from provision.lab import image, inotify, network, packages, prerequisites, profiles, record, services, wait
+from provision.lab.record import Lab, LabHost
+from provision.lab.teardown import down
+
+WORKERS = 8
+Progress = Callable[[str], None]
+
+__all__ = ["down", "status", "up"]
+
+
+def up(
+    name: str,
+    hosts: int = 2,
+    profile: str = "el10",
+    *,
+    state_dir: Path,
+    subnet: int = 0,
+    users: bool = False,
+    progress: Progress,
+) -> Lab:
+    """Bring up a lab of stand-in hosts called el1, el2, … on 198.18.``subnet``.0/24.
+
+    ``profile`` is el10, el9 or alien; ``users`` adds ``ops`` (sudo with its password) and ``deploy`` (sudo
+    without one). The root passwords are in the value that is given, and nowhere else. ``progress`` is told
+    what takes long. Raises LabError when this machine cannot hold a lab, or when this lab is already up;
+    what was made till then is removed.
+    """
+    prerequisites.check()
+    dress = profiles.profile(profile)
+    lab = Lab(name, record.directory(state_dir, name), subnet)
+    _check_numbers(hosts, subnet)
+    _refuse_running(lab, state_dir)
+    network.refuse_taken(lab)
+    try:
+        return _make(lab, hosts, dress, users, progress)
+    except BaseException:
+        down(name, state_dir)
+        raise
+
+
+def status(state_dir: Path, name: str | None = None) -> Lab | None:
+    """Give the lab of this name, or the first one that is up; None when there is none. No passwords."""
+    if name is not None:
+        return record.read(record.directory(state_dir, name))
+    files = sorted((state_dir.resolve() / "lab").glob(f"*/{record.FILE}"))
+    found = (record.read(file.parent) for file in files)
+    return next((lab for lab in found if lab and lab.ready), None)
+
+
+def _check_numbers(count: int, subnet: int) -> None:
+    if not 1 <= count <= record.MAX_HOSTS:
+        raise LabError(f"a lab has 1 to {record.MAX_HOSTS} hosts, not {count}", "fab lab.up --hosts 2")
+    if not 0 <= subnet <= 255:
+        raise LabError(f"a lab's subnet is a number from 0 to 255, not {subnet}", "fab lab.up --subnet 0")
+
+
+def _refuse_running(lab: Lab, state_dir: Path) -> None:
+    found = record.read(lab.directory)
+    if found and found.ready:
+        raise LabError(
+            f"the lab {lab.name} is up already", "fab lab.status shows it; fab lab.down removes it"
+        )
+    if lab.directory.exists():
+        down(lab.name, state_dir)
+
+
+def _make(lab: Lab, count: int, profile: profiles.Profile, users: bool, progress: Progress) -> Lab:
+    record.write(lab)
+    with ThreadPoolExecutor(WORKERS) as pool:
+        tree = pool.submit(image.tree, profile, progress)
+        repo = packages.repository(profile, progress)
+        lab = replace(lab, gpg_key=repo.gpg_key, gpg_fingerprint=repo.fingerprint)
+        lab = replace(lab, inotify_before=inotify.before_raise(count))
+        record.write(lab)
+        inotify.raise_for(lab, progress)
+        network.up(lab)
+        progress(f"booting {count} stand-in hosts ({profile.name})")
+        serving = pool.submit(services.up, lab, repo.www)
+        root = tree.result()
+        made = list(pool.map(lambda index: _boot(lab, index, profile, root, users), range(count)))
+        serving.result()
+    lab = replace(lab, hosts=tuple(made), ready=True)
+    record.write(lab)
+    return lab
+
+
+def _boot(lab: Lab, index: int, profile: profiles.Profile, tree: Path, users: bool) -> LabHost:
+    host = hosts.make(lab, index, profile, tree, users)
+    hosts.boot(lab, host)
+    wait.for_ssh(host.name, host.address, host.console)
+    return host

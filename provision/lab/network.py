@@ -1,0 +1,55 @@
+"""One bridge per lab; nothing is routed or translated, so no firewall rule and no sysctl changes."""
+
+import json
+from contextlib import suppress
+from pathlib import Path
+
+from provision.errors import LabError
+from provision.lab.command import run
+from provision.lab.record import Lab, bridge
+
+
+def up(lab: Lab) -> None:
+    """Make the lab's bridge with the gateway's address."""
+    run("ip", "link", "add", "name", lab.bridge, "type", "bridge")
+    run("ip", "link", "set", lab.bridge, "alias", lab.directory)
+    run("ip", "address", "add", f"{lab.gateway}/24", "dev", lab.bridge)
+    run("ip", "link", "set", lab.bridge, "up")
+
+
+def down(directory: Path) -> None:
+    """Remove the bridge of the lab in ``directory``, if there is one; another lab's of that name stays."""
+    for link in links():
+        # An interrupted up may have left it without its alias.
+        if link["ifname"] == bridge(directory.name) and link.get("ifalias") in (None, str(directory)):
+            run("ip", "link", "delete", bridge(directory.name))
+
+
+def drop_port(machine: str) -> None:
+    """Remove the host's end of the cable of a container that is off.
+
+    The kernel takes it away some time after the last process; a new container cannot start till then.
+    """
+    with suppress(LabError):
+        run("ip", "link", "delete", f"vb-{machine}")
+
+
+def links() -> list[dict[str, object]]:
+    """Give this machine's bridges as ``ip`` describes them."""
+    found: list[dict[str, object]] = json.loads(run("ip", "-json", "link", "show", "type", "bridge") or "[]")
+    return [link for link in found if link]
+
+
+def refuse_taken(lab: Lab) -> None:
+    """Raise LabError when the lab's name or its subnet are in use on this machine."""
+    taken = [link for link in links() if link["ifname"] == lab.bridge]
+    if taken:
+        where = taken[0].get("ifalias", "an unknown directory")
+        raise LabError(f"another lab called {lab.name} is up, kept in {where}", "run fab lab.down there")
+    if f" {lab.gateway}/" in run("ip", "-o", "-4", "address"):
+        raise LabError(f"the subnet of {lab.gateway} is in use", "fab lab.up --subnet with another number")
+
+
+def inside(leader: int, *argv: str, stdin: str = "") -> str:
+    """Run one of this machine's programs in the network of the host that ``leader`` belongs to."""
+    return run("nsenter", "--target", str(leader), "--net", *argv, stdin=stdin)

@@ -1,0 +1,128 @@
+"""What a lab is: the values that ``up`` gives and ``lab.json`` keeps, without passwords."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from provision.errors import LabError
+from provision.model import Secret
+
+# Longer ones would not fit into the name of a network device, vb-NAME-el99.
+NAME = re.compile(r"[a-z][a-z0-9]{0,6}")
+FILE = "lab.json"
+FIRST_HOST = 11
+MAX_HOSTS = 99
+HTTP_PORT = 8080
+REGISTRY_PORT = 5000
+
+
+@dataclass(frozen=True, slots=True)
+class LabHost:
+    """One stand-in host; ``directory`` holds all that is its own.
+
+    ``host_key`` is its public key as ``ssh-ed25519 AAAA…``; ``password`` is root's, and that of the users
+    ``ops`` (sudo with password) and ``deploy`` (sudo without) when they were asked for. Only ``up`` gives
+    it: it is in no file, so a lab read back from its record has None.
+    """
+
+    name: str
+    address: str
+    profile: str
+    host_key: str
+    directory: Path
+    password: Secret | None = None
+
+    @property
+    def console(self) -> Path:
+        """What the host and its container say at boot and at power-off."""
+        return self.directory / "console.log"
+
+
+@dataclass(frozen=True, slots=True)
+class Lab:
+    """A lab; ``ready`` is False while it is being made, ``inotify_before`` what the sysctl was if raised."""
+
+    name: str
+    directory: Path
+    subnet: int
+    hosts: tuple[LabHost, ...] = ()
+    gpg_key: Path = Path()
+    gpg_fingerprint: str = ""
+    ready: bool = False
+    inotify_before: int | None = None
+
+    @property
+    def bridge(self) -> str:
+        """The network device that all hosts hang on."""
+        return bridge(self.name)
+
+    @property
+    def gateway(self) -> str:
+        """This machine's address as the hosts see it."""
+        return f"198.18.{self.subnet}.1"
+
+    @property
+    def repo_url(self) -> str:
+        """What stands for https://download.docker.com here: ``docker_engine_mirror``."""
+        return f"http://{self.gateway}:{HTTP_PORT}"
+
+    @property
+    def registry(self) -> str:
+        """Address and port of the registry, plain HTTP."""
+        return f"{self.gateway}:{REGISTRY_PORT}"
+
+    def host(self, name: str) -> LabHost:
+        """Give the host of this name. Raises LabError that lists those there are."""
+        for host in self.hosts:
+            if host.name == name:
+                return host
+        known = " ".join(host.name for host in self.hosts)
+        raise LabError(f"the lab {self.name} has no host {name!r}", f"it has: {known}")
+
+    def address(self, index: int) -> str:
+        """Give the address of the host number ``index``, counted from 0."""
+        return f"198.18.{self.subnet}.{FIRST_HOST + index}"
+
+
+def bridge(name: str) -> str:
+    """Give the name of the network device of the lab of this name."""
+    return f"lab-{name}"
+
+
+def directory(state_dir: Path, name: str) -> Path:
+    """Give the directory of the lab of this name. Raises LabError when no lab can be called so."""
+    if not NAME.fullmatch(name):
+        hint = "use up to 7 small letters and digits, a letter first"
+        raise LabError(f"{name!r} cannot be a lab's name", hint)
+    return state_dir.resolve() / "lab" / name
+
+
+def write(lab: Lab) -> None:
+    """Keep the record in the lab's directory, for its owner alone and without passwords."""
+    lab.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    open_hosts = tuple(replace(host, password=None) for host in lab.hosts)
+    text = json.dumps(asdict(replace(lab, hosts=open_hosts)), indent=2, default=str)
+    half = lab.directory / f".{FILE}"
+    half.write_text(text + "\n")
+    half.chmod(0o600)
+    half.rename(lab.directory / FILE)
+
+
+def read(directory: Path) -> Lab | None:
+    """Give the lab recorded in ``directory``; None when there is none."""
+    try:
+        return _parse(json.loads((directory / FILE).read_text()))
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError) as error:
+        hint = "fab lab.down removes that lab"
+        raise LabError(f"{directory / FILE} is not a lab's record", hint) from error
+
+
+def _parse(fields: Mapping[str, Any]) -> Lab:
+    hosts = tuple(LabHost(**{**host, "directory": Path(host["directory"])}) for host in fields["hosts"])
+    paths = {name: Path(fields[name]) for name in ("directory", "gpg_key")}
+    return Lab(**{**fields, **paths, "hosts": hosts})

@@ -1,0 +1,111 @@
+"""Keep what is known of each host while a run goes on, and add it up at the end."""
+
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from provision.errors import ProvisionError
+from provision.model import Change, Check, Failure, Host, HostReport, Outcome, Stage, Status
+
+
+class View(Protocol):
+    """What a run tells a person while it goes on."""
+
+    def stage(self, host: str, stage: Stage, note: str = "") -> None:
+        """Say that ``host`` is now at ``stage``."""
+
+    def done(self, host: str, status: Status) -> None:
+        """Say that ``host`` has ended with ``status``."""
+
+
+@dataclass(slots=True)
+class _Entry:
+    changes: tuple[Change, ...] = ()
+    checks: tuple[Check, ...] = ()
+    failure: Failure | None = None
+    system: str = ""
+    seconds: float = 0.0
+    done: bool = False
+    log: list[str] = field(default_factory=list)
+
+
+class Ledger:
+    """One entry per selected host; whoever fails a stage leaves the road here, with the reason."""
+
+    def __init__(self, hosts: Iterable[Host], view: View) -> None:
+        self._entries = {host.name: _Entry() for host in hosts}
+        self._view = view
+        self._started = time.monotonic()
+
+    def enter(self, names: Iterable[str], stage: Stage) -> None:
+        """Note that these hosts begin ``stage``."""
+        for name in self._known(names):
+            self._note(name, f"{stage}")
+            self._view.stage(name, stage)
+
+    def drop(self, name: str, error: ProvisionError | Failure, stage: Stage) -> None:
+        """Take ``name`` off the road, once; a jump host that was not selected is passed over."""
+        if name in self._entries:
+            failure = error if isinstance(error, Failure) else error.at(error.stage or stage)
+            self._entries[name].failure = failure
+            self._note(name, f"{failure.kind}: {failure.message} {failure.evidence}".rstrip())
+            self.leave(name)
+
+    def converged(self, name: str, outcome: Outcome) -> None:
+        """Keep what converge found or did."""
+        entry = self._entries[name]
+        entry.changes, entry.system = outcome.changes, outcome.system or entry.system
+        for change in outcome.changes:
+            self._note(
+                name, f"change  {change.name}: {change.before or 'nothing'} -> {change.after or 'nothing'}"
+            )
+        if outcome.failure:
+            self.drop(name, outcome.failure, Stage.CONVERGE)
+
+    def verified(self, name: str, checks: tuple[Check, ...] | Failure) -> None:
+        """Keep the checks, or why there are none."""
+        if isinstance(checks, Failure):
+            self.drop(name, checks, Stage.VERIFY)
+            return
+        self._entries[name].checks = checks
+        for check in checks:
+            word = {True: "passed", False: "FAILED", None: "skipped"}[check.passed]
+            self._note(name, f"check   {word}  {check.name} {check.detail}".rstrip())
+        self.leave(name)
+
+    def leave(self, name: str) -> None:
+        """Note that ``name`` is done."""
+        self._entries[name].seconds = time.monotonic() - self._started
+        self._entries[name].done = True
+        self._view.done(name, self._status(self._entries[name]))
+
+    def unfinished(self) -> tuple[str, ...]:
+        """Give the names of the hosts that are still on the road."""
+        return tuple(name for name, entry in self._entries.items() if not entry.done)
+
+    def reports(self) -> tuple[HostReport, ...]:
+        """Give every host's report, in the order of the inventory."""
+        return tuple(
+            HostReport(name, self._status(e), e.changes, e.checks, e.failure, e.system, e.seconds)
+            for name, e in self._entries.items()
+        )
+
+    def logs(self) -> Mapping[str, str]:
+        """Give every host's log; no secret ever entered it."""
+        return {name: "\n".join([*entry.log, ""]) for name, entry in self._entries.items()}
+
+    def _known(self, names: Iterable[str]) -> list[str]:
+        return [name for name in names if name in self._entries]
+
+    def _note(self, name: str, text: str) -> None:
+        stamp = time.strftime("%H:%M:%SZ", time.gmtime())
+        self._entries[name].log.append(f"{stamp}  {' '.join(text.split())}")
+
+    @staticmethod
+    def _status(entry: _Entry) -> Status:
+        if entry.failure:
+            return entry.failure.status
+        if any(check.passed is False for check in entry.checks):
+            return Status.FAILED
+        return Status.CHANGED if entry.changes else Status.OK

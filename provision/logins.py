@@ -1,0 +1,252 @@
+"""Look at a host from outside: the key that it shows, and whether a login works.
+
+The only place that uses paramiko and fabric. It reads no file of the person's ``~/.ssh``.
+"""
+
+import base64
+import logging
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import fabric
+import paramiko
+from paramiko.auth_strategy import AuthStrategy, InMemoryPrivateKey, Password
+
+from provision.errors import (
+    ChangedHostKey,
+    ConnectionRefused,
+    MissingCredential,
+    NameNotFound,
+    NoAnswer,
+    NoRoute,
+    SilentHost,
+    Unreachable,
+)
+from provision.model import Credential, Host, HostKey
+
+TIMEOUT_S = 10.0
+LONGEST_EVIDENCE = 200
+KEY_TYPES = (
+    "ssh-ed25519",
+    "ecdsa-sha2-nistp256",
+    "ecdsa-sha2-nistp384",
+    "ecdsa-sha2-nistp521",
+    "rsa-sha2-512",
+    "rsa-sha2-256",
+)
+
+# paramiko prints tracebacks to stderr when nobody listens to its log.
+logging.getLogger("paramiko").addHandler(logging.NullHandler())
+
+
+class _Silence(paramiko.SSHException):  # type: ignore[misc]
+    """The handshake began, and did not come to its end in time."""
+
+
+class _Transport(paramiko.Transport):  # type: ignore[misc]
+    """Ends with an error where paramiko goes on as if the handshake were done."""
+
+    def start_client(self, event: Any = None, timeout: float = TIMEOUT_S) -> None:
+        self.handshake_timeout = 2 * timeout  # paramiko's own limit must not be met first
+        try:
+            super().start_client(event, timeout)
+        finally:
+            self.packetizer.complete_handshake()  # ends a timer that would hold up our exit
+        if not self.initial_kex_done:
+            raise _Silence("the handshake did not end")
+
+
+class _Exactly(AuthStrategy):  # type: ignore[misc]
+    """Tries the sources that it was given, and nothing that a library would add."""
+
+    def __init__(self, sources: list[Any]) -> None:
+        super().__init__(ssh_config=None)
+        self._sources = sources
+
+    def get_sources(self) -> list[Any]:
+        return self._sources
+
+
+def fetch_key(host: Host, sock: Any = None, timeout_s: float = TIMEOUT_S) -> HostKey:
+    """Ask a host for its public key, before and without any login.
+
+    ``sock`` is an open way to its port, such as one through a jump host; without it the
+    address is dialled. Prefers ed25519, then ecdsa, then rsa. Raises Unreachable and its kinds:
+    ConnectionRefused, NoAnswer, NoRoute, NameNotFound, SilentHost.
+    """
+    with _explained(host, timeout_s):
+        transport = _Transport(sock or socket.create_connection(_place(host), timeout_s))
+        try:
+            return _shown_key(host, transport, timeout_s)
+        finally:
+            transport.close()
+
+
+def can_login(
+    host: Host, key: HostKey, credential: Credential, sock: Any = None, timeout_s: float = TIMEOUT_S
+) -> bool:
+    """Try one login with exactly this credential; False when the host refuses it.
+
+    The host must show ``key``: otherwise ChangedHostKey, and nothing is sent. An agent is used
+    only for a credential that is all None. Raises MissingCredential for a key file that does
+    not open, Unreachable and its kinds. The secret is dropped when the connection closes.
+    """
+    connection = _connection(host, key, _Exactly(_sources(host, credential)), sock, timeout_s)
+    try:
+        with _explained(host, timeout_s):
+            connection.open()
+        return bool(connection.client.get_transport().is_authenticated())
+    except paramiko.AuthenticationException:
+        _demand_an_answer(host, connection.client.get_transport(), timeout_s)
+        return False
+    finally:
+        connection.client.close()
+
+
+def _shown_key(host: Host, transport: Any, timeout_s: float) -> HostKey:
+    transport.get_security_options().key_types = KEY_TYPES
+    transport.banner_timeout = timeout_s
+    transport.start_client(timeout=timeout_s)
+    shown = transport.get_remote_server_key()
+    return HostKey(host.name, shown.get_name(), shown.get_base64(), trust="tofu")
+
+
+def _demand_an_answer(host: Host, transport: Any, timeout_s: float) -> None:
+    # paramiko reports a lost connection and a timeout as a refused login too; they prove nothing.
+    if not transport.is_active():
+        raise _ended(host)
+    if not transport.auth_handler.auth_event.is_set():
+        raise _silent(host, timeout_s)
+
+
+def _connection(host: Host, key: HostKey, proof: "_Exactly", sock: Any, timeout_s: float) -> Any:
+    # An ssh config that is given, and lazy, keeps Fabric from reading any file. The secret is in
+    # the strategy and not in connect_kwargs, which Fabric shows in its debug log.
+    strategy = {"authentication": {"strategy_class": lambda **_: proof}}
+    options = {"sock": sock, "banner_timeout": timeout_s, "auth_timeout": timeout_s}
+    connection = fabric.Connection(
+        host.address,
+        user=host.user,
+        port=host.port,
+        config=fabric.Config(ssh_config=paramiko.SSHConfig(), lazy=True, overrides=strategy),
+        forward_agent=False,
+        connect_timeout=timeout_s,
+        connect_kwargs=options | {"transport_factory": _Transport},
+    )
+    pinned = paramiko.PKey.from_type_string(key.type, base64.b64decode(key.key))
+    name = host.address if host.port == paramiko.config.SSH_PORT else f"[{host.address}]:{host.port}"
+    connection.client.get_host_keys().add(name, key.type, pinned)
+    connection.client.set_missing_host_key_policy(paramiko.RejectPolicy())
+    return connection
+
+
+def _sources(host: Host, credential: Credential) -> list[Any]:
+    if credential.key_file:
+        return [InMemoryPrivateKey(host.user, _private_key(credential))]
+    if credential.password:
+        return [Password(host.user, credential.password.reveal)]
+    keys = paramiko.Agent().get_keys()
+    if not keys:
+        raise MissingCredential("the ssh-agent holds no key", f"ssh-add, or fab credentials.set {host.name}")
+    return [InMemoryPrivateKey(host.user, key) for key in keys]
+
+
+def _private_key(credential: Credential) -> Any:
+    secret = credential.passphrase.reveal().encode() if credential.passphrase else None
+    try:
+        return paramiko.PKey.from_path(credential.key_file, secret)
+    except Exception as error:  # each key format fails in its own way
+        raise MissingCredential(
+            f"the key file {credential.key_file} does not open",
+            "check its passphrase: fab credentials.set NAME --kind passphrase",
+            evidence=type(error).__name__,
+        ) from None
+
+
+@contextmanager
+def _explained(host: Host, timeout_s: float) -> Iterator[None]:
+    try:
+        yield
+    except paramiko.AuthenticationException:
+        raise
+    except paramiko.BadHostKeyException as error:
+        raise _other_key(host, error) from None
+    except (paramiko.SSHException, EOFError) as error:
+        raise _no_conversation(host, error, timeout_s) from None
+    except (OSError, UnicodeError) as error:
+        raise _no_connection(host, error, timeout_s) from None
+
+
+def _no_connection(host: Host, error: Exception, timeout_s: float) -> Unreachable:
+    where, ping = _where(host), f"fab hosts.ping {host.name}"
+    correct = f"correct ansible_host or ansible_port of {host.name} in the inventory"
+    if isinstance(error, (socket.gaierror, UnicodeError)):
+        meaning = "a typing error, or the controller's DNS does not know the name"
+        return NameNotFound(
+            f"the name {host.address} does not resolve", correct, meaning=meaning, evidence=str(error)
+        )
+    if isinstance(error, ConnectionRefusedError):
+        meaning = "the host is up and nothing listens on this port: sshd is down or on another port"
+        hint = f"{correct}, or start sshd; then: {ping}"
+        return ConnectionRefused(f"{where} refused the connection", hint, meaning=meaning)
+    if isinstance(error, ConnectionError):
+        return _ended(host)
+    if isinstance(error, TimeoutError):
+        meaning = "the packet is dropped: host down or security group; not a login problem"
+        return NoAnswer(f"no answer on {where} in {timeout_s:.0f} s", ping, meaning=meaning)
+    meaning = "the controller's network does not lead there: VPN off, wrong address, or host gone"
+    return NoRoute(f"no route to {where}", ping, meaning=meaning, evidence=str(error))
+
+
+def _no_conversation(host: Host, error: Exception, timeout_s: float) -> Unreachable:
+    # paramiko wraps what went wrong below it, and keeps it as the context.
+    cause = error.__context__ or error
+    if isinstance(cause, (TimeoutError, _Silence)):
+        return _silent(host, timeout_s)
+    if isinstance(cause, (EOFError, OSError)):
+        return _ended(host)
+    return Unreachable(
+        f"{_where(host)} does not speak SSH as we do",
+        f"correct ansible_port of {host.name} in the inventory; then: fab hosts.ping {host.name}",
+        meaning="another service on this port, or a server without one algorithm in common",
+        evidence=str(error)[:LONGEST_EVIDENCE],
+    )
+
+
+def _silent(host: Host, timeout_s: float) -> SilentHost:
+    return SilentHost(
+        f"{_where(host)} takes the connection and then says nothing for {timeout_s:.0f} s",
+        f"fab hosts.ping {host.name}",
+        meaning="the port is open, but no SSH server answers: host overloaded or hung, or another service",
+    )
+
+
+def _ended(host: Host) -> SilentHost:
+    return SilentHost(
+        f"{_where(host)} ended the conversation before the login was decided",
+        f"fab hosts.ping {host.name}",
+        meaning="not an SSH server, or one that limits connections (MaxStartups, fail2ban)",
+    )
+
+
+def _other_key(host: Host, error: Any) -> ChangedHostKey:
+    pin = HostKey(host.name, error.expected_key.get_name(), error.expected_key.get_base64())
+    offered = HostKey(host.name, error.key.get_name(), error.key.get_base64())
+    return ChangedHostKey(
+        f"{host.name} shows another host key than its pin",
+        "compare with the cloud console; only if it agrees: "
+        f"fab hosts.trust {host.name} --replace {pin.fingerprint}",
+        evidence=f"pinned {pin.fingerprint}, offered {offered.fingerprint}",
+        meaning="reinstalled, the address was given to another server, or someone sits in between",
+    )
+
+
+def _place(host: Host) -> tuple[str, int]:
+    return host.address, host.port
+
+
+def _where(host: Host) -> str:
+    address = f"[{host.address}]" if ":" in host.address else host.address
+    return f"{address}:{host.port}"

@@ -1,0 +1,195 @@
+"""The values that travel the road; every one is frozen and knows no stage."""
+
+import base64
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+# Host and group names of an inventory; they reach ssh patterns, paths and pages.
+INVENTORY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+
+
+class Stage(StrEnum):
+    """The stations of the road, in order; also the word a person sees in an error."""
+
+    READ = "read"
+    UNLOCK = "unlock"
+    TRUST = "trust"
+    CONNECT = "connect"
+    CONVERGE = "converge"
+    VERIFY = "verify"
+
+
+class Status(StrEnum):
+    """What became of one host; each selected host has exactly one."""
+
+    OK = "ok"
+    CHANGED = "changed"
+    FAILED = "failed"
+    UNREACHABLE = "unreachable"
+    REFUSED = "refused"
+    SKIPPED = "skipped"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """One server of the inventory, with every value checked by ``read``."""
+
+    name: str
+    address: str
+    port: int = 22
+    user: str = "root"
+    become: bool = False
+    jump: str | None = None
+    groups: tuple[str, ...] = ()
+    key_file: Path | None = None
+    host_key: str | None = None
+    desired: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+
+class Secret:
+    """A string that shows nothing unless it is asked to by name."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """Give the text; call it only where the bytes leave for their one destination."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return "Secret(***)"
+
+    __str__ = __repr__
+
+    def __reduce__(self) -> Any:
+        raise TypeError("a Secret is not pickled")
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._text == self._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """How one host is entered; all None means: the keys of the person's ssh-agent."""
+
+    password: Secret | None = None
+    key_file: Path | None = None
+    passphrase: Secret | None = None
+    sudo_password: Secret | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HostKey:
+    """A pinned public key: ``name`` is the inventory name, ``key`` the base64 blob."""
+
+    name: str
+    type: str
+    key: str
+    trust: str = "console"
+
+    @property
+    def fingerprint(self) -> str:
+        """The form that ssh-keygen and cloud consoles show: ``SHA256:…``."""
+        digest = hashlib.sha256(base64.b64decode(self.key)).digest()
+        return "SHA256:" + base64.b64encode(digest).decode().rstrip("=")
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """An open ControlMaster; ``run_dir`` holds the ``clients`` ssh config and the broker's socket.
+
+    ``sudo_token`` is what the broker takes for this host's sudo password; None when no
+    password is needed.
+    """
+
+    host: Host
+    run_dir: Path
+    sudo_token: str | None = None
+
+    @property
+    def ssh_config(self) -> Path:
+        """The ssh config that only uses live masters and never opens a connection."""
+        return self.run_dir / "clients"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a host left the road: what, why, what is changed, what to do next."""
+
+    kind: str
+    message: str
+    hint: str = ""
+    stage: Stage | None = None
+    evidence: str = ""
+    meaning: str = ""
+    state: str = ""
+    status: Status = Status.FAILED
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One step of a plan as a person reads it; ``before`` is empty for something new."""
+
+    name: str
+    before: str = ""
+    after: str = ""
+    disruptive: bool = False
+    diff: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What ``converge`` found or did on one host; ``system`` is like 'CentOS Stream 9 (x86_64)'."""
+
+    changes: tuple[Change, ...] = ()
+    system: str = ""
+    failure: Failure | None = None
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One proof: ``name`` is its sentence; ``passed`` is None when skipped, with the reason in ``detail``."""
+
+    name: str
+    passed: bool | None
+    detail: str = ""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class HostReport:
+    """Everything about one host at the end of a run."""
+
+    name: str
+    status: Status
+    changes: tuple[Change, ...] = ()
+    checks: tuple[Check, ...] = ()
+    failure: Failure | None = None
+    system: str = ""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The end of a run; ``started`` is ISO 8601 UTC, ``stages`` seconds by stage."""
+
+    run: str
+    command: str
+    inventory: str
+    started: str
+    seconds: float
+    exit_code: int
+    hosts: tuple[HostReport, ...]
+    stages: Mapping[str, float] = field(default_factory=dict, hash=False)

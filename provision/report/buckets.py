@@ -1,0 +1,85 @@
+"""Sort hosts: each into exactly one bucket, and those that are alike into one group."""
+
+import re
+from collections.abc import Callable, Hashable, Iterable, Sequence
+
+from provision.model import HostReport, Status
+
+Group = tuple[HostReport, ...]
+Judge = Callable[[HostReport], Status]
+GOOD = (Status.OK, Status.CHANGED)
+
+# What differs between two hosts with one cause: where they are, and how long it took.
+_OWN = re.compile(
+    r"[^\s/@(]+:\d{1,5}\b|\b\d{1,3}(?:\.\d{1,3}){3}\b|\b\d+(?:\.\d+)? ?(?:ms|s|m|h|B|kB|MB|GB)\b"
+)
+
+
+def judged(host: HostReport) -> Status:
+    """Give the status of ``host``, which is never good when one of its checks failed."""
+    failed_check = any(check.passed is False for check in host.checks)
+    return Status.FAILED if host.status in GOOD and failed_check else host.status
+
+
+def proven(host: HostReport) -> Status:
+    """Judge ``host`` by its checks alone: OK needs a check that passed, and none that failed."""
+    status = judged(host)
+    if status not in GOOD:
+        return status
+    return Status.OK if any(check.passed for check in host.checks) else Status.FAILED
+
+
+def sort_into_buckets(hosts: Iterable[HostReport], judge: Judge = judged) -> dict[Status, Group]:
+    """Give the hosts of every status, an empty group included, in the order they came in."""
+    buckets: dict[Status, list[HostReport]] = {status: [] for status in Status}
+    for host in hosts:
+        buckets[judge(host)].append(host)
+    return {status: tuple(members) for status, members in buckets.items()}
+
+
+def group(hosts: Iterable[HostReport], key: Callable[[HostReport], Hashable]) -> list[Group]:
+    """Put hosts with an equal ``key`` together, in the order in which keys first appear."""
+    found: dict[Hashable, list[HostReport]] = {}
+    for host in hosts:
+        found.setdefault(key(host), []).append(host)
+    return [tuple(members) for members in found.values()]
+
+
+def cause(host: HostReport) -> Hashable:
+    """Give what two hosts share when they left the road for the same reason.
+
+    Names, addresses and times may differ; next steps may differ only in the name.
+    """
+    failure = host.failure
+    told = (failure.message, failure.evidence) if failure else ()
+    checks = tuple((check.name, check.passed, check.detail) for check in host.checks if not check.passed)
+    return (
+        (failure.kind, failure.stage, _without_name(failure.hint, host.name)) if failure else None,
+        tuple(_OWN.sub("#", _without_name(text, host.name)) for text in told),
+        (len(host.checks), checks),
+    )
+
+
+def _without_name(text: str, name: str) -> str:
+    return re.sub(rf"(?<![\w.-]){re.escape(name)}(?![\w-])", "#", text)
+
+
+def shared(texts: Sequence[str], fill: Callable[[Sequence[str]], str] = lambda words: "…") -> str:
+    """Say several alike texts as one; words that differ are replaced by ``fill`` of them."""
+    rows = [text.split(" ") for text in texts]
+    if len({len(row) for row in rows}) > 1:
+        return texts[0]
+    columns = zip(*rows, strict=True)
+    return " ".join(words[0] if len(set(words)) == 1 else _filled(words, fill) for words in columns)
+
+
+def _filled(words: Sequence[str], fill: Callable[[Sequence[str]], str]) -> str:
+    """Fill in for ``words``, and keep the mark that all of them end with."""
+    last = {word[-1:] for word in words}
+    mark = last.pop() if len(last) == 1 and last <= set(",;:.") else ""
+    return fill([word.removesuffix(mark) for word in words]) + mark
+
+
+def names(hosts: Iterable[HostReport], separator: str = " ") -> str:
+    """Join the names of ``hosts``."""
+    return separator.join(host.name for host in hosts)

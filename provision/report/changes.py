@@ -1,0 +1,114 @@
+"""Say changes: one line each in a plan, a few words together after a run."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+
+from provision.model import Change
+from provision.report.layout import Page, count
+
+NOTE_COLUMN = 18
+REMOVED = "removed"
+# Between the subject and its note, where the note does not stand at the right edge.
+_JOINTS = {"repository": ", ", "package": " "}
+SIGN_STYLES = {"+": "good", "~": "changed", "-": "bad", "!": "bad"}
+
+
+def sign(change: Change) -> str:
+    """Give the mark of a change: ``!`` disruptive, ``+`` new, ``-`` gone, ``~`` other."""
+    if change.disruptive:
+        return "!"
+    if change.after in ("", REMOVED) and (change.before or change.after):
+        return "-"
+    return "~" if change.before else "+"
+
+
+def kind(change: Change) -> str:
+    """Give the first word of the name: package, file, service …"""
+    return change.name.partition(" ")[0]
+
+
+def subject(change: Change) -> str:
+    """Give the rest of the name: which package, file or service."""
+    return change.name.partition(" ")[2]
+
+
+def plan_lines(page: Page, changes: Sequence[Change], *, diff: bool) -> list[str]:
+    """Give the lines of one plan; packages with one sign share a line unless ``diff``."""
+    lines = []
+    for (mark, word), members in groupby(changes, lambda change: (sign(change), kind(change))):
+        if word == "package" and not diff:
+            lines += _packages(page, mark, tuple(members))
+        else:
+            for change in members:
+                lines += [*_change(page, mark, change), *(_difference(page, change) if diff else ())]
+    return lines
+
+
+def _head(page: Page, mark: str, word: str) -> str:
+    return f"    {page.paint(mark, SIGN_STYLES[mark])} {page.plain(word):<12}"
+
+
+def _packages(page: Page, mark: str, packages: Sequence[Change]) -> list[str]:
+    named = [change for change in packages if not change.name.endswith("-plugin")]
+    parts = [f"{subject(change)} {_note(change)}".strip() for change in named]
+    hidden = len(packages) - len(named)
+    if hidden:
+        parts.append(f"{'+' if named else ''}{count(hidden, 'plugin')}")
+    first, *rest = page.flow(parts, NOTE_COLUMN)
+    return [_head(page, mark, "package") + first.lstrip(), *rest]
+
+
+def _change(page: Page, mark: str, change: Change) -> list[str]:
+    name, note = page.plain(subject(change)), _note(change)
+    if joint := _JOINTS.get(kind(change)):
+        name, note = page.plain(joint.join(part for part in (name, note) if part)), ""
+    # The head is laid out without colour, since escapes have no width.
+    plain_head = f"    {mark} {page.plain(kind(change)):<12}"
+    first, *rest = page.edge(plain_head + name, note)
+    return [_head(page, mark, kind(change)) + first[len(plain_head) :], *rest]
+
+
+def _note(change: Change) -> str:
+    if sign(change) == "-":
+        return change.before
+    return " → ".join(part for part in (change.before, change.after) if part)
+
+
+def _difference(page: Page, change: Change) -> Iterator[str]:
+    styles = {"+": "good", "-": "bad"}
+    for line in change.diff.splitlines():
+        shown = page.plain(line)
+        style = styles.get(shown[:1])
+        yield " " * 8 + (page.paint(shown, style) if style else shown)
+
+
+def summary(changes: Iterable[Change]) -> str:
+    """Say what was done in a few words: ``5 packages, daemon.json, docker started``."""
+    by_kind: dict[str, list[Change]] = {}
+    for change in changes:
+        by_kind.setdefault(kind(change), []).append(change)
+    packages = by_kind.pop("package", [])
+    # A repository alone is worth a word; with packages it goes without saying.
+    if packages:
+        by_kind.pop("repository", None)
+    said = [_done(change) for members in by_kind.values() for change in members]
+    return ", ".join([*_count_packages(packages), *dict.fromkeys(said)])
+
+
+def _count_packages(packages: Sequence[Change]) -> Iterator[str]:
+    removed = sum(sign(change) == "-" for change in packages)
+    if len(packages) > removed:
+        yield count(len(packages) - removed, "package")
+    if removed:
+        yield f"{count(removed, 'package')} removed"
+
+
+def _done(change: Change) -> str:
+    what = subject(change)
+    if kind(change) == "file":
+        return what.rpartition("/")[2] + (" removed" if sign(change) == "-" else "")
+    if kind(change) == "restart":
+        return f"{what} restarted"
+    if kind(change) == "service":
+        return f"{what} {change.after.rpartition(' ')[2] or 'changed'}"
+    return change.name

@@ -1,0 +1,48 @@
+"""Decide how a stream is written: colours, characters, width."""
+
+import os
+import shutil
+from collections.abc import Mapping
+from typing import TextIO
+
+from provision.errors import UsageError
+from provision.report.layout import Page
+
+COLOUR_CHOICES = ("auto", "always", "never")
+WIDTH_WITHOUT_TERMINAL = 100
+
+
+def page_for(stream: TextIO, colour: str = "auto", environ: Mapping[str, str] = os.environ) -> Page:
+    """Give the page for ``stream``; ``colour`` is the value of ``--color``.
+
+    ``--color`` wins over ``NO_COLOR`` (https://no-color.org), which wins over what the terminal
+    can do. Raises UsageError for a value that is none of COLOUR_CHOICES.
+    """
+    if colour not in COLOUR_CHOICES:
+        raise UsageError(f"--color {colour} is not known", f"use one of {', '.join(COLOUR_CHOICES)}")
+    return Page(_width(stream), _has_colour(stream, colour, environ), not _speaks_unicode(stream))
+
+
+def is_live(stream: TextIO, environ: Mapping[str, str] = os.environ) -> bool:
+    """Say whether ``stream`` is a terminal on which lines can be drawn again."""
+    return stream.isatty() and environ.get("TERM", "dumb") not in ("", "dumb")
+
+
+def _has_colour(stream: TextIO, colour: str, environ: Mapping[str, str]) -> bool:
+    if colour != "auto":
+        return colour == "always"
+    return not environ.get("NO_COLOR") and is_live(stream, environ)
+
+
+def _speaks_unicode(stream: TextIO) -> bool:
+    try:
+        "·→…".encode(getattr(stream, "encoding", None) or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
+
+
+def _width(stream: TextIO) -> int:
+    if not stream.isatty():
+        return WIDTH_WITHOUT_TERMINAL
+    return shutil.get_terminal_size((80, 24)).columns

@@ -1,0 +1,16 @@
+"""Say an error that belongs to no host: the command did not start, or could not end."""
+
+from provision.model import Failure
+from provision.report.failures import cause_lines
+from provision.report.layout import Page
+
+COLUMN = 7
+
+
+def error_text(failure: Failure, *, width: int = 80, colour: bool = False, ascii: bool = False) -> str:
+    """Give message, evidence and meaning, and as the last line what to type next."""
+    page = Page(width, colour, ascii)
+    first, *rest = cause_lines(page, failure, COLUMN)
+    head = page.paint("Error", "bad") + "  " + first[COLUMN:]
+    hint = page.labelled("Next", failure.hint, 0, COLUMN)
+    return "".join(f"{line.rstrip()}\n" for line in [head, *rest, *hint])

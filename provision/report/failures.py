@@ -1,0 +1,116 @@
+"""Say why hosts left the road: each cause once, with the names of its hosts."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from provision.model import Check, Failure, HostReport, Status
+from provision.report.buckets import Group, cause, group, names, proven, shared
+from provision.report.layout import Page, count, dotted, duration
+
+NAME_COLUMN = 2
+TEXT_COLUMN = 11
+
+
+def failure_blocks(page: Page, hosts: Iterable[HostReport]) -> list[str]:
+    """Give the lines for all ``hosts``, grouped by cause."""
+    return [line for alike in group(hosts, cause) for line in _block(page, alike)]
+
+
+def _block(page: Page, hosts: Group) -> list[str]:
+    checks = hosts[0].checks
+    body = [*_reason(page, hosts), *failed_checks(page, checks), *skipped_checks(page, checks)]
+    return _with_names(page, hosts, body)
+
+
+def _with_names(page: Page, hosts: Group, body: Sequence[str]) -> list[str]:
+    """Put the names of ``hosts`` before ``body``: on its first line when that has room."""
+    head = " " * NAME_COLUMN + page.plain(names(hosts))
+    if body and len(head) < TEXT_COLUMN - 1:
+        return [page.paint(head.ljust(TEXT_COLUMN), "strong") + body[0][TEXT_COLUMN:], *body[1:]]
+    return [page.paint(line, "strong") for line in page.block(names(hosts), NAME_COLUMN)] + list(body)
+
+
+def _reason(page: Page, hosts: Group) -> list[str]:
+    failure = joined(hosts)
+    if failure is None:
+        return page.block(_verdict(hosts[0]), TEXT_COLUMN)
+    unreachable = hosts[0].status is Status.UNREACHABLE
+    first = [] if unreachable else page.block(_where(failure, hosts), TEXT_COLUMN)
+    return first + failure_lines(page, failure, TEXT_COLUMN)
+
+
+def _where(failure: Failure, hosts: Group) -> str:
+    after = f"after {duration(hosts[0].seconds)}" if len(hosts) == 1 and hosts[0].seconds else ""
+    return dotted(part for part in (failure.stage or "", failure.kind, after) if part)
+
+
+def _verdict(host: HostReport) -> str:
+    if any(check.passed is False for check in host.checks):
+        return f"{tally(host.checks)} checks passed"
+    if proven(host) is Status.FAILED:
+        return "no check passed" if host.checks else "no check was run"
+    return "no reason was recorded"
+
+
+def joined(hosts: Group) -> Failure | None:
+    """Give one failure for ``hosts`` with one cause; its hint names all of them."""
+    failures = [host.failure for host in hosts if host.failure]
+    if not failures:
+        return None
+    return replace(
+        failures[0],
+        message=shared([failure.message for failure in failures]),
+        hint=shared([failure.hint for failure in failures], _several),
+        evidence=shared([failure.evidence for failure in failures]),
+        meaning=shared([failure.meaning for failure in failures]),
+        state=shared([failure.state for failure in failures]),
+    )
+
+
+def _several(words: Sequence[str]) -> str:
+    """Say the words in which hints differ as one argument: ``web1,web2``."""
+    return ",".join(dict.fromkeys(words))
+
+
+def failure_lines(page: Page, failure: Failure, column: int) -> list[str]:
+    """Give cause, evidence, meaning, state and next step of one failure at ``column``."""
+    return [*cause_lines(page, failure, column), *page.labelled("next", failure.hint, column)]
+
+
+def cause_lines(page: Page, failure: Failure, column: int) -> list[str]:
+    """Give what ``failure_lines`` gives, without the next step."""
+    evidence = failure.evidence.strip().split("\n")[0]
+    return [
+        *page.block(failure.message, column),
+        *(page.block(evidence, column) if evidence and evidence not in failure.message else ()),
+        *page.labelled("means", failure.meaning, column),
+        *page.labelled("state", failure.state, column),
+    ]
+
+
+def tally(checks: Sequence[Check]) -> str:
+    """Say how many checks passed of those that ran or were skipped: ``30 of 31``."""
+    return f"{sum(check.passed is True for check in checks)} of {len(checks)}"
+
+
+def failed_checks(page: Page, checks: Iterable[Check]) -> list[str]:
+    """Give every failed check: its sentence, and what is wanted and what is."""
+    lines = []
+    for check in checks:
+        if check.passed is False:
+            lines += page.labelled("failed", check.name, TEXT_COLUMN, 9)
+            lines += page.block(check.detail, TEXT_COLUMN + 9) if check.detail else []
+    return lines
+
+
+def skipped_checks(page: Page, checks: Iterable[Check], column: int = TEXT_COLUMN) -> list[str]:
+    """Give every skipped check with its reason; one reason for several is said once."""
+    reasons: dict[str, list[str]] = {}
+    for check in checks:
+        if check.passed is None:
+            reasons.setdefault(check.detail or "no reason given", []).append(check.name)
+    lines = []
+    for reason, skipped in reasons.items():
+        said = skipped[0] if len(skipped) == 1 else count(len(skipped), "check")
+        lines += page.labelled("skipped", f"{said} ({reason})", column, 9)
+    return lines

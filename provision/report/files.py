@@ -1,0 +1,71 @@
+"""Write a run down: ``.provision/runs/<id>/``, and the link ``.provision/latest``."""
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from provision.errors import ReportNotWritten
+from provision.model import Report
+from provision.report.clean import clean_lines
+from provision.report.junit import junit_text
+from provision.report.record import report_record
+from provision.report.webpage import page_text
+
+LATEST = "latest"
+
+
+def write(report: Report, state_dir: Path, logs: Mapping[str, str]) -> Path:
+    """Write report.json, junit.xml, report.html and one log a host; give the run's directory.
+
+    ``logs`` holds the redacted log of every host by name. Directories are 0700 and files 0600;
+    each file appears whole, and the link moves last. Raises ReportNotWritten.
+    """
+    run_dir = state_dir / "runs" / report.run
+    try:
+        _directory(run_dir / "hosts")
+        _file(run_dir / "report.json", json.dumps(report_record(report), indent=1) + "\n")
+        _file(run_dir / "junit.xml", junit_text(report))
+        _file(run_dir / "report.html", page_text(report))
+        for host, log in logs.items():
+            _file(run_dir / "hosts" / log_name(host), clean_lines(log))
+        _point(state_dir / LATEST, Path("runs") / report.run)
+    except OSError as error:
+        raise _not_written(run_dir, error) from error
+    return run_dir
+
+
+def log_name(host: str) -> str:
+    """Give the file name of a host's log; a name can never lead out of its directory."""
+    return re.sub(r"[^A-Za-z0-9._-]", "_", host) + ".log"
+
+
+def _directory(path: Path) -> None:
+    path.mkdir(parents=True, exist_ok=True)
+    for made in (path, path.parent):
+        made.chmod(0o700)
+
+
+def _file(path: Path, text: str) -> None:
+    temporary = path.with_name(f".{path.name}.new")
+    temporary.unlink(missing_ok=True)
+    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
+        stream.write(text.encode())
+    temporary.replace(path)
+
+
+def _point(link: Path, target: Path) -> None:
+    temporary = link.with_name(f".{link.name}.{target.name}")
+    temporary.unlink(missing_ok=True)
+    temporary.symlink_to(target)
+    temporary.replace(link)
+
+
+def _not_written(run_dir: Path, error: OSError) -> ReportNotWritten:
+    return ReportNotWritten(
+        f"the report of this run cannot be written to {run_dir}",
+        f"make room or set the rights there (df -h {run_dir.parent}), then run again",
+        evidence=f"{error.strerror or error}: {error.filename or run_dir}",
+        state="the hosts are as the run left them; only its report is missing",
+    )

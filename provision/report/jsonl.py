@@ -1,0 +1,47 @@
+"""``--output json``: one versioned stream of lines on stdout, the same with and without a terminal."""
+
+import json
+import threading
+from collections.abc import Sequence
+from typing import Any, TextIO
+
+from provision.model import Report, Stage, Status
+from provision.report.record import SCHEMA, host_record, report_record
+
+
+class Stream:
+    """Write one JSON object a line; each has ``schema`` and ``event``.
+
+    Events: ``start``, ``stage`` and ``done`` while the run goes on, then a ``host`` line with
+    the full record of each host, then ``end`` with the run's own values. Safe across threads.
+    """
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+        self._lock = threading.Lock()
+
+    def start(self, run: str, command: str, hosts: Sequence[str]) -> None:
+        """Say which run begins, and with which hosts."""
+        self._write("start", {"run": run, "command": command, "hosts": list(hosts)})
+
+    def stage(self, host: str, stage: Stage, note: str = "") -> None:
+        """Say that ``host`` has entered ``stage``."""
+        self._write("stage", {"name": host, "stage": str(stage), "note": note})
+
+    def done(self, host: str, status: Status) -> None:
+        """Say that ``host`` has left the road."""
+        self._write("done", {"name": host, "status": str(status)})
+
+    def finish(self, report: Report) -> None:
+        """Write the record of each host, and the end of the run."""
+        for host in report.hosts:
+            self._write("host", host_record(host))
+        end = report_record(report)
+        del end["hosts"], end["schema"]
+        self._write("end", end)
+
+    def _write(self, event: str, values: dict[str, Any]) -> None:
+        line = json.dumps({"schema": SCHEMA, "event": event, **values})
+        with self._lock:
+            self._out.write(line + "\n")
+            self._out.flush()

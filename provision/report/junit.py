@@ -1,0 +1,60 @@
+"""The run as JUnit XML: a host is a suite, a check is a case, a failure is an error."""
+
+from collections.abc import Sequence
+from xml.etree.ElementTree import Element, SubElement, tostring
+
+from provision.model import Check, Failure, HostReport, Report
+from provision.report.clean import clean, clean_lines
+
+
+def junit_text(report: Report) -> str:
+    """Give the XML document for ``report``."""
+    root = Element("testsuites", {"name": clean(report.command), "time": f"{report.seconds:.3f}"})
+    for host in report.hosts:
+        _suite(root, host, report.started)
+    return '<?xml version="1.0" encoding="UTF-8"?>\n' + tostring(root, encoding="unicode") + "\n"
+
+
+def _suite(root: Element, host: HostReport, started: str) -> None:
+    suite = SubElement(root, "testsuite", _attributes(host, started))
+    for check in host.checks:
+        _check(suite, host.name, check)
+    if host.failure:
+        _error(suite, host, host.failure)
+
+
+def _attributes(host: HostReport, started: str) -> dict[str, str]:
+    errors = 1 if host.failure else 0
+    return {
+        "name": clean(host.name),
+        "tests": str(len(host.checks) + errors),
+        "failures": str(_number(host.checks, False)),
+        "errors": str(errors),
+        "skipped": str(_number(host.checks, None)),
+        "time": f"{host.seconds:.3f}",
+        "timestamp": clean(started.removesuffix("Z")),
+    }
+
+
+def _number(checks: Sequence[Check], passed: bool | None) -> int:
+    return sum(check.passed is passed for check in checks)
+
+
+def _case(suite: Element, host: str, name: str, seconds: float) -> Element:
+    attributes = {"classname": clean(host), "name": clean(name), "time": f"{seconds:.3f}"}
+    return SubElement(suite, "testcase", attributes)
+
+
+def _check(suite: Element, host: str, check: Check) -> None:
+    case = _case(suite, host, check.name, check.seconds)
+    if check.passed is False:
+        SubElement(case, "failure", {"message": clean(check.detail)})
+    elif check.passed is None:
+        SubElement(case, "skipped", {"message": clean(check.detail)})
+
+
+def _error(suite: Element, host: HostReport, failure: Failure) -> None:
+    case = _case(suite, host.name, failure.stage or "run", host.seconds)
+    error = SubElement(case, "error", {"type": clean(failure.kind), "message": clean(failure.message)})
+    lines = (failure.evidence, failure.meaning, failure.state, failure.hint)
+    error.text = clean_lines("\n".join(line for line in lines if line))

@@ -1,0 +1,121 @@
+"""The page that texts are laid out on: its width, its colours, its characters."""
+
+import textwrap
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from provision.report.clean import clean, clean_lines
+
+RIGHT_EDGE = 77
+BELOW_COLUMN = 18
+LEAST_TEXT_WIDTH = 24
+
+_STYLES = {"good": "32", "changed": "33", "bad": "1;31", "away": "35", "strong": "1", "weak": "2"}
+_ASCII = str.maketrans(
+    {"·": "-", "→": "->", "…": "...", "—": "-", "\u2013": "-", "\u2018": "'", "\u2019": "'", "\u00d7": "x"}
+)
+
+
+@dataclass(frozen=True)
+class Page:
+    """How text is shown; ``width`` in columns, ``ascii`` where other characters cannot be."""
+
+    width: int = 80
+    colour: bool = False
+    ascii: bool = False
+
+    def plain(self, text: str) -> str:
+        """Give ``text`` as one safe line in the characters that this page can show."""
+        shown = clean(text)
+        if not self.ascii or shown.isascii():
+            return shown
+        return shown.translate(_ASCII).encode("ascii", "backslashreplace").decode()
+
+    def paint(self, text: str, style: str) -> str:
+        """Colour ``text``, which is plain and padded already, when the page has colours."""
+        return f"\x1b[{_STYLES[style]}m{text}\x1b[0m" if self.colour and text else text
+
+    def wrap(self, text: str, column: int) -> list[str]:
+        """Break ``text`` into plain lines that fit right of ``column``; words stay whole."""
+        room = max(self.width - column, LEAST_TEXT_WIDTH)
+        lines = clean_lines(text).strip().split("\n")
+        return [part for line in lines for part in _fold(self.plain(line), room)]
+
+    def block(self, text: str, column: int) -> list[str]:
+        """Break ``text`` and indent every line to ``column``."""
+        return [" " * column + line for line in self.wrap(text, column)]
+
+    def labelled(self, label: str, text: str, column: int, width: int = 7) -> list[str]:
+        """Put ``label`` before the first line of ``text``, and the other lines under it."""
+        if not text.strip():
+            return []
+        first, *rest = self.block(text, column + width)
+        return [" " * column + label.ljust(width) + first.lstrip(), *rest]
+
+    def flow(self, items: Iterable[str], column: int) -> list[str]:
+        """Put ``items`` one after the other with commas at ``column``; an item stays whole."""
+        lines = [""]
+        for item in map(self.plain, items):
+            grown = f"{lines[-1]}, {item}" if lines[-1] else item
+            if lines[-1] and column + len(grown) > self.width - 1:
+                lines[-1] += ","
+                lines.append(item)
+            else:
+                lines[-1] = grown
+        return [" " * column + line for line in lines]
+
+    def beside(
+        self, left: str, right: str, column: int, gap: int = 2, below: int = BELOW_COLUMN
+    ) -> list[str]:
+        """Put ``right`` at ``column`` beside ``left``, or under it at ``below`` where it does not fit."""
+        before, after = self.plain(left), self.plain(right)
+        start = max(column, len(before) + gap)
+        if not after:
+            return [before]
+        if start + len(after) <= self.width:
+            return [before.ljust(start) + after]
+        return [before, *self.block(after, below)]
+
+    def edge(self, left: str, right: str, gap: int = 4) -> list[str]:
+        """Put ``right`` against the right edge, or under ``left`` where it does not fit."""
+        column = min(self.width, RIGHT_EDGE) - len(self.plain(right))
+        return self.beside(left, right, max(column, 0), gap)
+
+    def total(self, label: str, said: str, seconds: float) -> list[str]:
+        """Give the line that sums up, with the time at the right edge, or under it when long."""
+        lines = self.edge(label + said, duration(seconds))
+        if len(lines) == 1:
+            return lines
+        return self.labelled(label, f"{said}\n{duration(seconds)}", 0, len(label))
+
+
+def _fold(line: str, room: int) -> list[str]:
+    """Fold one line; a command that does not fit starts on a line of its own and stays whole."""
+    if len(line) <= room or line.startswith("fab "):
+        return [line]
+    words, found, command = line.partition(" fab ")
+    if found and len(words) > LEAST_TEXT_WIDTH / 2:
+        return [*_fold(words, room), *_fold("fab " + command, room)]
+    return textwrap.wrap(line, room, break_long_words=False, break_on_hyphens=False) or [""]
+
+
+def duration(seconds: float) -> str:
+    """Say ``seconds`` as a person does: ``4.2 s``, ``12 s``, ``2 m 31 s``, ``1 h 02 m``."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} m {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} m"
+
+
+def count(number: int, noun: str) -> str:
+    """Say a number with its noun: ``1 host``, ``2 hosts``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def dotted(parts: Iterable[str]) -> str:
+    """Join parts with the middle dot."""
+    return " · ".join(parts)

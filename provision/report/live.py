@@ -1,0 +1,144 @@
+"""What is seen while a run goes on: a view of fixed height, or one plain line a finished host."""
+
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import TYPE_CHECKING, Self, TextIO
+
+from provision.model import Stage, Status
+from provision.report.console import is_live, page_for
+from provision.report.layout import Page, count, duration
+from provision.report.words import STYLES, words_of
+
+if TYPE_CHECKING:
+    from rich.live import Live as RichLive
+    from rich.text import Text
+
+MOST_RUNNING_LINES = 4
+REDRAWS_PER_SECOND = 4
+_RICH_STYLES = {"good": "green", "changed": "yellow", "bad": "bold red", "away": "magenta", "weak": "dim"}
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """Where one host is: its stage, a note, and when it entered the road and the stage."""
+
+    stage: Stage
+    note: str
+    since: float
+    stage_since: float
+
+
+class Live:
+    """Show progress on ``stream`` (stderr): what is finished is counted, nothing is guessed.
+
+    ``verb`` is plan, provision or verify; ``total`` the number of hosts. On a terminal the view
+    is drawn again in place and is gone at the end; elsewhere each finished host gives one line.
+    ``stage`` and ``done`` may be called from any thread.
+    """
+
+    def __init__(
+        self,
+        verb: str,
+        total: int,
+        *,
+        stream: TextIO | None = None,
+        page: Page | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._verb, self._total = verb, total
+        self._stream = stream or sys.stderr
+        self._page = page or page_for(self._stream)
+        self._clock, self._begun = clock, clock()
+        self._running: dict[str, Running] = {}
+        self._finished: dict[str, Status] = {}
+        self._lock = threading.Lock()
+        self._view: RichLive | None = None
+
+    def __enter__(self) -> Self:
+        self._begun = self._clock()
+        if is_live(self._stream):
+            self._view = self._rich_view()
+            self._view.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._view:
+            self._view.stop()
+            self._view = None
+
+    def stage(self, host: str, stage: Stage, note: str = "") -> None:
+        """Say that ``host`` has entered ``stage``; ``note`` is a few words about it."""
+        now = self._clock()
+        with self._lock:
+            before = self._running.get(host)
+            self._running[host] = Running(stage, note, before.since if before else now, now)
+
+    def done(self, host: str, status: Status) -> None:
+        """Say that ``host`` has left the road; said twice, it counts once."""
+        with self._lock:
+            running = self._running.pop(host, None)
+            seen = host in self._finished
+            self._finished[host] = status
+        if not self._view and not seen:
+            since = running.since if running else self._begun
+            self._say(f"{host}  {words_of(self._verb)[status]}  {duration(self._clock() - since)}")
+
+    def _say(self, line: str) -> None:
+        with self._lock:
+            self._stream.write(self._page.plain(line) + "\n")
+            self._stream.flush()
+
+    def lines(self) -> list[tuple[str, str]]:
+        """Give the view as lines with their style; always as many, for 12 hosts or 12,000."""
+        with self._lock:
+            running = sorted(self._running.items(), key=lambda item: item[1].since)
+            finished = list(self._finished.values())
+        shown = [(self._running_line(name, where), "") for name, where in running[:MOST_RUNNING_LINES]]
+        empty = [("", "")] * (MOST_RUNNING_LINES - len(shown))
+        more = len(running) - len(shown)
+        last = f"  and {count(more, 'other')} on the way" if more else ""
+        return [self._head(finished), *shown, *empty, (self._page.plain(last), "weak")]
+
+    def _head(self, finished: list[Status]) -> tuple[str, str]:
+        words = words_of(self._verb)
+        tallies = dict.fromkeys(words[status] for status in finished)
+        said = [f"{sum(words[status] == word for status in finished)} {word}" for word in tallies]
+        parts = [f"{self._verb}  {len(finished)} of {count(self._total, 'host')} finished", *said]
+        worst = next((STYLES[s] for s in finished if STYLES[s] in ("bad", "away")), "")
+        return self._page.plain(" · ".join([*parts, duration(self._clock() - self._begun)])), worst
+
+    def _running_line(self, name: str, where: Running) -> str:
+        spent = duration(self._clock() - where.stage_since)
+        said = "  ".join(part for part in (str(where.stage), where.note, spent) if part)
+        return self._page.plain(f"  {name:<12}  {said}")
+
+    def _rich_view(self) -> "RichLive":
+        # Loaded here, since only a terminal needs it and it takes longer than the rest together.
+        from rich.console import Console
+        from rich.live import Live as RichLive
+
+        console = Console(file=self._stream, no_color=not self._page.colour, highlight=False)
+        return RichLive(
+            get_renderable=self._drawn,
+            console=console,
+            refresh_per_second=REDRAWS_PER_SECOND,
+            transient=True,
+            redirect_stdout=False,
+        )
+
+    def _drawn(self) -> "Text":
+        from rich.text import Text
+
+        drawn = Text(no_wrap=True, overflow="ellipsis")
+        for line, style in self.lines():
+            drawn.append(line + "\n", _RICH_STYLES.get(style, ""))
+        return drawn

@@ -1,0 +1,53 @@
+"""Read earlier runs: what ``--limit @last.failed`` means, and what a verify compares with."""
+
+import json
+from pathlib import Path
+
+from provision.errors import UsageError
+from provision.model import Report
+from provision.report.buckets import GOOD, judged
+from provision.report.record import report_from
+
+LAST = "last"
+
+
+def load(state_dir: Path, run: str = LAST) -> Report:
+    """Read the report of ``run`` back; raises UsageError when there is none that can be read."""
+    place = _place(state_dir, run) / "report.json"
+    try:
+        return report_from(json.loads(place.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        raise UsageError(f"there is no run {run!r} in {state_dir}", f"ls {state_dir / 'runs'}") from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(
+            f"the report of run {run!r} cannot be read", f"look at {place}", evidence=str(error)
+        ) from None
+
+
+def _place(state_dir: Path, run: str) -> Path:
+    if run == LAST:
+        return state_dir / "latest"
+    if run in ("", ".", "..") or "/" in run:
+        raise UsageError(f"{run!r} is not the name of a run", f"ls {state_dir / 'runs'}")
+    return state_dir / "runs" / run
+
+
+def failed_hosts(state_dir: Path, run: str = LAST) -> tuple[str, ...]:
+    """Give the names of the hosts that ``run`` left in no good state."""
+    return tuple(host.name for host in load(state_dir, run).hosts if judged(host) not in GOOD)
+
+
+def last_with_checks(state_dir: Path) -> Report | None:
+    """Give the newest written run that checked hosts, or None; ask before a new one is written.
+
+    A run that cannot be read is passed over: it is only compared with.
+    """
+    runs = sorted(place.parent.name for place in (state_dir / "runs").glob("*/report.json"))
+    for run in reversed(runs):
+        try:
+            report = load(state_dir, run)
+        except UsageError:
+            continue
+        if any(host.checks for host in report.hosts):
+            return report
+    return None

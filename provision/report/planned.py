@@ -1,0 +1,72 @@
+"""The blocks of a plan: hosts to change, hosts already right, hosts that cannot be planned."""
+
+from collections.abc import Iterator, Mapping
+
+from provision.model import Status
+from provision.report.buckets import Group, cause, group, names
+from provision.report.changes import plan_lines
+from provision.report.failures import failure_lines, joined
+from provision.report.layout import Page, count
+from provision.report.words import BAD, PLAN_WORDS, STYLES
+
+NAMES_COLUMN = 12
+SYSTEM_COLUMN = 50
+LABEL_COLUMN = 27
+CAUSE_COLUMN = 36
+MOST_NAME_LINES = 6
+
+
+def to_change(page: Page, hosts: Group, *, diff: bool) -> Iterator[str]:
+    """Give the plans of ``hosts``; those with the same changes and system stand together."""
+    for alike in group(hosts, lambda host: (host.changes, host.system)):
+        yield from _heading(page, alike)
+        yield from plan_lines(page, alike[0].changes, diff=diff)
+
+
+def _heading(page: Page, hosts: Group) -> list[str]:
+    first, *rest = page.block(names(hosts), NAMES_COLUMN)
+    head = f"  {count(len(hosts), 'host')}".ljust(NAMES_COLUMN - 2) + "  "
+    lines = [head + first.lstrip(), *rest]
+    return [*lines[:-1], *page.beside(lines[-1], hosts[0].system, SYSTEM_COLUMN)]
+
+
+def already_right(page: Page, hosts: Group) -> list[str]:
+    """Give the count and the names of hosts with nothing to change."""
+    if not hosts:
+        return []
+    label = f"  {count(len(hosts), 'host')} already right".ljust(LABEL_COLUMN - 2) + "  "
+    first, *rest = few_names(page, hosts, LABEL_COLUMN)
+    return [page.paint(label, "good") + first.lstrip(), *rest]
+
+
+def few_names(page: Page, hosts: Group, column: int) -> list[str]:
+    """Give the names of ``hosts``, and a number where they would fill the screen."""
+    lines = page.block(names(hosts), column)
+    if len(lines) <= MOST_NAME_LINES:
+        return lines
+    kept = lines[:MOST_NAME_LINES]
+    shown = sum(len(line.split()) for line in kept)
+    return [*kept, *page.block(f"… and {len(hosts) - shown} more", column)]
+
+
+def not_planned(page: Page, buckets: Mapping[Status, Group]) -> Iterator[str]:
+    """Give the hosts without a plan; each cause once."""
+    for status in BAD:
+        for alike in group(buckets[status], cause):
+            yield from _without_plan(page, status, alike)
+
+
+def _without_plan(page: Page, status: Status, hosts: Group) -> list[str]:
+    label = f"  {count(len(hosts), 'host'):<7} {PLAN_WORDS[status]}".ljust(LABEL_COLUMN)
+    first, *rest = page.block(names(hosts), LABEL_COLUMN)
+    lines = [label + first.lstrip(), *rest]
+    failure = joined(hosts)
+    if failure and status is Status.UNREACHABLE:
+        lines = [*lines[:-1], *page.beside(lines[-1], failure.message, CAUSE_COLUMN)]
+    elif failure:
+        lines += failure_lines(page, failure, NAMES_COLUMN)
+    return [_painted(page, label, lines[0], status), *lines[1:]]
+
+
+def _painted(page: Page, label: str, line: str, status: Status) -> str:
+    return page.paint(label, STYLES[status]) + line[len(label) :]

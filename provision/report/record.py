@@ -1,0 +1,74 @@
+"""The stable form of a run, schema 1: what report.json and ``--output json`` hold."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from provision.model import Change, Check, Failure, HostReport, Report, Status
+
+SCHEMA = 1
+
+
+def report_record(report: Report) -> dict[str, Any]:
+    """Give the whole run as plain values, without secrets or differences of files."""
+    return {
+        "schema": SCHEMA,
+        "run": report.run,
+        "command": report.command,
+        "started": report.started,
+        "seconds": round(report.seconds, 3),
+        "exit_code": report.exit_code,
+        "stages": {str(stage): round(seconds, 3) for stage, seconds in report.stages.items()},
+        "hosts": [host_record(host) for host in report.hosts],
+    }
+
+
+def host_record(host: HostReport) -> dict[str, Any]:
+    """Give one host as plain values."""
+    return {
+        "name": host.name,
+        "status": str(host.status),
+        "changes": [_change(change) for change in host.changes],
+        "checks": [_check(check) for check in host.checks],
+        "error": _error(host.failure) if host.failure else None,
+        "seconds": round(host.seconds, 3),
+    }
+
+
+def _change(change: Change) -> dict[str, str]:
+    return {"name": change.name, "before": change.before, "after": change.after}
+
+
+def _check(check: Check) -> dict[str, Any]:
+    return {"name": check.name, "passed": check.passed, "detail": check.detail}
+
+
+def _error(failure: Failure) -> dict[str, str]:
+    return {"kind": failure.kind, "message": failure.message, "hint": failure.hint}
+
+
+def report_from(record: Mapping[str, Any]) -> Report:
+    """Read a run back from its record; raises KeyError, TypeError or ValueError when it is none."""
+    if record["schema"] != SCHEMA:
+        raise ValueError(f"schema {record['schema']} is not {SCHEMA}")
+    return Report(
+        run=record["run"],
+        command=record["command"],
+        inventory="",
+        started=record["started"],
+        seconds=record["seconds"],
+        exit_code=record["exit_code"],
+        hosts=tuple(_host_from(host) for host in record["hosts"]),
+        stages=record.get("stages", {}),
+    )
+
+
+def _host_from(record: Mapping[str, Any]) -> HostReport:
+    error = record["error"]
+    return HostReport(
+        name=record["name"],
+        status=Status(record["status"]),
+        changes=tuple(Change(**change) for change in record["changes"]),
+        checks=tuple(Check(**check) for check in record["checks"]),
+        failure=Failure(**error) if error else None,
+        seconds=record["seconds"],
+    )

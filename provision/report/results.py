@@ -1,0 +1,104 @@
+"""The blocks of a finished run: what was reached, what needs a hand, what to type next."""
+
+from collections.abc import Callable, Hashable, Iterator, Mapping
+
+from provision.model import HostReport, Report, Status
+from provision.report import advice
+from provision.report.buckets import Group, group, proven
+from provision.report.changes import summary
+from provision.report.failures import failure_blocks, skipped_checks, tally
+from provision.report.layout import Page, count, dotted
+from provision.report.planned import few_names
+from provision.report.words import BAD, STYLES, counts, needs_a_hand
+
+NAMES_COLUMN = 19
+SUMMARY_COLUMN = 38
+
+
+def title(page: Page, report: Report, subject: str) -> list[str]:
+    """Give the first line: how many hosts, and of what."""
+    return [page.plain(dotted([count(len(report.hosts), "host"), subject])), ""]
+
+
+def heading(page: Page, word: str, status: Status, hosts: Group) -> str:
+    """Give the head of a bucket: its word and its count."""
+    return page.paint(f"{word.upper():<12}{len(hosts):>4}", STYLES[status])
+
+
+def provisioned(page: Page, word: str, status: Status, hosts: Group) -> list[str]:
+    """Give hosts in their good state, with what was done and how it was proven."""
+
+    def said(host: HostReport) -> tuple[str, str]:
+        return summary(host.changes), f"verified: {tally(host.checks)} checks" if host.checks else ""
+
+    return _reached(page, heading(page, word, status, hosts), hosts, said)
+
+
+def verified(page: Page, word: str, hosts: Group) -> list[str]:
+    """Give proven hosts, with the number of their checks."""
+
+    def said(host: HostReport) -> tuple[str, str]:
+        return f"{tally(host.checks)} checks", ""
+
+    return _reached(page, heading(page, word, Status.OK, hosts), hosts, said)
+
+
+def _reached(page: Page, head: str, hosts: Group, said: Callable[[HostReport], tuple[str, str]]) -> list[str]:
+    def alike(host: HostReport) -> Hashable:
+        skipped = tuple((check.name, check.detail) for check in host.checks if check.passed is None)
+        return said(host), skipped
+
+    lines = [line for same in group(hosts, alike) for line in _group(page, same, *said(same[0]))]
+    return [head + lines[0][NAMES_COLUMN - 3 :], *lines[1:]] if lines else []
+
+
+def _group(page: Page, hosts: Group, beside: str, below: str) -> Iterator[str]:
+    each = " each" if len(hosts) > 1 else ""
+    *lines, last = few_names(page, hosts, NAMES_COLUMN)
+    yield from lines
+    yield from page.beside(last, _each(beside, each), SUMMARY_COLUMN, below=NAMES_COLUMN)
+    if below:
+        yield from page.block(_each(below, each), NAMES_COLUMN)
+    yield from skipped_checks(page, hosts[0].checks, NAMES_COLUMN)
+
+
+def _each(said: str, each: str) -> str:
+    return said + each if said.endswith(" checks") else said
+
+
+def failed(page: Page, buckets: Mapping[Status, Group], words: Mapping[Status, str]) -> Iterator[str]:
+    """Give every host that needs a hand, bucket by bucket."""
+    for status in BAD:
+        if hosts := buckets[status]:
+            yield heading(page, words[status], status, hosts)
+            yield from failure_blocks(page, hosts)
+
+
+def result(
+    page: Page, report: Report, buckets: Mapping[Status, Group], words: Mapping[Status, str]
+) -> list[str]:
+    """Give the line of counts, and the time of the run."""
+    return ["", *page.total("Result   ", counts(buckets, words), report.seconds)]
+
+
+def last_line(page: Page, report: Report, buckets: Mapping[Status, Group], next_verb: str) -> str:
+    """Give the next command: the same for the failed hosts, or ``next_verb`` when all is well."""
+    if needs_a_hand(buckets):
+        return page.plain(f"Again    {advice.again(report.command)}")
+    return page.plain(f"Next     {advice.same_hosts(report.command, next_verb)}")
+
+
+def compared(report: Report, previous: Report) -> str:
+    """Say how many hosts are fixed, drifted, the same or new since ``previous``."""
+    before = {host.name: proven(host) is Status.OK for host in previous.hosts}
+    words = [_since(proven(host) is Status.OK, before.get(host.name)) for host in report.hosts]
+    order = ("fixed", "drifted", "same", "new")
+    return f"run {previous.run}: {dotted(f'{words.count(word)} {word}' for word in order if word in words)}"
+
+
+def _since(good: bool, was_good: bool | None) -> str:
+    if was_good is None:
+        return "new"
+    if good == was_good:
+        return "same"
+    return "fixed" if good else "drifted"

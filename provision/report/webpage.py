@@ -1,0 +1,88 @@
+"""The run as one page: no scripts, nothing loaded, readable on a phone, light and dark."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from provision.model import Check, Report, Status
+from provision.report import advice
+from provision.report.buckets import Group, cause, group, judged, names, proven, sort_into_buckets
+from provision.report.changes import sign, summary
+from provision.report.clean import clean, clean_lines
+from provision.report.failures import joined, tally
+from provision.report.layout import count, duration
+from provision.report.words import BAD, ORDER, STYLES, words_of
+
+_HERE = Path(__file__).parent
+
+
+def page_text(report: Report) -> str:
+    """Give the HTML document for ``report``; every value from a host is escaped."""
+    verb = advice.verb(report.command)
+    buckets = sort_into_buckets(report.hosts, proven if verb == "verify" else judged)
+    words = words_of(verb)
+    # A page is read from the top, so what needs a hand comes first here.
+    shown = [*reversed(BAD), Status.CHANGED, Status.OK]
+    template = _environment().get_template("report.html.j2")
+    return template.render(
+        report=report,
+        counts=[(words[status], len(buckets[status]), STYLES[status]) for status in ORDER if buckets[status]],
+        sections=[_section(status, words, buckets[status]) for status in shown if buckets[status]],
+        needs_a_hand=any(buckets[status] for status in BAD),
+        again=advice.again(report.command),
+    )
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(_HERE),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        # What a template prints is cleaned here, so that no place in it can forget to.
+        finalize=_shown,
+    )
+    environment.filters.update(duration=duration, lines=_lines)
+    environment.globals.update(sign=sign, count=count)
+    return environment
+
+
+def _shown(value: Any) -> Any:
+    return clean(value) if type(value) is str else value
+
+
+def _lines(text: str) -> Markup:
+    return Markup(escape(clean_lines(text)))  # noqa: S704  (escaped here, line ends kept)
+
+
+def _section(status: Status, words: Mapping[Status, str], hosts: Group) -> dict[str, Any]:
+    same = group(hosts, lambda host: (cause(host), host.changes, host.system, _checks(host.checks)))
+    return {
+        "word": words[status],
+        "style": STYLES[status],
+        "hosts": len(hosts),
+        "groups": [_group(members) for members in same],
+    }
+
+
+def _checks(checks: Iterable[Check]) -> tuple[tuple[str, bool | None, str], ...]:
+    return tuple((check.name, check.passed, check.detail) for check in checks)
+
+
+def _group(hosts: Group) -> dict[str, Any]:
+    first = hosts[0]
+    return {
+        "names": names(hosts),
+        "system": first.system,
+        "seconds": max(host.seconds for host in hosts),
+        "summary": summary(first.changes),
+        "tally": tally(first.checks) if first.checks else "",
+        "failure": joined(hosts),
+        "changes": first.changes,
+        "checks": sorted(first.checks, key=lambda check: (check.passed is not False, check.passed is None)),
+        "open": first.failure is not None or any(check.passed is False for check in first.checks),
+    }

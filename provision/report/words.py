@@ -1,0 +1,42 @@
+"""The words of the buckets, their colours, and the order in which they are shown."""
+
+from collections.abc import Mapping
+
+from provision.model import HostReport, Status
+from provision.report.buckets import GOOD, Group
+from provision.report.layout import count, dotted
+
+# What needs a hand stands nearest the prompt.
+BAD = (Status.SKIPPED, Status.UNREACHABLE, Status.REFUSED, Status.UNKNOWN, Status.FAILED)
+ORDER = (*GOOD, Status.FAILED, Status.UNREACHABLE, Status.REFUSED, Status.UNKNOWN, Status.SKIPPED)
+PLAN_ORDER = (Status.CHANGED, *(status for status in ORDER if status is not Status.CHANGED))
+
+STYLES = dict.fromkeys(Status, "bad") | {
+    Status.OK: "good",
+    Status.CHANGED: "changed",
+    Status.UNREACHABLE: "away",
+    Status.SKIPPED: "weak",
+}
+WORDS = {status: str(status) for status in Status} | {Status.OK: "right"}
+PLAN_WORDS = WORDS | {Status.CHANGED: "to change"}
+VERIFY_WORDS = WORDS | {Status.OK: "verified", Status.CHANGED: "verified", Status.FAILED: "not verified"}
+PING_WORDS = WORDS | {Status.OK: "answering"}
+
+
+def words_of(verb: str) -> Mapping[Status, str]:
+    """Give the words of ``verb``: plan, provision, verify or ping (also with its group before it)."""
+    own = {"plan": PLAN_WORDS, "verify": VERIFY_WORDS, "ping": PING_WORDS}
+    return own.get(verb.rpartition(".")[2], WORDS)
+
+
+def counts(
+    buckets: Mapping[Status, Group], words: Mapping[Status, str], order: tuple[Status, ...] = ORDER
+) -> str:
+    """Say how many hosts each bucket holds, and their sum: ``8 right · 1 failed · 9 hosts``."""
+    shown = [f"{len(buckets[status])} {words[status]}" for status in order if buckets[status]]
+    return dotted([*shown, count(sum(len(hosts) for hosts in buckets.values()), "host")])
+
+
+def needs_a_hand(buckets: Mapping[Status, Group]) -> tuple[HostReport, ...]:
+    """Give the hosts that are in no good bucket, in the order of the screen."""
+    return tuple(host for status in BAD for host in buckets[status])

@@ -1,0 +1,45 @@
+"""The private directory of one run: sockets, ssh configs, the askpass helper; gone when the run ends."""
+
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_PREFIX = "provision-"
+
+
+@contextmanager
+def open_run_dir() -> Iterator[Path]:
+    """Make a 0700 directory under $XDG_RUNTIME_DIR or /tmp, and remove it in every ending.
+
+    What a killed run left is swept first: its lock is free, since the kernel let it go.
+    """
+    parent = _parent()
+    _sweep(parent)
+    made = Path(tempfile.mkdtemp(prefix=f".{_PREFIX}{os.getuid()}-", dir=parent))
+    path = parent / made.name[1:]
+    with (made / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        made.rename(path)  # only now can a sweep see it
+        try:
+            yield path
+        finally:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _parent() -> Path:
+    runtime = Path(os.environ.get("XDG_RUNTIME_DIR") or "/tmp")  # noqa: S108 - mkdtemp makes it private
+    return runtime if os.access(runtime, os.W_OK | os.X_OK) else Path(tempfile.gettempdir())
+
+
+def _sweep(parent: Path) -> None:
+    for left in parent.glob(f"{_PREFIX}{os.getuid()}-*"):
+        try:
+            with (left / "lock").open() as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(left, ignore_errors=True)
+        except OSError:
+            continue

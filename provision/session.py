@@ -1,0 +1,252 @@
+"""connect: open one OpenSSH master per host, which everything else rides."""
+
+import os
+import secrets as random_source
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from provision import errors, remote, sshconfig
+from provision.broker import Broker
+from provision.elevate import sudo_true, wrap
+from provision.errors import ProvisionError
+from provision.model import Credential, Host, HostKey, Session
+from provision.ssh_errors import explain, wrong_passphrase
+
+# Who answers within this is handed on; latecomers form one more wave.
+WAVE_S = 5.0
+LOGIN_TIMEOUT_S = 30.0
+_GREETING_CAP_BYTES = 1 << 18
+_STDERR_CAP_BYTES = 1 << 16
+_INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR")
+
+Answer = Session | ProvisionError
+
+
+@dataclass(frozen=True, slots=True)
+class Entrant:
+    """A host that may be entered: what it is, how, and which key it must show."""
+
+    host: Host
+    credential: Credential
+    key: HostKey
+
+
+class Connections:
+    """Open masters for ``entrants``; they live as long as the context, and never longer than us.
+
+    ``run_dir`` is private to this run, ``broker`` hands out the secrets.
+    """
+
+    def __init__(self, run_dir: Path, broker: Broker) -> None:
+        self._run_dir = run_dir
+        self._broker = broker
+        self._masters: list[subprocess.Popen[bytes]] = []
+        self._pool: ThreadPoolExecutor | None = None
+        self._closing = threading.Event()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.abort()
+        for master in self._masters:
+            master.wait()
+            if master.stdin:
+                with suppress(BrokenPipeError):
+                    master.stdin.close()
+        if self._pool:
+            self._pool.shutdown()
+
+    def abort(self) -> None:
+        """End every master and every attempt; who waits for an answer gets Interrupted."""
+        self._closing.set()
+        for master in self._masters:
+            master.terminate()
+
+    def waves(self, entrants: tuple[Entrant, ...]) -> Iterator[dict[str, Answer]]:
+        """Give each host's Session or its error, by name: first who answers in time, then the rest."""
+        if not entrants:
+            return
+        self._prepare(entrants)
+        self._pool = ThreadPoolExecutor(len(entrants), thread_name_prefix="connect")
+        answers: dict[str, Future[Answer]] = {}
+        for number, entrant in _jumps_first(entrants):
+            via = answers.get(entrant.host.jump or "")
+            answers[entrant.host.name] = self._pool.submit(self._open, number, entrant, via)
+        done, late = wait(answers.values(), timeout=WAVE_S)
+        if late and any(isinstance(future.result(), Session) for future in done):
+            yield {name: future.result() for name, future in answers.items() if future in done}
+            answers = {name: future for name, future in answers.items() if future in late}
+        yield {name: future.result() for name, future in answers.items()}
+
+    def _prepare(self, entrants: tuple[Entrant, ...]) -> None:
+        rows = [(number, e.host, e.credential) for number, e in enumerate(entrants)]
+        _write(self._run_dir / "masters", sshconfig.masters(self._run_dir, rows))
+        _write(self._run_dir / "clients", sshconfig.clients(self._run_dir, rows))
+        _write(self._run_dir / "pins", "".join(f"{e.host.name} {e.key.type} {e.key.key}\n" for e in entrants))
+        helper = resources.files("provision").joinpath("askpass.py").read_text()
+        _write(self._run_dir / "askpass", f"#!{sys.executable} -IS\n{helper}", mode=0o700)
+
+    def _open(self, number: int, entrant: Entrant, via: Future[Answer] | None) -> Answer:
+        try:
+            if entrant.host.jump and not (via and isinstance(via.result(), Session)):
+                return _jump_failed(entrant.host)
+            session = Session(entrant.host, self._run_dir)
+            try:
+                self._log_in(number, entrant, ())
+            except _PasswordNotOffered:
+                self._log_in(number, entrant, ("-o", "PreferredAuthentications=keyboard-interactive"))
+            return self._prove_sudo(session, entrant.credential)
+        except ProvisionError as error:
+            return error
+
+    def _log_in(self, number: int, entrant: Entrant, options: tuple[str, ...]) -> None:
+        name = entrant.host.name
+        ready = "up-" + random_source.token_hex(8)
+        said = self._run_dir / f"{number}.err"
+        argv = ["ssh", "-F", str(self._run_dir / "masters"), *options, "-M", "-T", name]
+        argv.append(f"sh -c 'echo {ready}; exec cat >/dev/null'")
+        tokens = self._tokens(entrant.credential)
+        with said.open("wb") as stderr:
+            master = subprocess.Popen(
+                argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr,
+                env=self._environment(entrant.credential, tokens), start_new_session=True,
+            )  # fmt: skip
+        self._masters.append(master)
+        bound = remote.Bound(master, LOGIN_TIMEOUT_S)
+        up, late = _greets(master, ready.encode()), bound.over()
+        if not up:
+            master.kill()
+            master.wait()
+            if tokens.get("PASSPHRASE") and self._broker.is_redeemed(tokens["PASSPHRASE"]):
+                raise wrong_passphrase(entrant.host)
+            raise self._refusal(entrant, said, late, retry=not options)
+
+    def _refusal(self, entrant: Entrant, said: Path, late: bool, *, retry: bool) -> ProvisionError:
+        host = entrant.host
+        with said.open("rb") as file:
+            words = file.read(_STDERR_CAP_BYTES).decode("utf-8", "replace")
+        if self._closing.is_set():
+            return errors.Interrupted(
+                f"interrupted while connecting to {host.name}", f"fab hosts.ping {host.name}"
+            )
+        if retry and entrant.credential.password and _offers_only_interactive(words):
+            return _PasswordNotOffered("the host asks for the password another way")
+        if late:
+            return errors.SilentHost(
+                f"{host.address}:{host.port} did not finish the login in {LOGIN_TIMEOUT_S:.0f} s",
+                f"fab hosts.ping {host.name}",
+                meaning="the host is overloaded, or its login shell does not end",
+            )
+        return explain(host, entrant.key, entrant.credential, words)
+
+    def _tokens(self, credential: Credential) -> dict[str, str]:
+        secrets = {"PASSWORD": credential.password, "PASSPHRASE": credential.passphrase}
+        return {kind: self._broker.grant(secret, once=True) for kind, secret in secrets.items() if secret}
+
+    def _environment(self, credential: Credential, tokens: Mapping[str, str]) -> dict[str, str]:
+        kept = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+        if credential.key_file is None and credential.password is None:
+            kept["SSH_AUTH_SOCK"] = os.environ.get("SSH_AUTH_SOCK", "")
+        return (
+            kept
+            | {f"PROVISION_TOKEN_{kind}": token for kind, token in tokens.items()}
+            | {
+                "SSH_ASKPASS": str(self._run_dir / "askpass"),
+                "SSH_ASKPASS_REQUIRE": "force",
+                "PROVISION_BROKER": str(self._run_dir / "broker"),
+            }
+        )
+
+    def _prove_sudo(self, session: Session, credential: Credential) -> Session:
+        host, password = session.host, credential.sudo_password
+        if host.user == "root":
+            return session
+        if not host.become:
+            raise errors.NotRoot(
+                f"{host.name} is entered as {host.user}, who is not root",
+                f"set ansible_become: true for {host.name}, or ansible_user: root",
+            )
+        if password is None:
+            elevated = wrap("", sudo=True)
+            command, stdin = elevated.command, elevated.stdin
+        else:
+            command, stdin = sudo_true(), password.reveal().encode() + b"\n"
+        answer = remote.over_master(session, command, stdin=stdin, timeout_s=LOGIN_TIMEOUT_S)
+        if answer.rc != 0:
+            raise _sudo_refused(host, answer, password is None)
+        token = self._broker.grant(password, once=False) if password else None
+        return Session(host, session.run_dir, token)
+
+
+class _PasswordNotOffered(ProvisionError):
+    """The server takes passwords by keyboard-interactive only."""
+
+
+def _jumps_first(entrants: tuple[Entrant, ...]) -> list[tuple[int, Entrant]]:
+    by_name = {entrant.host.name: entrant for entrant in entrants}
+
+    def depth(entrant: Entrant) -> int:
+        jump = by_name.get(entrant.host.jump or "")
+        return 0 if jump is None else 1 + depth(jump)
+
+    return sorted(enumerate(entrants), key=lambda row: depth(row[1]))
+
+
+def _jump_failed(host: Host) -> ProvisionError:
+    return errors.JumpFailed(
+        f"{host.name} is reached through {host.jump}, which could not be entered",
+        f"fab hosts.ping {host.jump}",
+        meaning="nothing was tried on this host",
+    )
+
+
+def _greets(master: subprocess.Popen[bytes], ready: bytes) -> bool:
+    assert master.stdout
+    seen = 0
+    while seen < _GREETING_CAP_BYTES:
+        line = master.stdout.readline(4096)
+        if not line:
+            return False
+        if line.strip() == ready:
+            return True
+        seen += len(line)
+    return False
+
+
+def _offers_only_interactive(words: str) -> bool:
+    methods = words.rpartition("Permission denied (")[2].partition(")")[0].split(",")
+    return "keyboard-interactive" in methods and "password" not in methods
+
+
+def _sudo_refused(host: Host, answer: remote.Completed, no_password: bool) -> ProvisionError:
+    evidence = answer.err.decode("utf-8", "replace").strip().splitlines()
+    if no_password:
+        return errors.SudoRefused(
+            f"sudo on {host.name} wants a password, and the keyring has none for it",
+            f"fab credentials.set {host.name} --kind sudo",
+            evidence=evidence[-1][:200] if evidence else "",
+        )
+    return errors.SudoRefused(
+        f"sudo on {host.name} did not accept {host.user}'s password",
+        f"fab credentials.set {host.name} --kind sudo",
+        evidence=evidence[0][:200] if evidence else "",
+        meaning="one attempt was made; the password is wrong, or this user may not use sudo",
+    )
+
+
+def _write(path: Path, text: str, mode: int = 0o600) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)

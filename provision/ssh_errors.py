@@ -1,0 +1,169 @@
+"""What OpenSSH says when a connection does not come about, and what that means for a person."""
+
+import re
+from dataclasses import dataclass
+
+from provision import errors
+from provision.askpass import REFUSED
+from provision.errors import ProvisionError
+from provision.model import Credential, Host, HostKey
+from provision.sshconfig import CONNECT_TIMEOUT_S
+
+
+@dataclass(frozen=True, slots=True)
+class _Word:
+    pattern: str
+    error: type[ProvisionError]
+    message: str
+    meaning: str
+    hint: str
+
+
+_PING = "fab hosts.ping {name}"
+_FIX_ADDRESS = "correct ansible_host or ansible_port of {name} in the inventory"
+
+# In order: the first that matches wins. Texts as printed by OpenSSH 8.4 to 10.0.
+_WORDS = (
+    _Word(
+        re.escape(REFUSED) + r".*passphrase",
+        errors.MissingCredential,
+        "the key file of {name} has a passphrase, and the keyring has none for it",
+        "nothing was sent to the host",
+        "fab credentials.set {name} --kind passphrase",
+    ),
+    _Word(
+        r"password has expired|Password change required|" + re.escape(REFUSED),
+        errors.PasswordExpired,
+        "{name} wants something else than the password: a new password, or a one-time code",
+        "the password is expired, or a second factor is on; nothing was sent",
+        "log in once by hand (ssh -p {port} {user}@{address}), set a new password, "
+        "then: fab credentials.set {name}",
+    ),
+    _Word(
+        r"no such identity|Load key .*(No such file|Permission denied|invalid format)",
+        errors.WrongPassword,
+        "the key file of {name} cannot be read",
+        "ansible_ssh_private_key_file names no readable private key",
+        "correct ansible_ssh_private_key_file of {name} in the inventory",
+    ),
+    _Word(
+        r"Permission denied",
+        errors.WrongPassword,
+        "{name} refused the login of {user}",
+        "the {secret} is wrong, or this way of login is off on the host; one attempt was made",
+        "fab credentials.set {name}",
+    ),
+    _Word(
+        r"Too many authentication failures|Received disconnect",
+        errors.WrongPassword,
+        "{name} ended the login of {user}",
+        "the host limits attempts, or the account is closed",
+        _PING,
+    ),
+    _Word(
+        r"timed out during banner exchange|Timeout, server .* not responding",
+        errors.SilentHost,
+        "{where} takes the connection and then says nothing",
+        "the port is open, but no SSH server answers: host overloaded or hung, or another service",
+        _PING,
+    ),
+    _Word(
+        r"Connection refused",
+        errors.ConnectionRefused,
+        "{where} refused the connection",
+        "the host is up and nothing listens on this port: sshd is down or on another port",
+        _FIX_ADDRESS + ", or start sshd; then: " + _PING,
+    ),
+    _Word(
+        r"Could not resolve hostname|Name or service not known",
+        errors.NameNotFound,
+        "the name {address} does not resolve",
+        "a typing error, or the controller's DNS does not know the name",
+        _FIX_ADDRESS,
+    ),
+    _Word(
+        r"No route to host|Network is unreachable",
+        errors.NoRoute,
+        "no route to {where}",
+        "the controller's network does not lead there: VPN off, wrong address, or host gone",
+        _PING,
+    ),
+    _Word(
+        r"timed out",
+        errors.NoAnswer,
+        f"no answer on {{where}} in {CONNECT_TIMEOUT_S} s",
+        "the packet is dropped: host down or security group; not a login problem",
+        _PING,
+    ),
+    _Word(
+        r"kex_exchange_identification|banner line|Bad packet|invalid format|Protocol error|"
+        r"Connection (closed|reset)",
+        errors.SilentHost,
+        "{where} ended the conversation before any login",
+        "not an SSH server, or one that limits connections (MaxStartups, fail2ban)",
+        _PING,
+    ),
+)
+
+_OFFERED = re.compile(r"(SHA256:[A-Za-z0-9+/=]{43})")
+
+
+def explain(host: Host, key: HostKey, credential: Credential, stderr: str) -> ProvisionError:
+    """Turn ssh's last words about ``host`` into a typed error; the pin is shown when keys differ."""
+    if "HOST IDENTIFICATION HAS CHANGED" in stderr or "Host key verification failed" in stderr:
+        return _changed(host, key, stderr)
+    for word in _WORDS:
+        if re.search(word.pattern, stderr):
+            return _typed(word, host, credential, stderr)
+    return errors.Unreachable(
+        f"the connection to {host.name} did not come about",
+        f"ssh -v -p {host.port} {host.user}@{host.address}",
+        evidence=_last_line(stderr),
+    )
+
+
+def wrong_passphrase(host: Host) -> ProvisionError:
+    """Give the error of a key that the server would take and the passphrase does not open.
+
+    ssh says no word of it: it asked for the passphrase, and then could not sign.
+    """
+    return errors.WrongPassword(
+        f"the key file of {host.name} does not open",
+        f"fab credentials.set {host.name} --kind passphrase",
+        meaning="the passphrase in the keyring is not the one of this key",
+    )
+
+
+def _typed(word: _Word, host: Host, credential: Credential, stderr: str) -> ProvisionError:
+    values = {
+        "name": host.name,
+        "user": host.user,
+        "address": host.address,
+        "port": host.port,
+        "where": f"{host.address}:{host.port}",
+        "secret": "key" if credential.key_file or not credential.password else "password",
+    }
+    lines = [line for line in stderr.splitlines() if re.search(word.pattern, line)]
+    return word.error(
+        word.message.format(**values),
+        word.hint.format(**values),
+        meaning=word.meaning.format(**values),
+        evidence=(lines or [""])[-1].strip()[:200],
+    )
+
+
+def _changed(host: Host, key: HostKey, stderr: str) -> ProvisionError:
+    found = _OFFERED.search(stderr)
+    offered = found.group(1) if found else "a key of another type"
+    return errors.ChangedHostKey(
+        f"{host.name} shows another host key than its pin",
+        "compare with the cloud console; only if it agrees: "
+        f"fab hosts.trust {host.name} --replace {key.fingerprint}",
+        evidence=f"pinned {key.fingerprint}, offered {offered}",
+        meaning="reinstalled, the address was given to another server, or someone sits in between",
+    )
+
+
+def _last_line(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1][:200] if lines else ""

@@ -1,0 +1,81 @@
+"""The two ssh configs of a run, as text: *masters* open connections, *clients* only ride them."""
+
+from pathlib import Path
+
+from provision.model import Credential, Host
+
+CONNECT_TIMEOUT_S = 10
+KEEPALIVE_S = 5
+KEEPALIVES = 6
+
+_MASTER_DEFAULTS = f"""\
+Host *
+  ControlMaster yes
+  StrictHostKeyChecking yes
+  UserKnownHostsFile {{pins}}
+  GlobalKnownHostsFile /dev/null
+  KnownHostsCommand none
+  UpdateHostKeys no
+  CheckHostIP no
+  IdentitiesOnly yes
+  ForwardAgent no
+  ForwardX11 no
+  PermitLocalCommand no
+  NumberOfPasswordPrompts 1
+  ConnectTimeout {CONNECT_TIMEOUT_S}
+  ServerAliveInterval {KEEPALIVE_S}
+  ServerAliveCountMax {KEEPALIVES}
+  LogLevel INFO
+"""
+
+_CLIENT_DEFAULTS = """\
+Host *
+  ControlMaster no
+  BatchMode yes
+  ProxyCommand false
+  ForwardAgent no
+  LogLevel ERROR
+"""
+
+
+def masters(run_dir: Path, rows: list[tuple[int, Host, Credential]]) -> str:
+    """Give the config of the connections that are opened; ``rows`` numbers their sockets."""
+    parts = [_master(run_dir, number, host, credential) for number, host, credential in rows]
+    return "\n".join([*parts, _MASTER_DEFAULTS.format(pins=run_dir / "pins")])
+
+
+def clients(run_dir: Path, rows: list[tuple[int, Host, Credential]]) -> str:
+    """Give the config that uses a live master, and fails at once without one."""
+    parts = [
+        f"Host {host.name}\n  HostName {host.address}\n  User {host.user}\n  ControlPath {run_dir}/{number}\n"
+        for number, host, _ in rows
+    ]
+    return "\n".join([*parts, _CLIENT_DEFAULTS])
+
+
+def _master(run_dir: Path, number: int, host: Host, credential: Credential) -> str:
+    lines = [
+        f"Host {host.name}",
+        f"  HostName {host.address}",
+        f"  Port {host.port}",
+        f"  User {host.user}",
+        f"  HostKeyAlias {host.name}",
+        f"  ControlPath {run_dir}/{number}",
+        *(f"  {line}" for line in _login(credential)),
+    ]
+    if host.jump:
+        # never ProxyJump: the nested ssh would be handed the target's password
+        lines.append(f"  ProxyCommand ssh -F {run_dir}/clients -W [%h]:%p {host.jump}")
+    return "\n".join(lines) + "\n"
+
+
+def _login(credential: Credential) -> list[str]:
+    if credential.key_file:
+        return [
+            f'IdentityFile "{str(credential.key_file).replace("%", "%%")}"',
+            "PreferredAuthentications publickey",
+            "IdentityAgent none",
+        ]
+    if credential.password:
+        return ["PubkeyAuthentication no", "IdentityAgent none", "PreferredAuthentications password"]
+    return ["IdentitiesOnly no", "PreferredAuthentications publickey", "IdentityAgent SSH_AUTH_SOCK"]

@@ -1,0 +1,14 @@
+"""What `fab --list` shows: each task turns its flags into one call, and an error into an exit code."""
+
+from fabric.main import Fab
+from invoke.collection import Collection
+
+from provision import __version__
+from provision.tasks import credentials, hosts, lab, root
+
+namespace = Collection(root.plan, root.provision, root.verify)
+namespace.add_collection(Collection.from_module(hosts))
+namespace.add_collection(Collection.from_module(credentials))
+namespace.add_collection(Collection.from_module(lab))
+
+program = Fab(name="provision", namespace=namespace, version=__version__)

@@ -1,0 +1,72 @@
+"""Keep the hosts' secrets in a keyring."""
+
+import getpass
+import sys
+
+from provision import credentials as keyring
+from provision.credentials import Kind, Owner
+from provision.errors import UsageError
+from provision.model import Secret
+from provision.tasks import reach
+from provision.tasks.command import command
+from provision.tasks.project import Flags, settings
+
+_OWNER = {
+    "owner": "a host (web1), a group (group/web) or all: each host uses the nearest that there is",
+    "kind": "password (of the login), sudo, or passphrase (of the key file)",
+}
+
+
+@command()
+def init(flags: Flags) -> None:
+    """Make the keyring file, with a master password."""
+    print(f"made {keyring.init(settings(flags))}; now: fab credentials.set NAME")
+
+
+@command(
+    name="set",
+    positional=("owner",),
+    help=_OWNER | {"stdin": "read the secret from standard input, one line"},
+)
+def set_(flags: Flags, owner: str, kind: str = "password", stdin: bool = False) -> None:
+    """Store a secret of a host, a group or all hosts."""
+    whose, sort = Owner.parse(owner), _kind(kind)
+    keyring.store(settings(flags), whose, sort, _secret(whose, sort, stdin))
+    print(f"stored the {sort} of {whose}")
+
+
+@command(help={"limit": "only these hosts or groups, an Ansible pattern"})
+def check(flags: Flags, limit: str = "") -> int:
+    """Say for each host where its secrets come from."""
+    project = settings(flags)
+    return reach.show_origins(keyring.check(reach.selected(project, limit, "public").hosts, project))
+
+
+@command(positional=("owner",), help=_OWNER)
+def forget(flags: Flags, owner: str, kind: str = "") -> None:
+    """Remove the secrets of a host, a group or all hosts."""
+    whose = Owner.parse(owner)
+    gone = keyring.forget(settings(flags), whose, _kind(kind) if kind else None)
+    print(f"removed the {' and the '.join(gone)} of {whose}")
+
+
+@command(name="list")
+def list_(flags: Flags) -> None:
+    """List the names of the stored secrets, never a value."""
+    project = settings(flags)
+    sys.stdout.writelines(f"{name}\n" for name in keyring.names(project, reach.known_hosts(project)))
+
+
+def _kind(word: str) -> Kind:
+    try:
+        return Kind(word)
+    except ValueError:
+        raise UsageError(f"--kind {word} is not known", f"one of {', '.join(Kind)}") from None
+
+
+def _secret(owner: Owner, kind: Kind, from_stdin: bool) -> Secret:
+    if from_stdin:
+        return Secret(sys.stdin.readline().removesuffix("\n"))
+    if not sys.stdin.isatty():
+        raise UsageError("there is no terminal to ask on", "pipe the secret in and add --stdin")
+    return Secret(getpass.getpass(f"{kind} of {owner}: "))

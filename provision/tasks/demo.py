@@ -1,0 +1,81 @@
+"""Make a lab the project's inventory: a throw-away keyring, pins from the lab's own record."""
+
+import os
+import secrets as random_source
+import shutil
+import sys
+from pathlib import Path
+
+import yaml
+
+from provision import credentials, lab
+from provision.credentials import Kind, Owner
+from provision.model import HostKey
+from provision.settings import Settings
+from provision.tasks.project import LAB, STATE, Flags, root, settings
+from provision.trust import record
+
+NAME = "demo"
+SUBNET = 0
+
+
+def up(hosts: int, profile: str) -> str:
+    """Boot the lab and give the words about it; what an earlier one left is removed first."""
+    state = root(Path.cwd()) / STATE
+    down()
+    made = lab.up(NAME, hosts, profile, state_dir=state, subnet=SUBNET, progress=_say)
+    _write(state.parent / LAB / "master", random_source.token_urlsafe(32))
+    _write(state.parent / LAB / "inventory.yml", yaml.safe_dump(_inventory(made)))
+    _admit(made, settings(Flags()))
+    return (
+        f"{len(made.hosts)} stand-in hosts are up, made from Debian packages and dressed as CentOS:\n"
+        + "".join(f"  {host.name}  {host.address}\n" for host in made.hosts)
+        + "Next   fab plan        fab hosts.shell el1        fab lab.down\n"
+    )
+
+
+def down() -> None:
+    """Remove the lab, its inventory, keyring and pins; fine when there is none."""
+    state = root(Path.cwd()) / STATE
+    lab.down(NAME, state_dir=state)
+    shutil.rmtree(state / "lab", ignore_errors=True)
+
+
+def status() -> int:
+    """Print the lab that is up; 1 when there is none."""
+    found = lab.status(root(Path.cwd()) / STATE)
+    if found is None:
+        print("no lab is up; fab lab.up boots one", file=sys.stderr)
+        return 1
+    print(f"{found.name}: repository {found.repo_url}, registry {found.registry}")
+    for host in found.hosts:
+        print(f"  {host.name}  {host.address}  stand-in, profile {host.profile}")
+    return 0
+
+
+def _admit(made: lab.Lab, project: Settings) -> None:
+    credentials.init(project)
+    for host in made.hosts:
+        assert host.password is not None
+        credentials.store(project, Owner.host(host.name), Kind.PASSWORD, host.password)
+        kind, key = host.host_key.split()[:2]
+        record(project.pins, HostKey(host.name, kind, key, "lab"))
+
+
+def _inventory(made: lab.Lab) -> dict[str, object]:
+    shared = {
+        "docker_engine_mirror": made.repo_url,
+        "docker_engine_gpg_key": str(made.gpg_key),
+        "docker_engine_gpg_fingerprint": made.gpg_fingerprint,
+    }
+    return {"all": {"hosts": {h.name: {"ansible_host": h.address} for h in made.hosts}, "vars": shared}}
+
+
+def _write(path: Path, text: str) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

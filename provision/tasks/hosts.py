@@ -1,0 +1,45 @@
+"""Look at the hosts, reach them, and pin their keys."""
+
+import sys
+
+from provision.pipeline import Request
+from provision.tasks import reach, runs
+from provision.tasks.command import command
+from provision.tasks.project import Flags, settings
+
+_SELECTION = {
+    "limit": "only these hosts or groups, an Ansible pattern",
+    "via": "public or private: which address of each host is used",
+}
+_NAME = {"name": "the inventory name of one host"}
+
+
+@command(name="list", help=_SELECTION)
+def list_(flags: Flags, limit: str = "", via: str = "public") -> None:
+    """List the inventory: addresses, users, groups, pins."""
+    sys.stdout.write(reach.listing(settings(flags), limit, via))
+
+
+@command(positional=("hosts",), help={"hosts": "web1, web1,web2, a group, or all", "via": _SELECTION["via"]})
+def ping(flags: Flags, hosts: str, via: str = "public") -> int:
+    """Log in to the named hosts (or all) and out again."""
+    return runs.start(Request("ping", runs.typed(), hosts, via), flags, runs.Manner())
+
+
+@command(positional=("name",), help=_NAME | {"via": _SELECTION["via"]})
+def shell(flags: Flags, name: str, via: str = "public") -> int:
+    """Open a shell on one host."""
+    return reach.shell(settings(flags), name, via)
+
+
+@command(
+    positional=("name",),
+    help=_NAME
+    | {"fingerprint": "pin only if the host shows this one (SHA256:...); asks nothing",
+       "replace": "the fingerprint of the old pin, when the host's key has changed",
+       "via": _SELECTION["via"]},
+)  # fmt: skip
+def trust(flags: Flags, name: str, fingerprint: str = "", replace: str = "", via: str = "public") -> None:
+    """Show a host's key and pin it when you confirm it."""
+    for each in name.split(","):
+        reach.trust(settings(flags), each, fingerprint, replace, via)

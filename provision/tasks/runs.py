@@ -1,0 +1,89 @@
+"""Start a run of the road, show it while it goes on, and write its report."""
+
+import functools
+import math
+import os
+import re
+import shlex
+import sys
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from provision.errors import UsageError
+from provision.ledger import View
+from provision.model import Report
+from provision.pipeline import Request, run
+from provision.report import console, files, past, text
+from provision.report.exit_code import exit_code
+from provision.report.jsonl import Stream
+from provision.report.live import Live
+from provision.tasks.limit import resolve
+from provision.tasks.project import Flags, settings
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How a run is shown and judged."""
+
+    diff: bool = False
+    detailed: bool = False
+    tolerate: str = ""
+
+
+def typed() -> str:
+    """Give the command line as a person typed it, to be shown in reports and in advice."""
+    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+
+
+def start(request: Request, flags: Flags, manner: Manner) -> int:
+    """Run ``request``, print its end to stdout and give the exit code."""
+    project = settings(flags)
+    request = resolve(request, project.state_dir)
+    judge = functools.partial(
+        exit_code, tolerate_unreachable=_tolerated(manner.tolerate), detailed=manner.detailed
+    )
+    previous = past.last_with_checks(project.state_dir) if request.command == "verify" else None
+    report, logs = run(request, project, functools.partial(_show, request.command, flags), judge)
+    place = files.write(report, project.state_dir, logs)
+    if flags.output == "json":
+        Stream(sys.stdout).finish(report)
+    else:
+        sys.stdout.write(_text(request, report, previous, manner, flags, place))
+    return report.exit_code
+
+
+def _show(command: str, flags: Flags, run_id: str, names: tuple[str, ...]) -> AbstractContextManager[View]:
+    if flags.output == "json":
+        stream = Stream(sys.stdout)
+        stream.start(run_id, command, names)
+        return nullcontext(stream)
+    return Live(command, len(names), page=console.page_for(sys.stderr, flags.color))
+
+
+def _text(
+    request: Request, report: Report, previous: Report | None, manner: Manner, flags: Flags, place: Path
+) -> str:
+    page = console.page_for(sys.stdout, flags.color)
+    shown: dict[str, Any] = {"width": page.width, "colour": page.colour, "ascii": page.ascii}
+    if request.command == "plan":
+        return text.plan_text(report, diff=manner.diff, **shown)
+    if request.command == "provision":
+        return text.provision_text(report, place=_shown(place), **shown)
+    if request.command == "ping":
+        return text.ping_text(report, **shown)
+    return text.verify_text(report, previous=previous, place=_shown(place), **shown)
+
+
+def _shown(place: Path) -> str:
+    return os.path.relpath(place / "report.html")
+
+
+def _tolerated(word: str) -> float | None:
+    if not word:
+        return None
+    found = re.fullmatch(r"unreachable(?:=([0-9]{1,5}))?", word)
+    if not found:
+        raise UsageError(f"--tolerate {word} is not known", "write --tolerate unreachable, or unreachable=2")
+    return float(found.group(1)) if found.group(1) else math.inf

@@ -1,0 +1,201 @@
+"""Which public key a host must show: pins by inventory name, compared before any login."""
+
+import base64
+import binascii
+import fcntl
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace as changed
+from pathlib import Path
+
+from provision.errors import ChangedHostKey, InventoryError, ProvisionError, UnknownHostKey, UsageError
+from provision.model import INVENTORY_NAME, Host, HostKey
+
+Fetch = Callable[[Host], HostKey]
+
+FETCHES_AT_ONCE = 32
+CHANGED = "reinstalled, the address was given to another server, or someone sits in between"
+TRUST = re.compile(r"trust=(\S+)")
+
+
+def trust(hosts: tuple[Host, ...], pins: Path, fetch: Fetch) -> dict[str, HostKey | ProvisionError]:
+    """Give each host's key, or a typed refusal.
+
+    A pinned host costs no network. A host with ``host_key: SHA256:…`` in the inventory and no
+    pin has its key fetched (by ``fetch``, before any login), compared, and pinned. Without
+    either: UnknownHostKey. Where pin, inventory and host disagree: ChangedHostKey with both
+    fingerprints. What ``fetch`` raises becomes that host's error.
+    Raises InventoryError for a pins file that cannot be read, UsageError when it cannot be written.
+    """
+    pinned = read_pins(pins)
+    with ThreadPoolExecutor(FETCHES_AT_ONCE) as pool:
+        found = pool.map(lambda host: _key_or_error(host, pinned.get(host.name, ()), fetch), hosts)
+        keys = {host.name: key for host, key in zip(hosts, found, strict=True)}
+    for key in keys.values():
+        if isinstance(key, HostKey) and key.name not in pinned:
+            record(pins, key)
+    return keys
+
+
+def record(pins: Path, key: HostKey, replace: str | None = None) -> None:
+    """Pin one key; the file's other lines stay as they are.
+
+    Another key under the same name is only replaced when ``replace`` is its fingerprint;
+    otherwise ChangedHostKey. Raises InventoryError or UsageError as ``trust`` does.
+    """
+    with _locked(pins):
+        old = read_pins(pins).get(key.name, ())
+        doomed = [pin for pin in old if pin.fingerprint == replace]
+        known = any(_same(pin, key) for pin in old)
+        if old and not known and not doomed:
+            raise _not_its_pin(key, old[0].fingerprint)
+        if doomed or not known:
+            _write(pins, _without(doomed, _text(pins)) + ("" if known else f"{_line(key)}\n"))
+
+
+def read_pins(pins: Path) -> Mapping[str, tuple[HostKey, ...]]:
+    """Give the pinned keys by inventory name; a missing file is an empty one.
+
+    Each line is ``name type key trust=…``. Raises InventoryError, with the line's number, for
+    anything else: hashed names, patterns, lists and markers would trust more than one reads.
+    """
+    found: dict[str, tuple[HostKey, ...]] = {}
+    for number, line in enumerate(_text(pins).splitlines(), 1):
+        if line.strip() and not line.lstrip().startswith("#"):
+            key = _parsed(line, f"{pins}:{number}")
+            found[key.name] = (*found.get(key.name, ()), key)
+    return found
+
+
+def _key_or_error(host: Host, pinned: tuple[HostKey, ...], fetch: Fetch) -> HostKey | ProvisionError:
+    try:
+        return _from_pins(host, pinned) if pinned else _from_inventory(host, fetch)
+    except ProvisionError as error:
+        return error
+
+
+def _from_pins(host: Host, pinned: tuple[HostKey, ...]) -> HostKey:
+    matching = [key for key in pinned if host.host_key in (None, key.fingerprint)]
+    if not matching:
+        pin = pinned[0].fingerprint
+        raise ChangedHostKey(
+            f"for {host.name} the inventory names another host key than its pin",
+            f"compare with the cloud console; if the inventory is right: {_replace(host.name, pin)}; "
+            "else correct host_key in the inventory",
+            evidence=f"inventory {host.host_key}, pinned {pin}",
+        )
+    return matching[0]
+
+
+def _from_inventory(host: Host, fetch: Fetch) -> HostKey:
+    if host.host_key is None:
+        raise UnknownHostKey(
+            f"no key of {host.name} is known, so nothing was sent to it",
+            f"fab hosts.trust {host.name}",
+            meaning="a password given to the wrong machine is lost; compare the fingerprint first",
+        )
+    key = fetch(host)
+    if key.fingerprint != host.host_key:
+        raise ChangedHostKey(
+            f"{host.name} shows another host key than the inventory says",
+            "compare with the cloud console; only if it agrees: correct host_key in the inventory",
+            evidence=f"inventory {host.host_key}, offered {key.fingerprint} ({key.type})",
+            meaning=CHANGED,
+        )
+    return changed(key, name=host.name, trust="console")
+
+
+def _not_its_pin(key: HostKey, pin: str) -> ChangedHostKey:
+    return ChangedHostKey(
+        f"{key.name} shows another host key than its pin",
+        f"compare with the cloud console; only if it agrees: {_replace(key.name, pin)}",
+        evidence=f"pinned {pin}, offered {key.fingerprint} ({key.type})",
+        meaning=CHANGED,
+    )
+
+
+def _replace(name: str, pin: str) -> str:
+    return f"fab hosts.trust {name} --replace {pin}"
+
+
+def _parsed(line: str, place: str) -> HostKey:
+    name, kind, blob, *comment = [*line.split(), "", "", ""]
+    if not INVENTORY_NAME.fullmatch(name):
+        raise _bad_line(place, f"{name[:40]!r} is not the inventory name of one host")
+    if not blob or _kind_inside(blob) != kind:
+        raise _bad_line(place, f"the key of {name} is not a whole public key of its type")
+    mark = TRUST.search(" ".join(comment))
+    return HostKey(name, kind, blob, mark.group(1) if mark else "console")
+
+
+def _kind_inside(blob: str) -> str:
+    try:
+        data = base64.b64decode(blob, validate=True)
+    except (binascii.Error, ValueError):
+        return ""
+    return data[4 : 4 + int.from_bytes(data[:4])].decode("ascii", "replace")
+
+
+def _bad_line(place: str, what: str) -> InventoryError:
+    file = place.rpartition(":")[0]
+    return InventoryError(
+        f"{place}: {what}", f"each line of {file} is: name type key trust=…; correct or remove this one"
+    )
+
+
+def _without(doomed: list[HostKey], text: str) -> str:
+    gone = [[pin.name, pin.type, pin.key] for pin in doomed]
+    return "".join(f"{line}\n" for line in text.splitlines() if line.split()[:3] not in gone)
+
+
+def _same(one: HostKey, other: HostKey) -> bool:
+    return (one.type, one.key) == (other.type, other.key)
+
+
+def _line(key: HostKey) -> str:
+    return f"{key.name} {key.type} {key.key} trust={key.trust}"
+
+
+def _text(pins: Path) -> str:
+    try:
+        return pins.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise InventoryError(f"the pins file {pins} cannot be read: {error}", f"ls -l {pins}") from error
+
+
+@contextmanager
+def _locked(pins: Path) -> Iterator[None]:
+    # The directory is locked: no second file lies beside the pins, which are committed.
+    try:
+        pins.parent.mkdir(parents=True, exist_ok=True)
+        directory = os.open(pins.parent, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise _cannot_write(pins, error) from error
+    try:
+        fcntl.flock(directory, fcntl.LOCK_EX)
+        yield
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
+def _write(pins: Path, text: str) -> None:
+    fresh = pins.with_name(f".{pins.name}.new")
+    try:
+        with fresh.open("w", encoding="utf-8") as out:
+            out.write(text)
+            out.flush()
+            os.fsync(out.fileno())
+        fresh.replace(pins)
+    except OSError as error:
+        fresh.unlink(missing_ok=True)
+        raise _cannot_write(pins, error) from error
+
+
+def _cannot_write(pins: Path, error: OSError) -> UsageError:
+    return UsageError(f"the pins file {pins} cannot be written: {error.strerror}", f"ls -ld {pins.parent}")

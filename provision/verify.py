@@ -1,0 +1,192 @@
+"""verify: prove with the checks that each host is a Docker host, in a few pytest processes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import provision
+from provision.errors import Interrupted, NotProven
+from provision.model import Check, Failure, Session, Stage, Status
+
+SHARDS_PER_CORE = 4
+# A host needs about 5 s; each command on it has its own limit, this one is the last resort.
+HOST_TIMEOUT_S = 600.0
+
+CANCEL_POLL_S = 0.2
+
+_INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR")
+# pytest ends with 0 (all passed) or 1 (a check failed) after it ran to its end.
+_RAN = (0, 1)
+
+Proof = tuple[Check, ...] | Failure
+OnCheck = Callable[[str, Check], None]
+
+
+def verify(
+    sessions: tuple[Session, ...],
+    run_dir: Path,
+    cancelled: Callable[[], bool],
+    on_check: OnCheck = lambda host, check: None,
+) -> dict[str, Proof]:
+    """Run every check on every session's host; give a host's Checks, or the Failure that ended them.
+
+    ``run_dir`` holds the run's ``sessions.json``. ``on_check`` gets each host's name and Check as
+    it ends, called from several threads. Once ``cancelled`` says so, or at an error, the processes
+    are ended; a host that was not done is Interrupted.
+    """
+    names = [session.host.name for session in sessions]
+    shards = [Shard(hosts, run_dir) for hosts in shares(names, os.cpu_count() or 1)]
+    if not shards:
+        return {}
+    with ThreadPoolExecutor(len(shards)) as pool:
+        try:
+            futures = [pool.submit(shard.results, on_check) for shard in shards]
+            while not cancelled() and wait(futures, CANCEL_POLL_S, FIRST_EXCEPTION).not_done:
+                _raise_first(futures)
+        finally:
+            for shard in shards:
+                shard.end()
+    proofs = {name: proof for future in futures for name, proof in future.result().items()}
+    return {name: _judge(name, proofs[name], cancelled()) for name in names}
+
+
+def _raise_first(futures: list[Future[dict[str, Proof]]]) -> None:
+    for future in futures:
+        if future.done():
+            future.result()
+
+
+def _judge(host: str, proof: Proof, is_cancelled: bool) -> Proof:
+    if is_cancelled and isinstance(proof, Failure):
+        error = Interrupted(f"interrupted before {host} was verified", f"fab verify --limit {host}")
+        return error.at(Stage.VERIFY)
+    return proof
+
+
+def shares(names: list[str], cores: int) -> list[list[str]]:
+    """Deal ``names`` out evenly to at most four processes a core."""
+    count = min(SHARDS_PER_CORE * cores, len(names))
+    return [names[i::count] for i in range(count)]
+
+
+class Shard:
+    """One pytest process and the hosts that it looks at, one after another."""
+
+    def __init__(self, hosts: list[str], run_dir: Path) -> None:
+        self._hosts = hosts
+        self._log = run_dir / f"verify-{hosts[0]}.log"
+        self._late = False
+        read, write = os.pipe()
+        self._pipe = os.fdopen(read, encoding="utf-8")
+        with open(write, "wb", buffering=0), self._log.open("wb") as log:
+            self._process = subprocess.Popen(
+                command(),
+                env=environment(hosts, run_dir, write),
+                cwd=run_dir,
+                pass_fds=(write,),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def results(self, on_check: OnCheck) -> dict[str, Proof]:
+        """Read the process's lines to its end, and judge each host by them."""
+        timer = threading.Timer(HOST_TIMEOUT_S * len(self._hosts), self._give_up)
+        timer.start()
+        try:
+            tallies = read_lines(self._pipe, self._hosts, on_check)
+            code = self._process.wait()
+        finally:
+            timer.cancel()
+        broken = "" if code in _RAN else self._why(code)
+        return {host: tally.proof(host, broken) for host, tally in tallies.items()}
+
+    def end(self) -> None:
+        """End the process and all that it started."""
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+    def _give_up(self) -> None:
+        self._late = True
+        self.end()
+
+    def _why(self, code: int) -> str:
+        if self._late:
+            return f"no end after {HOST_TIMEOUT_S * len(self._hosts):.0f} s"
+        lines = self._log.read_text(errors="replace").strip().splitlines()
+        return lines[-1] if lines else f"pytest ended with {code}"
+
+
+@dataclass
+class Tally:
+    """What the lines of one host add up to."""
+
+    checks: list[Check]
+    failure: Failure | None = None
+    is_done: bool = False
+
+    def proof(self, host: str, broken: str) -> Proof:
+        """Give the checks when they are all there, else why they are not."""
+        if self.failure:
+            return self.failure
+        if self.is_done and self.checks:
+            return tuple(self.checks)
+        return NotProven(
+            f"the checks of {host} did not run to their end",
+            f"fab verify --limit {host}",
+            evidence=broken or "no check was made",
+            state="nothing is known to be wrong with the host",
+        ).failure
+
+
+def read_lines(pipe: Iterable[str], hosts: list[str], on_check: OnCheck) -> dict[str, Tally]:
+    """Sort a reporter's lines by host; a line cut off by the end of the process is dropped."""
+    tallies = {host: Tally([]) for host in hosts}
+    for line in pipe:
+        if not line.endswith("\n"):
+            break
+        row = json.loads(line)
+        tally = tallies[row["host"]]
+        if "check" in row:
+            tally.checks.append(Check(**row["check"]))
+            on_check(row["host"], tally.checks[-1])
+        elif "failure" in row:
+            tally.failure = tally.failure or _failure(row["failure"])
+        else:
+            tally.is_done = True
+    return tallies
+
+
+def command() -> list[str]:
+    """Give the pytest command of a shard: our checks, nothing of the person's project."""
+    checks = Path(__file__).parent / "checks"
+    options = ["-p", "no:cacheprovider", "-p", "provision.checks.reporter", "--assert=plain", "-qq"]
+    places = ["-c", os.devnull, "--rootdir", str(checks), "--confcutdir", str(checks), str(checks)]
+    return [sys.executable, "-P", "-m", "pytest", *options, "--no-header", "--no-summary", "--tb=no", *places]
+
+
+def environment(hosts: list[str], run_dir: Path, pipe: int) -> dict[str, str]:
+    """Give a shard's whole environment; of ours only what is named goes along."""
+    inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+    return inherited | {
+        "PYTHONPATH": str(Path(provision.__file__).parent.parent),
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+        "PROVISION_RUN_DIR": str(run_dir),
+        "PROVISION_CHECK_HOSTS": ",".join(hosts),
+        "PROVISION_CHECK_FD": str(pipe),
+    }
+
+
+def _failure(row: dict[str, Any]) -> Failure:
+    return Failure(**(row | {"stage": Stage(row["stage"]), "status": Status(row["status"])}))

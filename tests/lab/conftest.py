@@ -1,0 +1,142 @@
+"""Real stand-in hosts, and throw-away projects that drive them as a person would: by `fab`."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from provision import lab as labs
+from provision.lab import Lab, LabHost
+
+BIN = Path(sys.executable).parent
+CHECKOUT = Path(__file__).parents[2]
+HOSTS = 7
+MASTER = "a master password for tests"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        item.add_marker(pytest.mark.lab)
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """Seven bare stand-in hosts, el1 to el7, with the users ops and deploy."""
+    state = tmp_path_factory.mktemp("lab")
+    made = labs.up("test", HOSTS, "el10", state_dir=state, subnet=78, users=True, progress=print)
+    yield made
+    labs.down("test", state)
+
+
+@dataclass
+class Project:
+    """A directory with an inventory, pins and a keyring of its own."""
+
+    path: Path
+    lab: Lab
+    hosts: dict[str, dict[str, Any]]
+    variables: dict[str, Any] = field(default_factory=dict)
+
+    def write(self) -> None:
+        """Write the inventory anew."""
+        (self.path / "inventory").mkdir(exist_ok=True)
+        shared = {
+            "docker_engine_mirror": self.lab.repo_url,
+            "docker_engine_gpg_key": str(self.lab.gpg_key),
+            "docker_engine_gpg_fingerprint": self.lab.gpg_fingerprint,
+        }
+        text = yaml.safe_dump({"all": {"vars": shared | self.variables, "hosts": self.hosts}})
+        (self.path / "inventory" / "hosts.yml").write_text(text)
+
+    def environment(self, **more: str) -> dict[str, str]:
+        """Give what a command of this project runs with."""
+        kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
+        return kept | {
+            "HOME": str(self.path / "home"),
+            "XDG_DATA_HOME": str(self.path / "data"),
+            "PROVISION_MASTER": MASTER,
+            **more,
+        }
+
+    def start(self, *args: str, **more: str) -> subprocess.Popen[str]:
+        """Start a `fab` command and give its process."""
+        pipe = subprocess.PIPE
+        return subprocess.Popen(
+            [str(BIN / "fab"), *args], cwd=self.path, env=self.environment(**more), text=True,
+            stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, start_new_session=True,
+        )  # fmt: skip
+
+    def fab(self, *args: str, stdin: str = "", timeout_s: float = 240, **more: str) -> "Done":
+        """Run a `fab` command to its end; no output of any may hold a traceback or a secret."""
+        done = subprocess.run(
+            [str(BIN / "fab"), *args], cwd=self.path, env=self.environment(**more), text=True, input=stdin,
+            capture_output=True, timeout=timeout_s, check=False,
+        )  # fmt: skip
+        self.expect_clean(done.stdout + done.stderr)
+        return Done(done.returncode, done.stdout, done.stderr)
+
+    def expect_clean(self, text: str) -> None:
+        """Fail on a traceback or a secret."""
+        assert "Traceback" not in text
+        assert MASTER not in text
+        assert not [h.name for h in self.lab.hosts if h.password and h.password.reveal() in text]
+
+    def report(self) -> dict[str, Any]:
+        """Read the last run's report.json."""
+        found: dict[str, Any] = json.loads((self.path / ".provision/latest/report.json").read_text())
+        return found
+
+    def host_report(self, name: str) -> dict[str, Any]:
+        """Give one host of the last run's report."""
+        return next(host for host in self.report()["hosts"] if host["name"] == name)
+
+    def store(self, owner: str, secret: str, kind: str = "password") -> None:
+        """Put a secret into the keyring."""
+        done = self.fab("credentials.set", owner, "--kind", kind, "--stdin", stdin=secret + "\n")
+        assert done.rc == 0, done.err
+
+    def pin(self, name: str, host: LabHost) -> None:
+        """Pin ``host``'s key under ``name``, replacing the pin that was there."""
+        pins = self.path / "inventory" / "known_hosts"
+        old = pins.read_text().splitlines() if pins.exists() else []
+        kept = [line for line in old if line.split()[0] != name]
+        pins.write_text("\n".join([*kept, f"{name} {host.host_key} trust=lab", ""]))
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a command ended."""
+
+    rc: int
+    out: str
+    err: str
+
+
+NewProject = Callable[..., Project]
+
+
+@pytest.fixture
+def new_project(lab: Lab, tmp_path: Path) -> NewProject:
+    """Give a function that makes a project over the named lab hosts, pinned, with their passwords."""
+
+    def make(*names: str, **variables: Any) -> Project:
+        project = Project(tmp_path, lab, {n: {"ansible_host": lab.host(n).address} for n in names}, variables)
+        project.write()
+        shutil.copy(CHECKOUT / "fabfile.py", tmp_path)
+        assert project.fab("credentials.init").rc == 0
+        for name in names:
+            host = lab.host(name)
+            assert host.password
+            project.store(name, host.password.reveal())
+            project.pin(name, host)
+        return project
+
+    return make

@@ -1,0 +1,279 @@
+"""Bad days: each has its own words, its next step, its exit code, and the other hosts finish."""
+
+import os
+import signal
+import threading
+import time
+
+import pytest
+
+from provision import lab as labs
+from provision.lab import Lab
+from tests.lab.conftest import Done, NewProject, Project
+from tests.lab.test_connect import lines_of_sshd
+from tests.lab.test_road import in_host
+
+
+def error_of(project: Project, name: str) -> dict[str, str]:
+    found: dict[str, str] = project.host_report(name)["error"]
+    return found
+
+
+def expect_other_host_fine(project: Project, name: str = "el6") -> None:
+    assert project.host_report(name)["status"] in ("ok", "changed")
+
+
+def test_a_missing_credential_names_the_command_that_adds_it(new_project: NewProject) -> None:
+    project = new_project("el4", "el6")
+    assert project.fab("credentials.forget", "el4").rc == 0
+    done = project.fab("plan")
+    assert done.rc == 8
+    assert error_of(project, "el4")["kind"] == "missing-credential"
+    assert "fab credentials.set el4" in done.out
+    expect_other_host_fine(project)
+
+
+def test_a_wrong_password_is_tried_once(lab: Lab, new_project: NewProject) -> None:
+    project = new_project("el4", "el6")
+    project.store("el4", "not the password")
+    before = len(lines_of_sshd(lab, "el4"))
+    done = project.fab("plan")
+    assert done.rc == 2
+    assert "el4 refused the login of root" in done.out
+    assert "\n".join(lines_of_sshd(lab, "el4")[before:]).count("Failed password for root") == 1
+    expect_other_host_fine(project)
+
+
+def test_an_unknown_key_is_refused_before_any_login(lab: Lab, new_project: NewProject) -> None:
+    project = new_project("el4", "el6")
+    pins = project.path / "inventory/known_hosts"
+    pins.write_text("".join(line for line in pins.open() if not line.startswith("el4 ")))
+    before = len(lines_of_sshd(lab, "el4"))
+    done = project.fab("plan")
+    assert done.rc == 8
+    assert error_of(project, "el4")["kind"] == "unknown-host-key"
+    assert "fab hosts.trust el4" in done.out
+    assert lines_of_sshd(lab, "el4")[before:] == []
+    expect_other_host_fine(project)
+
+
+def test_two_swapped_pins_refuse_both_hosts_before_any_login(lab: Lab, new_project: NewProject) -> None:
+    project = new_project("el4", "el5", "el6")
+    project.pin("el4", lab.host("el5"))
+    project.pin("el5", lab.host("el4"))
+    before = len(lines_of_sshd(lab, "el4"))
+    done = project.fab("plan")
+    assert done.rc == 8
+    for name in ("el4", "el5"):
+        error = error_of(project, name)
+        assert error["kind"] == "changed-host-key"
+        assert error["evidence"].count("SHA256:") == 2
+        assert f"fab hosts.trust {name} --replace SHA256:" in error["hint"]
+    assert "password" not in "\n".join(lines_of_sshd(lab, "el4")[before:]).lower()
+    expect_other_host_fine(project)
+
+
+def test_a_fingerprint_in_the_inventory_pins_a_host_and_a_wrong_one_refuses_it(
+    lab: Lab, new_project: NewProject
+) -> None:
+    project = new_project("el4", "el6")
+    pins = project.path / "inventory/known_hosts"
+    old = pins.read_text()
+    good = project.fab("hosts.trust", "el4").out.split()[2].rstrip(",")
+    pins.write_text("".join(line for line in old.splitlines(True) if not line.startswith("el4 ")))
+    project.hosts["el4"]["host_key"] = "SHA256:" + "A" * 43
+    project.write()
+    assert project.fab("hosts.ping", "all").rc == 8
+    assert error_of(project, "el4")["kind"] == "changed-host-key"
+    project.hosts["el4"]["host_key"] = good
+    project.write()
+    assert project.fab("hosts.ping", "all").rc == 0
+
+
+def test_trust_without_a_terminal_wants_the_fingerprint(lab: Lab, new_project: NewProject) -> None:
+    project = new_project("el4")
+    (project.path / "inventory/known_hosts").unlink()
+    refused = project.fab("hosts.trust", "el4")
+    assert refused.rc == 8
+    assert "--fingerprint SHA256:" in refused.err
+    shown = refused.err[refused.err.index("SHA256:") :].split()[0]
+    assert project.fab("hosts.trust", "el4", "--fingerprint", "SHA256:" + "B" * 43).rc == 8
+    assert project.fab("hosts.trust", "el4", "--fingerprint", shown).rc == 0
+    assert project.fab("hosts.ping", "el4").rc == 0
+
+
+def test_a_changed_key_is_replaced_only_by_naming_the_old_one(lab: Lab, new_project: NewProject) -> None:
+    project = new_project("el4")
+    project.pin("el4", lab.host("el5"))
+    refused = project.fab("hosts.trust", "el4")
+    assert refused.rc == 8
+    old = refused.err[refused.err.index("--replace SHA256:") + 10 :].split()[0]
+    new = refused.err[refused.err.index("offered SHA256:") + 8 :].split()[0]
+    assert project.fab("hosts.trust", "el4", "--replace", old, "--fingerprint", new).rc == 0
+    assert project.fab("hosts.ping", "el4").rc == 0
+
+
+def test_a_host_that_is_off_or_refuses_or_has_no_name_is_told_apart(
+    lab: Lab, new_project: NewProject
+) -> None:
+    project = new_project("el6")
+    project.hosts |= {
+        "gone": {"ansible_host": "198.18.78.250"},
+        "shut": {"ansible_host": lab.host("el4").address, "ansible_port": 2222},
+        "named": {"ansible_host": "no-such-name.invalid"},
+    }
+    project.write()
+    for name in ("gone", "shut", "named"):
+        project.store(name, "x")
+        project.pin(name, lab.host("el4"))
+    done = project.fab("hosts.ping", "all")
+    assert done.rc == 4
+    kinds = {name: error_of(project, name)["kind"] for name in ("gone", "shut", "named")}
+    assert kinds.pop("gone") in ("no-route", "no-answer")
+    assert kinds == {"shut": "connection-refused", "named": "name-not-found"}
+    expect_other_host_fine(project)
+    assert project.fab("hosts.ping", "all", "--via", "private").rc == 1
+    tolerated = project.fab("plan", "--tolerate", "unreachable")
+    assert tolerated.rc == 0
+    assert "3 unreachable" in tolerated.out
+
+
+def test_dropped_packets_are_told_from_a_silent_host(lab: Lab, new_project: NewProject) -> None:
+    project = new_project("el4", "el5", "el6")
+    labs.cut(lab.host("el4"))
+    labs.pause(lab.host("el5"))
+    try:
+        done = project.fab("hosts.ping", "all")
+    finally:
+        labs.mend(lab.host("el4"))
+        labs.resume(lab.host("el5"))
+    assert done.rc == 4
+    assert error_of(project, "el4")["kind"] == "no-answer"
+    assert error_of(project, "el5")["kind"] == "silent"
+    expect_other_host_fine(project)
+
+
+def test_a_host_silent_for_a_minute_holds_nobody(lab: Lab, new_project: NewProject) -> None:
+    project = new_project("el5", "el6")
+    alone = plan_line_seconds(project, "el6")
+    host = lab.host("el5")
+    labs.pause(host)
+    waker = threading.Timer(60, labs.resume, [host])
+    waker.start()
+    try:
+        together = plan_line_seconds(project, "all")
+    finally:
+        waker.cancel()
+        labs.resume(host)
+    # the wave leaves 5 s after its start at the latest, however long the silent one takes
+    assert together < alone + 5 + 3
+
+
+def plan_line_seconds(project: Project, limit: str) -> float:
+    """Give how long it takes until `plan` reports el6, by its progress line."""
+    started = time.monotonic()
+    process = project.start("plan", "--limit", limit)
+    assert process.stderr
+    for line in process.stderr:
+        if line.startswith("el6  "):
+            break
+    seconds = time.monotonic() - started
+    process.communicate(timeout=120)
+    return seconds
+
+
+def test_a_host_that_is_no_el_is_refused(
+    tmp_path_factory: pytest.TempPathFactory, new_project: NewProject
+) -> None:
+    state = tmp_path_factory.mktemp("alien")
+    made = labs.up("alien", 1, "alien", state_dir=state, subnet=80, progress=print)
+    try:
+        project = new_project("el6")
+        assert made.hosts[0].password
+        project.hosts["odd"] = {"ansible_host": made.hosts[0].address}
+        project.write()
+        project.store("odd", made.hosts[0].password.reveal())
+        project.pin("odd", made.hosts[0])
+        done = project.fab("plan")
+    finally:
+        labs.down("alien", state)
+    assert done.rc == 8
+    assert error_of(project, "odd")["kind"] == "unsupported-os"
+    assert "Debian GNU/Linux 13" in done.out
+    expect_other_host_fine(project)
+
+
+def test_an_unreachable_repository_is_named_and_leaves_the_host_as_it_was(
+    lab: Lab, new_project: NewProject
+) -> None:
+    project = new_project("el6", "el7")
+    project.hosts["el7"]["docker_engine_mirror"] = f"http://{lab.gateway}:1"
+    project.write()
+    done = project.fab("provision")
+    assert done.rc == 2, done.out
+    assert error_of(project, "el7")["kind"] == "repository-unreachable"
+    assert f"{lab.gateway}:1" in done.out or "port 1" in done.out
+    assert in_host(lab, "el7", "ls /etc/yum.repos.d /etc/docker 2>/dev/null | grep -i docker") == ""
+    expect_other_host_fine(project)
+
+
+@pytest.mark.parametrize(("file", "words"), [("wrong.gpg", "fingerprint"), ("two.gpg", "2 keys")])
+def test_a_key_file_that_is_not_exactly_the_right_key_is_refused(
+    lab: Lab, new_project: NewProject, file: str, words: str
+) -> None:
+    project = new_project("el7", docker_engine_gpg_key=str(lab.gpg_key.with_name(file)))
+    done = project.fab("provision")
+    assert done.rc == 8, done.out
+    error = error_of(project, "el7")
+    assert error["kind"] == "wrong-key"
+    assert words in error["message"] + error["evidence"] + error["meaning"]
+    assert in_host(lab, "el7", "rpm -qa gpg-pubkey; ls /etc/yum.repos.d | grep docker") == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [(("--limit", "nobody"), "hosts: el4"), (("--limit", "@last.failed"), "there is no run"),
+     (("--via", "pigeon"), "public, private"), (("--inventory", "none.yml"), "there is no inventory"),
+     (("--tolerate", "everything"), "--tolerate everything is not known")],
+)  # fmt: skip
+def test_a_command_that_cannot_start_says_why_and_touches_nothing(
+    new_project: NewProject, arguments: tuple[str, ...], words: str
+) -> None:
+    project = new_project("el4")
+    done: Done = project.fab("plan", *arguments)
+    assert done.rc == 1
+    assert words in done.err
+    assert "Next" in done.err
+    assert not (project.path / ".provision").exists()
+
+
+def test_a_locked_keyring_is_one_clear_error(new_project: NewProject) -> None:
+    done = new_project("el4").fab("plan", PROVISION_MASTER="wrong")
+    assert done.rc == 1
+    assert "Next" in done.err
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_run_ends_cleanly_and_the_next_converges(
+    lab: Lab, new_project: NewProject, number: signal.Signals, code: int
+) -> None:
+    project = new_project("el7")
+    process = project.start("provision")
+    wait_until(lambda: in_host(lab, "el7", "ls /var/lib/provision 2>/dev/null") != "")
+    os.kill(process.pid, number)
+    out, err = process.communicate(timeout=120)
+    project.expect_clean(out + err)
+    assert process.returncode == code, out + err
+    assert project.report()["exit_code"] == code
+    assert project.host_report("el7")["error"]["kind"] == "interrupted"
+    again = project.fab("provision")
+    assert again.rc == 0, again.out
+    in_host(lab, "el7", "rm -rf /var/lib/provision")
+
+
+def wait_until(is_true: object, seconds: float = 60) -> None:
+    """Wait for something on a host; fail when it does not come about."""
+    end = time.monotonic() + seconds
+    while not is_true():  # type: ignore[operator]
+        assert time.monotonic() < end
+        time.sleep(0.2)

@@ -1,0 +1,124 @@
+"""The checks go red for the right reason, and leave nothing behind."""
+
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+
+from provision.lab import Lab
+from tests.lab.conftest import NewProject, Project
+from tests.lab.test_errors import error_of, wait_until
+from tests.lab.test_road import in_host
+
+
+@pytest.fixture
+def proven(new_project: NewProject) -> Project:
+    """A project whose host el3 is a proven Docker host."""
+    project = new_project("el3")
+    done = project.fab("provision")
+    assert done.rc == 0, done.out
+    return project
+
+
+def failed(project: Project) -> set[str]:
+    return {check["name"] for check in project.host_report("el3")["checks"] if check["passed"] is False}
+
+
+def test_verify_leaves_the_host_as_it_was(lab: Lab, proven: Project) -> None:
+    look = "docker ps -aq; docker images -q; docker volume ls -q; ls -A /tmp /root /var/tmp"
+    before = in_host(lab, "el3", look)
+    assert proven.fab("verify").rc == 0
+    assert in_host(lab, "el3", look) == before
+
+
+def test_an_engine_that_was_stopped_by_hand_fails_the_checks_that_need_it_and_no_other(
+    lab: Lab, proven: Project
+) -> None:
+    in_host(lab, "el3", "systemctl stop docker.socket docker.service")
+    done = proven.fab("verify")
+    assert done.rc == 2
+    assert "want" in done.out
+    red = failed(proven)
+    assert any("service" in name and "runs" in name for name in red)
+    assert not any("package" in name.lower() or "repository" in name.lower() for name in red)
+    assert not any("enabled" in name for name in red)
+    assert proven.fab("provision").rc == 0
+    assert failed(proven) == set()
+
+
+@pytest.mark.parametrize(
+    ("harm", "words"),
+    [("systemctl disable docker.service", "enabled"),
+     ("sed -i 's/gpgcheck=1/gpgcheck=0/' /etc/yum.repos.d/docker-ce.repo", "repository"),
+     ("chmod 666 /run/docker.sock", "socket")],
+)  # fmt: skip
+def test_a_harm_is_seen_by_its_own_check_and_mended_by_the_next_run(
+    lab: Lab, proven: Project, harm: str, words: str
+) -> None:
+    in_host(lab, "el3", harm)
+    assert proven.fab("verify").rc == 2
+    assert [name for name in failed(proven) if words in name.lower()]
+    in_host(lab, "el3", "chmod 660 /run/docker.sock")
+    assert proven.fab("provision").rc == 0
+
+
+def test_a_master_that_is_killed_in_mid_play_is_a_lost_connection_and_the_next_run_converges(
+    lab: Lab, new_project: NewProject
+) -> None:
+    project = new_project("el6")
+    process = project.start("provision")
+    wait_until(lambda: in_host(lab, "el6", "ls /var/lib/provision 2>/dev/null") != "")
+    for pid in masters_of(process.pid):
+        os.kill(pid, signal.SIGKILL)
+    out, err = process.communicate(timeout=120)
+    project.expect_clean(out + err)
+    assert process.returncode == 4, out + err
+    assert error_of(project, "el6")["kind"] == "connection-lost"
+    assert "password" not in out
+    again = project.fab("provision")
+    assert again.rc == 0, again.out
+
+
+def test_masters_are_gone_a_second_after_the_controller_is_killed(lab: Lab, new_project: NewProject) -> None:
+    project = new_project("el4")
+    process = subprocess.Popen(
+        ["sh", "-c", "sleep 30 | exec fab hosts.shell el4"], cwd=project.path,
+        env=project.environment(), start_new_session=True,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    controller = None
+    end = time.monotonic() + 30
+    while time.monotonic() < end and not controller:
+        controller = next((p for p in session_of(process.pid) if masters_of(p)), None)
+        time.sleep(0.1)
+    assert controller
+    pids = masters_of(controller)
+    os.kill(controller, signal.SIGKILL)
+    wait_until(lambda: not any(is_alive(pid) for pid in pids), 3)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def ps(*options: str) -> str:
+    return subprocess.run(["ps", *options], capture_output=True, text=True, check=False).stdout
+
+
+def masters_of(pid: int) -> list[int]:
+    """Give the ssh masters that the process ``pid`` started."""
+    found = ps("-o", "pid=,args=", "--ppid", str(pid))
+    return [int(line.split()[0]) for line in found.splitlines() if "/masters " in line]
+
+
+def session_of(pid: int) -> list[int]:
+    found = ps("-o", "pid=", "-s", str(pid))
+    return [int(word) for word in found.split()]
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True

@@ -1,0 +1,161 @@
+"""The straight road, from a bare host to a proven Docker host and on."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from xml.etree import ElementTree
+
+import yaml
+
+from provision import lab as labs
+from provision.lab import Lab
+from tests.lab.conftest import BIN, CHECKOUT, NewProject, Project
+
+MANIFEST = (
+    "find / -xdev -newermt '@{since}' -type f -not -path '/proc/*' -not -path '/sys/*' -not -path '/run/*'"
+)
+# any rpm query, also a person's, touches the shared memory of rpm's database
+MANIFEST += " -not -name rpmdb.sqlite-shm -not -path '/var/log/*' -not -path '/var/lib/systemd/*' -not -path '/tmp/*' | sort"
+
+
+def in_host(lab: Lab, name: str, command: str) -> str:
+    return labs.execute(lab.host(name), "sh", "-c", command).stdout.decode()
+
+
+def changed_files(lab: Lab, name: str, since: str) -> list[str]:
+    return in_host(lab, name, MANIFEST.format(since=since)).splitlines()
+
+
+def test_a_plan_of_a_bare_host_is_true_and_changes_nothing(lab: Lab, new_project: NewProject) -> None:
+    project = new_project("el1")
+    since = in_host(lab, "el1", "sleep 1; date +%s").strip()
+    planned = project.fab("plan", "--detailed-exitcode")
+    assert planned.rc == 16, planned.err
+    assert "+ repository  docker-ce (centos/10)" in planned.out
+    assert "docker-ce 28.5.2" in planned.out
+    assert "1 to change" in planned.out
+    assert changed_files(lab, "el1", since) == []
+    assert in_host(lab, "el1", "ls -A /var/cache/dnf /var/lib/provision 2>/dev/null").split() == []
+
+
+def test_a_bare_host_becomes_a_proven_docker_host_and_a_second_run_changes_nothing(
+    lab: Lab, new_project: NewProject
+) -> None:
+    project = new_project("el1")
+    planned = project.fab("plan")
+    first = project.fab("provision")
+    assert first.rc == 0, first.out + first.err
+    report = project.host_report("el1")
+    assert report["status"] == "changed"
+    assert len([check for check in report["checks"] if check["passed"]]) >= 20
+    assert [c["name"] for c in report["changes"] if c["name"].startswith("package")]
+    assert "1 to change" in planned.out
+    second = project.fab("provision")
+    assert second.rc == 0
+    assert project.host_report("el1")["changes"] == []
+    assert "RIGHT          1   el1" in second.out
+    since = in_host(lab, "el1", "sleep 1; date +%s").strip()
+    assert "1 right" in project.fab("plan", "--detailed-exitcode").out
+    assert changed_files(lab, "el1", since) == []
+    check_the_files_of_a_run(project)
+    check_plain_ansible_sees_nothing_to_do(project)
+
+
+def check_the_files_of_a_run(project: Project) -> None:
+    latest = project.path / ".provision/latest"
+    assert {path.name for path in latest.iterdir()} == {"report.json", "report.html", "junit.xml", "hosts"}
+    assert latest.resolve().stat().st_mode & 0o777 == 0o700
+    assert ElementTree.parse(latest / "junit.xml").getroot().iter("testcase")
+    assert json.loads((latest / "report.json").read_text())["schema"] == 1
+    assert (latest / "hosts/el1.log").read_text()
+
+
+def check_plain_ansible_sees_nothing_to_do(project: Project) -> None:
+    assert ansible(project, "el1", "--check", "--diff")["changed"] == 0
+
+
+def ansible(project: Project, name: str, *options: str) -> dict[str, int]:
+    """Run plain ansible-playbook as someone would who knows only Ansible; gives its counts."""
+    host = project.lab.host(name)
+    assert host.password
+    inventory = yaml.safe_load((project.path / "inventory/hosts.yml").read_text())
+    inventory["all"]["hosts"] = {
+        name: {
+            "ansible_host": host.address,
+            "ansible_user": "root",
+            "ansible_password": host.password.reveal(),
+        }
+    }
+    (project.path / "plain.yml").write_text(yaml.safe_dump(inventory))
+    known = project.path / "plain_known_hosts"
+    known.write_text(f"{host.address} {host.host_key}\n")
+    playbooks = CHECKOUT / "playbooks"
+    environment = project.environment(
+        ANSIBLE_CONFIG=str(playbooks / "ansible.cfg"),
+        ANSIBLE_SSH_COMMON_ARGS=f"-o UserKnownHostsFile={known} -o ControlPath=none",
+        ANSIBLE_STDOUT_CALLBACK="ansible.builtin.json",
+        PATH=f"{BIN}:{os.environ['PATH']}",
+    )
+    argv = [
+        "ansible-playbook",
+        "-i",
+        str(project.path / "plain.yml"),
+        str(playbooks / "provision.yml"),
+        *options,
+    ]
+    done = subprocess.run(argv, env=environment, capture_output=True, text=True, check=False, timeout=240)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    stats: dict[str, int] = json.loads(done.stdout[done.stdout.index("{") :])["stats"][name]
+    return stats
+
+
+def test_plain_ansible_gives_the_same_result_in_check_mode_and_for_real(
+    lab: Lab, new_project: NewProject
+) -> None:
+    project = new_project("el2")
+    since = in_host(lab, "el2", "sleep 1; date +%s").strip()
+    assert ansible(project, "el2", "--check", "--diff")["changed"] == 1
+    assert changed_files(lab, "el2", since) == []
+    assert ansible(project, "el2")["changed"] == 1
+    assert "1 right" in project.fab("plan").out
+    assert project.fab("verify").rc == 0
+
+
+def test_an_older_engine_is_installed_upgraded_and_planned_by_version(
+    lab: Lab, new_project: NewProject
+) -> None:
+    old = new_project("el3", docker_engine_version="26.1.5")
+    assert old.fab("provision").rc == 0
+    assert "26.1.5" in in_host(lab, "el3", "docker version -f '{{.Server.Version}}'")
+    old.variables["docker_engine_version"] = "28.5.2"
+    old.write()
+    assert "docker-ce 26.1.5 → 28.5.2" in old.fab("plan", LANG="C.UTF-8").out
+    upgraded = old.fab("provision")
+    assert upgraded.rc == 0, upgraded.out
+    assert "28.5.2" in in_host(lab, "el3", "docker version -f '{{.Server.Version}}'")
+
+
+def test_the_other_dress_takes_the_same_road(tmp_path: Path, new_project: NewProject) -> None:
+    made = labs.up("el9", 1, "el9", state_dir=tmp_path / "el9", subnet=79, progress=print)
+    try:
+        project = new_project("el1")
+        project.lab = made
+        project.hosts = {"el1": {"ansible_host": made.hosts[0].address}}
+        project.write()
+        assert made.hosts[0].password
+        project.store("el1", made.hosts[0].password.reveal())
+        project.pin("el1", made.hosts[0])
+        done = project.fab("provision")
+        assert done.rc == 0, done.out + done.err
+        assert "centos/9" in json.dumps(project.host_report("el1")["changes"])
+    finally:
+        labs.down("el9", tmp_path / "el9")
+
+
+def test_json_output_is_one_stream_of_versioned_lines(new_project: NewProject) -> None:
+    project = new_project("el1")
+    done = project.fab("verify", "--output", "json")
+    lines = [json.loads(line) for line in done.out.splitlines()]
+    assert {line["schema"] for line in lines} == {1}
+    assert (lines[0]["event"], lines[-1]["event"]) == ("start", "end")

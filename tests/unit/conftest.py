@@ -1,0 +1,27 @@
+"""Unit tests see no home, no agent and no network but loopback: by force."""
+
+import ipaddress
+import socket
+from pathlib import Path
+
+import pytest
+
+_REAL_CONNECT = socket.socket.connect
+
+
+def _guarded(self: socket.socket, address: object) -> None:
+    if self.family in (socket.AF_INET, socket.AF_INET6):
+        host = str(address[0])  # type: ignore[index]
+        if host != "localhost" and not ipaddress.ip_address(host).is_loopback:
+            raise AssertionError(f"a unit test wanted the network: {address}")
+    _REAL_CONNECT(self, address)  # type: ignore[arg-type]
+
+
+@pytest.fixture(autouse=True)
+def hermetic(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("HOME", str(home))
+    for name in ("SSH_AUTH_SOCK", "XDG_RUNTIME_DIR", "XDG_DATA_HOME", "PYTHON_KEYRING_BACKEND", "NO_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(socket.socket, "connect", _guarded)
+    return home

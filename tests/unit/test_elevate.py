@@ -1,0 +1,48 @@
+import subprocess
+import sys
+
+import pytest
+
+from provision.elevate import wrap
+from provision.model import Secret
+
+ECHO = "import sys; sys.stdout.write('%r' % stdin.read())"
+
+
+def run(command: str, stdin: bytes) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(["sh", "-c", command], input=stdin, capture_output=True, check=False)
+
+
+def test_the_program_runs_and_finds_its_payload() -> None:
+    elevated = wrap(ECHO, b"\x00\xffpayload\n")
+    assert run(elevated.command, elevated.stdin).stdout == repr(b"\x00\xffpayload\n").encode()
+
+
+@pytest.mark.parametrize("password", ["secret", "import os; os.abort()", "'; rm -rf /", "päss", "1234567"])
+def test_a_password_nobody_wanted_is_never_code_nor_output(password: str) -> None:
+    elevated = wrap(ECHO, b"p", password=Secret(password))
+    done = run(elevated.command, elevated.stdin)
+    assert done.stdout == repr(b"p").encode()
+    assert password.encode() not in done.stdout + done.stderr
+    assert password not in elevated.command
+
+
+def test_an_end_before_the_marker_runs_nothing() -> None:
+    elevated = wrap("print('ran')")
+    assert run(elevated.command, b"password\n").returncode == 96
+
+
+def test_nothing_of_it_shows_in_a_repr() -> None:
+    assert "hunter2" not in repr(wrap("x", password=Secret("hunter2")))
+
+
+def test_the_terminal_parent_gives_a_controlling_terminal_and_passes_the_exit_code(tmp_path) -> None:
+    fake = tmp_path / "sudo"
+    fake.write_text('#!/bin/sh\nread password\n: >/dev/tty || exit 9\nshift 4\nexec "$@"\n')
+    fake.chmod(0o755)
+    elevated = wrap("import sys; sys.exit(7)", sudo=True, password=Secret("pw"))
+    done = subprocess.run(
+        ["sh", "-c", elevated.command], input=elevated.stdin, capture_output=True, check=False,
+        env={"PATH": f"{tmp_path}:{sys.prefix}/bin:/usr/bin:/bin"},
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (7, b"")

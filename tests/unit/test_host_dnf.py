@@ -1,0 +1,191 @@
+"""dnf's words, read: recorded outputs, each with its source.
+
+LEARNDOCKER is from a public README of that title (CentOS 8.2, dnf 4.2, 2020-10-30); columns are
+narrowed. WRAPPED is from docker/for-linux issue 189 (Fedora 27). STAND_IN is from a stand-in host
+of the lab (dnf 4.23). The error lines name theirs.
+"""
+
+import pytest
+
+from provision.host.dnf import Dnf, Row, classify, parse_transaction, sweep
+from provision.host.errors import HostError
+from provision.host.machine import Machine, Ran
+
+LEARNDOCKER = """\
+Last metadata expiration check: 0:03:51 ago on Fri 30 Oct 2020 09:37:06 PM EDT.
+Dependencies resolved.
+=========================================================================================
+ Package         Architecture  Version                                    Repository         Size
+=========================================================================================
+Installing:
+ containerd.io   x86_64        1.3.7-3.1.el8                              docker-ce-stable   29 M
+     replacing  runc.x86_64 1.0.0-60.rc8.module_el8.1.0+237+63e26edc
+ docker-ce       x86_64        3:19.03.13-3.el8                           docker-ce-stable   24 M
+ docker-ce-cli   x86_64        1:19.03.13-3.el8                           docker-ce-stable   38 M
+Installing dependencies:
+ libcgroup       x86_64        0.41-19.el8                                BaseOS             70 k
+Removing dependent packages:
+ buildah         x86_64        1.9.0-5.module_el8.1.0+237+63e26edc        @AppStream         24 M
+ podman          x86_64        1.6.4-10.module_el8.2.0+305+5e198a41       @AppStream         55 M
+
+Transaction Summary
+=========================================================================================
+Install  4 Packages
+Remove   3 Packages
+
+Total download size: 92 M
+Is this ok [y/N]: y
+"""
+
+WRAPPED = """\
+Installing dependencies:
+ policycoreutils            x86_64 2.7-1.fc27              fedora         705 k
+ policycoreutils-python-utils
+                            x86_64 2.7-1.fc27              fedora         223 k
+ python3-IPy                noarch 0.81-20.fc27            fedora          42 k
+
+Transaction Summary
+"""
+
+STAND_IN = """\
+Dependencies resolved.
+================================================================================
+ Package           Arch       Version                Repository            Size
+================================================================================
+Downgrading:
+ docker-ce         x86_64     3:26.1.5-1.el10        docker-ce-stable      33 M
+ docker-ce-cli     x86_64     1:26.1.5-1.el10        docker-ce-stable      10 M
+
+Transaction Summary
+================================================================================
+Downgrade  2 Packages
+
+Total download size: 43 M
+Operation aborted.
+"""
+
+
+def test_a_transaction_that_takes_podman_away_is_read_in_full():
+    rows = parse_transaction(LEARNDOCKER)
+    assert [(row.action, row.name) for row in rows] == [
+        ("install", "containerd.io"), ("remove", "runc"), ("install", "docker-ce"),
+        ("install", "docker-ce-cli"), ("install", "libcgroup"), ("remove", "buildah"), ("remove", "podman"),
+    ]  # fmt: skip
+    assert rows[2] == Row("install", "docker-ce", "x86_64", "3:19.03.13-3.el8")
+
+
+def test_a_name_too_long_for_its_column_is_joined_with_its_row():
+    assert [row.name for row in parse_transaction(WRAPPED)] == [
+        "policycoreutils", "policycoreutils-python-utils", "python3-IPy",
+    ]  # fmt: skip
+    assert parse_transaction(WRAPPED)[1].evr == "2.7-1.fc27"
+
+
+def test_a_downgrade_is_called_one():
+    assert parse_transaction(STAND_IN)[0] == Row("downgrade", "docker-ce", "x86_64", "3:26.1.5-1.el10")
+
+
+@pytest.mark.parametrize("text", ["", "Nothing to do.\nComplete!\n", "Error: broken\n"])
+def test_what_is_no_transaction_gives_no_rows(text):
+    assert parse_transaction(text) == []
+
+
+# kind, then the line in pieces.
+RECORDED = [
+    # A stand-in host, dnf 4.23.
+    ("repository-unreachable", "  - Status code: 404 for http://198.18.9.1:8080/nope/linux/centos/10/x86_64/",
+     "stable/repodata/repomd.xml (IP: 198.18.9.1)"),
+    ("version-not-found", "No match for argument: docker-ce-99.1"),
+    # Public notes on a RHEL 8 host without a way out, and on AlmaLinux 8 behind a proxy.
+    ("repository-unreachable", "Error: Failed to download metadata for repo 'rhel-8-appstream-rhui-rpms': ",
+     "Cannot prepare internal mirrorlist: Curl error (28): Timeout was reached for ",
+     "https://rhui.ap-northeast-1.aws.ce.redhat.com/pulp/mirror/content/dist/rhel8/rhui/8/x86_64/",
+     "appstream/os ",
+     "[Connection timed out after 30000 milliseconds]"),
+    ("repository-unreachable", "  - Curl error (60): Peer certificate cannot be authenticated with given ",
+     "CA certificates for https://mirrors.almalinux.org/mirrorlist/8/baseos ",
+     "[SSL certificate problem: self signed certificate in certificate chain]"),
+    # docker/packaging issue 327, and the README above.
+    ("podman-conflict", "  - package containerd.io-1.4.3-3.1.el8.x86_64 conflicts with runc provided by ",
+     "runc-1.0.0-68.rc92.module_el8.3.0+475+c50ce30b.x86_64"),
+    ("podman-conflict", "  - package podman-docker-1.6.4-10.module_el8.2.0+305+5e198a41.noarch ",
+     "conflicts with docker-ce provided by docker-ce-3:19.03.13-3.el8.x86_64"),
+    # wazuh/wazuh issue 21363.
+    ("podman-conflict", "  - package podman-2:4.2.0-1.module_el8.7.0+1216+b022c01d.x86_64 requires ",
+     "runc >= 1.0.0-57, but none of the providers can be installed"),
+    # ansible/awx pull request 13803.
+    ("package-signature", "Public key for dnf-plugins-core-4.3.0-4.el9.noarch.rpm is not installed. ",
+     "Failing package is: dnf-plugins-core-4.3.0-4.el9.noarch"),
+    ("package-signature", "Error: GPG check FAILED"),
+    # The wording of rpm's lib/rpmprob.c.
+    ("disk-full", "  installing package docker-ce-3:28.5.2-1.el9.x86_64 needs 64MB more space ",
+     "on the / filesystem"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "line"), [(kind, "".join(pieces)) for kind, *pieces in RECORDED])
+def test_each_recorded_failure_gets_its_kind_and_its_line(kind, line):
+    error = classify("Docker CE stable   1.2 kB/s\n" + line + "\nError: and so on\n")
+    assert error.kind == kind
+    assert error.evidence == line.strip().removeprefix("- ")[:300]
+    assert error.hint
+
+
+def test_a_full_disk_is_not_taken_for_a_dead_repository():
+    assert classify("Curl error (23): Failed writing received data to disk/application").kind == "disk-full"
+
+
+def test_an_unknown_failure_shows_the_line_that_says_error():
+    error = classify("Dependencies resolved.\nError: something new\nand more\n")
+    assert (error.kind, error.evidence) == ("packages", "Error: something new")
+
+
+class Recorded(Machine):
+    """A machine on which dnf says what was recorded."""
+
+    def __init__(self, root, ran):
+        super().__init__(str(root))
+        self.ran = ran
+        self.calls = []
+
+    def run(self, argv, timeout_s=60):
+        self.calls.append(argv)
+        return self.ran
+
+
+@pytest.fixture
+def root(tmp_path):
+    for folder in ("var/tmp", "etc/yum.repos.d"):
+        (tmp_path / folder).mkdir(parents=True)
+    return tmp_path
+
+
+def test_a_plan_sees_the_other_repositories_and_ours_and_leaves_nothing(root):
+    (root / "etc/yum.repos.d/baseos.repo").write_text("theirs")
+    (root / "etc/yum.repos.d/docker-ce.repo").write_text("an older one")
+    machine = Recorded(root, Ran(1, STAND_IN, ""))
+    solver = Dnf(machine, "r1", "/etc/yum.repos.d/docker-ce.repo", "ours")
+    assert len(solver.resolve("install", ["docker-ce"])) == 2
+    (folder,) = (root / "var/tmp").iterdir()
+    assert {path.name: path.read_text() for path in (folder / "reposdir").iterdir()} == {
+        "baseos.repo": "theirs", "docker-ce.repo": "ours",
+    }  # fmt: skip
+    assert "--assumeno" in machine.calls[0]
+    solver.close()
+    assert list((root / "var/tmp").iterdir()) == []
+
+
+def test_a_transaction_that_cannot_be_resolved_is_an_error(root):
+    solver = Dnf(
+        Recorded(root, Ran(1, "", "Error: Unable to find a match: docker-ce-99")), "r1", "x.repo", ""
+    )
+    with pytest.raises(HostError, match="does not have this version"):
+        solver.resolve("install", ["docker-ce-99"])
+
+
+def test_the_workspace_of_a_killed_run_is_swept_and_another_is_not(root):
+    for run in ("dead", "other"):
+        Dnf(Recorded(root, Ran(0, "", "")), run, "x.repo", "").resolve("install", [])
+    sweep(Machine(str(root)), "dead")
+    (left,) = (root / "var/tmp").iterdir()
+    assert left.name.startswith("provision-other-")

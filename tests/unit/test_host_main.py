@@ -1,0 +1,409 @@
+"""The list as a whole: JSON in, JSON out; only commands and the engine's socket are played."""
+
+import json
+import os
+import shutil
+import signal
+import socketserver
+import tempfile
+import threading
+from pathlib import Path
+
+import pytest
+
+from provision.host import detach, journal, lock, main, service
+from provision.host.errors import HostError
+from provision.host.machine import Machine, Ran
+
+OS_RELEASE = 'NAME="CentOS Stream"\nID="centos"\nVERSION_ID="10"\nVARIANT_ID=stand-in\n'
+FINGERPRINT = "6B3A7E6E668399FD49CE62D92323C536A1AEF1B5"
+PACKAGES = "docker-ce docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin"
+TRANSACTION = "Installing:\n" + "".join(
+    f" {name} x86_64 3:28.5.2-1.el10 docker 1 M\n" for name in PACKAGES.split()
+)
+COMMAND = "ExecStart={ argv[]=/usr/bin/dockerd -H fd:// ; }"
+
+
+class PlayedHost(Machine):
+    """A host below a temporary root: rpm, dnf and systemctl are played, files are real."""
+
+    def __init__(self, root):
+        super().__init__(str(root))
+        self.installed = {}
+        self.keys = set()
+        self.active = False
+        self.enabled = False
+        self.calls = []
+        self.fails = {}
+        self.transaction = TRANSACTION
+
+    def run(self, argv, timeout_s=60):
+        self.calls.append(" ".join(argv))
+        for words, ran in self.fails.items():
+            if words in self.calls[-1]:
+                return ran
+        answer = getattr(self, "_" + argv[0], lambda argv: "")(argv)
+        return Ran(0, answer, "")
+
+    def _rpm(self, argv):
+        if "--import" in argv:
+            self.keys.add(FINGERPRINT[-8:].lower())
+        if "-e" in argv:
+            self.keys.clear()
+        keys = "".join(f"gpg-pubkey 0:{key}-1.(none)\n" for key in self.keys)
+        if "gpg-pubkey" in argv and argv[-1].startswith("%{VERSION}"):
+            return "".join(f"{key} gpg-pubkey-{key}-1\n" for key in self.keys)
+        return "".join(f"{name} {evr}\n" for name, evr in self.installed.items()) + keys
+
+    def _dnf(self, argv):
+        if "--assumeno" in argv:
+            return self.transaction
+        names = [word for word in argv if word.startswith(("docker", "containerd"))]
+        for name in PACKAGES.split():
+            if any(word == name or word.startswith(f"{name}-3:") for word in names):
+                if "remove" in argv:
+                    self.installed.pop(name, None)
+                else:
+                    self.installed[name] = "3:28.5.2-1.el10.x86_64"
+        return ""
+
+    def _systemctl(self, argv):
+        if "enable" in argv or "disable" in argv:
+            self.enabled = "enable" in argv
+        if "start" in argv or "stop" in argv:
+            self.active = "start" in argv
+        states = (self.installed, self.active, self.enabled)
+        loaded, active, enabled = (words[not state] for words, state in zip(_WORDS, states, strict=True))
+        return f"LoadState={loaded}\nActiveState={active}\nUnitFileState={enabled}\n{COMMAND}\n"
+
+
+_WORDS = (("loaded", "not-found"), ("active", "inactive"), ("enabled", "disabled"))
+
+
+class _Engine(socketserver.StreamRequestHandler):
+    def handle(self):
+        path = self.rfile.readline().split()[1]
+        body = {b"/_ping": b"OK", b"/containers/json": b"[{}, {}]"}.get(path, b'{"LiveRestoreEnabled": true}')
+        self.wfile.write(b"HTTP/1.0 200 OK\r\n\r\n" + body)
+
+
+@pytest.fixture
+def root():
+    # The path of a unix socket may have some 100 characters: pytest's own folders are too deep.
+    folder = tempfile.mkdtemp(prefix="h")
+    yield Path(folder)
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def host(root):
+    for place in (
+        "etc/yum.repos.d",
+        "run/systemd/system",
+        "var/tmp",
+        "var/run",
+        "usr/bin",
+        "etc/pki/rpm-gpg",
+    ):
+        (root / place).mkdir(parents=True)
+    (root / "etc/os-release").write_text(OS_RELEASE)
+    (root / "usr/bin/dnf").touch(mode=0o755)
+    return PlayedHost(root)
+
+
+@pytest.fixture
+def engine(host):
+    with socketserver.ThreadingUnixStreamServer(host.path("/var/run/docker.sock"), _Engine) as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        yield
+        server.shutdown()
+
+
+@pytest.fixture(autouse=True)
+def known_key(monkeypatch):
+    monkeypatch.setattr("provision.host.openpgp.fingerprints", lambda data: [FINGERPRINT])
+
+
+def request(mode, run="r1", **wanted):
+    desired = {
+        "state": "present", "version": "latest", "upgrade": False, "channel": "stable",
+        "mirror": "http://mirror.example", "gpg_key": "the key", "gpg_fingerprint": FINGERPRINT,
+        "daemon_options": {},
+    } | wanted  # fmt: skip
+    return {"run": run, "mode": mode, "diff": True, "who": "me@here", "lock_timeout_s": 0, "desired": desired}
+
+
+def files(root):
+    return {str(path): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+def names(result):
+    return [line["name"] for line in result["changes"]]
+
+
+WHOLE_PLAN = [
+    "repository docker-ce (centos/10)", *("package " + name for name in PACKAGES.split()),
+    "file /etc/docker/daemon.json", "service docker",
+]  # fmt: skip
+
+
+def test_a_plan_on_a_bare_host_shows_all_and_leaves_nothing(host, root):
+    before = files(root)
+    result = main.respond(host, request("plan"))
+    assert result["error"] is None
+    assert result["system"].startswith("CentOS Stream 10 stand-in (")
+    assert names(result) == WHOLE_PLAN
+    assert result["changes"][1] | {"diff": ""} == {
+        "name": "package docker-ce", "before": "", "after": "28.5.2", "disruptive": False, "diff": "",
+    }  # fmt: skip
+    assert result["changed"] is True
+    assert files(root) == before
+    assert not any("import" in call or "-y" in call.split() for call in host.calls)
+
+
+def test_the_result_is_plain_json_on_one_line(host, monkeypatch, capsys):
+    monkeypatch.setattr(main, "Machine", lambda: host)
+    main.main(json.dumps(request("plan")))
+    out = capsys.readouterr().out
+    assert out.count("\n") == 1
+    assert json.loads(out)["changed"] is True
+
+
+def test_apply_does_what_plan_showed_and_a_second_run_nothing(host, engine):
+    planned = main.respond(host, request("plan"))
+    applied = main.answer(host, request("apply"))
+    assert applied["error"] is None
+    assert applied["changes"] == planned["changes"]
+    again = main.answer(host, request("apply", "r2"))
+    assert (again["changed"], again["changes"], again["error"]) == (False, [], None)
+    assert main.respond(host, request("plan"))["changed"] is False
+
+
+def test_a_run_without_changes_costs_two_commands(host, engine):
+    main.answer(host, request("apply"))
+    host.calls.clear()
+    main.answer(host, request("apply", "r2"))
+    assert [call.split()[0] for call in host.calls] == ["rpm", "systemctl"]
+
+
+def test_without_diff_there_is_none(host):
+    result = main.respond(host, request("plan") | {"diff": False})
+    assert all(line["diff"] == "" for line in result["changes"])
+
+
+@pytest.mark.parametrize(
+    "at", ["rpm --import", "-y --allowerasing", "dnf --setopt", "systemctl start docker.service"]
+)
+def test_a_failure_anywhere_is_undone_and_nothing_stays(host, root, engine, monkeypatch, at):
+    monkeypatch.setattr(service, "HEALTH_TIMEOUT_S", 0)
+    before = files(root)
+    host.fails = {at: Ran(1, "", "Error: no luck")}
+    result = main.answer(host, request("apply"))
+    assert result["error"] is not None
+    assert result["changed"] is False
+    after = {path: data for path, data in files(root).items() if "/var/lib/provision/" not in path}
+    assert {path: data for path, data in after.items() if "provision.lock" not in path} == before
+    assert (host.installed, host.keys, host.active, host.enabled) == ({}, set(), False, False)
+
+
+def test_an_undo_that_fails_is_said(host, engine):
+    host.fails = {
+        "systemctl start docker.service": Ran(1, "", ""),
+        "--noautoremove remove": Ran(1, "", "Error: rpm database is broken"),
+    }
+    result = main.answer(host, request("apply"))
+    assert result["error"]["kind"] == "engine-not-healthy"
+    assert result["error"]["state"].startswith("not undone: packages (")
+    assert result["changed"] is True
+
+
+def test_the_engines_own_last_words_are_the_evidence(host):
+    lines = "Starting\nfailed to start daemon: driver not supported\nUnit entered failed state.\n"
+    host.fails = {
+        "systemctl start docker.service": Ran(1, "", "Job failed"),
+        "journalctl": Ran(0, lines, ""),
+    }
+    result = main.answer(host, request("apply"))
+    assert result["error"]["evidence"] == "failed to start daemon: driver not supported"
+
+
+def test_a_restart_tells_how_many_containers_run_and_what_becomes_of_them(host, engine):
+    main.answer(host, request("apply"))
+    result = main.respond(host, request("plan", daemon_options={"debug": True}))
+    restart = result["changes"][-1]
+    assert restart["name"] == "restart docker"
+    assert restart["after"] == "2 containers run; live-restore keeps them"
+    assert restart["disruptive"] is True
+
+
+def test_an_engine_that_does_not_answer_is_restarted(host, root, engine):
+    main.answer(host, request("apply"))
+    (root / "var/run/docker.sock").unlink()
+    result = main.respond(host, request("plan"))
+    assert [(line["name"], line["before"]) for line in result["changes"]] == [
+        ("restart docker", "does not answer")
+    ]
+
+
+def test_a_stopped_service_is_started_and_nothing_else(host, engine):
+    main.answer(host, request("apply"))
+    host.active = False
+    result = main.respond(host, request("plan"))
+    assert [(line["name"], line["before"]) for line in result["changes"]] == [
+        ("service docker", "enabled and stopped"),
+    ]  # fmt: skip
+
+
+def test_absent_takes_everything_away_and_is_then_content(host, engine):
+    main.answer(host, request("apply"))
+    host.transaction = TRANSACTION.replace("Installing:", "Removing:")
+    result = main.answer(host, request("apply", "r2", state="absent"))
+    assert result["error"] is None
+    assert [line["after"] for line in result["changes"][1:]] == ["removed"] * 7
+    assert (host.installed, host.keys, host.active) == ({}, set(), False)
+    assert main.answer(host, request("apply", "r3", state="absent"))["changed"] is False
+
+
+def test_podman_is_never_taken_away(host):
+    lost = "Removing dependent packages:\n podman x86_64 4.9-1.el10 @appstream 9 M\n"
+    host.transaction = TRANSACTION + lost
+    result = main.respond(host, request("plan"))
+    assert result["error"]["kind"] == "podman-conflict"
+    assert "podman" in result["error"]["evidence"]
+
+
+@pytest.mark.parametrize("mode", ["plan", "apply"])
+def test_a_foreign_system_is_refused(host, root, mode):
+    (root / "etc/os-release").write_text('NAME="Debian GNU/Linux"\nID=debian\nVERSION_ID="12"\n')
+    result = main.answer(host, request(mode))
+    assert result["error"]["kind"] == "unsupported-os"
+    assert result["system"].startswith("Debian GNU/Linux 12")
+
+
+def test_a_host_without_dnf_is_refused(host, root):
+    (root / "usr/bin/dnf").unlink()
+    assert main.respond(host, request("plan"))["error"]["kind"] == "unsupported-os"
+
+
+def test_what_nobody_thought_of_is_one_line_and_no_traceback(host, monkeypatch):
+    monkeypatch.setattr("provision.host.facts.gather", lambda machine: {}["no such\nthing"])
+    error = main.respond(host, request("plan"))["error"]
+    assert error["kind"] == "unexpected"
+    assert error["evidence"].startswith("KeyError: ")
+    assert "\n" not in error["evidence"]
+
+
+def test_a_full_disk_and_a_read_only_one_are_told_apart(host, monkeypatch):
+    for number, kind in ((28, "disk-full"), (30, "read-only")):
+
+        def refuse(*words, number=number, **named):
+            raise OSError(number, os.strerror(number))
+
+        monkeypatch.setattr("provision.host.journal.Journal.open", refuse)
+        assert main.answer(host, request("apply"))["error"]["kind"] == kind
+
+
+def test_a_second_controller_is_told_who_holds_the_host(host):
+    with lock.held(host, "anna@laptop", "r7", 0):
+        error = main.answer(host, request("apply"))["error"]
+    assert error["kind"] == "lock-held"
+    assert error["evidence"].startswith("anna@laptop, run r7, since 2")
+
+
+def test_the_lock_is_free_after_a_failure(host):
+    with pytest.raises(RuntimeError), lock.held(host, "a", "r1", 0):
+        raise RuntimeError
+    with lock.held(host, "b", "r2", 0):
+        pass
+
+
+def kill_at(host, word):
+    """Play a power cut: the run ends where ``word`` is called, and nothing is undone or written."""
+
+    class PowerCut(BaseException):
+        pass
+
+    def cut(argv, timeout_s=60):
+        if word in " ".join(argv):
+            raise PowerCut
+        return PlayedHost.run(host, argv, timeout_s)
+
+    host.run = cut
+    with pytest.raises(PowerCut):
+        main.answer(host, request("apply", "dead"))
+    del host.run
+
+
+def test_a_killed_run_is_seen_and_finished_by_the_next(host, engine):
+    kill_at(host, "systemctl start")
+    assert list(journal.unfinished(host)) == ["dead"]
+    assert journal.unfinished(host)["dead"] == ["service docker"]
+    main.answer(host, request("apply", "next"))
+    assert journal.unfinished(host) == {}
+    assert json.loads(host.text("/var/lib/provision/dead/result"))["finished_by"] == "next"
+
+
+def test_after_a_killed_run_an_engine_that_may_run_old_settings_is_restarted(host, engine):
+    main.answer(host, request("apply"))
+    wanted = {"daemon_options": {"debug": True}}
+
+    def cut(argv, timeout_s=60):
+        if "restart" in argv:
+            raise KeyboardInterrupt
+        return PlayedHost.run(host, argv, timeout_s)
+
+    host.run = cut
+    with pytest.raises(KeyboardInterrupt):
+        main.answer(host, request("apply", "dead", **wanted))
+    del host.run
+    assert names(main.answer(host, request("apply", "next", **wanted))) == ["restart docker"]
+
+
+def test_old_runs_are_forgotten_and_the_newest_kept(host):
+    for number in range(journal.KEPT_RUNS + 3):
+        record = journal.Journal(host, f"r{number:02}")
+        record.open("me", [])
+        os.utime(os.path.join(record.folder, "journal"), (number, number))
+    journal.forget_old(host)
+    left = sorted(os.listdir(host.path(journal.FOLDER)))
+    assert left[0] == "r03"
+    assert len(left) == journal.KEPT_RUNS
+
+
+def test_detached_work_gives_its_result():
+    assert detach.run(lambda: {"a": ["…"]}) == {"a": ["…"]}
+
+
+def test_detached_work_has_a_session_of_its_own():
+    assert detach.run(lambda: os.getsid(0)) != os.getsid(0)
+
+
+def test_detached_work_that_is_killed_is_an_error_of_its_own():
+    with pytest.raises(HostError) as caught:
+        detach.run(lambda: os.kill(os.getpid(), signal.SIGKILL))
+    assert caught.value.kind == "killed"
+
+
+def test_detached_work_goes_on_when_its_caller_is_killed():
+    begun, hold, ended = os.pipe(), os.pipe(), os.pipe()
+
+    def work():
+        os.write(begun[1], b"1")
+        os.read(hold[0], 1)
+        os.write(ended[1], b"done")
+
+    caller = os.fork()
+    if caller == 0:
+        detach.run(work)
+        os._exit(0)
+    os.read(begun[0], 1)
+    os.kill(caller, signal.SIGKILL)
+    os.waitpid(caller, 0)
+    os.write(hold[1], b"1")
+    assert os.read(ended[0], 4) == b"done"
+
+
+def test_a_command_that_does_not_end_is_ended(root):
+    with pytest.raises(HostError) as caught:
+        Machine(str(root)).run(["sleep", "60"], timeout_s=0.1)
+    assert caught.value.kind == "timed-out"

@@ -1,0 +1,116 @@
+"""The action plugin: what it sends, how it reads the answer; and the loader, run as on a host."""
+
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parents[2]
+PLAYBOOKS = PROJECT / "playbooks"
+PAYLOAD_CAP_BYTES = 64 << 10
+
+
+@pytest.fixture(scope="module")
+def plugin():
+    spec = importlib.util.spec_from_file_location("plugin", PLAYBOOKS / "action_plugins" / "docker_engine.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+REQUEST = {"run": "r", "mode": "plan", "diff": False, "who": "é", "lock_timeout_s": 0, "desired": {}}
+
+
+def send(plugin, cwd):
+    """Run what the plugin would run on a host, here, with this Python as the first that is found."""
+    command, stdin = plugin.plain(plugin.payload(REQUEST))
+    command = command.replace(plugin._FIND, f"p={sys.executable};")
+    return subprocess.run(command, shell=True, input=stdin, capture_output=True, cwd=cwd, check=False)
+
+
+def test_the_host_code_runs_from_memory_and_answers_in_json(plugin, tmp_path):
+    ran = send(plugin, tmp_path)
+    found = plugin.answer(ran.stdout.decode(), "")
+    assert set(found) == {"system", "changed", "changes", "undone", "error"}
+    assert ran.stderr == b""
+
+
+def test_a_json_py_in_the_logins_directory_is_not_taken_for_pythons_own(plugin, tmp_path):
+    (tmp_path / "json.py").write_text("raise SystemExit('hijacked')")
+    assert b"hijacked" not in send(plugin, tmp_path).stderr
+
+
+def test_the_payload_is_small(plugin):
+    assert len(plugin.payload(REQUEST)) + len(plugin.loader()) < PAYLOAD_CAP_BYTES
+
+
+def test_a_host_without_python_says_so(plugin):
+    command, stdin = plugin.plain(plugin.payload(REQUEST))
+    command = command.replace("sh -c", "/bin/sh -c", 1).replace("/usr/libexec/platform-python", "")
+    command = "PATH=/nowhere; " + command
+    ran = subprocess.run(command, shell=True, input=stdin, capture_output=True, check=False)
+    found = plugin.answer(f"{plugin.RC_MARK}{ran.returncode}\n", "")
+    assert found["error"]["kind"] == "no-python"
+
+
+def result(**other):
+    return {"system": "s", "changed": True, "changes": [], "undone": [], "error": None} | other
+
+
+def test_noise_before_and_after_the_answer_is_ignored(plugin):
+    line = json.dumps(result(), sort_keys=True)
+    found = plugin.answer(f"Welcome! {{}}\n{line}\n{plugin.RC_MARK}0\nbye\n", "")
+    assert found == result()
+
+
+@pytest.mark.parametrize("stdout", ["", "x" * 100, '{"changed": tru'])
+def test_no_answer_is_an_error_with_the_last_line_of_stderr(plugin, stdout):
+    error = plugin.answer(stdout, "one\nTraceback\nlast words\n\n")["error"]
+    assert error["kind"] == "no-answer-from-host-code"
+    assert error["evidence"] == "last words"
+
+
+def test_an_error_becomes_a_failed_task_with_message_and_hint(plugin):
+    error = {"kind": "k", "message": "m", "hint": "h", "evidence": "", "meaning": "", "state": "nothing"}
+    task = plugin.task_result(result(error=error))
+    assert task["failed"] is True
+    assert task["msg"] == "m | h | nothing"
+
+
+def test_each_change_has_a_diff_that_ansible_shows(plugin):
+    lines = [
+        {"name": "package x", "before": "1", "after": "2", "disruptive": False, "diff": ""},
+        {"name": "file y", "before": "", "after": "1 key", "disruptive": False, "diff": "--- y\n"},
+    ]
+    task = plugin.task_result(result(changes=lines))
+    assert [each["prepared"] for each in task["diff"]] == ["package x: 1 → 2\n", "--- y\n"]
+
+
+def test_the_role_hands_on_what_the_plugin_takes_and_describes_it(plugin):
+    yaml = pytest.importorskip("yaml")
+    role = PLAYBOOKS / "roles" / "docker_engine"
+    read = {name: yaml.safe_load((role / name / "main.yml").read_text()) for name in ("defaults", "tasks")}
+    specs = yaml.safe_load((role / "meta" / "argument_specs.yml").read_text())
+    options = specs["argument_specs"]["main"]["options"]
+    passed = read["tasks"][0]["docker_engine"]
+    assert set(passed) == plugin.ActionModule._VALID_ARGS
+    assert {f"docker_engine_{name}" for name in passed} == set(options) == set(read["defaults"])
+    assert {name: option["default"] for name, option in options.items()} == read["defaults"]
+
+
+def test_the_host_code_keeps_to_old_pythons():
+    vermin = pytest.importorskip("vermin")
+    code = PROJECT / "provision" / "host"
+    command = [
+        sys.executable,
+        "-c",
+        f"import {vermin.__name__}; vermin.main()",
+        "-t=2.7",
+        "-t=3.6-",
+        "--no-tips",
+    ]
+    ran = subprocess.run([*command, str(code)], capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stdout

@@ -1,0 +1,221 @@
+"""Which repository for which host, and which key is believed.
+
+The os-release texts are recorded: chef/os_release (rocky_8, redhat_8, alma_10, amazon_2, openeuler,
+fedora_37) and ansible/ansible, test/units/module_utils/facts/system/distribution/fixtures
+(centos_stream_8, eurolinux_8.5); lines that nobody reads are left out.
+"""
+
+import shutil
+import subprocess
+
+import pytest
+
+from provision.host import openpgp, repository
+from provision.host.errors import HostError
+from provision.host.facts import Facts, parse_os_release, system_name
+from provision.host.machine import Machine
+
+CENTOS_STREAM_8 = 'NAME="CentOS Stream"\nVERSION="8"\nID="centos"\nID_LIKE="rhel fedora"\nVERSION_ID="8"\n' \
+    'PLATFORM_ID="platform:el8"\nPRETTY_NAME="CentOS Stream 8"\n'  # fmt: skip
+ROCKY_8 = 'NAME="Rocky Linux"\nVERSION="8"\nID="rocky"\nID_LIKE="rhel fedora"\nVERSION_ID="8"\n' \
+    'PLATFORM_ID="platform:el8"\nPRETTY_NAME="Rocky Linux 8"\n'  # fmt: skip
+RHEL_8 = 'NAME="Red Hat Enterprise Linux"\nVERSION="8.0 (Ootpa)"\nID="rhel"\nID_LIKE="fedora"\n' \
+    'VERSION_ID="8.0"\nPLATFORM_ID="platform:el8"\n'  # fmt: skip
+ALMA_10 = 'NAME="AlmaLinux"\nVERSION="10.0 (Purple Lion)"\nID="almalinux"\n' \
+    'ID_LIKE="rhel centos fedora"\nVERSION_ID="10.0"\nPLATFORM_ID="platform:el10"\n'  # fmt: skip
+AMAZON_2 = 'NAME="Amazon Linux"\nVERSION="2"\nID="amzn"\nID_LIKE="centos rhel fedora"\nVERSION_ID="2"\n'
+OPENEULER_24 = 'NAME="openEuler"\nVERSION="24.03 (LTS-SP2)"\nID="openEuler"\nVERSION_ID="24.03"\n'
+EUROLINUX_8 = 'NAME="EuroLinux"\nVERSION="8.5 (Tirana)"\nID="eurolinux"\nID_LIKE="rhel fedora centos"\n' \
+    'VERSION_ID="8.5"\nPLATFORM_ID="platform:el8"\n'  # fmt: skip
+FEDORA_37 = 'NAME="Fedora Linux"\nID=fedora\nVERSION_ID=37\nPLATFORM_ID="platform:f37"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "where", "system"),
+    [
+        (CENTOS_STREAM_8, "rhel/8", "CentOS Stream 8 (x86_64)"),
+        (ROCKY_8, "rhel/8", "Rocky Linux 8 (x86_64)"),
+        (RHEL_8, "rhel/8", "Red Hat Enterprise Linux 8.0 (x86_64)"),
+        (ALMA_10, "rhel/10", "AlmaLinux 10.0 (x86_64)"),
+        (AMAZON_2, "centos/7", "Amazon Linux 2 (x86_64)"),
+        (OPENEULER_24, "centos/9", "openEuler 24.03 (x86_64)"),
+        (EUROLINUX_8, "rhel/8", "EuroLinux 8.5 (x86_64)"),
+        (FEDORA_37, None, "Fedora Linux 37 (x86_64)"),
+        ("", None, "unknown system (x86_64)"),
+    ],
+)
+def test_each_recorded_system_gets_its_repository(text, where, system):
+    release = parse_os_release(text)
+    assert repository.repository_for(release) == where
+    assert system_name(release, "x86_64") == system
+
+
+@pytest.mark.parametrize(
+    ("name", "version", "where"),
+    [
+        ("centos", "7", "centos/7"), ("centos", "9", "centos/9"), ("centos", "10", "centos/10"),
+        ("ol", "7.9", "centos/7"), ("rhel", "9.6", "rhel/9"), ("rocky", "10.1", "rhel/10"),
+        ("alinux", "3", "rhel/8"), ("anolis", "8.8", "rhel/8"), ("openEuler", "22.03", "rhel/8"),
+        ("alinux", "4", None), ("amzn", "2023", None), ("rhel", "11.0", None), ("debian", "12", None),
+    ],
+)  # fmt: skip
+def test_the_map_is_the_one_we_promise(name, version, where):
+    assert repository.repository_for({"ID": name, "VERSION_ID": version}) == where
+
+
+def test_a_stand_in_is_called_one():
+    release = {"NAME": "CentOS Stream", "VERSION_ID": "10", "VARIANT_ID": "stand-in"}
+    assert system_name(release, "x86_64") == "CentOS Stream 10 stand-in (x86_64)"
+
+
+def wanted(**other):
+    return {
+        "channel": "stable",
+        "mirror": "https://mirror.example/docker-ce/",
+        "gpg_fingerprint": "AB" * 20,
+    } | other
+
+
+def facts(text=ALMA_10):
+    release = parse_os_release(text)
+    return Facts(release, "x86_64", system_name(release, "x86_64"))
+
+
+def test_the_repo_file_names_one_numeric_address_and_a_local_key():
+    text = repository.repo_text(facts(), wanted())
+    assert "baseurl=https://mirror.example/docker-ce/linux/rhel/10/x86_64/stable\n" in text
+    assert "gpgkey=file:///etc/pki/rpm-gpg/RPM-GPG-KEY-docker\n" in text
+    assert "\ngpgcheck=1\n" in text
+    assert "$" not in text
+
+
+def test_a_foreign_system_is_refused_with_the_list_of_supported_ones():
+    with pytest.raises(HostError) as caught:
+        repository.repo_text(facts(FEDORA_37), wanted())
+    assert caught.value.kind == "unsupported-os"
+    assert "Fedora Linux 37" in caught.value.message
+    assert "Rocky" in caught.value.hint
+
+
+@pytest.fixture(scope="module")
+def gpg(tmp_path_factory):
+    """Give a function that runs gpg in a home of its own, with two keys in it."""
+    if not shutil.which("gpg"):
+        pytest.skip("gpg is not installed")
+    home = tmp_path_factory.mktemp("g")
+    home.chmod(0o700)
+
+    def run(*words):
+        command = ["gpg", "--homedir", str(home), "--batch", "--quiet", "--passphrase", "", *words]
+        return subprocess.run(command, capture_output=True, check=True).stdout
+
+    for name, kind in (("one@example.test", "rsa2048"), ("two@example.test", "ed25519")):
+        run("--quick-gen-key", name, kind, "sign")
+    yield run
+    subprocess.run(["gpgconf", "--homedir", str(home), "--kill", "all"], check=False)
+
+
+def fingerprint_of(gpg, name):
+    listing = gpg("--with-colons", "--list-keys", name).decode()
+    return next(line.split(":")[9] for line in listing.splitlines() if line.startswith("fpr"))
+
+
+@pytest.mark.parametrize("armor", [("--armor",), ()])
+@pytest.mark.parametrize("name", ["one@example.test", "two@example.test"])
+def test_the_fingerprint_is_the_one_that_gpg_shows(gpg, name, armor):
+    exported = gpg(*armor, "--export", name)
+    assert openpgp.fingerprints(exported) == [fingerprint_of(gpg, name)]
+
+
+@pytest.mark.parametrize("armor", [("--armor",), ()])
+def test_a_file_with_a_second_key_is_refused_even_if_one_matches(gpg, armor):
+    both = gpg(*armor, "--export")
+    with pytest.raises(HostError, match="holds 2 keys") as caught:
+        repository.check_key(both, fingerprint_of(gpg, "one@example.test"))
+    assert caught.value.kind == "wrong-key"
+
+
+def test_two_armored_blocks_count_as_two_keys(gpg):
+    both = b"".join(gpg("--armor", "--export", name) for name in ("one@example.test", "two@example.test"))
+    with pytest.raises(HostError, match="holds 2 keys"):
+        repository.check_key(both, fingerprint_of(gpg, "one@example.test"))
+
+
+def test_another_key_is_refused_with_both_fingerprints(gpg):
+    one, two = (fingerprint_of(gpg, name) for name in ("one@example.test", "two@example.test"))
+    with pytest.raises(HostError) as caught:
+        repository.check_key(gpg("--export", "two@example.test"), one)
+    assert caught.value.evidence == f"want {one} is {two}"
+
+
+def test_a_fingerprint_with_spaces_and_small_letters_is_the_same(gpg):
+    plain = fingerprint_of(gpg, "one@example.test")
+    spaced = " ".join(plain[at : at + 4] for at in range(0, 40, 4)).lower()
+    repository.check_key(gpg("--export", "one@example.test"), spaced)
+
+
+@pytest.mark.parametrize("data", [b"", b"<html>404</html>", b"\x99\x01", b"\x99\x00\x02\x04\x00\xff\x01"])
+def test_what_is_no_key_file_is_refused(data):
+    with pytest.raises(HostError) as caught:
+        repository.check_key(data, "AB" * 20)
+    assert caught.value.kind == "wrong-key"
+
+
+def key_text(gpg):
+    return gpg("--armor", "--export", "one@example.test").decode("latin-1")
+
+
+def desired_with_key(gpg):
+    return wanted(gpg_key=key_text(gpg), gpg_fingerprint=fingerprint_of(gpg, "one@example.test"))
+
+
+def test_a_bare_host_gets_key_import_and_file_as_one_line(gpg, tmp_path):
+    (change,) = repository.plan(Machine(str(tmp_path)), facts(), desired_with_key(gpg), [])
+    (line,) = change.lines()
+    short = fingerprint_of(gpg, "one@example.test")
+    assert line["name"] == "repository docker-ce (rhel/10)"
+    assert line["before"] == ""
+    assert line["after"] == f"key {short[:4]}…{short[-4:]}"
+    assert [part.name for part in change.parts][1] == "rpm key"
+
+
+def put_right(gpg, tmp_path):
+    desired = desired_with_key(gpg)
+    for path, text in (
+        (repository.KEY_FILE, key_text(gpg)),
+        (repository.REPO_FILE, repository.repo_text(facts(), desired)),
+    ):
+        place = tmp_path / path.lstrip("/")
+        place.parent.mkdir(parents=True)
+        place.write_text(text)
+    return desired, [desired["gpg_fingerprint"].lower()[-8:]]
+
+
+def test_a_host_that_is_right_gets_nothing(gpg, tmp_path):
+    desired, trusted = put_right(gpg, tmp_path)
+    assert repository.plan(Machine(str(tmp_path)), facts(), desired, trusted) == []
+
+
+def test_a_good_key_on_the_host_is_not_fetched_again(gpg, tmp_path, monkeypatch):
+    desired, trusted = put_right(gpg, tmp_path)
+    del desired["gpg_key"]
+    monkeypatch.setattr(repository, "_download", lambda url: pytest.fail("asked the network"))
+    assert (
+        repository.plan(Machine(str(tmp_path)), facts(), desired | {"gpg_key_url": "http://x"}, trusted) == []
+    )
+
+
+def test_another_mirror_is_a_change_with_both_addresses(gpg, tmp_path):
+    desired, trusted = put_right(gpg, tmp_path)
+    moved = desired | {"mirror": "https://other.example"}
+    (change,) = repository.plan(Machine(str(tmp_path)), facts(), moved, trusted)
+    assert "mirror.example" in change.before
+    assert "other.example" in change.after
+    assert "-baseurl=https://mirror.example" in change.diff
+
+
+def test_absent_leaves_a_repo_file_that_is_not_ours(tmp_path):
+    place = tmp_path / repository.REPO_FILE.lstrip("/")
+    place.parent.mkdir(parents=True)
+    place.write_text("[docker-ce-stable]\nbaseurl=https://theirs.example\n")
+    assert repository.plan_absent(Machine(str(tmp_path)), wanted(), []) == []

@@ -1,0 +1,331 @@
+"""The texts at the end of a run, against the mock-ups they are made after."""
+
+import re
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from provision.model import Change, Check, Failure, HostReport, Report, Stage, Status
+from provision.report.exit_code import exit_code
+from provision.report.text import ping_text, plan_text, provision_text, verify_text
+
+PROVEN = tuple(Check(f"Check number {number}.", True) for number in range(31))
+SYSTEM = "CentOS Stream 9 (x86_64)"
+NEW = (
+    Change("repository docker-ce (centos/9)", after="key 060A…9F35"),
+    Change("package docker-ce", after="28.5.2"),
+    Change("package docker-ce-cli", after="28.5.2"),
+    Change("package containerd.io", after="2.1.9"),
+    Change("package docker-buildx-plugin", after="0.29.1"),
+    Change("package docker-compose-plugin", after="2.40.3"),
+    Change("file /etc/docker/daemon.json", after="7 keys", diff='+ "live-restore": true'),
+    Change("service docker", after="enabled and started"),
+)
+UPGRADE = (
+    Change("package docker-ce", "26.1.5", "28.5.2"),
+    Change("file /etc/docker/daemon.json", "log-driver json-file", "local"),
+    Change("restart docker", "", "6 containers run; live-restore keeps them", disruptive=True),
+)
+RIGHT_NAMES = "web-01 web-02 app-01 app-03 db-01 db-03 cache-01 cache-02"
+RIGHT = tuple(HostReport(name, Status.OK) for name in RIGHT_NAMES.split())
+
+
+def changed(name: str, changes: tuple[Change, ...] = NEW, **values: object) -> HostReport:
+    return HostReport(name, Status.CHANGED, changes, **values)  # type: ignore[arg-type]
+
+
+def report(*hosts: HostReport, command: str = "fab provision", seconds: float = 151.0) -> Report:
+    return Report(
+        "20261124-0218-7f3a", command, "inventory/hosts.yml", "2026-11-24T02:18:00Z", seconds, 0, hosts
+    )
+
+
+def silent(name: str, address: str) -> HostReport:
+    failure = Failure(
+        "no-answer",
+        f"no answer on {address}:22, 3 tries in 30 s",
+        f"fab hosts.ping {name}",
+        Stage.CONNECT,
+        meaning="the packet is dropped: host down or security group; not a login problem",
+        status=Status.UNREACHABLE,
+    )
+    return HostReport(name, Status.UNREACHABLE, failure=failure)
+
+
+def without_repository(name: str) -> HostReport:
+    failure = Failure(
+        "package",
+        "dnf: Curl error (28): Timeout was reached for https://download.docker.com/…",
+        f"open egress to 443, or set docker_engine_mirror; then fab provision --limit {name}",
+        Stage.CONVERGE,
+        meaning="this host cannot reach the repository; web-03 and web-04 can",
+        state="undone: nothing changed, its 6 containers run",
+    )
+    return HostReport(name, Status.FAILED, failure=failure, seconds=72.0)
+
+
+def broken(name: str) -> HostReport:
+    failed = Check("The engine keeps containers alive over a restart.", False, "want true is false")
+    skipped = Check("A restart policy holds.", None, "7 other containers run")
+    return HostReport(name, Status.FAILED, checks=(*PROVEN[:29], failed, skipped))
+
+
+PLAN = """\
+12 hosts · inventory/hosts.yml
+
+  2 hosts   web-03 web-04                         CentOS Stream 9 (x86_64)
+    + repository  docker-ce (centos/9), key 060A…9F35
+    + package     docker-ce 28.5.2, docker-ce-cli 28.5.2, containerd.io 2.1.9, +2 plugins
+    + file        /etc/docker/daemon.json                              7 keys
+    + service     docker                                  enabled and started
+  1 host    app-02                                Rocky Linux 9.6 (x86_64)
+    ~ package     docker-ce 26.1.5 → 28.5.2
+    ~ file        /etc/docker/daemon.json        log-driver json-file → local
+    ! restart     docker            6 containers run; live-restore keeps them
+  8 hosts already right    web-01 web-02 app-01 app-03 db-01 db-03 cache-01 cache-02
+  1 host  unreachable      db-02    10.0.3.12:22 no answer in 10 s
+
+Plan   3 to change · 8 right · 1 unreachable · 12 hosts                 4.2 s
+Next   fab provision      details: fab plan --diff
+"""
+
+RESULT = """\
+12 hosts · run 20261124-0218-7f3a
+
+RIGHT          8   web-01 web-02 app-01 app-03 db-01 db-03 cache-01 cache-02
+CHANGED        2   web-03 web-04      5 packages, daemon.json, docker started
+                   verified: 31 of 31 checks each
+UNREACHABLE    1
+  db-02    no answer on 10.0.3.12:22, 3 tries in 30 s
+           means  the packet is dropped: host down or security group; not a login problem
+           next   fab hosts.ping db-02
+FAILED         1
+  app-02   converge · package · after 1 m 12 s
+           dnf: Curl error (28): Timeout was reached for https://download.docker.com/…
+           means  this host cannot reach the repository; web-03 and web-04 can
+           state  undone: nothing changed, its 6 containers run
+           next   open egress to 443, or set docker_engine_mirror; then
+                  fab provision --limit app-02
+
+Result   8 right · 2 changed · 1 failed · 1 unreachable · 12 hosts    2 m 31 s
+Report   .provision/latest/report.html
+Again    fab provision --limit @last.failed
+"""
+
+VERIFY = """\
+4 hosts · run 20261124-0218-7f3a
+
+VERIFIED       2   el1 el2            31 of 31 checks each
+NOT VERIFIED   2
+  el3 el4  29 of 31 checks passed
+           failed   The engine keeps containers alive over a restart.
+                    want true is false
+           skipped  A restart policy holds. (7 other containers run)
+
+Result   2 verified · 2 not verified · 4 hosts                           12 s
+Since    run 20261124-0218-7f3a: 1 fixed · 1 drifted · 1 same · 1 new
+Report   .provision/latest/report.html
+Again    fab verify --limit @last.failed
+"""
+
+
+def test_a_plan_groups_hosts_with_the_same_changes_and_ends_with_the_next_command():
+    lost = Failure("no-answer", "10.0.3.12:22 no answer in 10 s")
+    hosts = (
+        changed("web-03", system=SYSTEM),
+        changed("web-04", system=SYSTEM),
+        changed("app-02", UPGRADE, system="Rocky Linux 9.6 (x86_64)"),
+        *RIGHT,
+        HostReport("db-02", Status.UNREACHABLE, failure=lost),
+    )
+    assert plan_text(report(*hosts, command="fab plan", seconds=4.2), width=90) == PLAN
+
+
+def test_a_run_puts_failures_last_and_says_what_to_type_next():
+    proven = [changed(name, checks=PROVEN) for name in ("web-03", "web-04")]
+    hosts = (*RIGHT, *proven, silent("db-02", "10.0.3.12"), without_repository("app-02"))
+    assert provision_text(report(*hosts), width=90) == RESULT
+
+
+def test_a_verify_says_what_is_proven_what_not_and_what_is_new_since_the_last_run():
+    good = [HostReport(name, Status.OK, checks=PROVEN) for name in ("el1", "el2", "el3")]
+    before = report(good[0], broken("el2"), good[2])
+    now = report(*good[:2], broken("el3"), broken("el4"), command="fab verify", seconds=12.0)
+    assert verify_text(now, previous=before) == VERIFY
+
+
+def test_one_cause_on_several_hosts_is_said_once_with_all_names():
+    text = provision_text(report(silent("db-02", "10.0.3.12"), silent("db-04", "10.0.3.14")))
+    assert text.count("no answer on") == 1
+    assert "  db-02 db-04\n" in text
+    assert "fab hosts.ping db-02,db-04" in text
+
+
+def test_a_name_inside_a_sentence_is_joined_without_its_mark():
+    hosts = [
+        HostReport(name, Status.FAILED, failure=Failure("k", "gone", f"fab hosts.ping {name}; then look"))
+        for name in ("el1", "el2")
+    ]
+    assert "next   fab hosts.ping el1,el2; then look" in provision_text(report(*hosts))
+
+
+def test_a_ping_says_who_answers_and_who_does_not():
+    hosts = (HostReport("el1", Status.OK), HostReport("el2", Status.OK), silent("db-02", "10.0.3.12"))
+    text = ping_text(report(*hosts, command="fab hosts.ping all --via private"))
+    assert "ANSWERING      2   el1 el2\n" in text
+    assert "UNREACHABLE    1\n  db-02    no answer on 10.0.3.12:22" in text
+    assert "Result   2 answering · 1 unreachable · 3 hosts" in text
+    assert text.endswith("Again    fab hosts.ping @last.failed --via private\n")
+
+
+def test_different_causes_are_never_said_as_one():
+    one, other = (
+        HostReport(name, Status.FAILED, failure=Failure("package", f"dnf: Curl error ({code})"))
+        for name, code in (("a1", 28), ("a2", 6))
+    )
+    text = provision_text(report(one, other))
+    assert "Curl error (28)" in text
+    assert "Curl error (6)" in text
+
+
+def test_a_plan_with_diff_names_every_package_and_shows_the_file():
+    text = plan_text(report(changed("web-03"), command="fab plan"), diff=True)
+    assert "docker-buildx-plugin 0.29.1" in text
+    assert '+ "live-restore": true' in text
+    assert "details:" not in text
+
+
+def test_a_plan_marks_what_goes_away_with_a_minus():
+    gone = (Change("package docker-ce", "28.5.2", "removed"), Change("file /etc/x.json", "", "removed"))
+    text = plan_text(report(changed("web-03", gone), command="fab plan"))
+    assert "    - package     docker-ce 28.5.2\n" in text
+    assert "    - file        /etc/x.json\n" in text
+    done = provision_text(report(changed("web-03", gone)))
+    assert "x.json removed" in done
+    assert "1 package removed" in done
+
+
+def test_a_refused_host_in_a_plan_keeps_its_next_step():
+    failure = Failure("unknown-host-key", "no pin for web1", "fab hosts.trust web1", Stage.TRUST)
+    text = plan_text(report(HostReport("web1", Status.REFUSED, failure=failure), command="fab plan"))
+    assert "  1 host  refused          web1\n            no pin for web1\n" in text
+    assert "next   fab hosts.trust web1" in text
+
+
+def test_an_error_block_has_cause_evidence_meaning_state_and_next():
+    failure = Failure(
+        "k", "the cause", "the hint", Stage.CONVERGE, "the evidence\nmore", "the meaning", "the state"
+    )
+    text = provision_text(report(HostReport("a1", Status.FAILED, failure=failure)))
+    parts = [
+        "converge · k",
+        "the cause",
+        "the evidence\n",
+        "means  the meaning",
+        "state  the state",
+        "next   the hint",
+    ]
+    assert [text.index(part) for part in parts] == sorted(text.index(part) for part in parts)
+    assert "more" not in text
+
+
+def test_a_good_run_ends_with_a_next_command_too():
+    assert provision_text(report(*RIGHT)).endswith("Next     fab verify\n")
+
+
+def test_a_host_with_a_failed_check_is_never_right():
+    text = provision_text(
+        report(HostReport("el1", Status.OK, checks=(Check("It runs.", False, "want a is b"),)))
+    )
+    assert "FAILED         1" in text
+    assert "1 failed · 1 host" in text
+    assert "want a is b" in text
+
+
+def test_a_host_without_any_passed_check_is_not_verified():
+    skipped = HostReport("el2", Status.OK, checks=(Check("It runs.", None, "no engine"),))
+    text = verify_text(report(HostReport("el1", Status.OK), skipped, command="fab verify"))
+    assert "2 not verified · 2 hosts" in text
+    assert "no check was run" in text
+    assert "no check passed" in text
+
+
+def test_skipped_checks_of_a_verified_host_keep_their_reason():
+    host = HostReport("el1", Status.OK, checks=(*PROVEN, Check("It restarts.", None, "6 containers run")))
+    text = verify_text(report(host, command="fab verify"))
+    assert "31 of 32 checks\n" in text
+    assert "skipped  It restarts. (6 containers run)" in text
+
+
+def test_many_right_hosts_are_named_up_to_a_few_lines():
+    hosts = [HostReport(f"web-{number:04}", Status.OK) for number in range(1000)]
+    text = provision_text(report(*hosts))
+    assert len(text.splitlines()) < 20
+    shown = len(re.findall(r"web-\d", text))
+    assert f"… and {1000 - shown} more" in text
+
+
+def test_every_failed_host_is_named_however_many_there_are():
+    text = provision_text(report(*(without_repository(f"web-{number:04}") for number in range(300))))
+    assert all(f"web-{number:04}" in text for number in range(300))
+
+
+def test_nothing_from_a_host_acts_on_the_terminal():
+    evil = "\x1b[2J\x1b]0;owned\x07\u202e\r\n\ud800\x9b31m"
+    failure = Failure(evil, evil, evil, Stage.CONVERGE, evil, evil, evil)
+    check = Check(evil, False, evil)
+    host = HostReport(evil, Status.FAILED, (Change(evil, evil, evil, diff=evil),), (check,), failure, evil)
+    todo = HostReport(evil, Status.CHANGED, (Change(f"file {evil}", evil, evil, diff=evil),), system=evil)
+    for text in (
+        provision_text(report(host, todo)),
+        verify_text(report(host)),
+        plan_text(report(host, todo), diff=True),
+    ):
+        assert all(line.isprintable() for line in text.split("\n"))
+
+
+def test_a_message_of_many_lines_cannot_look_like_a_line_of_ours():
+    failure = Failure("k", "first\nResult   12 right")
+    text = provision_text(report(HostReport("a1", Status.FAILED, failure=failure)))
+    assert len(re.findall("^Result", text, re.MULTILINE)) == 1
+
+
+def test_without_colour_there_is_no_escape_and_with_it_the_words_are_the_same():
+    run = report(*RIGHT, changed("web-03"), silent("db-02", "10.0.3.12"), without_repository("app-02"))
+    plain, coloured = provision_text(run), provision_text(run, colour=True)
+    assert "\x1b" not in plain
+    assert "\x1b[" in coloured
+    assert re.sub(r"\x1b\[[\d;]*m", "", coloured) == plain
+    plan = plan_text(run, colour=True, diff=True)
+    assert re.sub(r"\x1b\[[\d;]*m", "", plan) == plan_text(run, diff=True)
+
+
+def test_ascii_pages_hold_only_ascii():
+    run = report(*RIGHT, changed("web-03", NEW), without_repository("app-02"), command="fab plan")
+    for text in (plan_text(run, ascii=True), provision_text(run, ascii=True), verify_text(run, ascii=True)):
+        assert text.isascii()
+    assert "Plan   1 to change - 8 right" in plan_text(run, ascii=True)
+
+
+def test_lines_fit_a_narrow_terminal():
+    text = provision_text(report(*RIGHT, changed("web-03"), without_repository("app-02")), width=60)
+    assert max(map(len, text.splitlines())) <= 60
+
+
+@given(st.lists(st.sampled_from(Status), min_size=1, max_size=40))
+def test_each_host_is_in_one_bucket_and_buckets_sum_to_the_total(statuses):
+    hosts = [HostReport(f"h{number}", status) for number, status in enumerate(statuses)]
+    run = report(*hosts)
+    for make, label in ((plan_text, "Plan"), (provision_text, "Result"), (verify_text, "Result")):
+        text = make(run, width=200)
+        (total,) = re.findall(rf"^{label}   (.*hosts?) ", text, re.MULTILINE)
+        numbers = [int(number) for number in re.findall(r"\d+", total)]
+        assert sum(numbers[:-1]) == numbers[-1] == len(hosts)
+        assert all(len(re.findall(rf"\b{host.name}\b", text.split(f"\n{label}")[0])) == 1 for host in hosts)
+
+
+@given(st.lists(st.sampled_from(Status), max_size=10))
+def test_only_hosts_in_their_good_state_exit_with_zero(statuses):
+    hosts = [HostReport(str(number), status) for number, status in enumerate(statuses)]
+    good = bool(statuses) and set(statuses) <= {Status.OK, Status.CHANGED}
+    assert (exit_code(hosts) == 0) is good

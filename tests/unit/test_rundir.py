@@ -1,0 +1,44 @@
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from provision.rundir import open_run_dir
+
+
+@pytest.fixture(autouse=True)
+def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    return tmp_path
+
+
+def test_it_is_private_and_gone_at_the_end() -> None:
+    with open_run_dir() as path:
+        assert path.stat().st_mode & 0o777 == 0o700
+    assert not path.exists()
+
+
+def test_it_is_gone_after_an_error() -> None:
+    with pytest.raises(RuntimeError), open_run_dir() as path:
+        raise RuntimeError
+    assert not path.exists()
+
+
+def test_what_a_killed_run_left_is_swept_by_the_next(runtime: Path) -> None:
+    program = (
+        "import os,signal; from provision.rundir import open_run_dir as o\nwith o(): os.kill(os.getpid(), 9)"
+    )
+    killed = subprocess.run([sys.executable, "-c", program], env=os.environ, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert len(list(runtime.iterdir())) == 1
+    with open_run_dir() as path:
+        assert list(runtime.iterdir()) == [path]
+
+
+def test_a_living_run_is_left_alone() -> None:
+    with open_run_dir() as first, open_run_dir() as second:
+        assert first.exists()
+        assert first != second

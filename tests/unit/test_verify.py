@@ -1,0 +1,200 @@
+"""verify: shards, their pipe, and what becomes of a host whose shard goes wrong."""
+
+import json
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from provision import remote, verify
+from provision.model import Check, Failure, Host, Session, Stage, Status
+
+NAMES = ("web1", "web2", "web3")
+
+
+@pytest.fixture
+def run_dir(tmp_path: Path) -> Path:
+    remote.save_sessions(sessions(tmp_path), tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def ssh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A program named ssh that the shards find first; a test writes into it what it does."""
+    path = tmp_path / "bin" / "ssh"
+    path.parent.mkdir()
+    path.touch(mode=0o755)
+    monkeypatch.setenv("PATH", f"{path.parent}:{os.environ['PATH']}")
+    return path
+
+
+def sessions(run_dir: Path) -> tuple[Session, ...]:
+    return tuple(Session(Host(name, "192.0.2.1"), run_dir) for name in NAMES)
+
+
+def never() -> bool:
+    return False
+
+
+def failures(proofs: dict[str, verify.Proof]) -> dict[str, Failure]:
+    return {name: proof for name, proof in proofs.items() if isinstance(proof, Failure)}
+
+
+@pytest.mark.parametrize(
+    ("hosts", "cores", "shards"), [(1, 2, 1), (8, 2, 8), (50, 2, 8), (3, 16, 3), (0, 2, 0)]
+)
+def test_hosts_are_dealt_out_evenly_to_four_shards_a_core(hosts: int, cores: int, shards: int) -> None:
+    names = [f"h{i}" for i in range(hosts)]
+    shares = verify.shares(names, cores)
+    assert len(shares) == shards
+    assert sorted(name for share in shares for name in share) == sorted(names)
+    assert not shares or max(map(len, shares)) - min(map(len, shares)) <= 1
+
+
+def test_no_session_needs_no_process(run_dir: Path) -> None:
+    assert verify.verify((), run_dir, never) == {}
+
+
+def test_a_host_without_an_engine_fails_the_root_causes_and_skips_the_rest(run_dir: Path, ssh: Path) -> None:
+    ssh.write_text("#!/bin/sh\nexit 0\n")
+    seen: list[tuple[str, Check]] = []
+    proofs = verify.verify(sessions(run_dir), run_dir, never, lambda host, check: seen.append((host, check)))
+    assert list(proofs) == list(NAMES)
+    for name, checks in proofs.items():
+        assert not isinstance(checks, Failure), checks
+        assert [check for host, check in seen if host == name] == list(checks)
+        by_name = {check.name: check for check in checks}
+        answers = by_name["The engine answers `docker info`."]
+        assert (answers.passed, answers.detail) == (False, "want an answer, is no answer")
+        built = by_name["The engine builds the sample image FROM scratch without any network."]
+        assert (built.passed, built.detail) == (None, "the engine does not answer")
+
+
+def test_there_are_at_least_twenty_checks_and_each_is_one_sentence(run_dir: Path, ssh: Path) -> None:
+    ssh.write_text("#!/bin/sh\nexit 0\n")
+    checks = verify.verify(sessions(run_dir)[:1], run_dir, never)["web1"]
+    assert not isinstance(checks, Failure)
+    names = [check.name for check in checks]
+    assert len(names) >= 20
+    assert len(set(names)) == len(names)
+    assert [name for name in names if not name.endswith(".") or "{" in name] == []
+
+
+def test_a_lost_connection_is_a_failure_of_its_host_alone(run_dir: Path, ssh: Path) -> None:
+    ssh.write_text('#!/bin/sh\ncase "$*" in *web2*) exit 255;; esac\n')
+    proofs = verify.verify(sessions(run_dir), run_dir, never)
+    lost = failures(proofs)
+    assert list(lost) == ["web2"]
+    assert (lost["web2"].kind, lost["web2"].status) == ("connection-lost", Status.UNREACHABLE)
+    assert lost["web2"].stage is Stage.VERIFY
+
+
+def test_a_shard_that_dies_leaves_its_hosts_not_proven(run_dir: Path, ssh: Path) -> None:
+    ssh.write_text('#!/bin/sh\ncase "$*" in *web3*) kill -9 $PPID;; esac\n')
+    lost = failures(verify.verify(sessions(run_dir), run_dir, never))
+    assert {"web3": ("not-proven", Status.UNKNOWN)}.items() <= {
+        name: (failure.kind, failure.status) for name, failure in lost.items()
+    }.items()
+    assert "fab verify --limit web3" in lost["web3"].hint
+
+
+def test_a_shard_that_gives_no_end_is_ended(
+    run_dir: Path, ssh: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ssh.write_text("#!/bin/sh\nexec sleep 60\n")
+    monkeypatch.setattr(verify, "HOST_TIMEOUT_S", 2.0)
+    start = time.monotonic()
+    lost = failures(verify.verify(sessions(run_dir)[:1], run_dir, never))
+    assert lost["web1"].evidence == "no end after 2 s"
+    assert time.monotonic() - start < 20
+
+
+def is_running(pid: str) -> bool:
+    """A process that nobody reaps any more has no command line."""
+    path = Path(f"/proc/{pid}/cmdline")
+    return path.exists() and bool(path.read_bytes())
+
+
+def test_an_interrupt_ends_the_shards(run_dir: Path, ssh: Path, tmp_path: Path) -> None:
+    ssh.write_text(f"#!/bin/sh\necho $$ >>{tmp_path}/pids\nexec sleep 60\n")
+    pids = tmp_path / "pids"
+
+    def interrupt() -> None:
+        while not pids.exists():
+            time.sleep(0.05)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt, daemon=True).start()
+    with pytest.raises(KeyboardInterrupt):
+        verify.verify(sessions(run_dir)[:1], run_dir, never)
+    limit = time.monotonic() + 5
+    while any(map(is_running, pids.read_text().split())):
+        assert time.monotonic() < limit
+        time.sleep(0.05)
+
+
+def test_a_run_that_is_cancelled_ends_at_once_and_says_so_of_each_unfinished_host(
+    run_dir: Path, ssh: Path
+) -> None:
+    ssh.write_text('#!/bin/sh\ncase "$*" in *web2*) exit 0;; esac\nexec sleep 60\n')
+    last_seen: dict[str, float] = {}
+    proofs = verify.verify(
+        sessions(run_dir),
+        run_dir,
+        lambda: "web2" in last_seen and time.monotonic() - last_seen["web2"] > 2,
+        lambda host, check: last_seen.update({host: time.monotonic()}),
+    )
+    assert {name: failure.kind for name, failure in failures(proofs).items()} == {
+        "web1": "interrupted",
+        "web3": "interrupted",
+    }
+
+
+def test_an_error_in_the_callers_function_ends_the_shards(run_dir: Path, ssh: Path) -> None:
+    ssh.write_text("#!/bin/sh\nexit 0\n")
+
+    def refuse(host: str, check: Check) -> None:
+        raise RuntimeError(host)
+
+    with pytest.raises(RuntimeError):
+        verify.verify(sessions(run_dir), run_dir, never, refuse)
+
+
+def test_a_shard_sees_nothing_of_the_persons_environment(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PYTEST_ADDOPTS", "--pdb")
+    monkeypatch.setenv("PROVISION_MASTER", "hunter2")
+    environment = verify.environment(["web1", "web2"], tmp_path, 7)
+    assert environment["PROVISION_CHECK_HOSTS"] == "web1,web2"
+    assert not {"PYTEST_ADDOPTS", "PROVISION_MASTER"} & set(environment)
+
+
+def line(**row: object) -> str:
+    return json.dumps(row) + "\n"
+
+
+def test_a_line_that_was_cut_off_is_dropped() -> None:
+    check = {"name": "It runs.", "passed": True, "detail": "", "seconds": 0.1}
+    lines = [line(host="web1", check=check), '{"host": "web1", "do']
+    tally = verify.read_lines(lines, ["web1"], lambda host, check: None)["web1"]
+    assert tally.checks == [Check(**check)]  # type: ignore[arg-type]
+    assert isinstance(tally.proof("web1", "pytest ended with -9"), Failure)
+
+
+def test_a_host_that_was_done_before_its_shard_died_keeps_its_checks() -> None:
+    check = {"name": "It runs.", "passed": True, "detail": "", "seconds": 0.1}
+    lines = [line(host="web1", check=check), line(host="web1", done=True), line(host="web2", check=check)]
+    tallies = verify.read_lines(lines, ["web1", "web2"], lambda host, check: None)
+    assert tallies["web1"].proof("web1", "pytest ended with -9") == (Check(**check),)  # type: ignore[arg-type]
+    left = tallies["web2"].proof("web2", "pytest ended with -9")
+    assert isinstance(left, Failure)
+    assert left.evidence == "pytest ended with -9"
+
+
+def test_no_check_at_all_is_no_proof() -> None:
+    tally = verify.read_lines([line(host="web1", done=True)], ["web1"], lambda host, check: None)["web1"]
+    assert isinstance(tally.proof("web1", ""), Failure)

@@ -1,0 +1,407 @@
+"""Each check says what is wrong, on answers that differ from a healthy host's in one point.
+
+The healthy answers are those of a stand-in host (engine 28.5.2); the signature line has the
+form that `rpm -qi docker-ce` gives for Docker's own packages, with Docker's key
+(docs.docker.com/engine/install/centos: 060A 61C5 1B55 8A7F 742B 77AA C52F EB6B 621E 9F35).
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from provision.checks import test_configuration as configuration
+from provision.checks import test_engine as engine
+from provision.checks import test_packages as packages
+from provision.checks import test_service as service
+from provision.checks.container import why_no_restart
+from provision.checks.facts import PROBE, Facts
+from provision.checks.questions import Answer
+from provision.checks.wording import wanted
+
+INFO: dict[str, Any] = {
+    "ServerVersion": "28.5.2",
+    "ContainersRunning": 0,
+    "Driver": "overlay2",
+    "DriverStatus": [["Backing Filesystem", "extfs"], ["Supports d_type", "true"]],
+    "MemoryLimit": True,
+    "CpuCfsQuota": True,
+    "PidsLimit": True,
+    "LoggingDriver": "local",
+    "LiveRestoreEnabled": True,
+    "CgroupDriver": "systemd",
+    "CgroupVersion": "2",
+    "RegistryConfig": {"Mirrors": ["https://mirror.example/"]},
+    "Labels": ["zone=a"],
+    "DockerRootDir": "/var/lib/docker",
+    "SecurityOptions": ["name=seccomp,profile=builtin", "name=cgroupns", "name=no-new-privileges"],
+    "Swarm": {"LocalNodeState": "inactive"},
+    "ClientInfo": {
+        "Plugins": [{"Name": "buildx", "Version": "0.29.1"}, {"Name": "compose", "Version": "2.40.3"}]
+    },
+}
+DAEMON = {
+    "log-driver": "local",
+    "live-restore": True,
+    "registry-mirrors": ["https://mirror.example"],
+    "labels": ["zone=a"],
+}
+SIGNED = "Name        : {}\nSignature   : RSA/SHA512, Tue Nov  5 10:01:02 2024, Key ID c52feb6b621e9f35\n"
+UNIT = "Id={}\nLoadState=loaded\nActiveState=active\nUnitFileState=enabled\n"
+LISTENER = 'LISTEN 0 4096 {} 0.0.0.0:* users:(("dockerd",pid=7,fd=3))\n'
+REPOSITORY = """[docker-ce-stable]
+baseurl=https://download.docker.com/linux/centos/9/x86_64/stable
+enabled=1
+gpgcheck=1
+gpgkey=file:///etc/pki/rpm-gpg/docker.gpg
+"""
+
+HEALTHY: dict[str, str | Answer] = {
+    "machine": "x86_64\n",
+    "owners": "dockerd docker-ce 28.5.2\ndocker docker-ce-cli 28.5.2\ncontainerd containerd.io 2.1.9\n",
+    "signatures": "".join(SIGNED.format(name) for name in ("containerd.io", "docker-ce", "docker-ce-cli")),
+    "keys": "621e9f35\n",
+    "repositories": REPOSITORY,
+    "package_manager": "[main]\ngpgcheck=1\n",
+    "units": "\n".join(
+        UNIT.format(name) for name in ("docker.service", "docker.socket", "containerd.service")
+    ),
+    "socket": "socket|660|root|docker\n",
+    "arguments": "/usr/bin/dockerd\n-H\nfd://\n",
+    "listeners": 'LISTEN 0 128 0.0.0.0:22 0.0.0.0:* users:(("sshd",pid=91,fd=6))\n',
+    "daemon_json": json.dumps(DAEMON),
+    "validate": "configuration OK\n",
+    "cgroup": "cgroup2fs\n",
+    "selinux": Answer(1, "cat: /sys/fs/selinux/enforce: No such file or directory"),
+    "forwarding": "1\n",
+    "info": "WARNING: a line of the client before\n" + json.dumps(INFO),
+    "client": "Docker version 28.5.2, build ecc6942\n",
+}
+
+
+def facts_of(**other: str | Answer) -> Facts:
+    answers = HEALTHY | other
+    assert answers.keys() == PROBE.keys()
+    return Facts({name: a if isinstance(a, Answer) else Answer(0, a) for name, a in answers.items()})
+
+
+def info(**other: Any) -> str:
+    return json.dumps(INFO | other)
+
+
+class FilesOfHost:
+    """testinfra's ``host.file`` for a host that has only the named files."""
+
+    def __init__(self, *paths: str) -> None:
+        self._paths = paths
+
+    def file(self, path: str) -> SimpleNamespace:
+        return SimpleNamespace(is_file=path in self._paths)
+
+
+def call(check: Callable[..., None], facts: Facts, *words: Any, **others: Any) -> None:
+    """Call ``check`` with the fixtures that it asks for by name."""
+    values: Mapping[str, Any] = {
+        "facts": facts,
+        "engine": facts.info,
+        "host": FilesOfHost("/etc/pki/rpm-gpg/docker.gpg"),
+        "plugin": "buildx",
+        "name": "docker.service",
+        **others,
+    }
+    names = check.__code__.co_varnames[: check.__code__.co_argcount]
+    check(**{name: values[name] for name in names})
+
+
+CHECKS = [
+    function
+    for module in (packages, service, engine, configuration)
+    for name, function in vars(module).items()
+    if name.startswith("test_")
+]
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_a_healthy_host_fails_no_check(check: Callable[..., None]) -> None:
+    selinux = "selinux" in check.__name__
+    with pytest.raises(pytest.skip.Exception) if selinux else nullcontext():
+        call(check, facts_of())
+
+
+RED: list[tuple[Callable[..., None], dict[str, str | Answer], str]] = [
+    (
+        packages.test_programs_belong_to_packages,
+        {"owners": "docker docker-ce-cli 28.5.2\n"},
+        "want dockerd docker containerd, is docker",
+    ),
+    (
+        packages.test_packages_are_signed_by_a_trusted_key,
+        {"keys": "deadbeef\n"},
+        "want containerd.io signed by one of rpm's keys, is c52feb6b621e9f35",
+    ),
+    (
+        packages.test_packages_are_signed_by_a_trusted_key,
+        {"signatures": "Name : docker-ce\nSignature : (none)\n"},
+        "is not signed",
+    ),
+    (
+        packages.test_packages_are_signed_by_a_trusted_key,
+        {"keys": "package gpg-pubkey is not installed\n"},
+        "want containerd.io signed",
+    ),
+    (
+        packages.test_client_plugin_answers,
+        {"info": info(ClientInfo={"Plugins": None})},
+        "want buildx among the client's plugins, is none",
+    ),
+    (
+        packages.test_repository_is_enabled,
+        {"repositories": REPOSITORY.replace("enabled=1", "enabled=0")},
+        "want an enabled repository of docker-ce, is none",
+    ),
+    (
+        packages.test_repository_is_enabled,
+        {"repositories": ""},
+        "want an enabled repository of docker-ce, is none",
+    ),
+    (
+        packages.test_repository_checks_signatures,
+        {"repositories": REPOSITORY.replace("gpgcheck=1", "gpgcheck=0")},
+        "want gpgcheck=1 in [docker-ce-stable], is 0",
+    ),
+    (
+        packages.test_repository_checks_signatures,
+        {"repositories": REPOSITORY.replace("gpgcheck=1\n", ""), "package_manager": "[main]\n"},
+        "is 0",
+    ),
+    (
+        packages.test_repository_key_is_a_file_of_the_host,
+        {"repositories": REPOSITORY.replace("file:///", "https://x/")},
+        "is https://x/etc",
+    ),
+    (
+        packages.test_repository_key_is_a_file_of_the_host,
+        {"repositories": REPOSITORY.replace("docker.gpg", "other.gpg")},
+        "want the key /etc/pki/rpm-gpg/other.gpg, is no such file",
+    ),
+    (
+        service.test_service_runs,
+        {"units": UNIT.format("docker.service").replace("active", "failed")},
+        "want active, is failed",
+    ),
+    (service.test_service_runs, {"units": ""}, "want active, is not there"),
+    (
+        service.test_engine_starts_at_boot,
+        {"units": UNIT.format("docker.service").replace("enabled", "disabled")},
+        "want docker.service enabled, is disabled",
+    ),
+    (
+        service.test_nothing_of_the_engine_has_failed,
+        {"units": UNIT.format("docker.socket").replace("active", "failed")},
+        "is docker.socket",
+    ),
+    (
+        service.test_socket_mode,
+        {"socket": "socket|666|root|docker"},
+        "want a socket of mode 660, is a socket of mode 666",
+    ),
+    (
+        service.test_socket_mode,
+        {"socket": Answer(1, "stat: cannot stat")},
+        "want /var/run/docker.sock, is stat: cannot stat",
+    ),
+    (service.test_socket_owner, {"socket": "socket|660|root|users"}, "want root:docker, is root:users"),
+    (
+        service.test_engine_does_not_listen_on_tcp,
+        {"listeners": LISTENER.format("0.0.0.0:2375")},
+        "is 0.0.0.0:2375",
+    ),
+    (
+        service.test_engine_does_not_listen_on_tcp,
+        {"listeners": LISTENER.format("0.0.0.0:2377")},
+        "is 0.0.0.0:2377",
+    ),
+    (
+        service.test_no_tcp_socket_is_configured,
+        {"arguments": "/usr/bin/dockerd\n-H\ntcp://0.0.0.0:2375\n"},
+        "is tcp://0.0.0.0:2375",
+    ),
+    (
+        service.test_no_tcp_socket_is_configured,
+        {"daemon_json": '{"hosts": ["fd://", "tcp://10.0.0.1"]}'},
+        "is tcp://10.0.0.1",
+    ),
+    (
+        engine.test_engine_answers,
+        {"info": Answer(1, "docker.service is inactive\n")},
+        "want an answer, is docker.service is inactive",
+    ),
+    (engine.test_engine_answers, {"info": Answer(124, "{}")}, "want an answer, is no answer in 20 s"),
+    (
+        engine.test_engine_answers,
+        {"info": Answer(1, '{"ServerErrors": ["Cannot connect"]}')},
+        "want an answer, is Cannot connect",
+    ),
+    (
+        engine.test_client_and_engine_agree,
+        {"client": "Docker version 26.1.5, build x"},
+        "want client 28.5.2, is 26.1.5",
+    ),
+    (
+        engine.test_running_engine_is_the_installed_one,
+        {"info": info(ServerVersion="26.1.5")},
+        "want 28.5.2, is 26.1.5",
+    ),
+    (
+        engine.test_running_engine_is_the_installed_one,
+        {"info": info(ServerVersion="28.5.21")},
+        "want 28.5.2, is 28.5.21",
+    ),
+    (engine.test_storage_driver, {"info": info(Driver="vfs")}, "want overlay2 or overlayfs, is vfs"),
+    (
+        engine.test_backing_file_system,
+        {"info": info(DriverStatus=[["Supports d_type", "false"]])},
+        "want d_type true, is false",
+    ),
+    (engine.test_cgroup_version, {"cgroup": "tmpfs\n"}, "want cgroup v1, is v2"),
+    (engine.test_cgroup_driver, {"info": info(CgroupDriver="cgroupfs")}, "want systemd, is cgroupfs"),
+    (engine.test_limits_are_possible, {"info": info(PidsLimit=False)}, "is missing: PidsLimit"),
+    (
+        engine.test_seccomp_is_on,
+        {"info": info(SecurityOptions=["name=seccomp,profile=unconfined"])},
+        "want builtin, is unconfined",
+    ),
+    (engine.test_seccomp_is_on, {"info": info(SecurityOptions=None)}, "want builtin, is off"),
+    (engine.test_selinux_is_on, {"selinux": "1"}, "want selinux-enabled on, is off"),
+    (
+        engine.test_no_new_privileges,
+        {"info": info(SecurityOptions=["name=cgroupns"])},
+        "want no-new-privileges on, is off",
+    ),
+    (engine.test_forwarding_is_on, {"forwarding": "0\n"}, "want net.ipv4.ip_forward 1, is 0"),
+    (configuration.test_file_is_valid, {"daemon_json": "{"}, "want a JSON object in /etc/docker/daemon.json"),
+    (configuration.test_file_is_valid, {"daemon_json": "[]"}, "want a JSON object"),
+    (
+        configuration.test_engine_accepts_the_file,
+        {"validate": Answer(1, "unable to configure the Docker daemon with file\n")},
+        "is unable to configure",
+    ),
+    (
+        configuration.test_file_is_what_the_engine_runs_with,
+        {"info": info(LoggingDriver="json-file", LiveRestoreEnabled=False)},
+        "live-restore: want on, is off; log-driver: want local, is json-file",
+    ),
+    (
+        configuration.test_file_is_what_the_engine_runs_with,
+        {"info": info(RegistryConfig={"Mirrors": None})},
+        "want https://mirror.example, is zone=a",
+    ),
+    (
+        configuration.test_file_is_what_the_engine_runs_with,
+        {"info": info(Labels=[])},
+        "want zone=a, is https://mirror.example",
+    ),
+    (configuration.test_logs_are_rotated, {"info": info(LoggingDriver="json-file")}, "is json-file without"),
+    (
+        configuration.test_live_restore_is_on,
+        {"info": info(LiveRestoreEnabled=False)},
+        "want live-restore on, is off",
+    ),
+]
+
+
+@pytest.mark.parametrize(("check", "other", "words"), RED)
+def test_a_sick_host_fails_the_check_with_want_and_is(
+    check: Callable[..., None], other: dict[str, str | Answer], words: str
+) -> None:
+    with pytest.raises(AssertionError) as failed:
+        call(check, facts_of(**other))
+    assert words in str(failed.value)
+    assert "want " in str(failed.value)
+
+
+def test_every_check_has_been_seen_red() -> None:
+    assert {check.__name__ for check in CHECKS} == {check.__name__ for check, *_ in RED}
+
+
+def test_json_file_with_a_size_is_a_rotated_log() -> None:
+    daemon = json.dumps({"log-opts": {"max-size": "10m"}})
+    call(
+        configuration.test_logs_are_rotated,
+        facts_of(info=info(LoggingDriver="json-file"), daemon_json=daemon),
+    )
+
+
+def test_the_engine_of_a_distribution_needs_no_repository_of_docker() -> None:
+    with pytest.raises(pytest.skip.Exception, match="the distribution's own package docker"):
+        call(packages.test_repository_is_enabled, facts_of(owners="dockerd docker 25.0.8\n"))
+
+
+def test_a_key_matches_by_its_fingerprint_as_rpm_6_shows_it() -> None:
+    fingerprint = "060a61c51b558a7f742b77aac52feb6b621e9f35\n"
+    call(packages.test_packages_are_signed_by_a_trusted_key, facts_of(keys=fingerprint))
+
+
+def test_the_ports_of_a_swarm_are_not_the_open_api() -> None:
+    swarm = info(Swarm={"LocalNodeState": "active"})
+    call(
+        service.test_engine_does_not_listen_on_tcp, facts_of(info=swarm, listeners=LISTENER.format("*:2377"))
+    )
+
+
+@pytest.mark.parametrize(
+    "junk", ["", "\x1b[31m", "{" * 50, "a=b\n=\n\n", "[x\n", "\0" * 9, '{"ServerVersion": 1}']
+)
+@pytest.mark.parametrize("name", PROBE)
+def test_no_answer_of_a_host_breaks_the_reading(name: str, junk: str) -> None:
+    facts = facts_of(**{name: junk})
+    for read in (
+        "info",
+        "owners",
+        "signing_keys",
+        "trusted_keys",
+        "units",
+        "docker_repositories",
+        "main",
+        "daemon",
+    ):
+        getattr(facts, read)
+    assert facts.silence
+    assert facts.is_swarm in (True, False)
+
+
+REASONS: list[tuple[dict[str, str | Answer], str]] = [
+    ({}, ""),
+    ({"info": info(ContainersRunning=3)}, ""),
+    ({"info": info(ContainersRunning=3, LiveRestoreEnabled=False)}, "would stop the 3 containers"),
+    ({"info": info(LiveRestoreEnabled=False)}, ""),
+    ({"info": info(Swarm={"LocalNodeState": "active"})}, "Swarm"),
+    ({"daemon_json": "{"}, "refuses its configuration"),
+    ({"validate": Answer(1, "invalid")}, "refuses its configuration"),
+    ({"validate": Answer(125, "unknown flag: --validate")}, ""),
+]
+
+
+@pytest.mark.parametrize(("other", "reason"), REASONS)
+def test_the_engine_is_restarted_only_where_that_harms_nobody(
+    other: dict[str, str | Answer], reason: str
+) -> None:
+    found = why_no_restart(facts_of(**other))
+    assert reason in found
+    assert bool(reason) == bool(found)
+
+
+@pytest.mark.parametrize(
+    ("want", "found", "words"),
+    [
+        (True, False, "want on, is off"),
+        ("a", None, "want a, is none"),
+        (("a", "b"), [], "want a b, is none"),
+        (2, 0, "want 2, is 0"),
+    ],
+)
+def test_values_are_worded_for_a_person(want: object, found: object, words: str) -> None:
+    assert wanted(want, found) == words
