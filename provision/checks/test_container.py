@@ -30,6 +30,7 @@ def test_service_starts(built: Life) -> None:
 
 def test_log_of_the_container_is_rotated(served: Life) -> None:
     """The log of the running container is one that cannot fill the disk."""
+    assert served["look"].ok, wanted("the service in `docker inspect`", served["look"].last_line)
     kind, options = served.log_config["Type"], served.log_config["Config"]
     unbounded = kind == "json-file" and "max-size" not in options
     assert not unbounded, wanted("local, or json-file with max-size", "json-file without")

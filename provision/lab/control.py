@@ -56,7 +56,7 @@ def pause(host: LabHost) -> None:
 
 def resume(host: LabHost) -> None:
     """Let a paused host go on."""
-    leader = hosts.leader(host)
+    leader = hosts.leader(host.directory)
     if leader is not None:
         processes.resume(leader)
 
@@ -78,7 +78,7 @@ def execute(host: LabHost, *argv: str, stdin: bytes = b"") -> subprocess.Complet
 
 
 def _leader(host: LabHost) -> int:
-    leader = hosts.leader(host)
+    leader = hosts.leader(host.directory)
     if leader is None:
         raise LabError(f"{host.name} is off", "fab lab.status shows which hosts run")
     return leader

@@ -31,7 +31,12 @@ ExecStart=/usr/sbin/ip link set host0 up
 WantedBy=multi-user.target
 """
 NSPAWN = Path("/run/systemd/nspawn")
-JOIN_AND_EXEC = 'for group in $0; do echo $$ > "$group"; done; exec "$@"'
+# nspawn ends with 133 when its host reboots; the port of the old boot may still be there then.
+SUPERVISE = """\
+for group in $0; do echo $$ > "$group"; done
+port=$1; shift
+while "$@"; test $? -eq 133; do ip link delete "$port" 2> /dev/null; done
+"""
 HOSTS_FILE = "127.0.0.1 localhost\n{host.address} {host.name}\n{gateway} gateway\n"
 SUDOERS = "ops ALL=(ALL:ALL) ALL\ndeploy ALL=(ALL:ALL) NOPASSWD: ALL\n"
 
@@ -63,7 +68,7 @@ def boot(lab: Lab, host: LabHost) -> None:
     groups = [str(group / "cgroup.procs") for group in cgroups.make(name)]
     with host.console.open("ab") as console:
         subprocess.Popen(
-            ["sh", "-c", JOIN_AND_EXEC, " ".join(groups), *_command(lab, host)],
+            ["sh", "-c", SUPERVISE, " ".join(groups), network.port(name), *_command(lab, host)],
             stdin=subprocess.DEVNULL,
             stdout=console,
             stderr=console,
@@ -77,7 +82,7 @@ def machine(lab: str, host: str) -> str:
 
 
 def supervisors(directory: Path) -> list[int]:
-    """Give the systemd-nspawn process of the host in ``directory``, if it runs."""
+    """Give the processes that keep the host in ``directory`` running: systemd-nspawn and its parent."""
     return processes.with_argument(_root_argument(directory))
 
 
@@ -91,9 +96,10 @@ def forget(name: str, directory: Path) -> None:
             empty.rmdir()
 
 
-def leader(host: LabHost) -> int | None:
-    """Give the pid of the host's own process 1, seen from here; None when the host is off."""
-    found = [child for pid in supervisors(host.directory) for child in processes.children(pid)]
+def leader(directory: Path) -> int | None:
+    """Give the pid of the own process 1 of the host in ``directory``; None when it is off."""
+    above = supervisors(directory)
+    found = [child for pid in above for child in processes.children(pid) if child not in above]
     return found[0] if found else None
 
 

@@ -25,13 +25,18 @@ def down(directory: Path) -> None:
             run("ip", "link", "delete", bridge(directory.name))
 
 
+def port(machine: str) -> str:
+    """Give the name by which nspawn calls a container's port of the bridge."""
+    return f"vb-{machine}"
+
+
 def drop_port(machine: str) -> None:
     """Remove the host's end of the cable of a container that is off.
 
     The kernel takes it away some time after the last process; a new container cannot start till then.
     """
     with suppress(LabError):
-        run("ip", "link", "delete", f"vb-{machine}")
+        run("ip", "link", "delete", port(machine))
 
 
 def links() -> list[dict[str, object]]:

@@ -40,8 +40,9 @@ def _record(directory: Path) -> record.Lab | None:
 
 def _kill(directories: list[Path], others: list[int]) -> None:
     supervisors = [pid for directory in directories for pid in hosts.supervisors(directory)]
+    leaders = [hosts.leader(directory) for directory in directories]
     # nspawn tidies up after its container's death, so it is the container that is killed.
-    processes.send([child for pid in supervisors for child in processes.children(pid)], signal.SIGKILL)
+    processes.send([pid for pid in leaders if pid], signal.SIGKILL)
     processes.send(others, signal.SIGTERM)
     if not processes.gone(supervisors + others, processes.STOP_TIMEOUT_S):
         processes.kill(supervisors + others)

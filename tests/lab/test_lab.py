@@ -13,7 +13,7 @@ import pytest
 
 from provision import lab as labs
 from provision.errors import LabError
-from provision.lab import Lab, LabHost, fetch, inotify, prerequisites, processes, record
+from provision.lab import Lab, LabHost, fetch, inotify, prerequisites, processes, record, wait
 from provision.lab.cgroups import ROOT as CGROUPS
 from provision.lab.host import NSPAWN, leader
 from provision.lab.teardown import mounts_under
@@ -116,7 +116,7 @@ def test_ops_needs_a_password_for_sudo_and_deploy_does_not(el1: LabHost) -> None
 def test_two_hosts_are_two_machines(labtest: Lab) -> None:
     """In one control group each would take the other's services for its own, and remove their groups."""
     assert len({inside(host, "cat /etc/machine-id") for host in labtest.hosts}) == 2
-    groups = [Path(f"/proc/{leader(host)}/cgroup").read_text() for host in labtest.hosts]
+    groups = [Path(f"/proc/{leader(host.directory)}/cgroup").read_text() for host in labtest.hosts]
     assert groups[0].splitlines()[-1] != groups[1].splitlines()[-1]
 
 
@@ -183,6 +183,16 @@ def test_a_host_keeps_its_disk_and_its_docker_over_a_reboot(labtest: Lab, el1: L
     assert inside(el1, "cat /root/kept") == "kept"
     assert inside(el1, "cat /proc/1/stat | cut -d' ' -f22") != boot
     assert inside(el1, "systemctl is-system-running --wait; systemctl is-active docker") == "running\nactive"
+
+
+def test_a_host_that_reboots_itself_comes_back(el1: LabHost) -> None:
+    before = leader(el1.directory)
+    labs.execute(el1, "systemctl", "reboot")
+    until = time.monotonic() + 30
+    while leader(el1.directory) in (None, before) and time.monotonic() < until:
+        time.sleep(0.2)
+    wait.for_ssh(el1.name, el1.address, el1.console)
+    assert leader(el1.directory) not in (None, before)
 
 
 def test_a_host_comes_back_after_a_power_cut(labtest: Lab) -> None:

@@ -40,6 +40,7 @@ RED_LIVES: list[tuple[Callable[[Life], None], Life, str]] = [
         life(look=Answer(0, LOOK.replace("local", "json-file"))),
         "is json-file without",
     ),
+    (container.test_log_of_the_container_is_rotated, life(look=BAD), "is an error"),
     (container.test_port_answers_on_the_host, life(here=BAD), "want an answer on the published port"),
     (container.test_port_answers_from_the_controller, life(Reach(error="refused")), "is refused"),
     (container.test_port_answers_from_the_controller, life(Reach(answer="another page")), "is another page"),
