@@ -55,6 +55,12 @@ def refuse_taken(lab: Lab) -> None:
         raise LabError(f"the subnet of {lab.gateway} is in use", "fab lab.up --subnet with another number")
 
 
+def free_subnet() -> int:
+    """Give the first number N for which this machine has no lab on 198.18.N.0/24."""
+    there = run("ip", "-o", "-4", "address")
+    return next(number for number in range(256) if f" 198.18.{number}.1/" not in there)
+
+
 def inside(leader: int, *argv: str, stdin: str = "") -> str:
     """Run one of this machine's programs in the network of the host that ``leader`` belongs to."""
     return run("nsenter", "--target", str(leader), "--net", *argv, stdin=stdin)

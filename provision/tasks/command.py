@@ -2,79 +2,106 @@
 
 import functools
 import inspect
+import os
 import sys
+import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from invoke.exceptions import Exit
 from invoke.tasks import task
 
-from provision.errors import ProvisionError, UsageError
+from provision.errors import Interrupted, ProvisionError, UsageError
 from provision.model import HostReport
 from provision.report.console import page_for
 from provision.report.error import error_text
-from provision.report.exit_code import exit_code
+from provision.report.exit_code import UNKNOWN, exit_code
 from provision.report.layout import Page
 from provision.tasks.project import Flags
 
-_SHARED_HELP = {
+_HELP = {
     "inventory": "an Ansible inventory: file, directory or script; may be given several times",
     "keyring": "the keyring backend to use, e.g. keyring.backends.SecretService.Keyring",
-    "unlock-fd": "read the keyring file's master password from this file descriptor",
+    "unlock_fd": "read the keyring file's master password from this file descriptor",
     "color": "auto, always or never",
     "output": "text, or json for one stream of lines on stdout",
 }
-_SHARED: dict[str, Any] = {"inventory": [], "keyring": "", "unlock_fd": -1, "color": "auto", "output": "text"}
+_DEFAULTS: dict[str, Any] = {
+    "inventory": [],
+    "keyring": "",
+    "unlock_fd": -1,
+    "color": "auto",
+    "output": "text",
+}
+# Which of them a task has: those that are about a project, and those that run the road.
+LOCAL = ("color",)
+PROJECT = ("inventory", "keyring", "unlock_fd", "color")
+ROAD = (*PROJECT, "output")
 _CHOICES = {"color": ("auto", "always", "never"), "output": ("text", "json"), "via": ("public", "private")}
 
 Body = Callable[..., int | None]
 
 
 def command(
-    *, help: dict[str, str] | None = None, positional: tuple[str, ...] = (), **options: Any
+    *,
+    help: dict[str, str] | None = None,
+    positional: tuple[str, ...] = (),
+    shared: tuple[str, ...] = PROJECT,
+    name: str | None = None,
 ) -> Callable[[Body], Any]:
-    """Decorate ``body(flags, **own)``, which gives an exit code or None, as a task with the shared flags."""
+    """Make a task of ``body(flags, **own)``, which gives an exit code or None, with the ``shared`` flags."""
 
     def decorate(body: Body) -> Any:
-        own = [p for name, p in inspect.signature(body).parameters.items() if name != "flags"]
+        own = [p for each, p in inspect.signature(body).parameters.items() if each != "flags"]
+        more = [_parameter(each, _DEFAULTS[each]) for each in shared]
 
         @functools.wraps(body)
         def run(context: Any, **values: Any) -> None:
-            code = _guarded(body, context, values)
-            if code:
+            if code := _guarded(body, context, values, shared):
                 raise Exit(code=code)
 
-        run.__signature__ = inspect.Signature([_parameter("context"), *own, *_shared()])  # type: ignore[attr-defined]
-        texts = (help or {}) | _SHARED_HELP
-        return task(
-            help=texts, positional=positional, iterable=["inventory", *options.pop("iterable", ())],
-            auto_shortflags=False, **options,
-        )(run)  # fmt: skip
+        run.__signature__ = inspect.Signature([_parameter("context"), *own, *more])  # type: ignore[attr-defined]
+        texts = (help or {}) | {each.replace("_", "-"): _HELP[each] for each in shared}
+        lists = ["inventory"] if "inventory" in shared else []
+        return task(name=name, help=texts, positional=positional, iterable=lists, auto_shortflags=False)(run)
 
     return decorate
-
-
-def _shared() -> list[inspect.Parameter]:
-    return [_parameter(name, default) for name, default in _SHARED.items()]
 
 
 def _parameter(name: str, default: Any = inspect.Parameter.empty) -> inspect.Parameter:
     return inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=default)
 
 
-def _guarded(body: Body, context: Any, values: dict[str, Any]) -> int:
+def _guarded(body: Body, context: Any, values: dict[str, Any], shared: tuple[str, ...]) -> int:
     page = page_for(sys.stderr)
     try:
         _check(context, values)
-        shared = {name: values.pop(name) for name in _SHARED}
-        page = page_for(sys.stderr, shared["color"])
-        return body(Flags(**shared), **values) or 0
+        flags = Flags(**{each: values.pop(each) for each in shared})
+        page = page_for(sys.stderr, flags.color)
+        return body(flags, **values) or 0
     except ProvisionError as error:
         _say(error, page)
         return 1 if isinstance(error, UsageError) else exit_code_of(error)
     except KeyboardInterrupt:
-        print("Interrupted", file=sys.stderr)
+        _say(Interrupted("interrupted", "run the same command again"), page)
         return 130
+    except BrokenPipeError:  # who read our output has gone: `fab plan | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        _say(_unexpected(error), page)
+        return UNKNOWN
+
+
+def _unexpected(error: Exception) -> ProvisionError:
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return ProvisionError(
+        "something happened that this program does not know",
+        "run the same command again; if it comes back, report it with the line above",
+        evidence=f"{type(error).__name__}: {error} ({Path(last.filename).name}:{last.lineno})",
+        state="unknown; fab plan shows how the hosts are",
+    )
 
 
 def _say(error: ProvisionError, page: Page) -> None:

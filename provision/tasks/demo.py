@@ -1,8 +1,8 @@
 """Make a lab the project's inventory: a throw-away keyring, pins from the lab's own record."""
 
 import os
-import secrets as random_source
 import shutil
+import signal
 import sys
 from pathlib import Path
 
@@ -11,24 +11,27 @@ import yaml
 from provision import credentials, lab
 from provision.credentials import Kind, Owner
 from provision.model import HostKey
+from provision.report.layout import count
 from provision.settings import Settings
 from provision.tasks.project import LAB, STATE, Flags, root, settings
 from provision.trust import record
 
-NAME = "demo"
-SUBNET = 0
-
 
 def up(hosts: int, profile: str) -> str:
-    """Boot the lab and give the words about it; what an earlier one left is removed first."""
+    """Boot the lab and give the words about it; what an earlier one left is removed first.
+
+    Its name and addresses are the first that are free on this machine, so that two projects may have
+    a lab each.
+    """
     state = root(Path.cwd()) / STATE
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # an exception, so that what is half made goes
     down()
-    made = lab.up(NAME, hosts, profile, state_dir=state, subnet=SUBNET, progress=_say)
-    _write(state.parent / LAB / "master", random_source.token_urlsafe(32))
+    subnet = lab.free_subnet()
+    made = lab.up(f"demo{subnet}", hosts, profile, state_dir=state, subnet=subnet, progress=_say)
     _write(state.parent / LAB / "inventory.yml", yaml.safe_dump(_inventory(made)))
     _admit(made, settings(Flags()))
     return (
-        f"{len(made.hosts)} stand-in hosts are up, made from Debian packages and dressed as CentOS:\n"
+        f"{count(hosts, 'stand-in host')} up, made from Debian packages and dressed as CentOS:\n"
         + "".join(f"  {host.name}  {host.address}\n" for host in made.hosts)
         + "Next   fab plan        fab hosts.shell el1        fab lab.down\n"
     )
@@ -36,9 +39,10 @@ def up(hosts: int, profile: str) -> str:
 
 def down() -> None:
     """Remove the lab, its inventory, keyring and pins; fine when there is none."""
-    state = root(Path.cwd()) / STATE
-    lab.down(NAME, state_dir=state)
-    shutil.rmtree(state / "lab", ignore_errors=True)
+    place = root(Path.cwd()) / LAB
+    for found in place.glob("demo*/"):
+        lab.down(found.name, state_dir=place.parent)
+    shutil.rmtree(place, ignore_errors=True)
 
 
 def status() -> int:

@@ -4,7 +4,7 @@ import sys
 
 from provision.pipeline import Request
 from provision.tasks import reach, runs
-from provision.tasks.command import command
+from provision.tasks.command import ROAD, command
 from provision.tasks.project import Flags, settings
 
 _SELECTION = {
@@ -20,7 +20,11 @@ def list_(flags: Flags, limit: str = "", via: str = "public") -> None:
     sys.stdout.write(reach.listing(settings(flags), limit, via))
 
 
-@command(positional=("hosts",), help={"hosts": "web1, web1,web2, a group, or all", "via": _SELECTION["via"]})
+@command(
+    shared=ROAD,
+    positional=("hosts",),
+    help={"hosts": "web1, web1,web2, a group, or all", "via": _SELECTION["via"]},
+)
 def ping(flags: Flags, hosts: str, via: str = "public") -> int:
     """Log in to the named hosts (or all) and out again."""
     return runs.start(Request("ping", runs.typed(), hosts, via), flags, runs.Manner())

@@ -3,23 +3,23 @@
 import sys
 
 from provision.tasks import demo
-from provision.tasks.command import command
+from provision.tasks.command import LOCAL, command
 from provision.tasks.project import Flags
 
 
-@command(help={"hosts": "how many", "profile": "el10 or el9: which EL the stand-ins are dressed as"})
+@command(shared=LOCAL, help={"hosts": "how many", "profile": "el10 or el9: the dress of the stand-ins"})
 def up(flags: Flags, hosts: int = 2, profile: str = "el10") -> None:
     """Boot stand-in hosts and make them the inventory."""
     sys.stdout.write(demo.up(hosts, profile))
 
 
-@command()
+@command(shared=LOCAL)
 def status(flags: Flags) -> int:
     """Show the lab that is up."""
     return demo.status()
 
 
-@command()
+@command(shared=LOCAL)
 def down(flags: Flags) -> None:
     """Remove the lab and everything that belongs to it."""
     demo.down()

@@ -2,7 +2,7 @@
 
 from provision.pipeline import Request
 from provision.tasks import runs
-from provision.tasks.command import command
+from provision.tasks.command import ROAD, command
 from provision.tasks.project import Flags
 
 _SELECTION = {
@@ -13,6 +13,7 @@ _TOLERATE = {"tolerate": "unreachable, or unreachable=N: do not count them in th
 
 
 @command(
+    shared=ROAD,
     help=_SELECTION
     | _TOLERATE
     | {"diff": "show every package and every line of a file that would change",
@@ -27,13 +28,13 @@ def plan(
     return runs.start(request, flags, runs.Manner(diff=diff, detailed=detailed_exitcode, tolerate=tolerate))
 
 
-@command(help=_SELECTION | _TOLERATE)
+@command(shared=ROAD, help=_SELECTION | _TOLERATE)
 def provision(flags: Flags, limit: str = "", via: str = "public", tolerate: str = "") -> int:
     """Make the hosts Docker hosts, and prove that they are."""
     return runs.start(Request("provision", runs.typed(), limit, via), flags, runs.Manner(tolerate=tolerate))
 
 
-@command(help=_SELECTION | _TOLERATE)
+@command(shared=ROAD, help=_SELECTION | _TOLERATE)
 def verify(flags: Flags, limit: str = "", via: str = "public", tolerate: str = "") -> int:
     """Prove that the hosts are working Docker hosts."""
     return runs.start(Request("verify", runs.typed(), limit, via), flags, runs.Manner(tolerate=tolerate))
