@@ -42,6 +42,8 @@ def converge(
     def hear(event: dict[str, Any]) -> bool:
         if event.get("event") in _EVENTS:
             data = event["event_data"]
+            if event["event"] == "runner_on_unreachable" and cancelled():
+                return False  # its connection ended with the run
             outcome = _outcome(data["host"], event["event"], data["res"], time.monotonic() - started)
             outcomes[data["host"]] = outcome
             on_outcome(data["host"], outcome)

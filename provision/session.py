@@ -50,6 +50,7 @@ class Connections:
         self._run_dir = run_dir
         self._broker = broker
         self._masters: list[subprocess.Popen[bytes]] = []
+        self._open_masters: list[subprocess.Popen[bytes]] = []
         self._pool: ThreadPoolExecutor | None = None
         self._closing = threading.Event()
 
@@ -59,7 +60,9 @@ class Connections:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.abort()
+        self._closing.set()
+        for master in self._masters:
+            master.terminate()
         for master in self._masters:
             master.wait()
             if master.stdin:
@@ -69,10 +72,11 @@ class Connections:
             self._pool.shutdown()
 
     def abort(self) -> None:
-        """End every master and every attempt; who waits for an answer gets Interrupted."""
+        """End what is not open yet; who waits for it gets Interrupted."""
         self._closing.set()
-        for master in self._masters:
-            master.terminate()
+        for master in self._masters.copy():
+            if master not in self._open_masters:
+                master.terminate()
 
     def waves(self, entrants: tuple[Entrant, ...]) -> Iterator[dict[str, Answer]]:
         """Give each host's Session or its error, by name: first who answers in time, then the rest."""
@@ -132,6 +136,7 @@ class Connections:
             if tokens.get("PASSPHRASE") and self._broker.is_redeemed(tokens["PASSPHRASE"]):
                 raise wrong_passphrase(entrant.host)
             raise self._refusal(entrant, said, late, retry=not options)
+        self._open_masters.append(master)
 
     def _refusal(self, entrant: Entrant, said: Path, late: bool, *, retry: bool) -> ProvisionError:
         host = entrant.host

@@ -67,8 +67,8 @@ def test_two_swapped_pins_refuse_both_hosts_before_any_login(lab: Lab, new_proje
     for name in ("el4", "el5"):
         error = error_of(project, name)
         assert error["kind"] == "changed-host-key"
-        assert error["evidence"].count("SHA256:") == 2
         assert f"fab hosts.trust {name} --replace SHA256:" in error["hint"]
+    assert done.out.count("pinned SHA256:") == done.out.count("offered SHA256:") == 2
     assert "password" not in "\n".join(lines_of_sshd(lab, "el4")[before:]).lower()
     expect_other_host_fine(project)
 
@@ -107,8 +107,9 @@ def test_a_changed_key_is_replaced_only_by_naming_the_old_one(lab: Lab, new_proj
     project.pin("el4", lab.host("el5"))
     refused = project.fab("hosts.trust", "el4")
     assert refused.rc == 8
-    old = refused.err[refused.err.index("--replace SHA256:") + 10 :].split()[0]
-    new = refused.err[refused.err.index("offered SHA256:") + 8 :].split()[0]
+    words = " ".join(refused.err.split())
+    old = words[words.index("--replace SHA256:") + 10 :].split()[0]
+    new = words[words.index("offered SHA256:") + 8 :].split()[0]
     assert project.fab("hosts.trust", "el4", "--replace", old, "--fingerprint", new).rc == 0
     assert project.fab("hosts.ping", "el4").rc == 0
 
@@ -224,9 +225,8 @@ def test_a_key_file_that_is_not_exactly_the_right_key_is_refused(
     project = new_project("el7", docker_engine_gpg_key=str(lab.gpg_key.with_name(file)))
     done = project.fab("provision")
     assert done.rc == 8, done.out
-    error = error_of(project, "el7")
-    assert error["kind"] == "wrong-key"
-    assert words in error["message"] + error["evidence"] + error["meaning"]
+    assert error_of(project, "el7")["kind"] == "wrong-key"
+    assert words in done.out
     assert in_host(lab, "el7", "rpm -qa gpg-pubkey; ls /etc/yum.repos.d | grep docker") == ""
 
 
@@ -258,6 +258,7 @@ def test_an_interrupted_run_ends_cleanly_and_the_next_converges(
     lab: Lab, new_project: NewProject, number: signal.Signals, code: int
 ) -> None:
     project = new_project("el7")
+    in_host(lab, "el7", "rm -rf /var/lib/provision")
     process = project.start("provision")
     wait_until(lambda: in_host(lab, "el7", "ls /var/lib/provision 2>/dev/null") != "")
     os.kill(process.pid, number)
@@ -268,7 +269,6 @@ def test_an_interrupted_run_ends_cleanly_and_the_next_converges(
     assert project.host_report("el7")["error"]["kind"] == "interrupted"
     again = project.fab("provision")
     assert again.rc == 0, again.out
-    in_host(lab, "el7", "rm -rf /var/lib/provision")
 
 
 def wait_until(is_true: object, seconds: float = 60) -> None:
