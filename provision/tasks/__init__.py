@@ -1,5 +1,7 @@
 """What `fab --list` shows: each task turns its flags into one call, and an error into an exit code."""
 
+from fabric.config import Config
+from fabric.executor import Executor
 from fabric.main import Fab
 from invoke.collection import Collection
 
@@ -11,4 +13,6 @@ namespace.add_collection(Collection.from_module(hosts))
 namespace.add_collection(Collection.from_module(credentials))
 namespace.add_collection(Collection.from_module(lab))
 
-program = Fab(name="provision", namespace=namespace, version=__version__)
+program = Fab(
+    name="provision", namespace=namespace, version=__version__, executor_class=Executor, config_class=Config
+)
