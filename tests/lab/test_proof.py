@@ -40,7 +40,7 @@ def test_an_engine_that_was_stopped_by_hand_fails_the_checks_that_need_it_and_no
     done = proven.fab("verify")
     assert done.rc == 2
     assert "want" in done.out
-    assert failed(proven) == {"docker is running.", "The engine answers `docker info`."}
+    assert failed(proven) == {"docker.service is running.", "The engine answers `docker info`."}
     assert proven.fab("provision").rc == 0
     assert failed(proven) == set()
 
