@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -18,7 +19,8 @@ from provision.lab import Lab, LabHost
 
 BIN = Path(sys.executable).parent
 CHECKOUT = Path(__file__).parents[2]
-HOSTS = 7
+HOSTS = 8
+STATE = CHECKOUT / ".provision" / "tests"
 MASTER = "a master password for tests"
 
 
@@ -28,12 +30,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """Seven bare stand-in hosts, el1 to el7, with the users ops and deploy."""
-    state = tmp_path_factory.mktemp("lab")
-    made = labs.up("test", HOSTS, "el10", state_dir=state, subnet=78, users=True, progress=print)
-    yield made
-    labs.down("test", state)
+def lab() -> Iterator[Lab]:
+    """Eight bare stand-in hosts, el1 to el8, with the users ops and deploy.
+
+    It is kept in one place, so that what a killed run left is removed by the next one.
+    """
+    name, subnet = os.environ.get("PROVISION_TEST_LAB", "test:78").split(":")
+    labs.down(name, STATE)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield labs.up(name, HOSTS, "el10", state_dir=STATE, subnet=int(subnet), users=True, progress=print)
+    finally:
+        labs.down(name, STATE)
 
 
 @dataclass

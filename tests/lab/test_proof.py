@@ -33,6 +33,28 @@ def test_verify_leaves_the_host_as_it_was(lab: Lab, proven: Project) -> None:
     assert in_host(lab, "el3", look) == before
 
 
+def test_a_host_that_somebody_else_set_up_is_judged_and_left_as_it_was(
+    lab: Lab, new_project: NewProject
+) -> None:
+    repo = f"{lab.repo_url}/linux/centos/10/x86_64/stable"
+    by_hand = (
+        f"printf '[d]\\nname=d\\nbaseurl={repo}\\ngpgcheck=1\\ngpgkey={lab.repo_url}/linux/centos/gpg\\n'"
+        " > /etc/yum.repos.d/by-hand.repo && dnf -qy install docker-ce && systemctl enable --now docker"
+    )
+    in_host(lab, "el8", by_hand)
+    project = new_project("el8")
+    assert project.fab("verify").rc == 2
+    checks = {check["name"]: check for check in project.host_report("el8")["checks"]}
+    assert checks["The engine answers `docker info`."]["passed"]
+    assert checks["The published port answers from the controller."]["passed"]
+    rotation = checks["Logs of containers cannot fill the disk."]
+    assert (rotation["passed"], "want" in rotation["detail"]) == (False, True)
+    assert (
+        in_host(lab, "el8", "ls /etc/docker/daemon.json /var/lib/provision; docker ps -aq; docker images -q")
+        == ""
+    )
+
+
 def test_an_engine_that_was_stopped_by_hand_fails_the_checks_that_need_it_and_no_other(
     lab: Lab, proven: Project
 ) -> None:
