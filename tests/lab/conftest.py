@@ -44,6 +44,21 @@ def lab() -> Iterator[Lab]:
         labs.down(name, STATE)
 
 
+@pytest.fixture
+def one_host_lab() -> Iterator[Callable[[str], Lab]]:
+    """Give a function that boots a lab of one host in another dress."""
+    made: list[str] = []
+
+    def boot(profile: str) -> Lab:
+        subnet = labs.free_subnet()
+        made.append(f"t{subnet}")
+        return labs.up(made[-1], 1, profile, state_dir=STATE, subnet=subnet, progress=print)
+
+    yield boot
+    for name in made:
+        labs.down(name, STATE)
+
+
 @dataclass
 class Project:
     """A directory with an inventory, pins and a keyring of its own."""
@@ -111,6 +126,14 @@ class Project:
         done = self.fab("credentials.set", owner, "--kind", kind, "--stdin", stdin=secret + "\n")
         assert done.rc == 0, done.err
 
+    def admit(self, name: str, host: LabHost) -> None:
+        """Make ``host`` the inventory's host ``name``, with its password and its pin."""
+        self.hosts[name] = {"ansible_host": host.address}
+        self.write()
+        assert host.password
+        self.store(name, host.password.reveal())
+        self.pin(name, host)
+
     def pin(self, name: str, host: LabHost) -> None:
         """Pin ``host``'s key under ``name``, replacing the pin that was there."""
         pins = self.path / "inventory" / "known_hosts"
@@ -136,15 +159,12 @@ def new_project(lab: Lab, tmp_path: Path) -> NewProject:
     """Give a function that makes a project over the named lab hosts, pinned, with their passwords."""
 
     def make(*names: str, **variables: Any) -> Project:
-        project = Project(tmp_path, lab, {n: {"ansible_host": lab.host(n).address} for n in names}, variables)
+        project = Project(tmp_path, lab, {}, variables)
         project.write()
         shutil.copy(CHECKOUT / "fabfile.py", tmp_path)
         assert project.fab("credentials.init").rc == 0
         for name in names:
-            host = lab.host(name)
-            assert host.password
-            project.store(name, host.password.reveal())
-            project.pin(name, host)
+            project.admit(name, lab.host(name))
         return project
 
     return make

@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -120,7 +121,7 @@ def test_a_host_that_is_off_or_refuses_or_has_no_name_is_told_apart(
 ) -> None:
     project = new_project("el6")
     project.hosts |= {
-        "gone": {"ansible_host": "198.18.78.250"},
+        "gone": {"ansible_host": f"198.18.{lab.subnet}.250"},
         "shut": {"ansible_host": lab.host("el4").address, "ansible_port": 2222},
         "named": {"ansible_host": "no-such-name.invalid"},
     }
@@ -184,21 +185,10 @@ def plan_line_seconds(project: Project, limit: str) -> float:
     return seconds
 
 
-def test_a_host_that_is_no_el_is_refused(
-    tmp_path_factory: pytest.TempPathFactory, new_project: NewProject
-) -> None:
-    state = tmp_path_factory.mktemp("alien")
-    made = labs.up("alien", 1, "alien", state_dir=state, subnet=80, progress=print)
-    try:
-        project = new_project("el6")
-        assert made.hosts[0].password
-        project.hosts["odd"] = {"ansible_host": made.hosts[0].address}
-        project.write()
-        project.store("odd", made.hosts[0].password.reveal())
-        project.pin("odd", made.hosts[0])
-        done = project.fab("plan")
-    finally:
-        labs.down("alien", state)
+def test_a_host_that_is_no_el_is_refused(one_host_lab: Callable[[str], Lab], new_project: NewProject) -> None:
+    project = new_project("el6")
+    project.admit("odd", one_host_lab("alien").hosts[0])
+    done = project.fab("plan")
     assert done.rc == 8
     assert error_of(project, "odd")["kind"] == "unsupported-os"
     assert "Debian GNU/Linux 13" in done.out
