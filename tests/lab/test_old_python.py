@@ -1,0 +1,37 @@
+"""The host code on the oldest Python that it is written for: 2.7, as EL 7 has it."""
+
+import subprocess
+from pathlib import Path
+
+from provision import lab as labs
+from provision.lab import Lab
+from provision.lab.fetch import fetch, unpack
+from tests.lab.conftest import NewProject
+from tests.lab.test_road import in_host
+
+PACKAGES = ("python2.7-minimal", "libpython2.7-minimal", "libpython2.7-stdlib")
+# The first name that is looked for on a host; EL 8 has it too.
+PLATFORM_PYTHON = """\
+#!/bin/sh
+PYTHONHOME=/opt/py27/usr exec /opt/py27/usr/bin/python2.7 "$@"
+"""
+
+
+def test_a_host_is_provisioned_by_python_2_7(lab: Lab, new_project: NewProject, tmp_path: Path) -> None:
+    host = lab.host("el6")
+    unpack(fetch("bullseye", PACKAGES), tmp_path / "py27")
+    tar = subprocess.run(["tar", "-C", tmp_path, "-c", "py27"], capture_output=True, check=True).stdout
+    assert labs.execute(host, "tar", "-C", "/opt", "-x", stdin=tar).returncode == 0
+    put = "mkdir -p /usr/libexec; cat > /usr/libexec/platform-python; chmod 755 /usr/libexec/platform-python"
+    labs.execute(host, "sh", "-c", put, stdin=PLATFORM_PYTHON.encode())
+    try:
+        assert "2.7.18" in in_host(lab, "el6", "/usr/libexec/platform-python --version 2>&1")
+        project = new_project("el6")
+        done = project.fab("provision")
+        assert done.rc == 0, done.out
+        in_host(lab, "el6", "systemctl disable docker; rm /etc/docker/daemon.json")
+        assert project.fab("plan", "--diff").rc == 0
+        assert project.fab("provision").rc == 0
+        assert "1 right" in project.fab("plan").out
+    finally:
+        in_host(lab, "el6", "rm -rf /usr/libexec/platform-python /opt/py27")
