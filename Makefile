@@ -1,6 +1,5 @@
 # Each target is a line that a person could type. Everything happens in .venv, .provision and ~/.cache/provision.
 SHELL := /bin/bash
-.ONESHELL:
 .SHELLFLAGS := -eu -o pipefail -c
 BIN := .venv/bin
 PYTHON ?= $(firstword $(wildcard /usr/bin/python3.11 /usr/bin/python3.12 /usr/bin/python3.13) python3)
@@ -11,8 +10,8 @@ demo: .venv/installed
 	xargs -a provision/lab/debian-packages.txt sh tools/debian-install
 	$(BIN)/fab lab.up --hosts 2
 	$(BIN)/fab provision
-	echo 'The two hosts stay up. Type: export PATH="$$PWD/.venv/bin:$$PATH"; fab hosts.shell el1'
-	echo 'Remove them with: make demo-down'
+	@echo 'The two hosts stay up. Type: export PATH="$$PWD/.venv/bin:$$PATH"; fab hosts.shell el1'
+	@echo 'Remove them with: make demo-down'
 
 demo-down:
 	if [ -x $(BIN)/fab ]; then $(BIN)/fab lab.down; fi
