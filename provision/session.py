@@ -14,9 +14,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from provision import errors, remote, sshconfig
+from provision import errors, remote, sshconfig, sudo
 from provision.broker import Broker
-from provision.elevate import sudo_true, wrap
 from provision.errors import ProvisionError
 from provision.model import Credential, Host, HostKey, Session
 from provision.ssh_errors import explain, wrong_passphrase
@@ -111,7 +110,7 @@ class Connections:
                 self._log_in(number, entrant, ())
             except _PasswordNotOffered:
                 self._log_in(number, entrant, ("-o", "PreferredAuthentications=keyboard-interactive"))
-            return self._prove_sudo(session, entrant.credential)
+            return sudo.prove(session, entrant.credential, self._broker)
         except ProvisionError as error:
             return error
 
@@ -174,26 +173,6 @@ class Connections:
             }
         )
 
-    def _prove_sudo(self, session: Session, credential: Credential) -> Session:
-        host, password = session.host, credential.sudo_password
-        if host.user == "root":
-            return session
-        if not host.become:
-            raise errors.NotRoot(
-                f"{host.name} is entered as {host.user}, who is not root",
-                f"set ansible_become: true for {host.name}, or ansible_user: root",
-            )
-        if password is None:
-            elevated = wrap("", sudo=True)
-            command, stdin = elevated.command, elevated.stdin
-        else:
-            command, stdin = sudo_true(), password.reveal().encode() + b"\n"
-        answer = remote.over_master(session, command, stdin=stdin, timeout_s=LOGIN_TIMEOUT_S)
-        if answer.rc != 0:
-            raise _sudo_refused(host, answer, password is None)
-        token = self._broker.grant(password, once=False) if password else None
-        return Session(host, session.run_dir, token)
-
 
 class _PasswordNotOffered(ProvisionError):
     """The server takes passwords by keyboard-interactive only."""
@@ -233,22 +212,6 @@ def _greets(master: subprocess.Popen[bytes], ready: bytes) -> bool:
 def _offers_only_interactive(words: str) -> bool:
     methods = words.rpartition("Permission denied (")[2].partition(")")[0].split(",")
     return "keyboard-interactive" in methods and "password" not in methods
-
-
-def _sudo_refused(host: Host, answer: remote.Completed, no_password: bool) -> ProvisionError:
-    evidence = answer.err.decode("utf-8", "replace").strip().splitlines()
-    if no_password:
-        return errors.SudoRefused(
-            f"sudo on {host.name} wants a password, and the keyring has none for it",
-            f"fab credentials.set {host.name} --kind sudo",
-            evidence=evidence[-1][:200] if evidence else "",
-        )
-    return errors.SudoRefused(
-        f"sudo on {host.name} did not accept {host.user}'s password",
-        f"fab credentials.set {host.name} --kind sudo",
-        evidence=evidence[0][:200] if evidence else "",
-        meaning="one attempt was made; the password is wrong, or this user may not use sudo",
-    )
 
 
 def _write(path: Path, text: str, mode: int = 0o600) -> None:
