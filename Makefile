@@ -4,19 +4,22 @@ SHELL := /bin/bash
 BIN := .venv/bin
 PYTHON ?= $(firstword $(wildcard /usr/bin/python3.11 /usr/bin/python3.12 /usr/bin/python3.13) python3)
 
-.PHONY: demo demo-down test lint bench clean
+.PHONY: demo demo-down lab-machine test lint bench clean
 
-demo: .venv/installed
+demo: lab-machine .venv/installed
 	xargs -a provision/lab/debian-packages.txt sh tools/debian-install
 	$(BIN)/fab lab.up --hosts 2
 	$(BIN)/fab provision
 	@echo 'The two hosts stay up. Type: export PATH="$$PWD/.venv/bin:$$PATH"; fab hosts.shell el1'
 	@echo 'Remove them with: make demo-down'
 
+lab-machine:
+	@sh tools/lab-machine
+
 demo-down:
 	if [ -x $(BIN)/fab ]; then $(BIN)/fab lab.down; fi
 
-test: .venv/installed
+test: lab-machine .venv/installed
 	xargs -a provision/lab/debian-packages.txt sh tools/debian-install
 	xargs -a tests/debian-packages.txt sh tools/debian-install
 	$(BIN)/pytest -n 4 tests/unit

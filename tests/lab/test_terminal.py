@@ -1,0 +1,87 @@
+"""What a person at a terminal is asked and shown; pexpect is the person."""
+
+import re
+from collections.abc import Callable, Iterator
+
+import pexpect
+import pytest
+
+from provision.lab import Lab
+from tests.lab.conftest import BIN, NewProject, Project
+
+Person = Callable[..., "pexpect.spawn[str]"]
+
+
+@pytest.fixture
+def person() -> Iterator[Person]:
+    """Give a function that starts a `fab` command on a terminal of 100 columns."""
+    started = []
+
+    def start(project: Project, *args: str, **more: str) -> "pexpect.spawn[str]":
+        environment = project.environment(TERM="xterm", LANG="C.UTF-8", **more)
+        child = pexpect.spawn(
+            str(BIN / "fab"), list(args), cwd=str(project.path), env=environment, encoding="utf-8",
+            timeout=90, dimensions=(30, 100),
+        )  # fmt: skip
+        started.append(child)
+        return child
+
+    yield start
+    for child in started:
+        child.close(force=True)
+
+
+def test_trust_shows_the_fingerprint_and_pins_only_after_a_yes(
+    new_project: NewProject, person: Person
+) -> None:
+    project = new_project("el4")
+    pins = project.path / "inventory/known_hosts"
+    pins.unlink()
+    refusing = person(project, "hosts.trust", "el4")
+    refusing.expect(r"ssh-ed25519 SHA256:\S{43}")
+    refusing.expect("Type yes to pin it: ")
+    refusing.sendline("no")
+    refusing.expect(pexpect.EOF)
+    assert not pins.exists()
+    agreeing = person(project, "hosts.trust", "el4")
+    agreeing.expect("Type yes to pin it: ")
+    agreeing.sendline("yes")
+    agreeing.expect("pinned el4 ssh-ed25519")
+    agreeing.expect(pexpect.EOF)
+    assert "trust=tofu" in pins.read_text()
+
+
+def test_a_password_is_asked_for_without_echo(lab: Lab, new_project: NewProject, person: Person) -> None:
+    project = new_project("el4")
+    assert project.fab("credentials.forget", "el4").rc == 0
+    asked = person(project, "credentials.set", "el4")
+    asked.expect("password of host/el4: ")
+    password = lab.host("el4").password
+    assert password
+    asked.sendline(password.reveal())
+    asked.expect(pexpect.EOF)
+    assert password.reveal() not in asked.before
+    assert project.fab("hosts.ping", "el4").rc == 0
+
+
+def test_the_master_password_is_asked_for_when_nothing_else_gives_it(
+    new_project: NewProject, person: Person
+) -> None:
+    project = new_project("el4")
+    asked = person(project, "credentials.list", PROVISION_MASTER="")
+    asked.expect("(?i)master password.*: ?")
+    asked.sendline(project.environment()["PROVISION_MASTER"])
+    asked.expect("host/el4/password")
+
+
+def test_the_live_view_counts_finished_hosts_and_is_gone_at_the_end(
+    new_project: NewProject, person: Person
+) -> None:
+    project = new_project("el4", "el5")
+    seen = person(project, "plan", "--color", "always")
+    seen.expect("0 of 2 hosts finished")
+    seen.expect(r"Plan .*2 hosts")
+    seen.expect(pexpect.EOF)
+    plain = person(project, "plan", NO_COLOR="1")
+    plain.expect(pexpect.EOF)
+    assert not re.search(r"\x1b\[[0-9;]*3[0-9]m", plain.before)
