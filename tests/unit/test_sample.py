@@ -107,7 +107,8 @@ def test_spin_uses_a_processor(command: list[str]) -> None:
         ["sh", "-c", script, "sh", *command, "spin", "2"], capture_output=True, text=True, check=True
     )
     user, system = (part.rstrip("s").partition("m")[2] for part in done.stdout.split()[2:4])
-    assert float(user) + float(system) > 0.3
+    # a sleeping program uses next to none; a busy machine leaves a spinning one little
+    assert float(user) + float(system) > 0.04
 
 
 def test_eat_uses_the_memory(command: list[str]) -> None:
