@@ -7,7 +7,7 @@ import pexpect
 import pytest
 
 from provision.lab import Lab
-from tests.lab.conftest import BIN, NewProject, Project
+from tests.lab.conftest import BIN, MASTER, NewProject, Project
 
 Person = Callable[..., "pexpect.spawn[str]"]
 
@@ -59,19 +59,12 @@ def test_a_password_is_asked_for_without_echo(lab: Lab, new_project: NewProject,
     password = lab.host("el4").password
     assert password
     asked.sendline(password.reveal())
-    asked.expect(pexpect.EOF)
+    asked.expect("Master password")
     assert password.reveal() not in asked.before
+    asked.sendline(MASTER)
+    asked.expect("stored the password of host/el4")
+    assert MASTER not in asked.before
     assert project.fab("hosts.ping", "el4").rc == 0
-
-
-def test_the_master_password_is_asked_for_when_nothing_else_gives_it(
-    new_project: NewProject, person: Person
-) -> None:
-    project = new_project("el4")
-    asked = person(project, "credentials.list", PROVISION_MASTER="")
-    asked.expect("(?i)master password.*: ?")
-    asked.sendline(project.environment()["PROVISION_MASTER"])
-    asked.expect("host/el4/password")
 
 
 def test_the_live_view_counts_finished_hosts_and_is_gone_at_the_end(
@@ -79,9 +72,13 @@ def test_the_live_view_counts_finished_hosts_and_is_gone_at_the_end(
 ) -> None:
     project = new_project("el4", "el5")
     seen = person(project, "plan", "--color", "always")
+    seen.expect("Master password")
+    seen.sendline(MASTER)
     seen.expect("0 of 2 hosts finished")
     seen.expect(r"Plan .*2 hosts")
     seen.expect(pexpect.EOF)
     plain = person(project, "plan", NO_COLOR="1")
+    plain.expect("Master password")
+    plain.sendline(MASTER)
     plain.expect(pexpect.EOF)
     assert not re.search(r"\x1b\[[0-9;]*3[0-9]m", plain.before)
