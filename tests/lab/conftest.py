@@ -14,8 +14,11 @@ from typing import Any
 import pytest
 import yaml
 
+from provision import credentials
 from provision import lab as labs
+from provision.credentials import Kind, Owner
 from provision.lab import Lab, LabHost
+from provision.settings import Settings
 
 BIN = Path(sys.executable).parent
 CHECKOUT = Path(__file__).parents[2]
@@ -68,6 +71,11 @@ class Project:
     hosts: dict[str, dict[str, Any]]
     variables: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def keyring(self) -> Path:
+        """The project's own keyring file."""
+        return self.path / "keys" / "keyring.kdbx"
+
     def write(self) -> None:
         """Write the inventory anew."""
         (self.path / "inventory").mkdir(exist_ok=True)
@@ -84,7 +92,7 @@ class Project:
         kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
         return kept | {
             "HOME": str(self.path / "home"),
-            "XDG_DATA_HOME": str(self.path / "data"),
+            "PROVISION_KEYRING_FILE": str(self.keyring),
             "PROVISION_MASTER": MASTER,
             **more,
         }
@@ -126,12 +134,10 @@ class Project:
         done = self.fab("credentials.set", owner, "--kind", kind, "--stdin", stdin=secret + "\n")
         assert done.rc == 0, done.err
 
-    def admit(self, name: str, host: LabHost) -> None:
-        """Make ``host`` the inventory's host ``name``, with its password and its pin."""
+    def add(self, name: str, host: LabHost) -> None:
+        """Make ``host`` the inventory's host ``name``, pinned."""
         self.hosts[name] = {"ansible_host": host.address}
         self.write()
-        assert host.password
-        self.store(name, host.password.reveal())
         self.pin(name, host)
 
     def pin(self, name: str, host: LabHost) -> None:
@@ -154,17 +160,32 @@ class Done:
 NewProject = Callable[..., Project]
 
 
+@pytest.fixture(scope="session")
+def keyring_file(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A keyring with the passwords of all hosts of the lab, to be copied: making one takes seconds."""
+    place = tmp_path_factory.mktemp("keyring") / "keys"
+    place.mkdir()
+    (place / "master").write_text(MASTER)
+    settings = Settings((), place, place / "keyring.kdbx", place, master_file=place / "master")
+    credentials.init(settings)
+    for host in lab.hosts:
+        assert host.password
+        credentials.store(settings, Owner.host(host.name), Kind.PASSWORD, host.password)
+    return settings.keyring_file
+
+
 @pytest.fixture
-def new_project(lab: Lab, tmp_path: Path) -> NewProject:
+def new_project(lab: Lab, keyring_file: Path, tmp_path: Path) -> NewProject:
     """Give a function that makes a project over the named lab hosts, pinned, with their passwords."""
 
     def make(*names: str, **variables: Any) -> Project:
         project = Project(tmp_path, lab, {}, variables)
         project.write()
         shutil.copy(CHECKOUT / "fabfile.py", tmp_path)
-        assert project.fab("credentials.init").rc == 0
+        project.keyring.parent.mkdir()
+        shutil.copy(keyring_file, project.keyring)
         for name in names:
-            project.admit(name, lab.host(name))
+            project.add(name, lab.host(name))
         return project
 
     return make

@@ -182,5 +182,5 @@ def test_nothing_of_a_run_stays_behind(new_project: NewProject) -> None:
     assert project.fab("hosts.ping", "el4").rc == 0
     assert set(Path("/tmp").glob("provision-*")) <= before
     assert {path.name for path in project.path.iterdir()} == {
-        "fabfile.py", "inventory", "data", "home", ".provision", "__pycache__"
+        "fabfile.py", "inventory", "keys", "home", ".provision", "__pycache__"
     } & {path.name for path in project.path.iterdir()}  # fmt: skip

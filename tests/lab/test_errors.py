@@ -187,7 +187,10 @@ def plan_line_seconds(project: Project, limit: str) -> float:
 
 def test_a_host_that_is_no_el_is_refused(one_host_lab: Callable[[str], Lab], new_project: NewProject) -> None:
     project = new_project("el6")
-    project.admit("odd", one_host_lab("alien").hosts[0])
+    host = one_host_lab("alien").hosts[0]
+    assert host.password
+    project.add("odd", host)
+    project.store("odd", host.password.reveal())
     done = project.fab("plan")
     assert done.rc == 8
     assert error_of(project, "odd")["kind"] == "unsupported-os"

@@ -11,19 +11,18 @@ from tests.lab.test_road import in_host
 
 PACKAGES = ("python2.7-minimal", "libpython2.7-minimal", "libpython2.7-stdlib")
 # The first name that is looked for on a host; EL 8 has it too.
-PLATFORM_PYTHON = """\
-#!/bin/sh
-PYTHONHOME=/opt/py27/usr exec /opt/py27/usr/bin/python2.7 "$@"
+PUT = """\
+tar -C / --keep-directory-symlink -x && mkdir -p /usr/libexec && ln -s /usr/bin/python2.7 /usr/libexec/platform-python
 """
 
 
 def test_a_host_is_provisioned_by_python_2_7(lab: Lab, new_project: NewProject, tmp_path: Path) -> None:
     host = lab.host("el6")
     unpack(fetch("bullseye", PACKAGES), tmp_path / "py27")
-    tar = subprocess.run(["tar", "-C", tmp_path, "-c", "py27"], capture_output=True, check=True).stdout
-    assert labs.execute(host, "tar", "-C", "/opt", "-x", stdin=tar).returncode == 0
-    put = "mkdir -p /usr/libexec; cat > /usr/libexec/platform-python; chmod 755 /usr/libexec/platform-python"
-    labs.execute(host, "sh", "-c", put, stdin=PLATFORM_PYTHON.encode())
+    tar = subprocess.run(
+        ["tar", "-C", tmp_path / "py27", "-c", "usr"], capture_output=True, check=True
+    ).stdout
+    assert labs.execute(host, "sh", "-c", PUT, stdin=tar).returncode == 0
     try:
         assert "2.7.18" in in_host(lab, "el6", "/usr/libexec/platform-python --version 2>&1")
         project = new_project("el6")
@@ -34,4 +33,4 @@ def test_a_host_is_provisioned_by_python_2_7(lab: Lab, new_project: NewProject, 
         assert project.fab("provision").rc == 0
         assert "1 right" in project.fab("plan").out
     finally:
-        in_host(lab, "el6", "rm -rf /usr/libexec/platform-python /opt/py27")
+        in_host(lab, "el6", "rm -rf /usr/libexec/platform-python /usr/bin/python2.7 /usr/lib/python2.7")

@@ -140,7 +140,10 @@ def test_the_other_dress_takes_the_same_road(
 ) -> None:
     project = new_project()
     project.lab = one_host_lab("el9")
-    project.admit("el1", project.lab.hosts[0])
+    host = project.lab.hosts[0]
+    assert host.password
+    project.add("el1", host)
+    project.store("el1", host.password.reveal())
     done = project.fab("provision")
     assert done.rc == 0, done.out + done.err
     assert "centos/9" in json.dumps(project.host_report("el1")["changes"])
