@@ -15,6 +15,7 @@ REFUSED = "provision: prompt refused: "
 
 def kind(prompt: str) -> str:
     """Give 'password', 'passphrase', or '' for a prompt that is not ours to answer."""
+    prompt = re.sub(r"^\(\S+@\S+\) |^\S+@\S+'s ", "", prompt)  # a host may be called new-db
     if re.search(r"passphrase for", prompt, re.IGNORECASE):
         return "passphrase"
     if re.search(r"\b(new|current|old|retype|expired|otp|one-time)\b", prompt, re.IGNORECASE):

@@ -4,6 +4,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ _PACKAGE = Path(__file__).resolve().parent
 _FORK_BYTES = 100 << 20
 # ansible-runner writes its environment to disk, so it gets no more than these.
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "USER", "LOGNAME")
-_EVENTS = {"runner_on_ok", "runner_on_failed", "runner_on_unreachable"}
+ACTION = "docker_engine"
 
 OnOutcome = Callable[[str, Outcome], None]
 
@@ -36,26 +37,45 @@ def converge(
     ``on_outcome`` is called as each host ends. Gives an Outcome for every session, by name;
     a host of which nothing was heard is told apart as lost, interrupted or unknown.
     """
-    outcomes: dict[str, Outcome] = {}
-    started = time.monotonic()
+    listener = Listener(on_outcome, cancelled)
+    said = _play(sessions, run_dir, run, check, listener.hear, cancelled)
+    return listener.all_of(tuple(session.host.name for session in sessions), said)
 
-    def hear(event: dict[str, Any]) -> bool:
-        if event.get("event") in _EVENTS:
-            data = event["event_data"]
-            if event["event"] == "runner_on_unreachable" and cancelled():
-                return False  # its connection ended with the run
-            outcome = _outcome(data["host"], event["event"], data["res"], time.monotonic() - started)
-            outcomes[data["host"]] = outcome
-            on_outcome(data["host"], outcome)
+
+class Listener:
+    """Turn Ansible's events into one Outcome a host.
+
+    Only our own action says that a host is as it should be: a task before it may well end in "ok".
+    """
+
+    def __init__(self, on_outcome: OnOutcome, cancelled: Callable[[], bool]) -> None:
+        self._on_outcome = on_outcome
+        self._cancelled = cancelled
+        self._outcomes: dict[str, Outcome] = {}
+        self._started = time.monotonic()
+
+    def hear(self, event: dict[str, Any]) -> bool:
+        """Take one event of ansible-runner; False tells it to keep no file of it."""
+        kind, data = event.get("event"), event.get("event_data", {})
+        if kind == "runner_on_unreachable" and not self._cancelled():  # else it ended with the run
+            self._keep(data["host"], Outcome(failure=_lost(data["host"], str(data["res"].get("msg", "")))))
+        elif kind == "runner_on_failed":
+            self._keep(data["host"], _outcome(data["res"], _failure(data["host"], data["res"])))
+        elif kind == "runner_on_ok" and data.get("task_action") == ACTION:
+            self._keep(data["host"], _outcome(data["res"]))
         return False
 
-    said = _play(sessions, run_dir, run, check, hear, cancelled)
-    for session in sessions:
-        name = session.host.name
-        if name not in outcomes:
-            outcomes[name] = _silence(name, said, cancelled(), time.monotonic() - started)
-            on_outcome(name, outcomes[name])
-    return outcomes
+    def all_of(self, names: tuple[str, ...], said: str) -> dict[str, Outcome]:
+        """Give every host's Outcome; ``said`` is Ansible's text, for those of which nothing was heard."""
+        for name in names:
+            if name not in self._outcomes:
+                self._keep(name, Outcome(failure=_silence(name, said, self._cancelled())))
+        return self._outcomes
+
+    def _keep(self, name: str, outcome: Outcome) -> None:
+        outcome = replace(outcome, seconds=time.monotonic() - self._started)
+        self._outcomes[name] = outcome
+        self._on_outcome(name, outcome)
 
 
 def playbooks() -> Path:
@@ -146,18 +166,13 @@ def _unsafe(value: Any) -> Any:
     return [_unsafe(item) for item in value] if isinstance(value, list) else value
 
 
-def _outcome(name: str, event: str, result: Mapping[str, Any], seconds: float) -> Outcome:
+def _outcome(result: Mapping[str, Any], failure: Failure | None = None) -> Outcome:
     changes = tuple(Change(**change) for change in result.get("changes", ()))
-    failure = None
-    if event == "runner_on_unreachable":
-        failure = _lost(name, str(result.get("msg", "")))
-    elif event == "runner_on_failed":
-        failure = _failure(name, result)
-    return Outcome(changes, str(result.get("system", "")), failure, seconds)
+    return Outcome(changes, str(result.get("system", "")), failure)
 
 
 # Errors of the host that are a refusal for safety and not a failure: nothing was tried.
-_REFUSALS = {"unsupported-os", "lock-held", "wrong-key", "podman-conflict"}
+_REFUSALS = {"unsupported-os", "lock-held", "wrong-key", "podman-conflict", "not-root"}
 
 
 def _failure(name: str, result: Mapping[str, Any]) -> Failure:
@@ -166,7 +181,7 @@ def _failure(name: str, result: Mapping[str, Any]) -> Failure:
     return Failure(
         kind=error["kind"],
         message=error["message"],
-        hint=error.get("hint") or f"fab hosts.shell {name}",
+        hint=(error.get("hint") or "fab hosts.shell NAME").replace("NAME", name),
         stage=Stage.CONVERGE,
         evidence=error.get("evidence", ""),
         meaning=error.get("meaning", ""),
@@ -185,16 +200,14 @@ def _lost(name: str, evidence: str) -> Failure:
     ).at(Stage.CONVERGE)
 
 
-def _silence(name: str, said: str, cancelled: bool, seconds: float) -> Outcome:
+def _silence(name: str, said: str, cancelled: bool) -> Failure:
     if cancelled:
-        failure = errors.Interrupted(
+        return errors.Interrupted(
             f"interrupted before {name} reported",
             f"fab provision --limit {name}",
             state="what was begun there goes on to a defined end; the next run reports it",
         ).at(Stage.CONVERGE)
-    else:
-        lines = [line.strip() for line in said.splitlines() if "ERROR" in line or "rror:" in line]
-        failure = errors.NotProven(
-            f"nothing was heard of {name}", f"fab plan --limit {name}", evidence=(lines or [""])[0][:200]
-        ).at(Stage.CONVERGE)
-    return Outcome((), "", failure, seconds)
+    lines = [line.strip() for line in said.splitlines() if "ERROR" in line or "rror:" in line]
+    return errors.NotProven(
+        f"nothing was heard of {name}", f"fab plan --limit {name}", evidence=(lines or [""])[0][:200]
+    ).at(Stage.CONVERGE)

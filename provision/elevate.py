@@ -15,8 +15,12 @@ PYTHONS = "/usr/libexec/platform-python python3 python2 python"
 
 NO_PYTHON = 127
 
-_BOOT = """\
-import sys
+# A file subprocess.py in the directory of the login must not be taken for Python's own: it would run as root.
+_OWN_MODULES = "import sys; sys.path[:] = [place for place in sys.path if place]\n"
+
+_BOOT = (
+    _OWN_MODULES
+    + """\
 stdin = getattr(sys.stdin, 'buffer', sys.stdin)
 mark = sys.argv[1].encode()
 while True:
@@ -28,10 +32,13 @@ while True:
 size = int(stdin.readline())
 exec(compile(stdin.read(size), '<provision>', 'exec'), {'__name__': '__provision__', 'stdin': stdin})
 """
+)
 
 # sudo with requiretty wants a controlling terminal; stdin has to stay the pipe.
-_TERMINAL = """\
-import fcntl, os, sys, termios
+_TERMINAL = (
+    _OWN_MODULES
+    + """\
+import fcntl, os, termios
 master, slave = os.openpty()
 child = os.fork()
 if not child:
@@ -41,6 +48,7 @@ if not child:
 status = os.waitpid(child, 0)[1]
 sys.exit(os.WEXITSTATUS(status) if os.WIFEXITED(status) else 128 + os.WTERMSIG(status))
 """
+)
 
 _FIND = (
     f'for p in {PYTHONS}; do command -v "$p" >/dev/null 2>&1 && break; p=; done; '
@@ -74,7 +82,9 @@ def wrap(
     mark = "provision-" + random_source.token_hex(16)
     boot = f'"$p" -c {shlex.quote(_BOOT)} {mark}'
     if sudo:
-        boot = f"\"$p\" -c {shlex.quote(_TERMINAL)} sudo -k -S -p '' {boot}"
+        # without a password sudo must not ask: it would read our marker as one, twice
+        ask = "-n" if password is None else "-S -p ''"
+        boot = f'"$p" -c {shlex.quote(_TERMINAL)} sudo -k {ask} {boot}'
     source = program.encode()
     stdin = f"{mark}\n{len(source)}\n".encode() + source + payload
     if password is not None:

@@ -1,8 +1,9 @@
 """Every failure a person can meet; a subclass names a kind and the bucket its host falls in."""
 
 from dataclasses import replace
+from typing import Self
 
-from provision.model import Failure, Stage, Status
+from provision.model import Failure, Host, Stage, Status
 
 
 class ProvisionError(Exception):
@@ -70,6 +71,16 @@ class ChangedHostKey(ProvisionError):
 
     kind, status, stage = "changed-host-key", Status.REFUSED, Stage.TRUST
 
+    @classmethod
+    def than_pinned(cls, name: str, pinned: str, offered: str) -> Self:
+        """Give the error of a host that shows the fingerprint ``offered`` and not ``pinned``."""
+        return cls(
+            f"{name} shows another host key than its pin",
+            f"compare with the cloud console; only if it agrees: fab hosts.trust {name} --replace {pinned}",
+            evidence=f"pinned {pinned}, offered {offered}",
+            meaning="reinstalled, the address was given to another server, or someone sits in between",
+        )
+
 
 class WrongPassword(ProvisionError):
     """The host refused the login; one attempt was made."""
@@ -102,39 +113,70 @@ class Interrupted(ProvisionError):
 
 
 class Unreachable(ProvisionError):
-    """No SSH conversation came about; ``kind`` is refined by the cause."""
+    """No SSH conversation came about; a subclass tells the cause, in ``says``, ``means`` and ``advice``."""
 
     kind, status, stage = "unreachable", Status.UNREACHABLE, Stage.CONNECT
+    says = "the connection to {name} did not come about"
+    means = ""
+    advice = "fab hosts.ping {name}"
+
+    @classmethod
+    def of(cls, host: Host, evidence: str = "", *, after_s: float = 0.0) -> Self:
+        """Give this error for ``host``; ``after_s`` is how long it was waited for, in seconds."""
+        where = f"[{host.address}]:{host.port}" if ":" in host.address else f"{host.address}:{host.port}"
+        words = {"name": host.name, "address": host.address, "where": where, "after": f"{after_s:.0f} s"}
+        said, advice = cls.says.format(**words), cls.advice.format(**words)
+        return cls(said, advice, meaning=cls.means, evidence=evidence)
 
 
 class ConnectionRefused(Unreachable):
     """The host is up, nothing listens on the port."""
 
     kind = "connection-refused"
+    says = "{where} refused the connection"
+    means = "the host is up and nothing listens on this port: sshd is down or on another port"
+    advice = "correct ansible_host or ansible_port of {name}, or start sshd; then: fab hosts.ping {name}"
 
 
 class NoAnswer(Unreachable):
     """Packets are dropped."""
 
     kind = "no-answer"
+    says = "no answer on {where} in {after}"
+    means = "the packet is dropped: host down or security group; not a login problem"
 
 
 class NoRoute(Unreachable):
     """The network says that it cannot get there."""
 
     kind = "no-route"
+    says = "no route to {where}"
+    means = "the controller's network does not lead there: VPN off, wrong address, or host gone"
 
 
 class NameNotFound(Unreachable):
     """The address is a name that does not resolve."""
 
     kind = "name-not-found"
+    says = "the name {address} does not resolve"
+    means = "a typing error, or the controller's DNS does not know the name"
+    advice = "correct ansible_host of {name} in the inventory"
 
 
 class SilentHost(Unreachable):
     """The port is open, and then nothing comes."""
 
     kind = "silent"
+    says = "{where} takes the connection and then says nothing"
+    means = "the port is open, but no SSH server answers: host overloaded or hung, or another service"
+
+
+class EndedConversation(SilentHost):
+    """The other side hangs up before the login is decided."""
+
+    kind = "ended-conversation"
+    says = "{where} ended the conversation before the login was decided"
+    means = "not an SSH server, or one that limits connections (MaxStartups, fail2ban)"
 
 
 class ConnectionLost(Unreachable):

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from provision.errors import ProvisionError
+from provision.errors import Interrupted, ProvisionError
 from provision.model import Change, Check, Failure, Host, HostReport, Outcome, Stage, Status
 
 
@@ -26,6 +26,7 @@ class _Entry:
     failure: Failure | None = None
     system: str = ""
     seconds: float = 0.0
+    stage: Stage = Stage.CONNECT
     done: bool = False
     log: list[str] = field(default_factory=list)
 
@@ -41,12 +42,14 @@ class Ledger:
     def enter(self, names: Iterable[str], stage: Stage) -> None:
         """Note that these hosts begin ``stage``."""
         for name in self._known(names):
+            self._entries[name].stage = stage
             self._note(name, f"{stage}")
             self._view.stage(name, stage)
 
-    def drop(self, name: str, error: ProvisionError | Failure, stage: Stage) -> None:
-        """Take ``name`` off the road, once; a jump host that was not selected is passed over."""
+    def drop(self, name: str, error: ProvisionError | Failure) -> None:
+        """Take ``name`` off the road; a jump host that was not selected is passed over."""
         if name in self._entries:
+            stage = self._entries[name].stage
             failure = error if isinstance(error, Failure) else error.at(error.stage or stage)
             self._entries[name].failure = failure
             self._note(name, f"{failure.kind}: {failure.message} {failure.evidence}".rstrip())
@@ -61,12 +64,12 @@ class Ledger:
                 name, f"change  {change.name}: {change.before or 'nothing'} -> {change.after or 'nothing'}"
             )
         if outcome.failure:
-            self.drop(name, outcome.failure, Stage.CONVERGE)
+            self.drop(name, outcome.failure)
 
     def verified(self, name: str, checks: tuple[Check, ...] | Failure) -> None:
         """Keep the checks, or why there are none."""
         if isinstance(checks, Failure):
-            self.drop(name, checks, Stage.VERIFY)
+            self.drop(name, checks)
             return
         self._entries[name].checks = checks
         for check in checks:
@@ -80,9 +83,13 @@ class Ledger:
         self._entries[name].done = True
         self._view.done(name, self._status(self._entries[name]))
 
-    def unfinished(self) -> tuple[str, ...]:
-        """Give the names of the hosts that are still on the road."""
-        return tuple(name for name, entry in self._entries.items() if not entry.done)
+    def interrupt(self) -> None:
+        """Take every host that is still on the road off it, with what is known to be changed there."""
+        for name, entry in self._entries.items():
+            if not entry.done:
+                state = "its changes were made; they are not verified" if entry.changes else ""
+                hint = f"fab plan --limit {name}"
+                self.drop(name, Interrupted(f"interrupted before {name} was done", hint, state=state))
 
     def reports(self) -> tuple[HostReport, ...]:
         """Give every host's report, in the order of the inventory."""

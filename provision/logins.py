@@ -17,6 +17,7 @@ from paramiko.auth_strategy import AuthStrategy, InMemoryPrivateKey, Password
 from provision.errors import (
     ChangedHostKey,
     ConnectionRefused,
+    EndedConversation,
     MissingCredential,
     NameNotFound,
     NoAnswer,
@@ -116,9 +117,9 @@ def _shown_key(host: Host, transport: Any, timeout_s: float) -> HostKey:
 def _demand_an_answer(host: Host, transport: Any, timeout_s: float) -> None:
     # paramiko reports a lost connection and a timeout as a refused login too; they prove nothing.
     if not transport.is_active():
-        raise _ended(host)
+        raise EndedConversation.of(host)
     if not transport.auth_handler.auth_event.is_set():
-        raise _silent(host, timeout_s)
+        raise SilentHost.of(host)
 
 
 def _connection(host: Host, key: HostKey, proof: "_Exactly", sock: Any, timeout_s: float) -> Any:
@@ -174,79 +175,43 @@ def _explained(host: Host, timeout_s: float) -> Iterator[None]:
     except paramiko.BadHostKeyException as error:
         raise _other_key(host, error) from None
     except (paramiko.SSHException, EOFError) as error:
-        raise _no_conversation(host, error, timeout_s) from None
+        raise _no_conversation(host, error) from None
     except (OSError, UnicodeError) as error:
         raise _no_connection(host, error, timeout_s) from None
 
 
 def _no_connection(host: Host, error: Exception, timeout_s: float) -> Unreachable:
-    where, ping = _where(host), f"fab hosts.ping {host.name}"
-    correct = f"correct ansible_host or ansible_port of {host.name} in the inventory"
     if isinstance(error, (socket.gaierror, UnicodeError)):
-        meaning = "a typing error, or the controller's DNS does not know the name"
-        return NameNotFound(
-            f"the name {host.address} does not resolve", correct, meaning=meaning, evidence=str(error)
-        )
+        return NameNotFound.of(host, str(error))
     if isinstance(error, ConnectionRefusedError):
-        meaning = "the host is up and nothing listens on this port: sshd is down or on another port"
-        hint = f"{correct}, or start sshd; then: {ping}"
-        return ConnectionRefused(f"{where} refused the connection", hint, meaning=meaning)
+        return ConnectionRefused.of(host)
     if isinstance(error, ConnectionError):
-        return _ended(host)
+        return EndedConversation.of(host)
     if isinstance(error, TimeoutError):
-        meaning = "the packet is dropped: host down or security group; not a login problem"
-        return NoAnswer(f"no answer on {where} in {timeout_s:.0f} s", ping, meaning=meaning)
-    meaning = "the controller's network does not lead there: VPN off, wrong address, or host gone"
-    return NoRoute(f"no route to {where}", ping, meaning=meaning, evidence=str(error))
+        return NoAnswer.of(host, after_s=timeout_s)
+    return NoRoute.of(host, str(error))
 
 
-def _no_conversation(host: Host, error: Exception, timeout_s: float) -> Unreachable:
+def _no_conversation(host: Host, error: Exception) -> Unreachable:
     # paramiko wraps what went wrong below it, and keeps it as the context.
     cause = error.__context__ or error
     if isinstance(cause, (TimeoutError, _Silence)):
-        return _silent(host, timeout_s)
+        return SilentHost.of(host)
     if isinstance(cause, (EOFError, OSError)):
-        return _ended(host)
+        return EndedConversation.of(host)
     return Unreachable(
-        f"{_where(host)} does not speak SSH as we do",
+        f"{host.address}, port {host.port}, does not speak SSH as we do",
         f"correct ansible_port of {host.name} in the inventory; then: fab hosts.ping {host.name}",
         meaning="another service on this port, or a server without one algorithm in common",
         evidence=str(error)[:LONGEST_EVIDENCE],
     )
 
 
-def _silent(host: Host, timeout_s: float) -> SilentHost:
-    return SilentHost(
-        f"{_where(host)} takes the connection and then says nothing for {timeout_s:.0f} s",
-        f"fab hosts.ping {host.name}",
-        meaning="the port is open, but no SSH server answers: host overloaded or hung, or another service",
-    )
-
-
-def _ended(host: Host) -> SilentHost:
-    return SilentHost(
-        f"{_where(host)} ended the conversation before the login was decided",
-        f"fab hosts.ping {host.name}",
-        meaning="not an SSH server, or one that limits connections (MaxStartups, fail2ban)",
-    )
-
-
 def _other_key(host: Host, error: Any) -> ChangedHostKey:
     pin = HostKey(host.name, error.expected_key.get_name(), error.expected_key.get_base64())
     offered = HostKey(host.name, error.key.get_name(), error.key.get_base64())
-    return ChangedHostKey(
-        f"{host.name} shows another host key than its pin",
-        "compare with the cloud console; only if it agrees: "
-        f"fab hosts.trust {host.name} --replace {pin.fingerprint}",
-        evidence=f"pinned {pin.fingerprint}, offered {offered.fingerprint}",
-        meaning="reinstalled, the address was given to another server, or someone sits in between",
-    )
+    return ChangedHostKey.than_pinned(host.name, pin.fingerprint, offered.fingerprint)
 
 
 def _place(host: Host) -> tuple[str, int]:
     return host.address, host.port
-
-
-def _where(host: Host) -> str:
-    address = f"[{host.address}]" if ":" in host.address else host.address
-    return f"{address}:{host.port}"

@@ -13,7 +13,7 @@ from provision import logins
 from provision.broker import Broker
 from provision.converge import converge
 from provision.credentials import unlock
-from provision.errors import Interrupted, ProvisionError, UnknownHostKey
+from provision.errors import ProvisionError, UnknownHostKey
 from provision.interrupts import Cancel, catch_signals
 from provision.inventory import Selection, read
 from provision.ledger import Ledger, View
@@ -48,7 +48,6 @@ class Run:
 
     id: str
     ledger: Ledger
-    run_dir: Path
     cancel: Cancel
     clock: "_Clock"
 
@@ -74,15 +73,21 @@ def run(
     Raises UsageError when nothing was touched: the inventory, the limit or the keyring.
     """
     started, clock = time.time(), _Clock()
-    with catch_signals() as cancel:
-        with clock.time(Stage.READ):
-            selection = read(settings, limit=request.limit, via=request.via, environ=os.environ)
-        run_id = _run_id(started)
-        with show(run_id, tuple(host.name for host in selection.hosts)) as view:
-            ledger = Ledger(selection.hosts, view)
-            with suppress(KeyboardInterrupt):  # the second signal: what is known is reported below
-                _walk(request, settings, selection, ledger, cancel, clock, run_id)
-            hosts = _finish(ledger, cancel)
+    with clock.time(Stage.READ):
+        selection = read(settings, limit=request.limit, via=request.via, environ=os.environ)
+    with clock.time(
+        Stage.UNLOCK
+    ):  # may ask for the master password: no live view, and Ctrl-C ends it at once
+        candidates = entrants(settings, selection)
+    run_id = _run_id(started)
+    with catch_signals() as cancel, show(run_id, tuple(host.name for host in selection.hosts)) as view:
+        ledger = Ledger(selection.hosts, view)
+        ready = _kept(candidates, ledger, Entrant)
+        with suppress(KeyboardInterrupt):  # the second signal: what is known is reported below
+            _walk(request, ready, selection.hosts, Run(run_id, ledger, cancel, clock))
+        if cancel.is_set():
+            ledger.interrupt()
+        hosts = ledger.reports()
     report = Report(
         run=run_id,
         command=request.typed,
@@ -132,25 +137,14 @@ def _entrant(
     return credential if isinstance(credential, ProvisionError) else Entrant(host, credential, key)
 
 
-def _walk(
-    request: Request,
-    settings: Settings,
-    selection: Selection,
-    ledger: Ledger,
-    cancel: Cancel,
-    clock: _Clock,
-    run_id: str,
-) -> None:
-    with clock.time(Stage.UNLOCK):
-        ready = _kept(entrants(settings, selection), ledger, Stage.UNLOCK, Entrant)
-    with masters(cancel) as (connections, run_dir):
-        road = Run(run_id, ledger, run_dir, cancel, clock)
-        for sessions in _waves(connections, ready, selection.hosts, road):
+def _walk(request: Request, ready: tuple[Entrant, ...], wanted: tuple[Host, ...], road: Run) -> None:
+    with masters(road.cancel) as (connections, run_dir):
+        for sessions in _waves(connections, ready, wanted, road):
             save_sessions(sessions, run_dir)
             for step in STEPS[request.command]:
-                sessions = step(road, sessions) if sessions and not cancel.is_set() else ()
+                sessions = step(road, sessions) if sessions and not road.cancel.is_set() else ()
             for session in sessions:
-                ledger.leave(session.host.name)
+                road.ledger.leave(session.host.name)
 
 
 def _waves(
@@ -164,17 +158,15 @@ def _waves(
             answers = next(waves, None)
         if answers is None:
             return
-        sessions = _kept(answers, road.ledger, Stage.CONNECT, Session)
+        sessions = _kept(answers, road.ledger, Session)
         yield tuple(session for session in sessions if session.host.name in names)
 
 
-def _kept(
-    answers: Mapping[str, T | ProvisionError], ledger: Ledger, stage: Stage, kind: type[T]
-) -> tuple[T, ...]:
+def _kept(answers: Mapping[str, T | ProvisionError], ledger: Ledger, kind: type[T]) -> tuple[T, ...]:
     """Give the good answers; the hosts of the others leave the road."""
     for name, answer in answers.items():
         if isinstance(answer, ProvisionError):
-            ledger.drop(name, answer, stage)
+            ledger.drop(name, answer)
     return tuple(answer for answer in answers.values() if isinstance(answer, kind))
 
 
@@ -182,7 +174,7 @@ def _apply(road: Run, sessions: Sessions, *, check: bool = False) -> Sessions:
     road.ledger.enter((s.host.name for s in sessions), Stage.CONVERGE)
     with road.clock.time(Stage.CONVERGE):
         outcomes = converge(
-            sessions, road.run_dir, run=road.id, check=check, on_outcome=road.ledger.converged,
+            sessions, sessions[0].run_dir, run=road.id, check=check, on_outcome=road.ledger.converged,
             cancelled=road.cancel.is_set,
         )  # fmt: skip
     return tuple(s for s in sessions if outcomes[s.host.name].failure is None)
@@ -195,9 +187,7 @@ def _plan(road: Run, sessions: Sessions) -> Sessions:
 def _prove(road: Run, sessions: Sessions) -> Sessions:
     road.ledger.enter((s.host.name for s in sessions), Stage.VERIFY)
     with road.clock.time(Stage.VERIFY):
-        results = verify(sessions, road.run_dir, road.cancel.is_set)
-    for name, checks in results.items():
-        road.ledger.verified(name, checks)
+        verify(sessions, sessions[0].run_dir, road.cancel.is_set, road.ledger.verified)
     return ()
 
 
@@ -207,14 +197,6 @@ STEPS: dict[str, tuple[Callable[[Run, Sessions], Sessions], ...]] = {
     "verify": (_prove,),
     "ping": (),
 }
-
-
-def _finish(ledger: Ledger, cancel: Cancel) -> tuple[HostReport, ...]:
-    if cancel.is_set():
-        for host in ledger.unfinished():
-            error = Interrupted(f"interrupted before {host} was done", "run the same command again")
-            ledger.drop(host, error, Stage.CONNECT)
-    return ledger.reports()
 
 
 def _shown(path: Path) -> str:

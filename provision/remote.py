@@ -150,6 +150,26 @@ class Bound:
         return self._rang.is_set()
 
 
+class Drain(threading.Thread):
+    """Read ``pipe`` to its end so that its writer never waits, and keep no more than ``cap_bytes``."""
+
+    def __init__(self, pipe: IO[bytes], cap_bytes: int) -> None:
+        super().__init__(daemon=True)
+        self._pipe, self._cap = pipe, cap_bytes
+        self._kept = b""
+        self.start()
+
+    def run(self) -> None:
+        """Be the thread."""
+        while chunk := self._pipe.read1(1 << 16):  # type: ignore[attr-defined]
+            self._kept += chunk[: self._cap - len(self._kept)]
+
+    def text(self) -> str:
+        """Wait for the end, and give what was kept."""
+        self.join()
+        return self._kept.decode("utf-8", "replace")
+
+
 def _feed(pipe: IO[bytes] | None, data: bytes) -> None:
     assert pipe
     for step in (lambda: pipe.write(data), pipe.close):

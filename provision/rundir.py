@@ -5,7 +5,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _PREFIX = "provision-"
@@ -37,9 +37,15 @@ def _parent() -> Path:
 
 def _sweep(parent: Path) -> None:
     for left in parent.glob(f"{_PREFIX}{os.getuid()}-*"):
-        try:
-            with (left / "lock").open() as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(left, ignore_errors=True)
-        except OSError:
-            continue
+        with suppress(OSError):
+            if left.lstat().st_uid == os.getuid():  # in /tmp anyone can make a directory of that name
+                _sweep_one(left)
+
+
+def _sweep_one(left: Path) -> None:
+    lock = os.open(left / "lock", os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(left, ignore_errors=True)
+    finally:
+        os.close(lock)

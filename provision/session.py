@@ -84,9 +84,9 @@ class Connections:
         self._prepare(entrants)
         self._pool = ThreadPoolExecutor(len(entrants), thread_name_prefix="connect")
         answers: dict[str, Future[Answer]] = {}
-        for number, entrant in _jumps_first(entrants):
+        for entrant in _jumps_first(entrants):
             via = answers.get(entrant.host.jump or "")
-            answers[entrant.host.name] = self._pool.submit(self._open, number, entrant, via)
+            answers[entrant.host.name] = self._pool.submit(self._open, entrant, via)
         done, late = wait(answers.values(), timeout=WAVE_S)
         if late and any(isinstance(future.result(), Session) for future in done):
             yield {name: future.result() for name, future in answers.items() if future in done}
@@ -101,32 +101,32 @@ class Connections:
         helper = resources.files("provision").joinpath("askpass.py").read_text()
         _write(self._run_dir / "askpass", f"#!{sys.executable} -IS\n{helper}", mode=0o700)
 
-    def _open(self, number: int, entrant: Entrant, via: Future[Answer] | None) -> Answer:
+    def _open(self, entrant: Entrant, via: Future[Answer] | None) -> Answer:
         try:
             if entrant.host.jump and not (via and isinstance(via.result(), Session)):
                 return _jump_failed(entrant.host)
             session = Session(entrant.host, self._run_dir)
             try:
-                self._log_in(number, entrant, ())
+                self._log_in(entrant, ())
             except _PasswordNotOffered:
-                self._log_in(number, entrant, ("-o", "PreferredAuthentications=keyboard-interactive"))
+                self._log_in(entrant, ("-o", "PreferredAuthentications=keyboard-interactive"))
             return sudo.prove(session, entrant.credential, self._broker)
         except ProvisionError as error:
             return error
 
-    def _log_in(self, number: int, entrant: Entrant, options: tuple[str, ...]) -> None:
+    def _log_in(self, entrant: Entrant, options: tuple[str, ...]) -> None:
         name = entrant.host.name
         ready = "up-" + random_source.token_hex(8)
-        said = self._run_dir / f"{number}.err"
         argv = ["ssh", "-F", str(self._run_dir / "masters"), *options, "-M", "-T", name]
         argv.append(f"sh -c 'echo {ready}; exec cat >/dev/null'")
         tokens = self._tokens(entrant.credential)
-        with said.open("wb") as stderr:
-            master = subprocess.Popen(
-                argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr,
-                env=self._environment(entrant.credential, tokens), start_new_session=True,
-            )  # fmt: skip
+        master = subprocess.Popen(
+            argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            env=self._environment(entrant.credential, tokens), start_new_session=True,
+        )  # fmt: skip
         self._masters.append(master)
+        assert master.stderr
+        said = remote.Drain(master.stderr, _STDERR_CAP_BYTES)
         bound = remote.Bound(master, LOGIN_TIMEOUT_S)
         up, late = _greets(master, ready.encode()), bound.over()
         if not up:
@@ -134,13 +134,11 @@ class Connections:
             master.wait()
             if tokens.get("PASSPHRASE") and self._broker.is_redeemed(tokens["PASSPHRASE"]):
                 raise wrong_passphrase(entrant.host)
-            raise self._refusal(entrant, said, late, retry=not options)
+            raise self._refusal(entrant, said.text(), late, retry=not options)
         self._open_masters.append(master)
 
-    def _refusal(self, entrant: Entrant, said: Path, late: bool, *, retry: bool) -> ProvisionError:
+    def _refusal(self, entrant: Entrant, words: str, late: bool, *, retry: bool) -> ProvisionError:
         host = entrant.host
-        with said.open("rb") as file:
-            words = file.read(_STDERR_CAP_BYTES).decode("utf-8", "replace")
         if self._closing.is_set():
             return errors.Interrupted(
                 f"interrupted while connecting to {host.name}", f"fab hosts.ping {host.name}"
@@ -178,14 +176,14 @@ class _PasswordNotOffered(ProvisionError):
     """The server takes passwords by keyboard-interactive only."""
 
 
-def _jumps_first(entrants: tuple[Entrant, ...]) -> list[tuple[int, Entrant]]:
+def _jumps_first(entrants: tuple[Entrant, ...]) -> list[Entrant]:
     by_name = {entrant.host.name: entrant for entrant in entrants}
 
     def depth(entrant: Entrant) -> int:
         jump = by_name.get(entrant.host.jump or "")
         return 0 if jump is None else 1 + depth(jump)
 
-    return sorted(enumerate(entrants), key=lambda row: depth(row[1]))
+    return sorted(entrants, key=depth)
 
 
 def _jump_failed(host: Host) -> ProvisionError:

@@ -20,7 +20,6 @@ class _Word:
 
 
 _PING = "fab hosts.ping {name}"
-_FIX_ADDRESS = "correct ansible_host or ansible_port of {name} in the inventory"
 
 # In order: the first that matches wins. Texts as printed by OpenSSH 8.4 to 10.0.
 _WORDS = (
@@ -60,48 +59,19 @@ _WORDS = (
         "the host limits attempts, or the account is closed",
         _PING,
     ),
-    _Word(
-        r"timed out during banner exchange|Timeout, server .* not responding",
-        errors.SilentHost,
-        "{where} takes the connection and then says nothing",
-        "the port is open, but no SSH server answers: host overloaded or hung, or another service",
-        _PING,
-    ),
-    _Word(
-        r"Connection refused",
-        errors.ConnectionRefused,
-        "{where} refused the connection",
-        "the host is up and nothing listens on this port: sshd is down or on another port",
-        _FIX_ADDRESS + ", or start sshd; then: " + _PING,
-    ),
-    _Word(
-        r"Could not resolve hostname|Name or service not known",
-        errors.NameNotFound,
-        "the name {address} does not resolve",
-        "a typing error, or the controller's DNS does not know the name",
-        _FIX_ADDRESS,
-    ),
-    _Word(
-        r"No route to host|Network is unreachable",
-        errors.NoRoute,
-        "no route to {where}",
-        "the controller's network does not lead there: VPN off, wrong address, or host gone",
-        _PING,
-    ),
-    _Word(
-        r"timed out",
-        errors.NoAnswer,
-        f"no answer on {{where}} in {CONNECT_TIMEOUT_S} s",
-        "the packet is dropped: host down or security group; not a login problem",
-        _PING,
-    ),
-    _Word(
+)
+
+# The same for those that say how far we got.
+_UNREACHABLE: tuple[tuple[str, type[errors.Unreachable]], ...] = (
+    (r"timed out during banner exchange|Timeout, server .* not responding", errors.SilentHost),
+    (r"Connection refused", errors.ConnectionRefused),
+    (r"Could not resolve hostname|Name or service not known", errors.NameNotFound),
+    (r"No route to host|Network is unreachable", errors.NoRoute),
+    (r"timed out", errors.NoAnswer),
+    (
         r"kex_exchange_identification|banner line|Bad packet|invalid format|Protocol error|"
         r"Connection (closed|reset)",
-        errors.SilentHost,
-        "{where} ended the conversation before any login",
-        "not an SSH server, or one that limits connections (MaxStartups, fail2ban)",
-        _PING,
+        errors.EndedConversation,
     ),
 )
 
@@ -115,11 +85,10 @@ def explain(host: Host, key: HostKey, credential: Credential, stderr: str) -> Pr
     for word in _WORDS:
         if re.search(word.pattern, stderr):
             return _typed(word, host, credential, stderr)
-    return errors.Unreachable(
-        f"the connection to {host.name} did not come about",
-        f"ssh -v -p {host.port} {host.user}@{host.address}",
-        evidence=_last_line(stderr),
-    )
+    for pattern, error in _UNREACHABLE:
+        if re.search(pattern, stderr):
+            return error.of(host, _line_with(pattern, stderr), after_s=CONNECT_TIMEOUT_S)
+    return errors.Unreachable.of(host, _line_with(r"\S", stderr))
 
 
 def wrong_passphrase(host: Host) -> ProvisionError:
@@ -140,30 +109,24 @@ def _typed(word: _Word, host: Host, credential: Credential, stderr: str) -> Prov
         "user": host.user,
         "address": host.address,
         "port": host.port,
-        "where": f"{host.address}:{host.port}",
         "secret": "key" if credential.key_file or not credential.password else "password",
     }
-    lines = [line for line in stderr.splitlines() if re.search(word.pattern, line)]
     return word.error(
         word.message.format(**values),
         word.hint.format(**values),
         meaning=word.meaning.format(**values),
-        evidence=(lines or [""])[-1].strip()[:200],
+        evidence=_line_with(word.pattern, stderr),
     )
 
 
 def _changed(host: Host, key: HostKey, stderr: str) -> ProvisionError:
     found = _OFFERED.search(stderr)
-    offered = found.group(1) if found else "a key of another type"
-    return errors.ChangedHostKey(
-        f"{host.name} shows another host key than its pin",
-        "compare with the cloud console; only if it agrees: "
-        f"fab hosts.trust {host.name} --replace {key.fingerprint}",
-        evidence=f"pinned {key.fingerprint}, offered {offered}",
-        meaning="reinstalled, the address was given to another server, or someone sits in between",
+    return errors.ChangedHostKey.than_pinned(
+        host.name, key.fingerprint, found.group(1) if found else "a key of another type"
     )
 
 
-def _last_line(text: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
+def _line_with(pattern: str, text: str) -> str:
+    """Give the last line of ``text`` in which ``pattern`` is found, cut to what a person reads."""
+    lines = [line.strip() for line in text.splitlines() if re.search(pattern, line)]
     return lines[-1][:200] if lines else ""

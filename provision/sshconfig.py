@@ -78,4 +78,6 @@ def _login(credential: Credential) -> list[str]:
         ]
     if credential.password:
         return ["PubkeyAuthentication no", "IdentityAgent none", "PreferredAuthentications password"]
-    return ["IdentitiesOnly no", "PreferredAuthentications publickey", "IdentityAgent SSH_AUTH_SOCK"]
+    # no file of ~/.ssh is tried beside the agent's keys
+    agent = ["IdentitiesOnly no", "IdentityFile none", "IdentityAgent SSH_AUTH_SOCK"]
+    return [*agent, "PreferredAuthentications publickey"]

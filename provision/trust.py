@@ -51,7 +51,7 @@ def record(pins: Path, key: HostKey, replace: str | None = None) -> None:
         doomed = [pin for pin in old if pin.fingerprint == replace]
         known = any(_same(pin, key) for pin in old)
         if old and not known and not doomed:
-            raise _not_its_pin(key, old[0].fingerprint)
+            raise ChangedHostKey.than_pinned(key.name, old[0].fingerprint, key.fingerprint)
         if doomed or not known:
             _write(pins, _without(doomed, _text(pins)) + ("" if known else f"{_line(key)}\n"))
 
@@ -106,15 +106,6 @@ def _from_inventory(host: Host, fetch: Fetch) -> HostKey:
             meaning=CHANGED,
         )
     return changed(key, name=host.name, trust="console")
-
-
-def _not_its_pin(key: HostKey, pin: str) -> ChangedHostKey:
-    return ChangedHostKey(
-        f"{key.name} shows another host key than its pin",
-        f"compare with the cloud console; only if it agrees: {_replace(key.name, pin)}",
-        evidence=f"pinned {pin}, offered {key.fingerprint} ({key.type})",
-        meaning=CHANGED,
-    )
 
 
 def _replace(name: str, pin: str) -> str:

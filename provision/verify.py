@@ -28,35 +28,43 @@ _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR")
 _RAN = (0, 1)
 
 Proof = tuple[Check, ...] | Failure
-OnCheck = Callable[[str, Check], None]
+OnProof = Callable[[str, Proof], None]
 
 
 def verify(
     sessions: tuple[Session, ...],
     run_dir: Path,
     cancelled: Callable[[], bool],
-    on_check: OnCheck = lambda host, check: None,
+    on_proof: OnProof = lambda host, proof: None,
 ) -> dict[str, Proof]:
     """Run every check on every session's host; give a host's Checks, or the Failure that ended them.
 
-    ``run_dir`` holds the run's ``sessions.json``. ``on_check`` gets each host's name and Check as
-    it ends, called from several threads. Once ``cancelled`` says so, or at an error, the processes
+    ``run_dir`` holds the run's ``sessions.json``. ``on_proof`` gets each host's result as soon
+    as it is there, called from several threads. Once ``cancelled`` says so, or at an error, the processes
     are ended; a host that was not done is Interrupted.
     """
     names = [session.host.name for session in sessions]
     shards = [Shard(hosts, run_dir) for hosts in shares(names, os.cpu_count() or 1)]
     if not shards:
         return {}
+    told: dict[str, Proof] = {}
+
+    def heard(name: str, proof: Proof) -> None:
+        told[name] = proof
+        on_proof(name, proof)
+
     with ThreadPoolExecutor(len(shards)) as pool:
         try:
-            futures = [pool.submit(shard.results, on_check) for shard in shards]
+            futures = [pool.submit(shard.results, heard) for shard in shards]
             while not cancelled() and wait(futures, CANCEL_POLL_S, FIRST_EXCEPTION).not_done:
                 _raise_first(futures)
         finally:
             for shard in shards:
                 shard.end()
     proofs = {name: proof for future in futures for name, proof in future.result().items()}
-    return {name: _judge(name, proofs[name], cancelled()) for name in names}
+    for name in [name for name in names if name not in told]:
+        heard(name, _judge(name, proofs[name], cancelled()))
+    return {name: told[name] for name in names}
 
 
 def _raise_first(futures: list[Future[dict[str, Proof]]]) -> None:
@@ -99,12 +107,12 @@ class Shard:
                 start_new_session=True,
             )
 
-    def results(self, on_check: OnCheck) -> dict[str, Proof]:
+    def results(self, on_proof: OnProof) -> dict[str, Proof]:
         """Read the process's lines to its end, and judge each host by them."""
         timer = threading.Timer(HOST_TIMEOUT_S * len(self._hosts), self._give_up)
         timer.start()
         try:
-            tallies = read_lines(self._pipe, self._hosts, on_check)
+            tallies = read_lines(self._pipe, self._hosts, on_proof)
             code = self._process.wait()
         finally:
             timer.cancel()
@@ -150,7 +158,7 @@ class Tally:
         ).failure
 
 
-def read_lines(pipe: Iterable[str], hosts: list[str], on_check: OnCheck) -> dict[str, Tally]:
+def read_lines(pipe: Iterable[str], hosts: list[str], on_proof: OnProof) -> dict[str, Tally]:
     """Sort a reporter's lines by host; a line cut off by the end of the process is dropped."""
     tallies = {host: Tally([]) for host in hosts}
     for line in pipe:
@@ -160,11 +168,11 @@ def read_lines(pipe: Iterable[str], hosts: list[str], on_check: OnCheck) -> dict
         tally = tallies[row["host"]]
         if "check" in row:
             tally.checks.append(Check(**row["check"]))
-            on_check(row["host"], tally.checks[-1])
         elif "failure" in row:
             tally.failure = tally.failure or _failure(row["failure"])
         else:
             tally.is_done = True
+            on_proof(row["host"], tally.proof(row["host"], ""))
     return tallies
 
 

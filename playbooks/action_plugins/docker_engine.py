@@ -35,7 +35,8 @@ _FIND = (
     f' [ "$p" ] || exit {NO_PYTHON};'
 )
 _BOOT = (
-    "import sys; stdin = getattr(sys.stdin, 'buffer', sys.stdin); size = int(stdin.readline());"
+    "import sys; sys.path[:] = [place for place in sys.path if place];"
+    " stdin = getattr(sys.stdin, 'buffer', sys.stdin); size = int(stdin.readline());"
     " exec(compile(stdin.read(size), '<provision>', 'exec'), {'__name__': '__provision__', 'stdin': stdin})"
 )
 

@@ -14,6 +14,7 @@ VARIABLE = "PROVISION_MASTER"
 CREDENTIAL = "provision-master"
 SHORTEST_MASTER = 8
 LONGEST_READ_BYTES = 4096
+_taken: dict[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,13 @@ class Sources:
         return cls(settings.master_file, settings.unlock_fd, settings.interactive)
 
 
+def from_environment() -> str | None:
+    """Take PROVISION_MASTER out of the environment, before anything else is started with it; keep it."""
+    if VARIABLE in os.environ:
+        _taken[VARIABLE] = os.environ.pop(VARIABLE)
+    return _taken.get(VARIABLE)
+
+
 def obtain(keyring_file: Path, sources: Sources) -> Secret:
     """Give the master password of an existing keyring file.
 
@@ -37,8 +45,7 @@ def obtain(keyring_file: Path, sources: Sources) -> Secret:
     a prompt, and last the variable PROVISION_MASTER, which leaves the environment at once.
     Raises KeyringError with advice when none of them gives one.
     """
-    variable = os.environ.pop(VARIABLE, None)
-    given = _given(sources)
+    variable, given = from_environment(), _given(sources)
     if given is None and sources.person:
         given = _ask(f"Master password of {keyring_file}: ")
     return _nonempty(variable if given is None else given, keyring_file)
@@ -50,7 +57,7 @@ def invent(keyring_file: Path, sources: Sources) -> Secret:
     A throw-away file that does not exist yet is made, mode 0600, with a random one.
     Raises KeyringError when the two differ, or it is shorter than 8 characters.
     """
-    variable = os.environ.pop(VARIABLE, None)
+    variable = from_environment()
     if sources.file and not sources.file.exists():
         _make(sources.file)
     given = _given(sources)

@@ -78,7 +78,7 @@ class FileChange(Change):
         self.name = "file " + path
         self.before = before
         self.after = after if content is not None else "removed"
-        self.diff = _diff(path, self.old, content)
+        self.diff = diff(path, self.old, content)
 
     def needed(self):
         """Is the file not yet as it shall be?"""
@@ -163,7 +163,8 @@ def _make_folders(folder):
     return made
 
 
-def _diff(path, old, new):
+def diff(path, old, new):
+    """Give the unified diff of two contents (bytes, or None for no file)."""
     sides = [(side or b"").decode("utf-8", "replace").splitlines(True) for side in (old, new)]
     labels = [path if side is not None else "/dev/null" for side in (old, new)]
     return "".join(difflib.unified_diff(sides[0], sides[1], labels[0], labels[1]))

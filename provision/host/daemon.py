@@ -2,9 +2,10 @@
 
 import json
 import os
+import re
 import tempfile
 
-from .change import FileChange, Together
+from .change import FileChange, Together, diff
 from .errors import HostError
 
 FILE = "/etc/docker/daemon.json"
@@ -18,6 +19,9 @@ DEFAULTS = {
     "log-opts": {"max-file": "3", "max-size": "10m"},
     "no-new-privileges": True,
 }
+MASK = u"***"
+LOGIN = re.compile(u"//[^/\\s\"@]+@")
+SECRET_NAME = re.compile("token|password|passwd|secret|credential|api-?key", re.IGNORECASE)
 # Drivers that know max-size and max-file.
 ROTATING = ("local", "json-file")
 
@@ -118,6 +122,7 @@ class _DaemonFile(FileChange):
     def __init__(self, machine, whole, after="", before=""):
         FileChange.__init__(self, machine, FILE, None if whole is None else _dump(whole), after, before)
         self.whole = whole
+        self.diff = diff(FILE, _shown(self.old), _shown(self.content))
 
     def apply(self):
         """Let the engine, which may just have been installed, judge it first."""
@@ -141,10 +146,30 @@ def _told(machine, found, whole):
         return "", _count(whole)
     if found is None:
         return "not valid JSON", _count(whole)
+    found, whole = masked(found), masked(whole)
     keys = sorted(key for key in set(found) | set(whole) if found.get(key) != whole.get(key))
     if len(keys) > 1:
         return "", ", ".join(keys)
     return "%s %s" % (keys[0], _word(found.get(keys[0]))), _word(whole.get(keys[0]))
+
+
+def masked(value, secret=False):
+    """Give a copy to show: no login in an address, no value of a key that is called like a secret."""
+    if isinstance(value, dict):
+        return {key: masked(item, secret or bool(SECRET_NAME.search(key))) for key, item in value.items()}
+    if isinstance(value, list):
+        return [masked(item, secret) for item in value]
+    if secret:
+        return MASK
+    return LOGIN.sub("//" + MASK + "@", value) if isinstance(value, type(u"")) else value
+
+
+def _shown(content):
+    if content is None:
+        return None
+    found = _parse(content.decode("utf-8", "replace"))
+    return LOGIN.sub("//" + MASK + "@", content.decode("utf-8", "replace")).encode("utf-8") if found is None else (
+        _dump(masked(found)))
 
 
 def _count(whole):

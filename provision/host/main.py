@@ -75,8 +75,13 @@ def _carry_out(machine, request, changes, result):
         _show(changes, result)
     else:
         result.update(error=failed.describe(), undone=failed.undone, changed=not failed.clean)
-    record.close(result)
-    journal.forget_old(machine)
+    try:
+        record.close(result)
+        journal.forget_old(machine)
+    except EnvironmentError as error:
+        late = as_host_error(error)
+        late.state = "the changes were made; only their record could not be written"
+        result["error"] = result["error"] or late.describe()
 
 
 def _show(changes, result):

@@ -4,13 +4,15 @@ RFC 9580: armor in section 6, packet headers in 4.2, the version 4 fingerprint i
 """
 
 import base64
-import binascii
 import hashlib
 import re
+import struct
 
 PUBLIC_KEY = 6
-ARMOR = re.compile(
-    r"-----BEGIN PGP PUBLIC KEY BLOCK-----[^\n]*\n(.*?)-----END PGP PUBLIC KEY BLOCK-----", re.DOTALL)
+# Signature, public key, user id, subkey, user attribute: what a public key is made of.
+OF_A_KEY = (2, PUBLIC_KEY, 13, 14, 17)
+BASE64 = re.compile(r"[A-Za-z0-9+/]*={0,2}\Z")
+BEGIN, END = "-----BEGIN PGP PUBLIC KEY BLOCK-----", "-----END PGP PUBLIC KEY BLOCK-----"
 
 
 def fingerprints(data):
@@ -18,31 +20,62 @@ def fingerprints(data):
 
     Raises ValueError when it is no key file, or holds a key that is not version 4.
     """
-    bodies = [body for block in _blocks(data) for tag, body in _packets(block) if tag == PUBLIC_KEY]
-    return [_fingerprint(body) for body in bodies]
+    found = list(_packets(_binary(data)))
+    strange = sorted(set(tag for tag, _ in found) - set(OF_A_KEY))
+    if strange:
+        raise ValueError("a packet of type %d, which no public key has" % strange[0])
+    return [_fingerprint(body) for tag, body in found if tag == PUBLIC_KEY]
+
+
+def armored(data):
+    """Give ``data`` in armor that we write ourselves.
+
+    Readers of armor differ in what they take for its beginning and end: what has been checked here
+    must be what rpm reads. The checksum is that of RFC 9580, section 6.1.
+    """
+    octets = _binary(data)
+    text = base64.b64encode(bytes(octets)).decode("ascii")
+    lines = [text[at:at + 64] for at in range(0, len(text), 64)]
+    check = base64.b64encode(struct.pack(">I", _crc24(octets))[1:]).decode("ascii")
+    return "\n".join([BEGIN, ""] + lines + ["=" + check, END, ""]).encode("ascii")
+
+
+def _crc24(octets):
+    value = 0xB704CE
+    for octet in octets:
+        value ^= octet << 16
+        for _ in range(8):
+            value <<= 1
+            if value & 0x1000000:
+                value ^= 0x1864CFB
+    return value
 
 
 def _fingerprint(body):
-    if body[0] != 4:
-        raise ValueError("a key of version %d" % body[0])
+    if body[:1] != b"\x04":
+        raise ValueError("a key of another version than 4")
     head = bytearray([0x99, len(body) >> 8, len(body) & 0xFF])
     return hashlib.sha1(bytes(head + body)).hexdigest().upper()  # noqa: S324 (the RFC says SHA-1)
 
 
-def _blocks(data):
-    text = data.decode("latin-1").replace("\r", "")
-    armored = ARMOR.findall(text)
-    return [_unarmor(block) for block in armored] if armored else [bytearray(data)]
+def _binary(data):
+    text = data.decode("latin-1").replace("\r", "").strip()
+    if not text.startswith("-----"):
+        return bytearray(data)
+    lines = [line.strip() for line in text.split("\n")]
+    if lines[0] != BEGIN or lines[-1] != END or any(line.startswith("-----") for line in lines[1:-1]):
+        raise ValueError("it must be one block of armor and nothing else")
+    return _unarmor(lines[1:-1])
 
 
-def _unarmor(block):
-    # Headers end at the first empty line; the last line that starts with = is a checksum.
-    body = block.split("\n\n", 1)[-1]
-    lines = [line for line in body.split("\n") if line and not line.startswith("=")]
-    try:
-        return bytearray(base64.b64decode("".join(lines).encode("ascii")))
-    except (binascii.Error, TypeError, UnicodeError):
+def _unarmor(lines):
+    # Headers end at the first empty line; a last line that starts with = is a checksum.
+    body = lines[lines.index("") + 1:] if "" in lines else lines
+    body = body[:-1] if body and body[-1].startswith("=") else body
+    text = "".join(body)
+    if len(text) % 4 or not BASE64.match(text):
         raise ValueError("broken armor")
+    return bytearray(base64.b64decode(text.encode("ascii")))
 
 
 def _packets(data):

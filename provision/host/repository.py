@@ -93,17 +93,18 @@ def plan_absent(machine, desired, trusted):
     return [change]
 
 
-def check_key(data, fingerprint):
-    """Raise unless ``data`` holds exactly one key and it is ``fingerprint``."""
+def checked_key(data, fingerprint):
+    """Give ``data`` as armor of our own; raise unless it holds exactly one key and it is ``fingerprint``."""
     try:
         found = openpgp.fingerprints(data)
     except ValueError as error:
-        raise _wrong_key("the key file is no OpenPGP public key", str(error))
+        raise _wrong_key("the key file is not one OpenPGP public key", str(error))
     if len(found) != 1:
         raise _wrong_key("the key file holds %d keys; one is wanted" % len(found), ", ".join(found))
     if found[0] != _plain(fingerprint):
         evidence = "want %s is %s" % (_plain(fingerprint), found[0])
         raise _wrong_key("the key file holds another key", evidence)
+    return openpgp.armored(data)
 
 
 class ImportKey(Change):
@@ -149,15 +150,11 @@ class ForgetKey(ImportKey):
 def _key(machine, desired, fingerprint):
     given = desired.get("gpg_key")
     if given:
-        data = given.encode("latin-1")
-        check_key(data, fingerprint)
-        return data
+        return checked_key(given.encode("latin-1"), fingerprint)
     held = machine.read(KEY_FILE)
     if held is not None and _is_key(held, fingerprint):
-        return held
-    data = _download(desired["gpg_key_url"])
-    check_key(data, fingerprint)
-    return data
+        return openpgp.armored(held)
+    return checked_key(_download(desired["gpg_key_url"]), fingerprint)
 
 
 def _is_key(data, fingerprint):

@@ -12,6 +12,7 @@ from typing import Any
 from invoke.exceptions import Exit
 from invoke.tasks import task
 
+from provision.credentials.master import from_environment
 from provision.errors import Interrupted, ProvisionError, UsageError
 from provision.model import HostReport
 from provision.report.console import page_for
@@ -76,21 +77,22 @@ def _parameter(name: str, default: Any = inspect.Parameter.empty) -> inspect.Par
 def _guarded(body: Body, context: Any, values: dict[str, Any], shared: tuple[str, ...]) -> int:
     page = page_for(sys.stderr)
     try:
+        from_environment()  # an inventory script must not see the master password
         _check(context, values)
         flags = Flags(**{each: values.pop(each) for each in shared})
         page = page_for(sys.stderr, flags.color)
         return body(flags, **values) or 0
     except ProvisionError as error:
-        _say(error, page)
+        say(error, page)
         return 1 if isinstance(error, UsageError) else exit_code_of(error)
     except KeyboardInterrupt:
-        _say(Interrupted("interrupted", "run the same command again"), page)
+        say(Interrupted("interrupted", "run the same command again"), page)
         return 130
     except BrokenPipeError:  # who read our output has gone: `fab plan | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
-        _say(_unexpected(error), page)
+        say(_unexpected(error), page)
         return UNKNOWN
 
 
@@ -104,7 +106,8 @@ def _unexpected(error: Exception) -> ProvisionError:
     )
 
 
-def _say(error: ProvisionError, page: Page) -> None:
+def say(error: ProvisionError, page: Page) -> None:
+    """Print an error that belongs to no host on stderr."""
     text = error_text(error.failure, width=page.width, colour=page.colour, ascii=page.ascii)
     sys.stderr.write(text)
 

@@ -1,5 +1,6 @@
 """Find the project that a command is about: its inventory, pins, keyring and state."""
 
+import hashlib
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -54,4 +55,6 @@ def settings(flags: Flags, start: Path | None = None) -> Settings:
 def _keyring_file(home: Path) -> Path:
     data = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
     named = os.environ.get("PROVISION_KEYRING_FILE")
-    return Path(named or f"{data}/provision/{home.name}/keyring.kdbx").expanduser().absolute()
+    # two projects may be called infra, and neither may offer its passwords to the other's hosts
+    mark = hashlib.sha256(os.fsencode(home.resolve())).hexdigest()[:8]
+    return Path(named or f"{data}/provision/{home.name}-{mark}/keyring.kdbx").expanduser().absolute()

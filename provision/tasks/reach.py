@@ -125,13 +125,7 @@ def _fetched(project: Settings, host: Host, selection: Selection) -> HostKey:
 
 def _must_be_replaced(name: str, old: tuple[HostKey, ...], key: HostKey, replace: str) -> None:
     if old and replace not in {pin.fingerprint for pin in old}:
-        raise ChangedHostKey(
-            f"{name} shows another host key than its pin",
-            "compare with the cloud console; only if it agrees: "
-            f"fab hosts.trust {name} --replace {old[0].fingerprint}",
-            evidence=f"pinned {old[0].fingerprint}, offered {key.fingerprint}",
-            meaning="reinstalled, the address was given to another server, or someone sits in between",
-        )
+        raise ChangedHostKey.than_pinned(name, old[0].fingerprint, key.fingerprint)
 
 
 def _must_match(key: HostKey, wanted: str) -> None:

@@ -11,14 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from provision.errors import UsageError
+from provision.errors import ReportNotWritten, UsageError
 from provision.ledger import View
 from provision.model import Report
 from provision.pipeline import Request, run
 from provision.report import console, files, past, text
-from provision.report.exit_code import exit_code
+from provision.report.exit_code import FAILED, exit_code
 from provision.report.jsonl import Stream
 from provision.report.live import Live
+from provision.tasks.command import say
 from provision.tasks.limit import resolve
 from provision.tasks.project import Flags, settings
 
@@ -46,11 +47,15 @@ def start(request: Request, flags: Flags, manner: Manner) -> int:
     )
     previous = past.last_with_checks(project.state_dir) if request.command == "verify" else None
     report, logs = run(request, project, functools.partial(_show, request.command, flags), judge)
-    place = files.write(report, project.state_dir, logs)
     if flags.output == "json":
         Stream(sys.stdout).finish(report)
     else:
-        sys.stdout.write(_text(request, report, previous, manner, flags, place))
+        sys.stdout.write(_text(request, report, previous, manner, flags, project.state_dir))
+    try:
+        files.write(report, project.state_dir, logs)
+    except ReportNotWritten as error:
+        say(error, console.page_for(sys.stderr, flags.color))
+        return report.exit_code | FAILED
     return report.exit_code
 
 
@@ -63,21 +68,22 @@ def _show(command: str, flags: Flags, run_id: str, names: tuple[str, ...]) -> Ab
 
 
 def _text(
-    request: Request, report: Report, previous: Report | None, manner: Manner, flags: Flags, place: Path
+    request: Request, report: Report, previous: Report | None, manner: Manner, flags: Flags, state_dir: Path
 ) -> str:
     page = console.page_for(sys.stdout, flags.color)
+    place = _shown(state_dir / "runs" / report.run)
     shown: dict[str, Any] = {"width": page.width, "colour": page.colour, "ascii": page.ascii}
     if request.command == "plan":
         return text.plan_text(report, diff=manner.diff, **shown)
     if request.command == "provision":
-        return text.provision_text(report, place=_shown(place), **shown)
+        return text.provision_text(report, place=place, **shown)
     if request.command == "ping":
         return text.ping_text(report, **shown)
-    return text.verify_text(report, previous=previous, place=_shown(place), **shown)
+    return text.verify_text(report, previous=previous, place=place, **shown)
 
 
-def _shown(place: Path) -> str:
-    return os.path.relpath(place / "report.html")
+def _shown(run_dir: Path) -> str:
+    return os.path.relpath(run_dir / "report.html")
 
 
 def _tolerated(word: str) -> float | None:

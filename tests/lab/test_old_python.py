@@ -12,7 +12,8 @@ from tests.lab.test_road import in_host
 PACKAGES = ("python2.7-minimal", "libpython2.7-minimal", "libpython2.7-stdlib")
 # The first name that is looked for on a host; EL 8 has it too.
 PUT = """\
-tar -C / --keep-directory-symlink -x && mkdir -p /usr/libexec && ln -s /usr/bin/python2.7 /usr/libexec/platform-python
+tar -C / --keep-directory-symlink -x && mkdir -p /usr/libexec &&
+ln -s /usr/bin/python2.7 /usr/libexec/platform-python
 """
 
 

@@ -65,7 +65,13 @@ def test_the_socket_is_gone_with_the_run(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "prompt",
-    ["root@192.0.2.1's password: ", "(root@192.0.2.1) Password: ", "Password for root@host: "],
+    [
+        "root@192.0.2.1's password: ",
+        "(root@192.0.2.1) Password: ",
+        "Password for root@host: ",
+        "root@web-old's password: ",
+        "(ops@new-db) Password: ",
+    ],
 )
 def test_the_helper_answers_a_password_prompt(broker: Broker, tmp_path: Path, prompt: str) -> None:
     token = broker.grant(Secret(" a b$%"), once=True)

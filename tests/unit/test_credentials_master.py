@@ -13,6 +13,7 @@ from provision.errors import KeyringError
 def _no_sources(monkeypatch):
     monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
     monkeypatch.delenv("PROVISION_MASTER", raising=False)
+    monkeypatch.setattr(master, "_taken", {})
     monkeypatch.setattr(master.getpass, "getpass", lambda _prompt: pytest.fail("asked a person"))
 
 

@@ -46,3 +46,15 @@ def test_the_terminal_parent_gives_a_controlling_terminal_and_passes_the_exit_co
         env={"PATH": f"{tmp_path}:{sys.prefix}/bin:/usr/bin:/bin"},
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (7, b"")
+
+
+def test_a_file_in_the_working_directory_is_not_taken_for_a_module_of_python(tmp_path, monkeypatch) -> None:
+    (tmp_path / "subprocess.py").write_text("print('hijacked')")
+    monkeypatch.chdir(tmp_path)
+    elevated = wrap("import subprocess")
+    assert run(elevated.command, elevated.stdin).stdout == b""
+
+
+def test_without_a_password_sudo_is_told_not_to_ask() -> None:
+    assert "sudo -k -n " in wrap("x", sudo=True).command
+    assert "sudo -k -S -p " in wrap("x", sudo=True, password=Secret("pw")).command

@@ -177,3 +177,15 @@ def test_absent_removes_a_file_that_was_all_ours(machine):
     change.apply()
     assert machine.read(daemon.FILE) is None
     assert machine.read(daemon.OURS) is None
+
+
+def test_a_login_in_an_address_and_the_value_of_a_secret_are_masked_wherever_they_are_shown():
+    whole = {
+        "proxies": {"http-proxy": "http://user:hunter2@proxy:3128", "no-proxy": "localhost"},
+        "log-opts": {"splunk-token": "hunter2", "max-size": "10m"},
+    }
+    shown = daemon.masked(whole)
+    assert "hunter2" not in repr(shown)
+    assert shown["proxies"]["no-proxy"] == "localhost"
+    assert shown["log-opts"]["max-size"] == "10m"
+    assert whole["log-opts"]["splunk-token"] == "hunter2"

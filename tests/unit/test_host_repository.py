@@ -131,33 +131,46 @@ def test_the_fingerprint_is_the_one_that_gpg_shows(gpg, name, armor):
 def test_a_file_with_a_second_key_is_refused_even_if_one_matches(gpg, armor):
     both = gpg(*armor, "--export")
     with pytest.raises(HostError, match="holds 2 keys") as caught:
-        repository.check_key(both, fingerprint_of(gpg, "one@example.test"))
+        repository.checked_key(both, fingerprint_of(gpg, "one@example.test"))
     assert caught.value.kind == "wrong-key"
 
 
-def test_two_armored_blocks_count_as_two_keys(gpg):
-    both = b"".join(gpg("--armor", "--export", name) for name in ("one@example.test", "two@example.test"))
-    with pytest.raises(HostError, match="holds 2 keys"):
-        repository.check_key(both, fingerprint_of(gpg, "one@example.test"))
+def test_armor_that_readers_could_take_apart_in_two_ways_is_refused(gpg):
+    one, two = (gpg("--armor", "--export", name) for name in ("one@example.test", "two@example.test"))
+    inner = b"\n".join(one.splitlines()[:-1]) + b"\n" + two
+    for both in (one + two, two + one, inner, b"words\n" + one, one.replace(b"\n\n", b"\n\n\n-----\n", 1)):
+        with pytest.raises(HostError) as caught:
+            repository.checked_key(both, fingerprint_of(gpg, "one@example.test"))
+        assert caught.value.kind == "wrong-key"
+
+
+@pytest.mark.parametrize("armor", [("--armor",), ()])
+def test_rpm_is_given_armor_of_our_own_that_gpg_reads_as_the_same_key(gpg, tmp_path, armor):
+    fingerprint = fingerprint_of(gpg, "one@example.test")
+    ours = repository.checked_key(gpg(*armor, "--export", "one@example.test"), fingerprint)
+    (tmp_path / "ours.asc").write_bytes(ours)
+    shown = gpg("--show-keys", "--with-colons", str(tmp_path / "ours.asc")).decode()
+    assert next(line.split(":")[9] for line in shown.splitlines() if line.startswith("fpr")) == fingerprint
+    assert openpgp.armored(ours) == ours
 
 
 def test_another_key_is_refused_with_both_fingerprints(gpg):
     one, two = (fingerprint_of(gpg, name) for name in ("one@example.test", "two@example.test"))
     with pytest.raises(HostError) as caught:
-        repository.check_key(gpg("--export", "two@example.test"), one)
+        repository.checked_key(gpg("--export", "two@example.test"), one)
     assert caught.value.evidence == f"want {one} is {two}"
 
 
 def test_a_fingerprint_with_spaces_and_small_letters_is_the_same(gpg):
     plain = fingerprint_of(gpg, "one@example.test")
     spaced = " ".join(plain[at : at + 4] for at in range(0, 40, 4)).lower()
-    repository.check_key(gpg("--export", "one@example.test"), spaced)
+    repository.checked_key(gpg("--export", "one@example.test"), spaced)
 
 
 @pytest.mark.parametrize("data", [b"", b"<html>404</html>", b"\x99\x01", b"\x99\x00\x02\x04\x00\xff\x01"])
 def test_what_is_no_key_file_is_refused(data):
     with pytest.raises(HostError) as caught:
-        repository.check_key(data, "AB" * 20)
+        repository.checked_key(data, "AB" * 20)
     assert caught.value.kind == "wrong-key"
 
 

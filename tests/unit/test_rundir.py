@@ -42,3 +42,11 @@ def test_a_living_run_is_left_alone() -> None:
     with open_run_dir() as first, open_run_dir() as second:
         assert first.exists()
         assert first != second
+
+
+def test_a_trap_in_a_directory_of_our_name_stops_no_run(runtime: Path) -> None:
+    trap = runtime / f"provision-{os.getuid()}-trap"
+    trap.mkdir()
+    os.mkfifo(trap / "lock")
+    with open_run_dir() as path:
+        assert path.exists()

@@ -60,12 +60,12 @@ def test_no_session_needs_no_process(run_dir: Path) -> None:
 
 def test_a_host_without_an_engine_fails_the_root_causes_and_skips_the_rest(run_dir: Path, ssh: Path) -> None:
     ssh.write_text("#!/bin/sh\nexit 0\n")
-    seen: list[tuple[str, Check]] = []
-    proofs = verify.verify(sessions(run_dir), run_dir, never, lambda host, check: seen.append((host, check)))
+    seen: dict[str, verify.Proof] = {}
+    proofs = verify.verify(sessions(run_dir), run_dir, never, seen.__setitem__)
+    assert seen == proofs
     assert list(proofs) == list(NAMES)
-    for name, checks in proofs.items():
+    for checks in proofs.values():
         assert not isinstance(checks, Failure), checks
-        assert [check for host, check in seen if host == name] == list(checks)
         by_name = {check.name: check for check in checks}
         answers = by_name["The engine answers `docker info`."]
         assert (answers.passed, answers.detail) == (False, "want an answer, is no answer")
@@ -145,7 +145,7 @@ def test_a_run_that_is_cancelled_ends_at_once_and_says_so_of_each_unfinished_hos
         sessions(run_dir),
         run_dir,
         lambda: "web2" in last_seen and time.monotonic() - last_seen["web2"] > 2,
-        lambda host, check: last_seen.update({host: time.monotonic()}),
+        lambda host, proof: last_seen.update({host: time.monotonic()}),
     )
     assert {name: failure.kind for name, failure in failures(proofs).items()} == {
         "web1": "interrupted",
@@ -156,7 +156,7 @@ def test_a_run_that_is_cancelled_ends_at_once_and_says_so_of_each_unfinished_hos
 def test_an_error_in_the_callers_function_ends_the_shards(run_dir: Path, ssh: Path) -> None:
     ssh.write_text("#!/bin/sh\nexit 0\n")
 
-    def refuse(host: str, check: Check) -> None:
+    def refuse(host: str, proof: verify.Proof) -> None:
         raise RuntimeError(host)
 
     with pytest.raises(RuntimeError):
