@@ -141,12 +141,33 @@ def answer(stdout: str, stderr: str) -> dict[str, Any]:
     for line in reversed(lines):
         if line.startswith('{"changed":'):
             try:
-                found: dict[str, Any] = json.loads(line)
-            except ValueError:
+                return known(json.loads(line))
+            except (ValueError, LookupError, TypeError, RecursionError):
                 break
-            return found
     rc = next((line[len(RC_MARK) :] for line in reversed(lines) if line.startswith(RC_MARK)), "")
     return {"changed": False, "changes": [], "system": "", "undone": [], "error": _no_answer(rc, stderr)}
+
+
+_CHANGE_WORDS = ("name", "before", "after", "diff")
+_ERROR_WORDS = ("kind", "message", "hint", "evidence", "meaning", "state")
+
+
+def known(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Keep what a result has a place for, as words: Ansible acts on other keys that a host could add.
+
+    Raises LookupError or TypeError for anything of another shape.
+    """
+    error = found["error"]
+    return {
+        "changed": bool(found["changed"]),
+        "changes": [
+            {word: str(change[word]) for word in _CHANGE_WORDS} | {"disruptive": bool(change["disruptive"])}
+            for change in found["changes"]
+        ],
+        "system": str(found["system"]),
+        "undone": [str(name) for name in found["undone"]],
+        "error": {word: str(error[word]) for word in _ERROR_WORDS} if error else None,
+    }
 
 
 def _no_key_file(error: OSError) -> dict[str, str]:

@@ -23,8 +23,8 @@ def fingerprints(data):
 
 
 def _fingerprint(body):
-    if body[0] != 4:
-        raise ValueError("a key of version %d" % body[0])
+    if body[:1] != b"\x04":
+        raise ValueError("a key of another version than 4")
     head = bytearray([0x99, len(body) >> 8, len(body) & 0xFF])
     return hashlib.sha1(bytes(head + body)).hexdigest().upper()  # noqa: S324 (the RFC says SHA-1)
 
