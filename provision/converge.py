@@ -132,38 +132,26 @@ def _environment(prepared: Mapping[str, str], run_dir: Path) -> dict[str, str]:
     }
 
 
-class _Unsafe(str):
-    """Text that Ansible must never take for a template."""
+class _Untrusted(dict[str, Any]):
+    """Variables in which Ansible must never take a text for a template."""
 
 
 class _Dumper(yaml.SafeDumper):
-    """Write _Unsafe text with Ansible's tag for it."""
+    """Write _Untrusted variables with Ansible's tag for them."""
 
 
-_Dumper.add_representer(
-    _Unsafe, lambda dumper, text: dumper.represent_scalar("!unsafe", str(text), style='"')
-)
+# The tag stands before the mapping and covers all in it. Before a text, "5" would be read as a number.
+_Dumper.add_representer(_Untrusted, lambda dumper, values: dumper.represent_mapping("!unsafe", values))
 
 
 def _inventory(sessions: tuple[Session, ...], run: str) -> str:
     hosts = {
-        s.host.name: {
-            "ansible_connection": "ssh",
-            "ansible_user": s.host.user,
-            "docker_engine_run": run,
-            **{key: _unsafe(value) for key, value in s.host.desired.items()},
-        }
+        s.host.name: _Untrusted(
+            ansible_connection="ssh", ansible_user=s.host.user, docker_engine_run=run, **s.host.desired
+        )
         for s in sessions
     }
-    return yaml.dump({"all": {"hosts": hosts}}, Dumper=_Dumper, allow_unicode=True, width=1 << 16)
-
-
-def _unsafe(value: Any) -> Any:
-    if isinstance(value, str):
-        return _Unsafe(value)
-    if isinstance(value, Mapping):
-        return {_unsafe(key): _unsafe(item) for key, item in value.items()}
-    return [_unsafe(item) for item in value] if isinstance(value, list) else value
+    return yaml.dump({"all": {"hosts": hosts}}, Dumper=_Dumper, width=1 << 16)
 
 
 def _outcome(result: Mapping[str, Any], failure: Failure | None = None) -> Outcome:

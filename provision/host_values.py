@@ -1,6 +1,7 @@
 """Check each value of the inventory that reaches a command line, an ssh config, a path or a page."""
 
 import ipaddress
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +15,13 @@ _DNS_NAME = re.compile(
 )
 _USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 _FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}")
+# The interface of a link-local IPv6 address, fe80::1%eth0; Python takes any text for one.
+_INTERFACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,14}")
+# What no ssh config of OpenSSH 8.4 can hold in quotes: a quote, a backslash, a ${variable}.
+_UNQUOTABLE = re.compile(r"[\"\\]|\$\{")
+
+# A template, a control character, or half a character, which no YAML can hold.
+_NO_DATA = re.compile(r"\{\{|\{%|\{#|[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 # A plain-text password has no place here, whatever its name.
 _PASSWORDS = {
@@ -57,7 +65,7 @@ def host(name: str, values: Mapping[str, Any], groups: tuple[str, ...], via: str
         become=_boolean(name, values.get("ansible_become", False)),
         jump=_optional(name, "jump_host", values, INVENTORY_NAME),
         groups=groups,
-        key_file=_key_file(values.get("ansible_ssh_private_key_file")),
+        key_file=_key_file(name, values.get("ansible_ssh_private_key_file")),
         host_key=_optional(name, "host_key", values, _FINGERPRINT),
         desired={
             key: _data(name, key, value) for key, value in values.items() if key.startswith("docker_engine_")
@@ -107,14 +115,17 @@ def _address(name: str, values: Mapping[str, Any], via: str) -> str:
         key, value = "private_address", values["private_address"]
     else:
         key, value = "ansible_host", values.get("ansible_host", name)
-    text = str(value)
+    wanted = "an IP address or a DNS name"
     try:
-        return str(ipaddress.ip_address(text))
+        address = ipaddress.ip_address(str(value))
     except ValueError:
         # a name made of digits and dots alone is a mistyped address
-        if re.fullmatch(r"[0-9.]+", text):
-            raise _refused(name, key, value, "an IP address or a DNS name") from None
-        return _matching(name, key, value, _DNS_NAME, "an IP address or a DNS name")
+        if re.fullmatch(r"[0-9.]+", str(value)):
+            raise _refused(name, key, value, wanted) from None
+        return _matching(name, key, value, _DNS_NAME, wanted)
+    if not _INTERFACE.fullmatch(getattr(address, "scope_id", None) or "none"):
+        raise _refused(name, key, value, wanted)
+    return str(address)
 
 
 def _port(name: str, value: Any) -> int:
@@ -130,8 +141,13 @@ def _boolean(name: str, value: Any) -> bool:
     return words[str(value).lower()]
 
 
-def _key_file(value: Any) -> Path | None:
-    return Path(str(value)).expanduser().absolute() if value else None
+def _key_file(name: str, value: Any) -> Path | None:
+    if not value:
+        return None
+    if not isinstance(value, str) or not value.isprintable() or _UNQUOTABLE.search(value):
+        wanted = "a path without quotes, backslashes, control characters and ${"
+        raise _refused(name, "ansible_ssh_private_key_file", value, wanted)
+    return Path(os.path.expanduser(value)).absolute()
 
 
 def _optional(name: str, key: str, values: Mapping[str, Any], pattern: re.Pattern[str]) -> str | None:
@@ -156,7 +172,7 @@ def _data(name: str, key: str, value: Any) -> Any:
         return {_data(name, key, k): _data(name, key, v) for k, v in value.items()}
     if isinstance(value, list):
         return [_data(name, key, item) for item in value]
-    if isinstance(value, str) and re.search(r"\{\{|\{%|\{#|[\x00-\x08\x0b-\x1f\x7f]", value):
+    if isinstance(value, str) and _NO_DATA.search(value):
         raise InventoryError(
             f"{name}: {key} holds a template or control characters: {ascii(value)[:80]}",
             "write the value itself; templates are not evaluated here",

@@ -50,7 +50,9 @@ def run(
     Raises ConnectionLost when no live master is there, HostFailed when the time is over.
     """
     if session.host.user != "root":
-        elevated = wrap(_RUN_SHELL.format(command=command), stdin, sudo=True, password=sudo_password(session))
+        elevated = wrap(
+            _RUN_SHELL.format(command=command.encode()), stdin, sudo=True, password=sudo_password(session)
+        )
         command, stdin = elevated.command, elevated.stdin
     else:
         command = "exec sh -c " + shlex.quote(command)

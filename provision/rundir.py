@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -9,6 +10,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _PREFIX = "provision-"
+# The path is written into ssh configs, and a socket's path ends near 100 bytes.
+_PLAIN = re.compile(r"/[A-Za-z0-9/._-]{0,63}")
 
 
 @contextmanager
@@ -31,8 +34,9 @@ def open_run_dir() -> Iterator[Path]:
 
 
 def _parent() -> Path:
-    runtime = Path(os.environ.get("XDG_RUNTIME_DIR") or "/tmp")  # noqa: S108 - mkdtemp makes it private
-    return runtime if os.access(runtime, os.W_OK | os.X_OK) else Path(tempfile.gettempdir())
+    runtime = os.environ.get("XDG_RUNTIME_DIR", "")
+    usable = _PLAIN.fullmatch(runtime) and os.access(runtime, os.W_OK | os.X_OK)
+    return Path(runtime if usable else "/tmp")  # noqa: S108 - mkdtemp makes it private
 
 
 def _sweep(parent: Path) -> None:

@@ -47,7 +47,8 @@ def masters(run_dir: Path, rows: list[tuple[int, Host, Credential]]) -> str:
 def clients(run_dir: Path, rows: list[tuple[int, Host, Credential]]) -> str:
     """Give the config that uses a live master, and fails at once without one."""
     parts = [
-        f"Host {host.name}\n  HostName {host.address}\n  User {host.user}\n  ControlPath {run_dir}/{number}\n"
+        f"Host {host.name}\n  HostName {_literal(host.address)}\n  User {host.user}\n"
+        f"  ControlPath {run_dir}/{number}\n"
         for number, host, _ in rows
     ]
     return "\n".join([*parts, _CLIENT_DEFAULTS])
@@ -56,7 +57,7 @@ def clients(run_dir: Path, rows: list[tuple[int, Host, Credential]]) -> str:
 def _master(run_dir: Path, number: int, host: Host, credential: Credential) -> str:
     lines = [
         f"Host {host.name}",
-        f"  HostName {host.address}",
+        f"  HostName {_literal(host.address)}",
         f"  Port {host.port}",
         f"  User {host.user}",
         f"  HostKeyAlias {host.name}",
@@ -72,7 +73,7 @@ def _master(run_dir: Path, number: int, host: Host, credential: Credential) -> s
 def _login(credential: Credential) -> list[str]:
     if credential.key_file:
         return [
-            f'IdentityFile "{str(credential.key_file).replace("%", "%%")}"',
+            f'IdentityFile "{_literal(str(credential.key_file))}"',
             "PreferredAuthentications publickey",
             "IdentityAgent none",
         ]
@@ -81,3 +82,8 @@ def _login(credential: Credential) -> list[str]:
     # no file of ~/.ssh is tried beside the agent's keys
     agent = ["IdentitiesOnly no", "IdentityFile none", "IdentityAgent SSH_AUTH_SOCK"]
     return [*agent, "PreferredAuthentications publickey"]
+
+
+def _literal(text: str) -> str:
+    """Keep ssh from reading a % as one of its tokens."""
+    return text.replace("%", "%%")

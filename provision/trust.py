@@ -63,7 +63,7 @@ def read_pins(pins: Path) -> Mapping[str, tuple[HostKey, ...]]:
     anything else: hashed names, patterns, lists and markers would trust more than one reads.
     """
     found: dict[str, tuple[HostKey, ...]] = {}
-    for number, line in enumerate(_text(pins).splitlines(), 1):
+    for number, line in enumerate(_text(pins).split("\n"), 1):
         if line.strip() and not line.lstrip().startswith("#"):
             key = _parsed(line, f"{pins}:{number}")
             found[key.name] = (*found.get(key.name, ()), key)
@@ -139,7 +139,8 @@ def _bad_line(place: str, what: str) -> InventoryError:
 
 def _without(doomed: list[HostKey], text: str) -> str:
     gone = [[pin.name, pin.type, pin.key] for pin in doomed]
-    return "".join(f"{line}\n" for line in text.splitlines() if line.split()[:3] not in gone)
+    lines = text.removesuffix("\n").split("\n") if text else []
+    return "".join(f"{line}\n" for line in lines if line.split()[:3] not in gone)
 
 
 def _same(one: HostKey, other: HostKey) -> bool:

@@ -10,6 +10,7 @@ import getpass
 import io
 import json
 import os
+import re
 import secrets
 import shlex
 import socket
@@ -20,13 +21,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ansible.errors import AnsibleActionFail
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 
 OUTPUT_CAP_BYTES = 4 << 20
 RC_MARK = "provision-rc "
 NO_PYTHON = 127
+RUN_DIR = "PROVISION_RUN_DIR"
 
 # Every EL has one of these: yum and dnf are written in Python.
 _FIND = (
@@ -55,9 +57,13 @@ class ActionModule(ActionBase):
         result: dict[str, Any] = super().run(tmp, task_vars)
         command, stdin = self._channel((task_vars or {})["inventory_hostname"], payload(self._request()))
         command = f'{{ {command}; echo "{RC_MARK}$?"; }} | head -c {OUTPUT_CAP_BYTES}'
-        said = self._low_level_execute_command(command, in_data=stdin)
+        try:
+            said = self._low_level_execute_command(command, in_data=stdin)
+        except AnsibleConnectionFailure as error:
+            raise AnsibleConnectionFailure(shown(error)) from None
         result.update(task_result(answer(said["stdout"], said["stderr"])))
-        if not self._task.diff:
+        # in a run of provision the diff is in the changes, and nobody reads Ansible's own output
+        if not self._task.diff or RUN_DIR in os.environ:
             result.pop("diff", None)
         return result
 
@@ -86,7 +92,7 @@ class ActionModule(ActionBase):
 
     def _channel(self, name: str, data: bytes) -> tuple[str, bytes]:
         """Give the remote command and its stdin; the only place that knows how root is reached."""
-        run_dir = os.environ.get("PROVISION_RUN_DIR")
+        run_dir = os.environ.get(RUN_DIR)
         return brokered(Path(run_dir), name, data) if run_dir else plain(data)
 
 
@@ -142,12 +148,41 @@ def answer(stdout: str, stderr: str) -> dict[str, Any]:
     for line in reversed(lines):
         if line.startswith('{"changed":'):
             try:
-                found: dict[str, Any] = json.loads(line)
-            except ValueError:
+                return known(json.loads(line))
+            except (ValueError, LookupError, TypeError, RecursionError):
                 break
-            return found
     rc = next((line[len(RC_MARK) :] for line in reversed(lines) if line.startswith(RC_MARK)), "")
     return {"changed": False, "changes": [], "system": "", "undone": [], "error": _no_answer(rc, stderr)}
+
+
+_CHANGE_WORDS = ("name", "before", "after", "diff")
+_ERROR_WORDS = ("kind", "message", "hint", "evidence", "meaning", "state")
+
+
+def known(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Keep what a result has a place for, as words: Ansible acts on other keys that a host could add.
+
+    Raises LookupError or TypeError for anything of another shape.
+    """
+    error = found["error"]
+    return {
+        "changed": bool(found["changed"]),
+        "changes": [
+            {word: shown(change[word]) for word in _CHANGE_WORDS} | {"disruptive": bool(change["disruptive"])}
+            for change in found["changes"]
+        ],
+        "system": shown(found["system"]),
+        "undone": [shown(name) for name in found["undone"]],
+        "error": {word: shown(error[word]) for word in _ERROR_WORDS} if error else None,
+    }
+
+
+def shown(value: Any) -> str:
+    """Give ``value`` as text in which control characters are spelled out.
+
+    Ansible prints it as it is, and ansible-runner takes escape sequences there for its own events.
+    """
+    return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", lambda found: f"\\x{ord(found[0]):02x}", str(value))
 
 
 def _no_key_file(error: OSError) -> dict[str, str]:
@@ -162,7 +197,7 @@ def _no_key_file(error: OSError) -> dict[str, str]:
 
 def _no_answer(rc: str, stderr: str) -> dict[str, str]:
     said = [line.strip() for line in stderr.splitlines() if line.strip()]
-    error = {"meaning": "", "state": "nothing was changed", "evidence": (said or [""])[-1][:300]}
+    error = {"meaning": "", "state": "nothing was changed", "evidence": shown((said or [""])[-1][:300])}
     if rc == str(NO_PYTHON):
         return error | {
             "kind": "no-python",

@@ -22,6 +22,9 @@ DEFAULTS = {
 MASK = u"***"
 LOGIN = re.compile(u"//[^/\\s\"@]+@")
 SECRET_NAME = re.compile("token|password|passwd|secret|credential|api-?key", re.IGNORECASE)
+# Everything else is TCP to dockerd, also an address alone (moby, opts/hosts.go).
+LOCAL = ("unix://", "fd://")
+SOCKET_OPTION = re.compile(r"\s(?:-H|--host(?=[=\s]))[=\s]*([^\s;]+)")
 # Drivers that know max-size and max-file.
 ROTATING = ("local", "json-file")
 
@@ -88,13 +91,15 @@ def plan_absent(machine):
 
 def refuse_unsafe(whole, unit_command):
     """Raise for a TCP socket anywhere, and for sockets named both in the file and on the command line."""
-    hosts = whole.get("hosts", [])
-    if "tcp://" in (unit_command or "") or any(("%s" % host).startswith("tcp:") for host in hosts):
+    named = whole.get("hosts") or []
+    hosts = named if isinstance(named, list) else [named]
+    started_with = SOCKET_OPTION.findall(unit_command or "")
+    if not all(("%s" % host).startswith(LOCAL) for host in hosts + started_with):
         raise _refused(
             "the engine would listen on a TCP socket",
             "take tcp:// out of daemon.json, docker_engine_daemon_options and the unit; use DOCKER_HOST=ssh://",
             meaning="whoever reaches that port is root on this host")
-    if hosts and (unit_command is None or " -H" in unit_command or " --host" in unit_command):
+    if hosts and (unit_command is None or started_with):
         raise _refused(
             "daemon.json has hosts, and so has the engine's command line",
             "take hosts out of daemon.json", meaning="dockerd would not start")
@@ -183,7 +188,11 @@ def _word(value):
 
 
 def _ours_before(machine):
-    return json.loads(machine.text(OURS) or "[]")
+    try:
+        found = json.loads(machine.text(OURS) or "[]")
+    except ValueError:
+        return []
+    return found if isinstance(found, list) else []
 
 
 def _parse(text):

@@ -12,9 +12,16 @@ ARCHITECTURES = ("x86_64", "aarch64", "ppc64le", "s390x")
 
 
 def parse_os_release(text):
-    """Give the variables of an os-release file; quotes are taken off."""
+    """Give the variables of an os-release file; quotes, and backslashes in them, are taken off."""
     found = re.findall(r"^([A-Z_0-9]+)=(.*)$", text, re.MULTILINE)
-    return {name: value.strip().strip("\"'") for name, value in found}
+    return {name: _unquoted(value.strip()) for name, value in found}
+
+
+def _unquoted(value):
+    quote = value[:1]
+    if quote not in ("'", '"') or len(value) < 2 or value[-1] != quote:
+        return value
+    return value[1:-1] if quote == "'" else re.sub(r'\\(["$`\\])', r"\1", value[1:-1])
 
 
 def system_name(release, arch):

@@ -46,7 +46,8 @@ def _refusal(text):
     try:
         holder = json.loads(text)
     except ValueError:
-        holder = {}
+        holder = None
+    holder = holder if isinstance(holder, dict) else {}
     evidence = "%s, run %s, since %s" % tuple(holder.get(key, "unknown") for key in ("who", "run", "since"))
     return HostError(
         "lock-held", "another run is at work on this host",

@@ -18,13 +18,19 @@ class Installed(object):
 
     def __init__(self, machine):
         ran = machine.run(["rpm", "-q", "--qf", _FORMAT] + list(PACKAGES) + ["gpg-pubkey"])
-        rows = [line.split() for line in ran.out.splitlines() if line.count(" ") == 1]
+        rows = _pairs(ran.out)
         self.packages = dict(row for row in rows if row[0] in PACKAGES)
         self.keys = [short(row[1]) for row in rows if row[0] == "gpg-pubkey"]
 
     def version(self, name):
         """Give the version of a package as a person says it; empty when it is not there."""
         return short(self.packages.get(name, ""))
+
+
+def _pairs(text):
+    # rpm's complaints among the rows have more words.
+    rows = [tuple(line.split()) for line in text.splitlines()]
+    return [row for row in rows if len(row) == 2]
 
 
 def short(evr):
@@ -130,8 +136,7 @@ class Transaction(Change):
 
     def _all(self):
         ran = self.machine.run(["rpm", "-qa", "--qf", _FORMAT])
-        rows = [tuple(line.split()) for line in ran.out.splitlines() if line.count(" ") == 1]
-        return {row for row in rows if row[0] != "gpg-pubkey"}
+        return {row for row in _pairs(ran.out) if row[0] != "gpg-pubkey"}
 
 
 def _our_order(row):

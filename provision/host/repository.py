@@ -8,6 +8,9 @@ from .errors import HostError
 
 REPO_FILE = "/etc/yum.repos.d/docker-ce.repo"
 KEY_FILE = "/etc/pki/rpm-gpg/RPM-GPG-KEY-docker"
+# No line break and no $ in them: they become part of a .repo file.
+ADDRESS = re.compile(r"(?:https?|ftp|file)://[A-Za-z0-9._~:/@%+,=\[\]-]+\Z")
+CHANNEL = re.compile(r"[a-z][a-z0-9-]*\Z")
 HEADER = "# Managed by provision; changes here are overwritten."
 DOWNLOAD_TIMEOUT_S = 15
 KEY_FILE_CAP_BYTES = 1 << 20
@@ -51,12 +54,22 @@ def repo_text(facts, desired):
         raise HostError(
             "unsupported-os", "%s is not a system that Docker's EL packages are for" % facts.system,
             "supported: %s; leave this host out: fab provision --limit '!NAME'" % SUPPORTED)
+    _refuse_address(desired)
     channel = desired["channel"]
     base = "/".join((desired["mirror"].rstrip("/"), "linux", where, facts.arch, channel))
     return "\n".join((
         HEADER, "[docker-ce-%s]" % channel, "name=Docker CE %s (%s)" % (channel, where),
         "baseurl=" + base, "enabled=1", "gpgcheck=1", "repo_gpgcheck=0", "sslverify=1",
         "gpgkey=file://" + KEY_FILE, ""))
+
+
+def _refuse_address(desired):
+    if not ADDRESS.match(desired["mirror"]) or not CHANNEL.match(desired["channel"]):
+        raise HostError(
+            "mirror-refused", "docker_engine_mirror or docker_engine_channel is no plain address or word",
+            "write it like https://download.docker.com and stable; then: fab provision",
+            " ".join(("%(mirror)r, %(channel)r" % desired).split())[:200],
+            "it would become part of a .repo file, where a line break or a $ means something else")
 
 
 def plan(machine, facts, desired, trusted):

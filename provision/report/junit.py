@@ -57,4 +57,4 @@ def _error(suite: Element, host: HostReport, failure: Failure) -> None:
     case = _case(suite, host.name, failure.stage or "run", host.seconds)
     error = SubElement(case, "error", {"type": clean(failure.kind), "message": clean(failure.message)})
     lines = (failure.evidence, failure.meaning, failure.state, failure.hint)
-    error.text = clean_lines("\n".join(line for line in lines if line))
+    error.text = "\n".join(clean_lines(line) for line in lines if line)

@@ -10,9 +10,10 @@ from provision.rundir import open_run_dir
 
 
 @pytest.fixture(autouse=True)
-def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-    return tmp_path
+def runtime(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    place = tmp_path_factory.mktemp("run")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(place))
+    return place
 
 
 def test_it_is_private_and_gone_at_the_end() -> None:
@@ -50,3 +51,13 @@ def test_a_trap_in_a_directory_of_our_name_stops_no_run(runtime: Path) -> None:
     os.mkfifo(trap / "lock")
     with open_run_dir() as path:
         assert path.exists()
+
+
+@pytest.mark.parametrize("name", ["a b", "a%h", "a\nb", "long" * 20])
+def test_a_place_that_ssh_cannot_take_is_passed_over(
+    runtime: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    (runtime / name).mkdir()
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime / name))
+    with open_run_dir() as path:
+        assert path.parent == Path("/tmp")

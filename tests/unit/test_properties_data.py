@@ -1,0 +1,369 @@
+"""What goes in as data comes out as data: YAML for Ansible, HTML, JUnit, JSON, pins, what a host answers."""
+
+import base64
+import importlib.util
+import io
+import json
+import re
+import shlex
+import subprocess
+from contextlib import suppress
+from html.parser import HTMLParser
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from ansible.inventory.manager import InventoryManager
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar, trust_as_template
+from ansible.vars.manager import VariableManager
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from provision import converge, host_values, ssh_errors, trust
+from provision.checks import facts
+from provision.checks.questions import Answer
+from provision.errors import InventoryError, UsageError
+from provision.model import (
+    Change,
+    Check,
+    Credential,
+    Failure,
+    Host,
+    HostKey,
+    HostReport,
+    Outcome,
+    Report,
+    Secret,
+    Session,
+    Stage,
+    Status,
+)
+from provision.report import past
+from provision.report.clean import clean, clean_lines
+from provision.report.files import write
+from provision.report.jsonl import Stream
+from provision.report.junit import junit_text
+from provision.report.record import report_record
+from provision.report.text import plan_text, provision_text, verify_text
+from provision.report.webpage import page_text
+from tests.unit import hostile
+
+STEPS = settings(max_examples=50)
+PLUGIN = Path(__file__).resolve().parents[2] / "playbooks/action_plugins/docker_engine.py"
+
+
+# --- YAML: the inventory that Ansible gets ------------------------------------------------------------------
+
+
+def read_by_ansible(place, desired):
+    """Give a host's variables as Ansible's own inventory has them, and its way to evaluate a template."""
+    session = Session(Host("web1", "192.0.2.1", desired=desired), place)
+    source = place / "inventory.yml"
+    source.write_text(converge._inventory((session,), "a-run"))
+    loader = DataLoader()
+    inventory = InventoryManager(loader=loader, sources=[str(source)])
+    assert [host.name for host in inventory.get_hosts()] == ["web1"]
+    found = VariableManager(loader=loader, inventory=inventory).get_vars(host=inventory.get_host("web1"))
+    return found, Templar(loader=loader, variables=found)
+
+
+@STEPS
+@given(hostile.os_text, hostile.json_of(hostile.os_text))
+@example("{{ 7*7 }}", {"{{ 7*7 }}": ["{{ lookup('pipe', 'id') }}", "{% raw %}"]})
+@example("!unsafe x", {"a: b": "- c", "no": None, "0x1": "1e3", "x": "2001-01-01"})
+def test_ansible_reads_every_value_as_it_was_and_evaluates_nothing(tmp_path_factory, text, value):
+    desired = {"docker_engine_version": text, "docker_engine_daemon_options": value}
+    found, templar = read_by_ansible(tmp_path_factory.mktemp("run"), desired)
+    for key, was in desired.items():
+        assert found[key] == was
+        assert templar.template(found[key]) == was
+        assert templar.template(trust_as_template("{{ " + key + " }}")) == was
+
+
+@given(hostile.json_value)
+def test_a_value_that_read_lets_through_holds_no_template_and_no_control_character(value):
+    with suppress(InventoryError):
+        values = {"docker_engine_x": value}
+        host = host_values.host("web1", {"ansible_host": "192.0.2.1", **values}, (), "public")
+        assert dict(host.desired) == values
+        text = json.dumps(value, ensure_ascii=False)
+        assert not {"{{", "{%", "{#"} & {text[at : at + 2] for at in range(len(text))}
+
+
+# --- a report: HTML, JUnit XML, JSON, the terminal ----------------------------------------------------------
+
+WORDS = hostile.text
+FAILURES = st.builds(
+    Failure, kind=WORDS, message=WORDS, hint=WORDS, stage=st.sampled_from(Stage), evidence=WORDS,
+    meaning=WORDS, state=WORDS, status=st.sampled_from([Status.FAILED, Status.REFUSED, Status.UNREACHABLE]),
+)  # fmt: skip
+CHANGES = st.builds(Change, name=WORDS, before=WORDS, after=WORDS, disruptive=st.booleans(), diff=WORDS)
+CHECKS = st.builds(Check, name=WORDS, passed=st.none() | st.booleans(), detail=WORDS)
+HOSTS = st.builds(
+    HostReport, name=WORDS, status=st.sampled_from(Status), changes=st.lists(CHANGES, max_size=2).map(tuple),
+    checks=st.lists(CHECKS, max_size=2).map(tuple), failure=st.none() | FAILURES, system=WORDS,
+    seconds=st.floats(0, 1e5),
+)  # fmt: skip
+TYPED = st.lists(hostile.os_text, max_size=2).map(lambda words: shlex.join(["fab", "verify", *words]))
+REPORTS = st.builds(
+    Report, run=st.just("20261124-0218-7f3a"), command=TYPED, inventory=WORDS,
+    started=st.just("2026-11-24T02:18:00Z"), seconds=st.floats(0, 1e5), exit_code=st.integers(0, 63),
+    hosts=st.lists(HOSTS, min_size=1, max_size=2, unique_by=lambda host: host.name).map(tuple),
+    stages=st.just({"read": 0.5}),
+)  # fmt: skip
+
+
+class Page(HTMLParser):
+    """Keeps a page's tags and its text apart."""
+
+    def __init__(self, html):
+        super().__init__(convert_charrefs=True)
+        self.tags, self.text = [], ""
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, *attributes))
+
+    def handle_data(self, data):
+        self.text += data
+
+    def handle_comment(self, data):
+        self.tags.append(("comment", data))
+
+    def handle_pi(self, data):
+        self.tags.append(("instruction", data))
+
+
+TAGS = {"html", "head", "meta", "title", "style", "body", "header", "h1", "h2", "p", "ul", "li", "b", "code",
+        "main", "details", "summary", "span", "pre", "dl", "dt", "dd", "br"}  # fmt: skip
+
+
+@STEPS
+@given(REPORTS)
+def test_a_page_holds_a_hosts_words_as_text_and_never_as_a_tag(report):
+    page = Page(page_text(report))
+    assert {tag for tag, *_ in page.tags} <= TAGS
+    attributes = {name for _, *rest in page.tags for name, _ in rest}
+    assert attributes <= {"lang", "charset", "name", "content", "http-equiv", "class", "open"}
+    shown = " ".join(page.text.split())
+    for failure in (host.failure for host in report.hosts if host.failure):
+        assert " ".join(clean(failure.message).split()) in shown
+
+
+@STEPS
+@given(REPORTS)
+def test_junit_gives_every_word_back(report):
+    root = ElementTree.fromstring(junit_text(report))
+    assert root.get("name") == clean(report.command)
+    for suite, host in zip(root, report.hosts, strict=True):
+        cases = suite.findall("testcase")
+        assert [case.get("name") for case in cases[: len(host.checks)]] == [
+            clean(c.name) for c in host.checks
+        ]
+        details = [case.find("*").get("message") for case in cases if case.find("failure") is not None]
+        assert details == [clean(check.detail) for check in host.checks if check.passed is False]
+        if host.failure:
+            error = cases[-1].find("error")
+            assert (error.get("message"), error.get("type")) == (
+                clean(host.failure.message),
+                clean(host.failure.kind),
+            )
+            assert clean_lines(host.failure.evidence) in (error.text or "")
+
+
+@STEPS
+@given(REPORTS, st.sampled_from([plan_text, provision_text, verify_text]), st.booleans())
+def test_nothing_that_a_host_says_acts_on_a_terminal(report, make, ascii_only):
+    text = make(report, width=80, ascii=ascii_only)
+    assert all(line.isprintable() for line in text.split("\n"))
+    assert text.isascii() or not ascii_only
+
+
+@settings(max_examples=25)
+@given(REPORTS)
+def test_a_report_is_read_back_as_it_was_written(tmp_path_factory, report):
+    state = tmp_path_factory.mktemp("state")
+    place = write(report, state, {host.name: host.system for host in report.hosts})
+    assert report_record(past.load(state)) == report_record(report)
+    logs = {path.name for path in (place / "hosts").iterdir()}
+    assert len(list(place.rglob("*"))) == 4 + len(logs)
+
+
+@STEPS
+@given(
+    hostile.json_value,
+    st.dictionaries(st.sampled_from(["hosts", "schema", "run", "stages"]), hostile.json_value),
+)
+def test_a_report_of_any_shape_is_read_or_refused(tmp_path_factory, value, parts):
+    state = tmp_path_factory.mktemp("state")
+    (state / "latest").mkdir()
+    whole = {
+        "schema": 1,
+        "run": "r",
+        "command": "c",
+        "started": "s",
+        "seconds": 1,
+        "exit_code": 0,
+        "hosts": [],
+    }
+    for record in (value, whole | parts, whole | {"hosts": [value]}):
+        (state / "latest/report.json").write_text(json.dumps(record))
+        with suppress(UsageError):
+            past.failed_hosts(state)
+
+
+@given(REPORTS)
+def test_each_line_of_the_stream_is_one_object(report):
+    out = io.StringIO()
+    Stream(out).finish(report)
+    lines = [json.loads(line) for line in out.getvalue().split("\n") if line]
+    assert [line["name"] for line in lines[:-1]] == [host.name for host in report.hosts]
+    assert lines[-1]["command"] == report.command
+
+
+# --- pins ---------------------------------------------------------------------------------------------------
+
+BLOBS = st.binary(min_size=32, max_size=32).map(lambda seed: b"\0\0\0\x0bssh-ed25519\0\0\0\x20" + seed)
+KEYS = BLOBS.map(lambda blob: base64.b64encode(blob).decode())
+COMMENT = hostile.os_text.map(lambda text: "# " + text.replace("\n", "").replace("\r", ""))
+
+
+@pytest.fixture(scope="module")
+def quick():
+    """Do not wait for the disk; whether data survive a power cut is not the question here."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("os.fsync", lambda _: None)
+        yield
+
+
+@pytest.mark.usefixtures("quick")
+@STEPS
+@given(st.lists(COMMENT, max_size=3), hostile.name, st.lists(KEYS, min_size=2, max_size=2, unique=True))
+def test_a_pin_is_read_back_and_the_other_lines_stay(tmp_path_factory, comments, name, keys):
+    pins = tmp_path_factory.mktemp("pins") / "known_hosts"
+    pins.write_text("".join(f"{line}\n" for line in comments), newline="")
+    old, new = (HostKey(name, "ssh-ed25519", key, "tofu") for key in keys)
+    trust.record(pins, old)
+    trust.record(pins, new, replace=old.fingerprint)
+    assert trust.read_pins(pins) == {name: (new,)}
+    with pins.open(newline="") as file:
+        assert file.read().split("\n")[:-2] == comments
+
+
+@pytest.mark.usefixtures("quick")
+@settings(max_examples=15)
+@given(hostile.name, KEYS)
+def test_openssh_finds_the_pin_that_was_recorded(tmp_path_factory, name, key):
+    pins = tmp_path_factory.mktemp("pins") / "known_hosts"
+    trust.record(pins, HostKey(name, "ssh-ed25519", key))
+    trust.record(pins, HostKey("other", "ssh-ed25519", key)) if name.lower() != "other" else None
+    done = subprocess.run(["ssh-keygen", "-F", name, "-f", pins], capture_output=True, text=True, check=True)
+    assert [line for line in done.stdout.splitlines() if line[0] != "#"] == [
+        f"{name} ssh-ed25519 {key} trust=console"
+    ]
+
+
+@given(hostile.text)
+@example("web1 ssh-ed25519 AAAA")
+@example("* ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIA==")
+def test_any_pins_file_is_read_or_refused(tmp_path_factory, text):
+    pins = tmp_path_factory.mktemp("pins") / "known_hosts"
+    pins.write_bytes(text.encode("utf-8", "surrogatepass"))
+    with suppress(InventoryError):
+        assert all(host_values.check_name(name) is None for name in trust.read_pins(pins))
+
+
+# --- what a host, or ssh, says ------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def plugin():
+    spec = importlib.util.spec_from_file_location("plugin", PLUGIN)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+ANSWER = {"changed": True, "changes": [], "error": None, "system": "s", "undone": []}
+STEP = {"name": "n", "before": "", "after": "a", "disruptive": False, "diff": ""}
+ERROR = {"kind": "k", "message": "m", "hint": "", "evidence": "", "meaning": "", "state": ""}
+
+
+def bent(record):
+    """Give ``record`` with some values replaced by anything, and maybe one more."""
+    more = st.dictionaries(hostile.text, hostile.json_value, max_size=1)
+    words = dict.fromkeys(record, hostile.text | hostile.json_value)
+    return st.tuples(st.fixed_dictionaries({}, optional=words), more).map(lambda p: record | p[0] | p[1])
+
+
+LINES = st.fixed_dictionaries({}, optional={
+    "changes": st.lists(bent(STEP), max_size=2) | hostile.json_value,
+    "error": bent(ERROR) | hostile.json_value,
+    "system": hostile.json_value,
+    "undone": st.lists(hostile.text, max_size=2) | hostile.json_value,
+    "ansible_facts": st.just({"ansible_connection": "local"}),
+})  # fmt: skip
+
+
+@settings(max_examples=150)
+@given(LINES, WORDS)
+@example({"ansible_facts": {"x": 1}, "add_host": {}}, "")
+@example({"changes": [{"name": 5, "before": None, "after": [], "diff": {}}]}, "")
+def test_whatever_a_host_answers_is_words_in_the_report(plugin, lines, noise):
+    result = plugin.task_result(plugin.answer(f"{noise}\n{json.dumps(ANSWER | lines)}\n{noise}", noise))
+    assert set(result) <= {*ANSWER, "diff", "failed", "msg"}
+    kind = "runner_on_failed" if result.get("failed") else "runner_on_ok"
+    listener = converge.Listener(lambda name, outcome: None, lambda: False)
+    listener.hear(
+        {"event": kind, "event_data": {"host": "web1", "task_action": converge.ACTION, "res": result}}
+    )
+    outcome = listener.all_of(("web1",), "")["web1"]
+    text_only(outcome)
+    host = HostReport("web1", Status.FAILED, outcome.changes, (), outcome.failure, outcome.system)
+    page_text(Report("r", "fab plan", "", "", 0, 0, (host,)))
+    plan_text(Report("r", "fab plan", "", "", 0, 0, (host,)), width=80, diff=True)
+
+
+def text_only(outcome: Outcome):
+    words = [outcome.system]
+    words += [word for c in outcome.changes for word in (c.name, c.before, c.after, c.diff)]
+    if outcome.failure:
+        f = outcome.failure
+        words += [f.kind, f.message, f.hint, f.evidence, f.meaning, f.state]
+    assert {type(word) for word in words} == {str}
+    assert not [word for word in words if re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", word)]
+
+
+@given(WORDS, WORDS)
+def test_an_answer_is_found_among_whatever_else_a_host_prints(plugin, before, after):
+    line = json.dumps(ANSWER, sort_keys=True)
+    assert plugin.answer(f"{before}\n{line}\n{after}", "") == ANSWER
+
+
+@given(WORDS, st.sampled_from([Credential(), Credential(password=Secret("x"))]))
+@example("root@x: Permission denied (publickey).{0} {name}", Credential())
+def test_whatever_ssh_says_is_one_typed_error(said, credential):
+    key = HostKey("web1", "ssh-ed25519", "AAAA")
+    failure = ssh_errors.explain(Host("web1", "192.0.2.1"), key, credential, said).failure
+    assert failure.message
+    assert failure.hint
+    assert len(failure.evidence) <= 200
+
+
+FACTS = ("info", "silence", "client_version", "owners", "signing_keys", "trusted_keys", "units",
+         "docker_repositories", "main", "daemon", "security", "can_validate", "refuses_configuration",
+         "is_swarm")  # fmt: skip
+INFO = st.fixed_dictionaries({}, optional={
+    "ServerVersion": WORDS, "ServerErrors": st.lists(WORDS), "SecurityOptions": st.lists(WORDS, max_size=2),
+    "Swarm": st.dictionaries(WORDS, WORDS, max_size=2),
+})  # fmt: skip
+SAID = WORDS | hostile.json_value.map(json.dumps) | INFO.map(json.dumps)
+
+
+@given(st.lists(SAID, min_size=len(facts.PROBE), max_size=len(facts.PROBE)))
+def test_whatever_a_host_says_of_itself_can_be_read(said):
+    found = facts.Facts({name: Answer(0, text) for name, text in zip(facts.PROBE, said, strict=True)})
+    for name in FACTS:
+        getattr(found, name)
