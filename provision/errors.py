@@ -83,6 +83,18 @@ class PasswordExpired(ProvisionError):
     kind, status, stage = "password-expired", Status.REFUSED, Stage.CONNECT
 
 
+class EndlessOutput(ProvisionError):
+    """The host prints without end instead of letting anyone in."""
+
+    kind, status, stage = "endless-output", Status.FAILED, Stage.CONNECT
+
+
+class NoShell(ProvisionError):
+    """The login was right, and the user's shell ended before it ran anything."""
+
+    kind, status, stage = "no-shell", Status.FAILED, Stage.CONNECT
+
+
 class SudoRefused(ProvisionError):
     """sudo did not accept the password, or the user may not use it."""
 
@@ -135,6 +147,18 @@ class SilentHost(Unreachable):
     """The port is open, and then nothing comes."""
 
     kind = "silent"
+
+
+class NotSsh(Unreachable):
+    """Something answers on the port, and it is no SSH server."""
+
+    kind = "not-ssh"
+
+
+class HungUp(Unreachable):
+    """The connection was closed before any login."""
+
+    kind = "hung-up"
 
 
 class ConnectionLost(Unreachable):

@@ -17,10 +17,12 @@ from paramiko.auth_strategy import AuthStrategy, InMemoryPrivateKey, Password
 from provision.errors import (
     ChangedHostKey,
     ConnectionRefused,
+    HungUp,
     MissingCredential,
     NameNotFound,
     NoAnswer,
     NoRoute,
+    NotSsh,
     SilentHost,
     Unreachable,
 )
@@ -207,7 +209,7 @@ def _no_conversation(host: Host, error: Exception, timeout_s: float) -> Unreacha
         return _silent(host, timeout_s)
     if isinstance(cause, (EOFError, OSError)):
         return _ended(host)
-    return Unreachable(
+    return NotSsh(
         f"{_where(host)} does not speak SSH as we do",
         f"correct ansible_port of {host.name} in the inventory; then: fab hosts.ping {host.name}",
         meaning="another service on this port, or a server without one algorithm in common",
@@ -217,14 +219,14 @@ def _no_conversation(host: Host, error: Exception, timeout_s: float) -> Unreacha
 
 def _silent(host: Host, timeout_s: float) -> SilentHost:
     return SilentHost(
-        f"{_where(host)} takes the connection and then says nothing for {timeout_s:.0f} s",
+        f"{_where(host)} takes the connection, and no SSH answer comes in {timeout_s:.0f} s",
         f"fab hosts.ping {host.name}",
         meaning="the port is open, but no SSH server answers: host overloaded or hung, or another service",
     )
 
 
-def _ended(host: Host) -> SilentHost:
-    return SilentHost(
+def _ended(host: Host) -> HungUp:
+    return HungUp(
         f"{_where(host)} ended the conversation before the login was decided",
         f"fab hosts.ping {host.name}",
         meaning="not an SSH server, or one that limits connections (MaxStartups, fail2ban)",

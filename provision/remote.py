@@ -17,8 +17,10 @@ from provision.model import Host, Secret, Session
 
 OUTPUT_CAP_BYTES = 4 << 20
 COMMAND_TIMEOUT_S = 30.0
+CHECK_TIMEOUT_S = 5.0
 
-_SSH_FAILED = 255
+# ssh's own exit code; every other is the remote command's.
+SSH_FAILED = 255
 
 _RUN_SHELL = """\
 import subprocess, sys
@@ -69,7 +71,7 @@ def over_master(
             f"look at the host: fab hosts.shell {session.host.name}",
             evidence=command.splitlines()[0][:120],
         )
-    if completed.rc == _SSH_FAILED and not is_live(session):
+    if completed.rc == SSH_FAILED and not is_live(session):
         raise ConnectionLost(
             f"the connection to {session.host.name} was lost",
             f"fab hosts.ping {session.host.name}",
@@ -81,7 +83,10 @@ def over_master(
 def is_live(session: Session) -> bool:
     """Tell whether the session's master still answers."""
     argv = [*_ssh(session), "-O", "check", session.host.name]
-    return subprocess.run(argv, capture_output=True, check=False).returncode == 0
+    try:
+        return subprocess.run(argv, capture_output=True, check=False, timeout=CHECK_TIMEOUT_S).returncode == 0
+    except subprocess.TimeoutExpired:
+        return False
 
 
 def sudo_password(session: Session) -> Secret | None:

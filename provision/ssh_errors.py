@@ -19,6 +19,7 @@ class _Word:
     hint: str
 
 
+_LONGEST_EVIDENCE = 200
 _PING = "fab hosts.ping {name}"
 _FIX_ADDRESS = "correct ansible_host or ansible_port of {name} in the inventory"
 
@@ -63,7 +64,7 @@ _WORDS = (
     _Word(
         r"timed out during banner exchange|Timeout, server .* not responding",
         errors.SilentHost,
-        "{where} takes the connection and then says nothing",
+        "{where} takes the connection, and no SSH greeting comes",
         "the port is open, but no SSH server answers: host overloaded or hung, or another service",
         _PING,
     ),
@@ -96,12 +97,19 @@ _WORDS = (
         _PING,
     ),
     _Word(
-        r"kex_exchange_identification|banner line|Bad packet|invalid format|Protocol error|"
-        r"Connection (closed|reset)",
-        errors.SilentHost,
+        r"banner line|Bad packet|: invalid format|Protocol error|No SSH version received|"
+        r"no matching \w+|Unable to negotiate",
+        errors.NotSsh,
+        "{where} does not speak SSH as we do",
+        "another service on this port, or a server without one algorithm in common",
+        _FIX_ADDRESS + "; then: " + _PING,
+    ),
+    _Word(
+        r"kex_exchange_identification|Connection (closed|reset)",
+        errors.HungUp,
         "{where} ended the conversation before any login",
         "not an SSH server, or one that limits connections (MaxStartups, fail2ban)",
-        _PING,
+        _FIX_ADDRESS + " if it is not SSH's; then: " + _PING,
     ),
 )
 
@@ -119,6 +127,28 @@ def explain(host: Host, key: HostKey, credential: Credential, stderr: str) -> Pr
         f"the connection to {host.name} did not come about",
         f"ssh -v -p {host.port} {host.user}@{host.address}",
         evidence=_last_line(stderr),
+    )
+
+
+def endless(host: Host, said: str) -> ProvisionError:
+    """Give the error of a host that printed more than any greeting needs; ``said`` is the begin of it."""
+    return errors.EndlessOutput(
+        f"{host.name} prints without end when {host.user} logs in",
+        f"ssh -p {host.port} {host.user}@{host.address}; look at sshd's Banner, "
+        "/etc/profile.d and ~/.bashrc there",
+        meaning="no more of it was read, and nothing was done on the host",
+        evidence=_last_line(said[:_LONGEST_EVIDENCE]),
+    )
+
+
+def no_shell(host: Host, said: str) -> ProvisionError:
+    """Give the error of a login that was right, and ended at once; ``said`` is what was printed."""
+    return errors.NoShell(
+        f"{host.user}'s login on {host.name} ended before a command could run",
+        f"on {host.name}: give {host.user} a shell (usermod --shell /bin/bash {host.user}), "
+        "and look at its start files",
+        meaning="the password or key is right; the account has no shell, or a start file ends it",
+        evidence=_last_line(said),
     )
 
 
@@ -148,7 +178,7 @@ def _typed(word: _Word, host: Host, credential: Credential, stderr: str) -> Prov
         word.message.format(**values),
         word.hint.format(**values),
         meaning=word.meaning.format(**values),
-        evidence=(lines or [""])[-1].strip()[:200],
+        evidence=(lines or [""])[-1].strip()[:_LONGEST_EVIDENCE],
     )
 
 
@@ -166,4 +196,4 @@ def _changed(host: Host, key: HostKey, stderr: str) -> ProvisionError:
 
 def _last_line(text: str) -> str:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1][:200] if lines else ""
+    return lines[-1][:_LONGEST_EVIDENCE] if lines else ""

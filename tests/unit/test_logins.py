@@ -163,7 +163,7 @@ def test_each_cause_of_no_connection_is_its_own_error(monkeypatch, raised, kind)
 
 
 def test_an_open_port_that_says_nothing_is_silent():
-    with listening(lambda _: None) as port, pytest.raises(SilentHost, match="says nothing for 1 s"):
+    with listening(lambda _: None) as port, pytest.raises(SilentHost, match="no SSH answer comes in 1 s"):
         fetch_key(host(port), timeout_s=SHORT_S)
 
 
