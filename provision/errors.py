@@ -94,6 +94,18 @@ class PasswordExpired(ProvisionError):
     kind, status, stage = "password-expired", Status.REFUSED, Stage.CONNECT
 
 
+class EndlessOutput(ProvisionError):
+    """The host prints without end instead of letting anyone in."""
+
+    kind, status, stage = "endless-output", Status.FAILED, Stage.CONNECT
+
+
+class NoShell(ProvisionError):
+    """The login was right, and the user's shell ended before it ran anything."""
+
+    kind, status, stage = "no-shell", Status.FAILED, Stage.CONNECT
+
+
 class SudoRefused(ProvisionError):
     """sudo did not accept the password, or the user may not use it."""
 
@@ -171,10 +183,19 @@ class SilentHost(Unreachable):
     means = "the port is open, but no SSH server answers: host overloaded or hung, or another service"
 
 
-class EndedConversation(SilentHost):
-    """The other side hangs up before the login is decided."""
+class NotSsh(Unreachable):
+    """Something answers that does not speak SSH, or no SSH that we know."""
 
-    kind = "ended-conversation"
+    kind = "not-ssh"
+    says = "{where} does not speak SSH as we do"
+    means = "another service on this port, or a server without one algorithm in common"
+    advice = "correct ansible_port of {name} in the inventory; then: fab hosts.ping {name}"
+
+
+class HungUp(Unreachable):
+    """The connection was closed before the login was decided."""
+
+    kind = "hung-up"
     says = "{where} ended the conversation before the login was decided"
     means = "not an SSH server, or one that limits connections (MaxStartups, fail2ban)"
 

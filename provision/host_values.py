@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from provision import desired
 from provision.errors import InventoryError
 from provision.model import INVENTORY_NAME, Host
 
@@ -67,9 +68,7 @@ def host(name: str, values: Mapping[str, Any], groups: tuple[str, ...], via: str
         groups=groups,
         key_file=_key_file(name, values.get("ansible_ssh_private_key_file")),
         host_key=_optional(name, "host_key", values, _FINGERPRINT),
-        desired={
-            key: _data(name, key, value) for key, value in values.items() if key.startswith("docker_engine_")
-        },
+        desired=desired.checked(name, values),
     )
 
 
@@ -77,14 +76,18 @@ def check_name(name: str) -> None:
     """Raise InventoryError unless ``name`` may be a host's or a group's name."""
     if not INVENTORY_NAME.fullmatch(name):
         raise InventoryError(
-            f"the name {name!a} is refused",
+            f"the name {ascii(name)[:80]} is refused",
             "use letters, digits, '.', '_' and '-', beginning with a letter or digit, at most 63",
         )
 
 
 def natural(name: str) -> list[tuple[int, int, str]]:
     """Give a sort key under which web2 comes before web10."""
-    return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in re.findall(r"\d+|\D+", name)]
+    # compared as text: names are sorted before they are checked, and int() refuses 5000 digits
+    parts = re.findall("([0-9]+)|([^0-9]+)", name)
+    return [
+        (1, 0, word) if word else (0, len(digits.lstrip("0")), digits.lstrip("0")) for digits, word in parts
+    ]
 
 
 def _refuse_unsafe(name: str, values: Mapping[str, Any]) -> None:
@@ -96,9 +99,10 @@ def _refuse_unsafe(name: str, values: Mapping[str, Any]) -> None:
                 f"fab credentials.set {name}{kind}, then remove {key} from the inventory",
             )
         if key.startswith("ansible_") and not _is_accepted(key, value):
+            shown = ascii(key)[1:80].rstrip("'")
             raise InventoryError(
-                f"{name} sets {key}, which is refused",
-                _ADVICE.get(key, f"remove {key}: it would change how the host is reached, unchecked"),
+                f"{name} sets {shown}, which is refused",
+                _ADVICE.get(key, "remove it: it would change how the host is reached, unchecked"),
             )
 
 
@@ -164,17 +168,3 @@ def _refused(name: str, key: str, value: Any, wanted: str) -> InventoryError:
     return InventoryError(
         f"{name}: {key} is refused: {ascii(value)[:80]}", f"it must be {wanted}; correct it in the inventory"
     )
-
-
-def _data(name: str, key: str, value: Any) -> Any:
-    """Give ``value`` back when no text in it is a template or holds control characters."""
-    if isinstance(value, Mapping):
-        return {_data(name, key, k): _data(name, key, v) for k, v in value.items()}
-    if isinstance(value, list):
-        return [_data(name, key, item) for item in value]
-    if isinstance(value, str) and _NO_DATA.search(value):
-        raise InventoryError(
-            f"{name}: {key} holds a template or control characters: {ascii(value)[:80]}",
-            "write the value itself; templates are not evaluated here",
-        )
-    return value

@@ -1,28 +1,21 @@
 """read: turn any Ansible inventory into checked Hosts; the inventory is data, never code or command."""
 
-import json
-import subprocess
-import sys
+import re
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from provision import host_values
 from provision.errors import InventoryError, NothingSelected
+from provision.listing import Listing, listing
 from provision.model import Host
 from provision.settings import Settings
 
-READ_TIMEOUT_S = 60
-# An inventory that cannot be parsed, or says a thing twice, is an error and not a warning.
-_STRICT = {
-    "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "1",
-    "ANSIBLE_DUPLICATE_YAML_DICT_KEY": "error",
-    "ANSIBLE_NOCOLOR": "1",
-    "ANSIBLE_DEPRECATION_WARNINGS": "0",
-}
-_PATTERN_SIGNS = "*?[]:,!&~"
+# The pattern that takes every host; a limit that is empty is a mistake and never this.
+ALL = "all"
+_PATTERN_SIGNS = "*?[]~"
 _NAMES_SHOWN = 12
 
 
@@ -35,9 +28,9 @@ class Selection:
 
 
 def read(
-    settings: Settings, *, limit: str = "", via: str = "public", environ: Mapping[str, str]
+    settings: Settings, *, limit: str = ALL, via: str = "public", environ: Mapping[str, str]
 ) -> Selection:
-    """Read the inventory sources and select by ``limit`` (an Ansible pattern; empty means all).
+    """Read the inventory sources and select by ``limit`` (an Ansible pattern).
 
     ``via`` is 'public' or 'private' and chooses the address. Raises InventoryError for a source or
     a value that is refused, NothingSelected when no host is left.
@@ -45,16 +38,36 @@ def read(
     for source in settings.inventory:
         if not source.exists():
             raise InventoryError(f"there is no inventory at {source}", "name yours with --inventory PATH")
-    with ThreadPoolExecutor(2) as pool:
-        everything = pool.submit(_list, settings.inventory, "", environ)
-        limited = pool.submit(_list, settings.inventory, limit, environ) if limit else everything
-        data = everything.result()
-        names = _names(data)
-        chosen = _names(limited.result()) if not limit or not limited.exception() else ()
-    if not chosen:
-        raise _nothing(limit, names, data, limited.exception())
-    _check_names(names, data)
+    if not limit.strip():
+        raise NothingSelected("the limit is empty", "name hosts or groups, or leave --limit out for all")
+    data, chosen = _listed(settings.inventory, limit, environ)
     return _select(data, chosen, via)
+
+
+def _listed(
+    sources: tuple[Path, ...], limit: str, environ: Mapping[str, str]
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    with ExitStack() as stack:
+        whole = stack.enter_context(listing(sources, "", environ))
+        part = stack.enter_context(listing(sources, limit, environ)) if limit != ALL else None
+        data = whole.result()
+        names = _names(data)
+        if not names:
+            hint = "add one under all: hosts:, see inventory/hosts.yml"
+            raise NothingSelected("the inventory holds no host", hint)
+        _check_names(names, data)
+        _check_limit(limit, names, data)
+        chosen = names if part is None else _chosen(part)
+    if not chosen:
+        raise _no_match(f"--limit {limit} matches no host", names, data)
+    return data, chosen
+
+
+def _chosen(part: Listing) -> tuple[str, ...]:
+    try:
+        return _names(part.result())
+    except InventoryError:  # all hosts could be listed, so it is the pattern that is wrong
+        return ()
 
 
 def _select(data: Mapping[str, Any], chosen: tuple[str, ...], via: str) -> Selection:
@@ -89,37 +102,6 @@ def _is_circle(start: str, jumps: Mapping[str, Host]) -> bool:
     while name and name != start:
         name = jumps[name].jump if name in jumps else None
     return name == start
-
-
-def _list(sources: tuple[Path, ...], limit: str, environ: Mapping[str, str]) -> dict[str, Any]:
-    argv = [str(Path(sys.executable).with_name("ansible-inventory")), "--list"]
-    argv += [word for source in sources for word in ("-i", str(source))]
-    argv += [f"--limit={limit}"] if limit else []
-    try:
-        done = subprocess.run(
-            argv, capture_output=True, env=dict(environ) | _STRICT, timeout=READ_TIMEOUT_S, check=False,
-            stdin=subprocess.DEVNULL,
-        )  # fmt: skip
-    except subprocess.TimeoutExpired:
-        raise InventoryError(
-            f"the inventory gave no end in {READ_TIMEOUT_S} s",
-            "run it by hand: ansible-inventory --list -i " + str(sources[0]),
-        ) from None
-    if done.returncode != 0:
-        raise InventoryError(
-            "the inventory cannot be read: " + ", ".join(map(str, sources)),
-            f"look at it with: ansible-inventory --list -i {sources[0]}",
-            evidence=_first_error(done.stderr.decode("utf-8", "replace")),
-        )
-    data: dict[str, Any] = json.loads(done.stdout)
-    return data
-
-
-def _first_error(text: str) -> str:
-    lines = [" ".join(line.split()) for line in text.splitlines() if line.strip()]
-    errors = [line for line in lines if line.startswith(("[ERROR]", "ERROR!"))]
-    telling = [line for line in lines if "Failed to parse" in line or "rror" in line]
-    return ((telling or errors or lines or [""])[0])[:300]
 
 
 def _names(data: Mapping[str, Any]) -> tuple[str, ...]:
@@ -161,31 +143,21 @@ def _check_names(names: tuple[str, ...], data: Mapping[str, Any]) -> None:
                 )
 
 
-def _nothing(
-    limit: str, names: tuple[str, ...], data: Mapping[str, Any], error: BaseException | None
-) -> Exception:
-    if not names:
-        return NothingSelected(
-            "the inventory holds no host", "add one under all: hosts:, see inventory/hosts.yml"
-        )
-    known = set(names) | set(data)
-    strange = [
-        word
-        for word in limit.split(",")
-        if word and not set(word) & set(_PATTERN_SIGNS) and word not in known
-    ]
+def _check_limit(limit: str, names: tuple[str, ...], data: Mapping[str, Any]) -> None:
+    # Ansible passes over a word that it does not know, and goes on with the others
+    words = [word.strip().lstrip("!&") for word in re.split(r"[,:]", limit)]
+    plain = [word for word in words if word and not set(word) & set(_PATTERN_SIGNS)]
+    strange = [word for word in plain if word not in {*names, *data}]
+    if strange:
+        raise _no_match(f"--limit {limit} names what is not there: {', '.join(strange)}", names, data)
+
+
+def _no_match(what: str, names: tuple[str, ...], data: Mapping[str, Any]) -> NothingSelected:
     groups = [name for name in data if name not in ("_meta", "all", "ungrouped")]
-    listed = ", ".join(names[:_NAMES_SHOWN]) + (
-        f" and {len(names) - _NAMES_SHOWN} more" * (len(names) > _NAMES_SHOWN)
-    )
-    what = f"--limit {limit} matches no host" + (f": unknown {', '.join(strange)}" if strange else "")
+    listed = ", ".join(names[:_NAMES_SHOWN])
+    listed += f" and {len(names) - _NAMES_SHOWN} more" * (len(names) > _NAMES_SHOWN)
     return NothingSelected(
         what,
         "fab hosts.list shows all",
         evidence=f"hosts: {listed}" + (f"; groups: {', '.join(groups)}" if groups else ""),
     )
-
-
-def with_desired(host: Host, **values: Any) -> Host:
-    """Give ``host`` with more desired values; the command line's win over the inventory's."""
-    return replace(host, desired={**host.desired, **values})

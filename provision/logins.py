@@ -17,11 +17,12 @@ from paramiko.auth_strategy import AuthStrategy, InMemoryPrivateKey, Password
 from provision.errors import (
     ChangedHostKey,
     ConnectionRefused,
-    EndedConversation,
+    HungUp,
     MissingCredential,
     NameNotFound,
     NoAnswer,
     NoRoute,
+    NotSsh,
     SilentHost,
     Unreachable,
 )
@@ -117,7 +118,7 @@ def _shown_key(host: Host, transport: Any, timeout_s: float) -> HostKey:
 def _demand_an_answer(host: Host, transport: Any, timeout_s: float) -> None:
     # paramiko reports a lost connection and a timeout as a refused login too; they prove nothing.
     if not transport.is_active():
-        raise EndedConversation.of(host)
+        raise HungUp.of(host)
     if not transport.auth_handler.auth_event.is_set():
         raise SilentHost.of(host)
 
@@ -186,7 +187,7 @@ def _no_connection(host: Host, error: Exception, timeout_s: float) -> Unreachabl
     if isinstance(error, ConnectionRefusedError):
         return ConnectionRefused.of(host)
     if isinstance(error, ConnectionError):
-        return EndedConversation.of(host)
+        return HungUp.of(host)
     if isinstance(error, TimeoutError):
         return NoAnswer.of(host, after_s=timeout_s)
     return NoRoute.of(host, str(error))
@@ -198,13 +199,8 @@ def _no_conversation(host: Host, error: Exception) -> Unreachable:
     if isinstance(cause, (TimeoutError, _Silence)):
         return SilentHost.of(host)
     if isinstance(cause, (EOFError, OSError)):
-        return EndedConversation.of(host)
-    return Unreachable(
-        f"{host.address}, port {host.port}, does not speak SSH as we do",
-        f"correct ansible_port of {host.name} in the inventory; then: fab hosts.ping {host.name}",
-        meaning="another service on this port, or a server without one algorithm in common",
-        evidence=str(error)[:LONGEST_EVIDENCE],
-    )
+        return HungUp.of(host)
+    return NotSsh.of(host, str(error)[:LONGEST_EVIDENCE])
 
 
 def _other_key(host: Host, error: Any) -> ChangedHostKey:

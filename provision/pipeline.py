@@ -15,7 +15,7 @@ from provision.converge import converge
 from provision.credentials import unlock
 from provision.errors import ProvisionError, UnknownHostKey
 from provision.interrupts import Cancel, catch_signals
-from provision.inventory import Selection, read
+from provision.inventory import ALL, Selection, read
 from provision.ledger import Ledger, View
 from provision.model import Credential, Host, HostKey, HostReport, Report, Session, Stage
 from provision.remote import save_sessions
@@ -38,7 +38,7 @@ class Request:
 
     command: str
     typed: str
-    limit: str = ""
+    limit: str = ALL
     via: str = "public"
 
 

@@ -17,8 +17,10 @@ from provision.model import Host, Secret, Session
 
 OUTPUT_CAP_BYTES = 4 << 20
 COMMAND_TIMEOUT_S = 30.0
+CHECK_TIMEOUT_S = 5.0
 
-_SSH_FAILED = 255
+# ssh's own exit code; every other is the remote command's.
+SSH_FAILED = 255
 
 _RUN_SHELL = """\
 import subprocess, sys
@@ -71,7 +73,7 @@ def over_master(
             f"look at the host: fab hosts.shell {session.host.name}",
             evidence=command.splitlines()[0][:120],
         )
-    if completed.rc == _SSH_FAILED and not is_live(session):
+    if completed.rc == SSH_FAILED and not is_live(session):
         raise ConnectionLost(
             f"the connection to {session.host.name} was lost",
             f"fab hosts.ping {session.host.name}",
@@ -83,7 +85,10 @@ def over_master(
 def is_live(session: Session) -> bool:
     """Tell whether the session's master still answers."""
     argv = [*_ssh(session), "-O", "check", session.host.name]
-    return subprocess.run(argv, capture_output=True, check=False).returncode == 0
+    try:
+        return subprocess.run(argv, capture_output=True, check=False, timeout=CHECK_TIMEOUT_S).returncode == 0
+    except subprocess.TimeoutExpired:
+        return False
 
 
 def sudo_password(session: Session) -> Secret | None:
@@ -150,26 +155,6 @@ class Bound:
         """Stop the clock, and tell whether the time was over."""
         self._timer.cancel()
         return self._rang.is_set()
-
-
-class Drain(threading.Thread):
-    """Read ``pipe`` to its end so that its writer never waits, and keep no more than ``cap_bytes``."""
-
-    def __init__(self, pipe: IO[bytes], cap_bytes: int) -> None:
-        super().__init__(daemon=True)
-        self._pipe, self._cap = pipe, cap_bytes
-        self._kept = b""
-        self.start()
-
-    def run(self) -> None:
-        """Be the thread."""
-        while chunk := self._pipe.read1(1 << 16):  # type: ignore[attr-defined]
-            self._kept += chunk[: self._cap - len(self._kept)]
-
-    def text(self) -> str:
-        """Wait for the end, and give what was kept."""
-        self.join()
-        return self._kept.decode("utf-8", "replace")
 
 
 def _feed(pipe: IO[bytes] | None, data: bytes) -> None:

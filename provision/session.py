@@ -17,14 +17,13 @@ from typing import Self
 from provision import errors, remote, sshconfig, sudo
 from provision.broker import Broker
 from provision.errors import ProvisionError
+from provision.greeting import Greeting, listen
 from provision.model import Credential, Host, HostKey, Session
-from provision.ssh_errors import explain, wrong_passphrase
+from provision.ssh_errors import endless, explain, no_shell, wrong_passphrase
 
 # Who answers within this is handed on; latecomers form one more wave.
 WAVE_S = 5.0
 LOGIN_TIMEOUT_S = 30.0
-_GREETING_CAP_BYTES = 1 << 18
-_STDERR_CAP_BYTES = 1 << 16
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR")
 
 Answer = Session | ProvisionError
@@ -119,39 +118,38 @@ class Connections:
         ready = "up-" + random_source.token_hex(8)
         argv = ["ssh", "-F", str(self._run_dir / "masters"), *options, "-M", "-T", name]
         argv.append(f"sh -c 'echo {ready}; exec cat >/dev/null'")
-        tokens = self._tokens(entrant.credential)
+        tokens, pipe = self._tokens(entrant.credential), subprocess.PIPE
         master = subprocess.Popen(
-            argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            env=self._environment(entrant.credential, tokens), start_new_session=True,
+            argv, stdin=pipe, stdout=pipe, stderr=pipe, env=self._environment(entrant.credential, tokens),
+            start_new_session=True,
         )  # fmt: skip
         self._masters.append(master)
-        assert master.stderr
-        said = remote.Drain(master.stderr, _STDERR_CAP_BYTES)
-        bound = remote.Bound(master, LOGIN_TIMEOUT_S)
-        up, late = _greets(master, ready.encode()), bound.over()
-        if not up:
-            master.kill()
-            master.wait()
+        greeting = listen(master, ready, LOGIN_TIMEOUT_S)
+        if not greeting.is_ready:
             if tokens.get("PASSPHRASE") and self._broker.is_redeemed(tokens["PASSPHRASE"]):
                 raise wrong_passphrase(entrant.host)
-            raise self._refusal(entrant, said.text(), late, retry=not options)
+            raise self._refusal(entrant, greeting, master.returncode, retry=not options)
         self._open_masters.append(master)
 
-    def _refusal(self, entrant: Entrant, words: str, late: bool, *, retry: bool) -> ProvisionError:
+    def _refusal(self, entrant: Entrant, greeting: Greeting, code: int, *, retry: bool) -> ProvisionError:
         host = entrant.host
         if self._closing.is_set():
             return errors.Interrupted(
                 f"interrupted while connecting to {host.name}", f"fab hosts.ping {host.name}"
             )
-        if retry and entrant.credential.password and _offers_only_interactive(words):
+        if retry and entrant.credential.password and _offers_only_interactive(greeting.err):
             return _PasswordNotOffered("the host asks for the password another way")
-        if late:
+        if greeting.is_endless:
+            return endless(host, greeting.out or greeting.err)
+        if greeting.is_late:
             return errors.SilentHost(
                 f"{host.address}:{host.port} did not finish the login in {LOGIN_TIMEOUT_S:.0f} s",
                 f"fab hosts.ping {host.name}",
                 meaning="the host is overloaded, or its login shell does not end",
             )
-        return explain(host, entrant.key, entrant.credential, words)
+        error = explain(host, entrant.key, entrant.credential, greeting.err)
+        has_shell_ended = type(error) is errors.Unreachable and 0 <= code < remote.SSH_FAILED
+        return no_shell(host, greeting.out or greeting.err) if has_shell_ended else error
 
     def _tokens(self, credential: Credential) -> dict[str, str]:
         secrets = {"PASSWORD": credential.password, "PASSPHRASE": credential.passphrase}
@@ -192,19 +190,6 @@ def _jump_failed(host: Host) -> ProvisionError:
         f"fab hosts.ping {host.jump}",
         meaning="nothing was tried on this host",
     )
-
-
-def _greets(master: subprocess.Popen[bytes], ready: bytes) -> bool:
-    assert master.stdout
-    seen = 0
-    while seen < _GREETING_CAP_BYTES:
-        line = master.stdout.readline(4096)
-        if not line:
-            return False
-        if line.strip() == ready:
-            return True
-        seen += len(line)
-    return False
 
 
 def _offers_only_interactive(words: str) -> bool:

@@ -19,6 +19,7 @@ class _Word:
     hint: str
 
 
+_LONGEST_EVIDENCE = 200
 _PING = "fab hosts.ping {name}"
 
 # In order: the first that matches wins. Texts as printed by OpenSSH 8.4 to 10.0.
@@ -69,10 +70,11 @@ _UNREACHABLE: tuple[tuple[str, type[errors.Unreachable]], ...] = (
     (r"No route to host|Network is unreachable", errors.NoRoute),
     (r"timed out", errors.NoAnswer),
     (
-        r"kex_exchange_identification|banner line|Bad packet|invalid format|Protocol error|"
-        r"Connection (closed|reset)",
-        errors.EndedConversation,
+        r"banner line|Bad packet|: invalid format|Protocol error|No SSH version received|"
+        r"no matching \w+|Unable to negotiate",
+        errors.NotSsh,
     ),
+    (r"kex_exchange_identification|Connection (closed|reset)", errors.HungUp),
 )
 
 _OFFERED = re.compile(r"(SHA256:[A-Za-z0-9+/=]{43})")
@@ -89,6 +91,28 @@ def explain(host: Host, key: HostKey, credential: Credential, stderr: str) -> Pr
         if re.search(pattern, stderr):
             return error.of(host, _line_with(pattern, stderr), after_s=CONNECT_TIMEOUT_S)
     return errors.Unreachable.of(host, _line_with(r"\S", stderr))
+
+
+def endless(host: Host, said: str) -> ProvisionError:
+    """Give the error of a host that printed more than any greeting needs; ``said`` is the begin of it."""
+    return errors.EndlessOutput(
+        f"{host.name} prints without end when {host.user} logs in",
+        f"ssh -p {host.port} {host.user}@{host.address}; look at sshd's Banner, "
+        "/etc/profile.d and ~/.bashrc there",
+        meaning="no more of it was read, and nothing was done on the host",
+        evidence=_line_with(r"\S", said[:_LONGEST_EVIDENCE]),
+    )
+
+
+def no_shell(host: Host, said: str) -> ProvisionError:
+    """Give the error of a login that was right, and ended at once; ``said`` is what was printed."""
+    return errors.NoShell(
+        f"{host.user}'s login on {host.name} ended before a command could run",
+        f"on {host.name}: give {host.user} a shell (usermod --shell /bin/bash {host.user}), "
+        "and look at its start files",
+        meaning="the password or key is right; the account has no shell, or a start file ends it",
+        evidence=_line_with(r"\S", said),
+    )
 
 
 def wrong_passphrase(host: Host) -> ProvisionError:
@@ -129,4 +153,4 @@ def _changed(host: Host, key: HostKey, stderr: str) -> ProvisionError:
 def _line_with(pattern: str, text: str) -> str:
     """Give the last line of ``text`` in which ``pattern`` is found, cut to what a person reads."""
     lines = [line.strip() for line in text.splitlines() if re.search(pattern, line)]
-    return lines[-1][:200] if lines else ""
+    return lines[-1][:_LONGEST_EVIDENCE] if lines else ""

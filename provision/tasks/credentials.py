@@ -6,6 +6,7 @@ import sys
 from provision import credentials as keyring
 from provision.credentials import Kind, Owner
 from provision.errors import UsageError
+from provision.inventory import ALL
 from provision.model import Secret
 from provision.tasks import reach
 from provision.tasks.command import command
@@ -36,7 +37,7 @@ def set_(flags: Flags, owner: str, kind: str = "password", stdin: bool = False) 
 
 
 @command(help={"limit": "only these hosts or groups, an Ansible pattern"})
-def check(flags: Flags, limit: str = "") -> int:
+def check(flags: Flags, limit: str = ALL) -> int:
     """Say for each host where its secrets come from."""
     project = settings(flags)
     return reach.show_origins(keyring.check(reach.selected(project, limit, "public").hosts, project))

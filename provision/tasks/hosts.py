@@ -2,6 +2,7 @@
 
 import sys
 
+from provision.inventory import ALL
 from provision.pipeline import Request
 from provision.tasks import reach, runs
 from provision.tasks.command import ROAD, command
@@ -15,7 +16,7 @@ _NAME = {"name": "the inventory name of one host"}
 
 
 @command(name="list", help=_SELECTION)
-def list_(flags: Flags, limit: str = "", via: str = "public") -> None:
+def list_(flags: Flags, limit: str = ALL, via: str = "public") -> None:
     """List the inventory: addresses, users, groups, pins."""
     sys.stdout.write(reach.listing(settings(flags), limit, via))
 

@@ -11,7 +11,7 @@ from provision import logins
 from provision.errors import ChangedHostKey, ProvisionError, UnknownHostKey, UsageError
 from provision.host_values import natural
 from provision.interrupts import Cancel
-from provision.inventory import Selection, read
+from provision.inventory import ALL, Selection, read
 from provision.model import Host, HostKey, Session
 from provision.pipeline import entrants, masters
 from provision.session import Entrant
@@ -26,7 +26,7 @@ def selected(project: Settings, limit: str, via: str) -> Selection:
 
 def known_hosts(project: Settings) -> tuple[Host, ...]:
     """Give the inventory's hosts; none when there is no inventory to read."""
-    return selected(project, "", "public").hosts if all(p.exists() for p in project.inventory) else ()
+    return selected(project, ALL, "public").hosts if all(p.exists() for p in project.inventory) else ()
 
 
 def listing(project: Settings, limit: str, via: str) -> str:

@@ -1,5 +1,6 @@
 """The verbs that are typed daily: plan, provision, verify."""
 
+from provision.inventory import ALL
 from provision.pipeline import Request
 from provision.tasks import runs
 from provision.tasks.command import ROAD, command
@@ -20,7 +21,7 @@ _TOLERATE = {"tolerate": "unreachable, or unreachable=N: do not count them in th
        "detailed-exitcode": "add 16 to the exit code when changes are pending"},
 )  # fmt: skip
 def plan(
-    flags: Flags, limit: str = "", via: str = "public", diff: bool = False, detailed_exitcode: bool = False,
+    flags: Flags, limit: str = ALL, via: str = "public", diff: bool = False, detailed_exitcode: bool = False,
     tolerate: str = "",
 ) -> int:  # fmt: skip
     """Show what would change on the hosts; change nothing."""
@@ -29,12 +30,12 @@ def plan(
 
 
 @command(shared=ROAD, help=_SELECTION | _TOLERATE)
-def provision(flags: Flags, limit: str = "", via: str = "public", tolerate: str = "") -> int:
+def provision(flags: Flags, limit: str = ALL, via: str = "public", tolerate: str = "") -> int:
     """Make the hosts Docker hosts, and prove that they are."""
     return runs.start(Request("provision", runs.typed(), limit, via), flags, runs.Manner(tolerate=tolerate))
 
 
 @command(shared=ROAD, help=_SELECTION | _TOLERATE)
-def verify(flags: Flags, limit: str = "", via: str = "public", tolerate: str = "") -> int:
+def verify(flags: Flags, limit: str = ALL, via: str = "public", tolerate: str = "") -> int:
     """Prove that the hosts are working Docker hosts."""
     return runs.start(Request("verify", runs.typed(), limit, via), flags, runs.Manner(tolerate=tolerate))

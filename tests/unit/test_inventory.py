@@ -27,7 +27,7 @@ all:
 
 
 def look(
-    tmp_path: Path, text: str, limit: str = "", via: str = "public", name: str = "hosts.yml"
+    tmp_path: Path, text: str, limit: str = "all", via: str = "public", name: str = "hosts.yml"
 ) -> Selection:
     (tmp_path / name).write_text(text)
     settings = Settings((tmp_path / name,), tmp_path / "pins", tmp_path / "k", tmp_path / ".provision")
@@ -71,7 +71,7 @@ def test_limits_are_ansible_patterns(tmp_path: Path, limit: str, names: list[str
 
 
 def test_a_limit_that_matches_nothing_names_what_exists(tmp_path: Path) -> None:
-    with pytest.raises(NothingSelected, match="--limit wbe1 matches no host: unknown wbe1") as caught:
+    with pytest.raises(NothingSelected, match="--limit wbe1 names what is not there: wbe1") as caught:
         look(tmp_path, TWO, limit="wbe1")
     assert caught.value.failure.evidence == "hosts: db1, web1, web10; groups: db, web"
 

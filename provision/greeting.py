@@ -1,0 +1,76 @@
+"""Wait until a login shell says that it is ready, whatever noise is made before that."""
+
+import os
+import selectors
+import subprocess
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+
+# A banner, a message of the day and start files may print so much; more is no greeting.
+CAP_BYTES = 1 << 18
+# When one output has ended, the other is waited for no longer than this.
+LAST_WORDS_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Greeting:
+    """How a login went: ready, out of time, or talking without end; and what was said."""
+
+    is_ready: bool
+    is_late: bool
+    is_endless: bool
+    out: str
+    err: str
+
+
+def listen(master: subprocess.Popen[bytes], ready: str, timeout_s: float) -> Greeting:
+    """Read both outputs of ``master`` until a line ends with ``ready``, it ends, or ``timeout_s`` are over.
+
+    A master that is not ready is killed. The errors of one that is are read by nobody from now on, so that
+    pipe is closed: a host that goes on talking there fills nothing and holds up nothing.
+    """
+    out, err, word = bytearray(), bytearray(), ready.encode() + b"\n"
+    has_ended = _read(master, out, err, word, timeout_s)
+    is_ready = word in out
+    is_endless = not is_ready and len(out) + len(err) >= CAP_BYTES
+    if not is_ready:
+        _end(master, LAST_WORDS_S if has_ended else 0)
+    if master.stderr:
+        master.stderr.close()
+    is_late = not (is_ready or is_endless or has_ended)
+    return Greeting(is_ready, is_late, is_endless, _text(out), _text(err))
+
+
+def _read(
+    master: subprocess.Popen[bytes], out: bytearray, err: bytearray, word: bytes, timeout_s: float
+) -> bool:
+    """Fill ``out`` and ``err``; tell whether one of them has ended."""
+    assert master.stdout
+    assert master.stderr
+    end, has_ended = time.monotonic() + timeout_s, False
+    with selectors.DefaultSelector() as selector:
+        selector.register(master.stdout, selectors.EVENT_READ, out)
+        selector.register(master.stderr, selectors.EVENT_READ, err)
+        while selector.get_map() and word not in out and len(out) + len(err) < CAP_BYTES:
+            events = selector.select(max(end - time.monotonic(), 0))
+            if not events:
+                break
+            for key, _ in events:
+                data = os.read(key.fd, CAP_BYTES)
+                key.data.extend(data)
+                if not data:
+                    selector.unregister(key.fileobj)
+                    end, has_ended = min(end, time.monotonic() + LAST_WORDS_S), True
+    return has_ended
+
+
+def _end(master: subprocess.Popen[bytes], patience_s: float) -> None:
+    with suppress(subprocess.TimeoutExpired):
+        master.wait(patience_s)
+    master.kill()
+    master.wait()
+
+
+def _text(data: bytearray) -> str:
+    return data[:CAP_BYTES].decode("utf-8", "replace")

@@ -1,0 +1,144 @@
+"""Run ansible-inventory: its end is bounded in time and memory, and its failure is told in one line."""
+
+import json
+import os
+import re
+import resource
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from provision.errors import InventoryError
+
+READ_TIMEOUT_S = 60
+# Ansible takes up to 10 s and 150 MB for a megabyte of YAML, which is 5000 hosts.
+FILE_CAP_BYTES = 4 << 20
+MEMORY_CAP_BYTES = 2 << 30
+# An inventory that cannot be parsed, or says a thing twice, is an error and not a warning.
+_STRICT = {
+    "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "1",
+    "ANSIBLE_DUPLICATE_YAML_DICT_KEY": "error",
+    "ANSIBLE_NOCOLOR": "1",
+    "ANSIBLE_DEPRECATION_WARNINGS": "0",
+}
+_LONGEST_EVIDENCE = 300
+_SCRIPT_SAID = "Standard error from inventory script:"
+_REFUSAL = re.compile(r"\[WARNING\]: Failed to parse inventory with '(\w+)' plugin: (.*)")
+# What the plugin says that was merely asked first, and did not find the file to be its own.
+_NOT_MINE = re.compile(r"no root 'plugin' key found|Invalid host pattern '(---|\w+:)'")
+_PLACE = re.compile(r"^Origin: (/\S+:\d+:\d+)$", re.MULTILINE)
+
+
+@contextmanager
+def listing(sources: tuple[Path, ...], limit: str, environ: Mapping[str, str]) -> Iterator["Listing"]:
+    """Start ansible-inventory over ``sources``; it and what it started are gone when the context ends.
+
+    ``limit`` is an Ansible pattern, empty for all. Raises InventoryError for a file that is too large.
+    """
+    for source in sources:
+        _check_size(source)
+    argv = [str(Path(sys.executable).with_name("ansible-inventory")), "--list"]
+    argv += [word for source in sources for word in ("-i", str(source))]
+    argv += [f"--limit={limit}"] if limit else []
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        process = subprocess.Popen(
+            argv, stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=_environment(sources, environ),
+            start_new_session=True,
+        )  # fmt: skip
+        try:
+            _cap_memory(process.pid)
+            yield Listing(process, sources, out, err)
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """One ansible-inventory at work."""
+
+    _process: subprocess.Popen[bytes]
+    _sources: tuple[Path, ...]
+    _out: IO[bytes]
+    _err: IO[bytes]
+
+    def result(self) -> dict[str, Any]:
+        """Wait for the end and give what it listed. Raises InventoryError."""
+        try:
+            code = self._process.wait(READ_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            raise self._failed(f"the inventory gave no end in {READ_TIMEOUT_S} s") from None
+        if code != 0:
+            raise self._failed(f"the inventory cannot be read: {self._names()}", cause(_text(self._err)))
+        return self._parsed(_text(self._out))
+
+    def _parsed(self, text: str) -> dict[str, Any]:
+        try:
+            found = json.loads(text)
+        except (ValueError, RecursionError):
+            found = None
+        if not isinstance(found, dict):
+            message = f"reading {self._names()} gives something else than an inventory"
+            raise self._failed(message, text.strip().partition("\n")[0])
+        return found
+
+    def _names(self) -> str:
+        return ", ".join(map(str, self._sources))
+
+    def _failed(self, message: str, evidence: str = "") -> InventoryError:
+        hint = f"look at it with: ansible-inventory --list -i {self._sources[0]}"
+        return InventoryError(message, hint, evidence=evidence[:_LONGEST_EVIDENCE])
+
+
+def cause(words: str) -> str:
+    """Give the one line of ansible-inventory's ``words`` that says why, with the place where it is known."""
+    lines = [" ".join(line.split()) for line in words.splitlines() if line.strip()]
+    if _SCRIPT_SAID in lines[:-1]:
+        return lines[lines.index(_SCRIPT_SAID) + 1]
+    refusals = [found for line in lines if (found := _REFUSAL.match(line))]
+    telling = [found for found in refusals if not _NOT_MINE.search(found[2])] or refusals
+    if telling:
+        place = _PLACE.search(words)
+        return telling[0][2] + (f" ({place[1]})" if place else "")
+    return ([line for line in lines if "rror" in line] or lines or [""])[0]
+
+
+def _environment(sources: tuple[Path, ...], environ: Mapping[str, str]) -> dict[str, str]:
+    # the text of a script that failed would else be taken for a list of host names
+    scripts = {"ANSIBLE_INVENTORY_ENABLED": "script"} if all(map(_is_script, sources)) else {}
+    return dict(environ) | _STRICT | scripts
+
+
+def _is_script(source: Path) -> bool:
+    if not source.is_file() or not os.access(source, os.X_OK):
+        return False
+    with source.open("rb") as file:
+        return file.read(2) == b"#!"
+
+
+def _check_size(source: Path) -> None:
+    # a directory and a script say only by their listing how much they hold
+    if source.is_file() and source.stat().st_size > FILE_CAP_BYTES:
+        raise InventoryError(
+            f"{source} is larger than {FILE_CAP_BYTES >> 20} MB, and is not read",
+            "split it into several files, and name those you want with --inventory PATH",
+        )
+
+
+def _cap_memory(pid: int) -> None:
+    # Linux alone has this; elsewhere the time limit is the only one
+    if hasattr(resource, "prlimit"):
+        with suppress(ProcessLookupError):
+            resource.prlimit(pid, resource.RLIMIT_AS, (MEMORY_CAP_BYTES, MEMORY_CAP_BYTES))
+
+
+def _text(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read().decode("utf-8", "replace")
