@@ -4,7 +4,7 @@ SHELL := /bin/bash
 BIN := .venv/bin
 PYTHON ?= $(firstword $(wildcard /usr/bin/python3.11 /usr/bin/python3.12 /usr/bin/python3.13) python3)
 
-.PHONY: demo demo-down lab-machine test lint bench clean
+.PHONY: demo demo-down lab-machine test lint clean
 
 demo: lab-machine .venv/installed
 	xargs -a provision/lab/debian-packages.txt sh tools/debian-install
@@ -34,8 +34,7 @@ lint: .venv/installed
 	cd playbooks && PATH="$(CURDIR)/$(BIN):$$PATH" ansible-lint --offline --profile production
 
 .venv/installed: requirements.lock pyproject.toml
-	sh tools/debian-install python3-venv
-	$(PYTHON) -m venv .venv
+	$(PYTHON) -m venv .venv >/dev/null 2>&1 || { sh tools/debian-install python3-venv && $(PYTHON) -m venv --clear .venv; }
 	$(BIN)/pip install --quiet --require-hashes -r requirements.lock
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
 	touch $@

@@ -59,7 +59,7 @@ def _listed(
         _check_limit(limit, names, data)
         chosen = names if part is None else _chosen(part)
     if not chosen:
-        raise _no_match(f"--limit {limit} matches no host", names, data)
+        raise _no_match(f"{limit} matches no host", names, data)
     return data, chosen
 
 
@@ -73,10 +73,10 @@ def _chosen(part: Listing) -> tuple[str, ...]:
 def _select(data: Mapping[str, Any], chosen: tuple[str, ...], via: str) -> Selection:
     variables, groups = data["_meta"]["hostvars"], _groups_by_host(data)
 
-    def host(name: str) -> Host:
-        return host_values.host(name, variables.get(name, {}), groups.get(name, ()), via)
+    def host(name: str, way: str) -> Host:
+        return host_values.host(name, variables.get(name, {}), groups.get(name, ()), way)
 
-    hosts = tuple(host(name) for name in chosen)
+    hosts = tuple(host(name, via) for name in chosen)
     jumps: dict[str, Host] = {}
     queue = [h for h in hosts if h.jump]
     while queue:
@@ -88,7 +88,7 @@ def _select(data: Mapping[str, Any], chosen: tuple[str, ...], via: str) -> Selec
                 f"add {name} as a host, or remove jump_host from {asking.name}",
             )
         if name not in jumps:
-            jumps[name] = host(name)
+            jumps[name] = host(name, "public")  # it is what stands in front of the private network
             queue += [jumps[name]] if jumps[name].jump else []
         elif _is_circle(asking.name, jumps):
             raise InventoryError(
@@ -114,18 +114,20 @@ def _names(data: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _groups_by_host(data: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
     """Give each host's groups, the nearest first; 'all' is left out."""
-    parents = {
-        child: name for name, group in data.items() if name != "_meta" for child in group.get("children", ())
-    }
-    groups: dict[str, tuple[str, ...]] = dict.fromkeys(_names(data), ())
-    for name, group in data.items():
-        chain, above = [name], parents.get(name)
-        while above:
-            chain, above = [*chain, above], parents.get(above)
-        for host in group.get("hosts", ()) if name != "_meta" else ():
-            own = [g for g in chain if g not in ("all", "ungrouped")]
-            groups[host] = tuple(dict.fromkeys([*groups[host], *own]))
-    return groups
+    real = {name: group for name, group in data.items() if name not in ("_meta", "all", "ungrouped")}
+    parents: dict[str, list[str]] = {}
+    for name, group in real.items():
+        for child in group.get("children", ()):
+            parents.setdefault(child, []).append(name)
+    found: dict[str, tuple[str, ...]] = {}
+    for host in _names(data):
+        level = [name for name, group in real.items() if host in group.get("hosts", ())]
+        seen: dict[str, None] = {}
+        while level:
+            seen |= dict.fromkeys(level)
+            level = [above for name in level for above in parents.get(name, ()) if above not in seen]
+        found[host] = tuple(seen)
+    return found
 
 
 def _check_names(names: tuple[str, ...], data: Mapping[str, Any]) -> None:
@@ -149,7 +151,7 @@ def _check_limit(limit: str, names: tuple[str, ...], data: Mapping[str, Any]) ->
     plain = [word for word in words if word and not set(word) & set(_PATTERN_SIGNS)]
     strange = [word for word in plain if word not in {*names, *data}]
     if strange:
-        raise _no_match(f"--limit {limit} names what is not there: {', '.join(strange)}", names, data)
+        raise _no_match(f"no host and no group is called {', '.join(strange)}", names, data)
 
 
 def _no_match(what: str, names: tuple[str, ...], data: Mapping[str, Any]) -> NothingSelected:

@@ -19,7 +19,7 @@ from provision.broker import Broker
 from provision.errors import ProvisionError
 from provision.greeting import Greeting, listen
 from provision.model import Credential, Host, HostKey, Session
-from provision.ssh_errors import endless, explain, no_shell, wrong_passphrase
+from provision.ssh_errors import endless, explain, no_shell, refuse_old_ssh, wrong_passphrase
 
 # Who answers within this is handed on; latecomers form one more wave.
 WAVE_S = 5.0
@@ -93,6 +93,7 @@ class Connections:
         yield {name: future.result() for name, future in answers.items()}
 
     def _prepare(self, entrants: tuple[Entrant, ...]) -> None:
+        refuse_old_ssh(subprocess.run(["ssh", "-V"], capture_output=True, text=True, check=False).stderr)
         rows = [(number, e.host, e.credential) for number, e in enumerate(entrants)]
         _write(self._run_dir / "masters", sshconfig.masters(self._run_dir, rows))
         _write(self._run_dir / "clients", sshconfig.clients(self._run_dir, rows))

@@ -1,5 +1,7 @@
 """Where a project keeps its things, and what the command line said about them."""
 
+import hashlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,3 +23,23 @@ class Settings:
     keyring: str | None = None
     unlock_fd: int | None = None
     interactive: bool = False
+
+
+def project_root(start: Path) -> Path:
+    """Give the nearest directory at or above ``start`` with an inventory or a fabfile; else ``start``."""
+    for place in (start, *start.parents):
+        if (place / "inventory").is_dir() or (place / "fabfile.py").is_file():
+            return place
+    return start
+
+
+def default_keyring_file(root: Path) -> Path:
+    """Give the keyring file of the project in ``root``: ``$PROVISION_KEYRING_FILE``, or one of its own.
+
+    The file's directory also names the project in a desktop's keyring. Two projects may be called infra,
+    and neither may offer its passwords to the other's hosts: so the name ends in a mark of the path.
+    """
+    named = os.environ.get("PROVISION_KEYRING_FILE")
+    data = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
+    mark = hashlib.sha256(os.fsencode(root.resolve())).hexdigest()[:8]
+    return Path(named or f"{data}/provision/{root.name}-{mark}/keyring.kdbx").expanduser().absolute()

@@ -19,6 +19,7 @@ class _Word:
     hint: str
 
 
+OLDEST_SSH = (8, 4)
 _LONGEST_EVIDENCE = 200
 _PING = "fab hosts.ping {name}"
 
@@ -154,3 +155,14 @@ def _line_with(pattern: str, text: str) -> str:
     """Give the last line of ``text`` in which ``pattern`` is found, cut to what a person reads."""
     lines = [line.strip() for line in text.splitlines() if re.search(pattern, line)]
     return lines[-1][:_LONGEST_EVIDENCE] if lines else ""
+
+
+def refuse_old_ssh(version: str) -> None:
+    """Raise UsageError unless ``ssh -V`` names OpenSSH 8.4 or newer: it brought SSH_ASKPASS_REQUIRE."""
+    found = re.search(r"OpenSSH_(\d+)\.(\d+)", version)
+    if not found or (int(found[1]), int(found[2])) < OLDEST_SSH:
+        raise errors.UsageError(
+            "this controller has no OpenSSH 8.4 or newer",
+            "install a newer OpenSSH client, or run this from a newer machine",
+            evidence=_line_with(r"\S", version),
+        )

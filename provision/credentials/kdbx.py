@@ -18,6 +18,7 @@ from provision.credentials import master, storage
 from provision.credentials.book import Book, Damaged, WrongMaster
 from provision.errors import KeyringError
 from provision.model import Secret
+from provision.settings import default_keyring_file, project_root
 
 Stamp = tuple[int, int, int]
 
@@ -32,7 +33,7 @@ class KdbxKeyring(KeyringBackend):
 
     def __init__(self, file: Path | None = None, obtain: Callable[[], Secret] | None = None) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.path = (file or default_file()).resolve()
+        self.path = (file or default_keyring_file(project_root(Path.cwd()))).resolve()
         self._obtain = obtain or self._obtain_alone
         self._master: Secret | None = None
         self._open: tuple[Stamp, Book] | None = None
@@ -122,13 +123,6 @@ class KdbxKeyring(KeyringBackend):
 
     def _obtain_alone(self) -> Secret:
         return master.obtain(self.path, master.Sources(person=sys.stdin.isatty()))
-
-
-def default_file() -> Path:
-    """Give the keyring file of the project in this directory, or ``$PROVISION_KEYRING_FILE``."""
-    named = os.environ.get("PROVISION_KEYRING_FILE")
-    place = Path.home() / ".local/share/provision" / Path.cwd().name / "keyring.kdbx"
-    return Path(named) if named else place
 
 
 def _stamp(status: os.stat_result) -> Stamp:

@@ -60,7 +60,10 @@ def _check_numbers(count: int, subnet: int) -> None:
     if not 1 <= count <= record.MAX_HOSTS:
         raise LabError(f"a lab has 1 to {record.MAX_HOSTS} hosts, not {count}", "fab lab.up --hosts 2")
     if not 0 <= subnet <= 255:
-        raise LabError(f"a lab's subnet is a number from 0 to 255, not {subnet}", "fab lab.up --subnet 0")
+        raise LabError(
+            f"a lab's subnet is a number from 0 to 255, not {subnet}",
+            "fab lab.up chooses a free one",
+        )
 
 
 def _refuse_running(lab: Lab, state_dir: Path) -> None:

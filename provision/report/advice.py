@@ -1,5 +1,6 @@
 """The next command to type, made from the one that was typed, program first."""
 
+import re
 import shlex
 from collections.abc import Container
 from itertools import takewhile
@@ -7,6 +8,8 @@ from itertools import takewhile
 LIMITS = ("--limit", "-l")
 # The options that say which hosts are meant and how they are reached; every verb has them.
 SELECTION = (*LIMITS, "--inventory", "-i", "--via", "--keyring")
+# Those that every command has, also one that is about a single host.
+PROJECT = ("--inventory", "-i", "--keyring")
 PLAN_ONLY = ("--diff", "--detailed-exitcode")
 
 
@@ -43,6 +46,17 @@ def ping_again(command: str) -> str:
     """Give the ping, which takes its hosts without a flag, of those that did not answer."""
     program, typed, options = _parts(command)
     return shlex.join([*program, typed, "@last.failed", *_sorted_out(options[1:], SELECTION)[0]])
+
+
+def retold(text: str, command: str) -> str:
+    """Give ``text`` with its commands as this person would type them: program, inventory, keyring."""
+    program, _, options = _parts(command)
+    kept = _sorted_out(options, PROJECT)[0]
+
+    def said(found: re.Match[str]) -> str:
+        return shlex.join([*program, found[1], *kept])
+
+    return re.sub(r"\bfab ((?:hosts|credentials)\.[a-z]+|plan|provision|verify)\b", said, text)
 
 
 def _parts(command: str) -> tuple[list[str], str, list[str]]:

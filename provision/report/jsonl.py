@@ -20,9 +20,9 @@ class Stream:
         self._out = out
         self._lock = threading.Lock()
 
-    def start(self, run: str, command: str, hosts: Sequence[str]) -> None:
+    def start(self, run: str, verb: str, hosts: Sequence[str]) -> None:
         """Say which run begins, and with which hosts."""
-        self._write("start", {"run": run, "command": command, "hosts": list(hosts)})
+        self._write("start", {"run": run, "verb": verb, "hosts": list(hosts)})
 
     def stage(self, host: str, stage: Stage, note: str = "") -> None:
         """Say that ``host`` has entered ``stage``."""

@@ -48,7 +48,7 @@ def provision_text(
     buckets = sort_into_buckets(report.hosts)
     good = [results.provisioned(page, WORDS[status], status, buckets[status]) for status in GOOD]
     return _text(
-        results.title(page, report, f"run {report.run}"),
+        results.title(page, report, f"{report.inventory} · run {report.run}"),
         *good,
         results.failed(page, buckets, WORDS),
         results.result(page, report, buckets, WORDS),
@@ -70,7 +70,7 @@ def verify_text(
     buckets = sort_into_buckets(report.hosts, proven)
     since = [page.plain(f"Since    {results.compared(report, previous)}")] if previous else []
     return _text(
-        results.title(page, report, f"run {report.run}"),
+        results.title(page, report, f"{report.inventory} · run {report.run}"),
         results.verified(page, VERIFY_WORDS[Status.OK], buckets[Status.OK]),
         results.failed(page, buckets, VERIFY_WORDS),
         results.result(page, report, buckets, VERIFY_WORDS),

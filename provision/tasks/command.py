@@ -3,9 +3,11 @@
 import functools
 import inspect
 import os
+import shlex
 import sys
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from invoke.tasks import task
 from provision.credentials.master import from_environment
 from provision.errors import Interrupted, ProvisionError, UsageError
 from provision.model import HostReport
+from provision.report.advice import retold
 from provision.report.console import page_for
 from provision.report.error import error_text
 from provision.report.exit_code import UNKNOWN, exit_code
@@ -31,7 +34,7 @@ _HELP = {
 _DEFAULTS: dict[str, Any] = {
     "inventory": [],
     "keyring": "",
-    "unlock_fd": -1,
+    "unlock_fd": "",
     "color": "auto",
     "output": "text",
 }
@@ -108,8 +111,14 @@ def _unexpected(error: Exception) -> ProvisionError:
 
 def say(error: ProvisionError, page: Page) -> None:
     """Print an error that belongs to no host on stderr."""
-    text = error_text(error.failure, width=page.width, colour=page.colour, ascii=page.ascii)
+    failure = replace(error.failure, hint=retold(error.failure.hint, typed()))
+    text = error_text(failure, width=page.width, colour=page.colour, ascii=page.ascii)
     sys.stderr.write(text)
+
+
+def typed() -> str:
+    """Give the command line as a person typed it, to be shown in reports and in advice."""
+    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
 
 
 def exit_code_of(error: ProvisionError) -> int:

@@ -12,8 +12,8 @@ from provision import credentials, lab
 from provision.credentials import Kind, Owner
 from provision.model import HostKey
 from provision.report.layout import count
-from provision.settings import Settings
-from provision.tasks.project import LAB, STATE, Flags, root, settings
+from provision.settings import Settings, project_root
+from provision.tasks.project import LAB, STATE, Flags, settings
 from provision.trust import record
 
 
@@ -23,7 +23,7 @@ def up(hosts: int, profile: str) -> str:
     Its name and addresses are the first that are free on this machine, so that two projects may have
     a lab each.
     """
-    state = root(Path.cwd()) / STATE
+    state = project_root(Path.cwd()) / STATE
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # an exception, so that what is half made goes
     down()
     subnet = lab.free_subnet()
@@ -39,7 +39,7 @@ def up(hosts: int, profile: str) -> str:
 
 def down() -> None:
     """Remove the lab, its inventory, keyring and pins; fine when there is none."""
-    place = root(Path.cwd()) / LAB
+    place = project_root(Path.cwd()) / LAB
     for found in place.glob("demo*/"):
         lab.down(found.name, state_dir=place.parent)
     shutil.rmtree(place, ignore_errors=True)
@@ -47,7 +47,7 @@ def down() -> None:
 
 def status() -> int:
     """Print the lab that is up; 1 when there is none."""
-    found = lab.status(root(Path.cwd()) / STATE)
+    found = lab.status(project_root(Path.cwd()) / STATE)
     if found is None:
         print("no lab is up; fab lab.up boots one", file=sys.stderr)
         return 1

@@ -5,7 +5,7 @@ import sys
 from provision.inventory import ALL
 from provision.pipeline import Request
 from provision.tasks import reach, runs
-from provision.tasks.command import ROAD, command
+from provision.tasks.command import ROAD, command, typed
 from provision.tasks.project import Flags, settings
 
 _SELECTION = {
@@ -28,7 +28,7 @@ def list_(flags: Flags, limit: str = ALL, via: str = "public") -> None:
 )
 def ping(flags: Flags, hosts: str, via: str = "public") -> int:
     """Log in to the named hosts (or all) and out again."""
-    return runs.start(Request("ping", runs.typed(), hosts, via), flags, runs.Manner())
+    return runs.start(Request("ping", typed(), hosts, via), flags, runs.Manner())
 
 
 @command(positional=("name",), help=_NAME | {"via": _SELECTION["via"]})

@@ -4,13 +4,13 @@ import sys
 
 from provision.tasks import demo
 from provision.tasks.command import LOCAL, command
-from provision.tasks.project import Flags
+from provision.tasks.project import Flags, whole_number
 
 
 @command(shared=LOCAL, help={"hosts": "how many", "profile": "el10 or el9: the dress of the stand-ins"})
-def up(flags: Flags, hosts: int = 2, profile: str = "el10") -> None:
+def up(flags: Flags, hosts: str = "2", profile: str = "el10") -> None:
     """Boot stand-in hosts and make them the inventory."""
-    sys.stdout.write(demo.up(hosts, profile))
+    sys.stdout.write(demo.up(whole_number("hosts", hosts), profile))
 
 
 @command(shared=LOCAL)

@@ -3,7 +3,7 @@
 from provision.inventory import ALL
 from provision.pipeline import Request
 from provision.tasks import runs
-from provision.tasks.command import ROAD, command
+from provision.tasks.command import ROAD, command, typed
 from provision.tasks.project import Flags
 
 _SELECTION = {
@@ -25,17 +25,17 @@ def plan(
     tolerate: str = "",
 ) -> int:  # fmt: skip
     """Show what would change on the hosts; change nothing."""
-    request = Request("plan", runs.typed(), limit, via)
+    request = Request("plan", typed(), limit, via)
     return runs.start(request, flags, runs.Manner(diff=diff, detailed=detailed_exitcode, tolerate=tolerate))
 
 
 @command(shared=ROAD, help=_SELECTION | _TOLERATE)
 def provision(flags: Flags, limit: str = ALL, via: str = "public", tolerate: str = "") -> int:
     """Make the hosts Docker hosts, and prove that they are."""
-    return runs.start(Request("provision", runs.typed(), limit, via), flags, runs.Manner(tolerate=tolerate))
+    return runs.start(Request("provision", typed(), limit, via), flags, runs.Manner(tolerate=tolerate))
 
 
 @command(shared=ROAD, help=_SELECTION | _TOLERATE)
 def verify(flags: Flags, limit: str = ALL, via: str = "public", tolerate: str = "") -> int:
     """Prove that the hosts are working Docker hosts."""
-    return runs.start(Request("verify", runs.typed(), limit, via), flags, runs.Manner(tolerate=tolerate))
+    return runs.start(Request("verify", typed(), limit, via), flags, runs.Manner(tolerate=tolerate))

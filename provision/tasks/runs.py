@@ -4,18 +4,18 @@ import functools
 import math
 import os
 import re
-import shlex
 import sys
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from provision.errors import ReportNotWritten, UsageError
 from provision.ledger import View
-from provision.model import Report
+from provision.model import HostReport, Report
 from provision.pipeline import Request, run
 from provision.report import console, files, past, text
+from provision.report.advice import retold
 from provision.report.exit_code import FAILED, exit_code
 from provision.report.jsonl import Stream
 from provision.report.live import Live
@@ -33,11 +33,6 @@ class Manner:
     tolerate: str = ""
 
 
-def typed() -> str:
-    """Give the command line as a person typed it, to be shown in reports and in advice."""
-    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
-
-
 def start(request: Request, flags: Flags, manner: Manner) -> int:
     """Run ``request``, print its end to stdout and give the exit code."""
     project = settings(flags)
@@ -47,6 +42,7 @@ def start(request: Request, flags: Flags, manner: Manner) -> int:
     )
     previous = past.last_with_checks(project.state_dir) if request.command == "verify" else None
     report, logs = run(request, project, functools.partial(_show, request.command, flags), judge)
+    report = replace(report, hosts=tuple(_retold(host, request.typed) for host in report.hosts))
     if flags.output == "json":
         Stream(sys.stdout).finish(report)
     else:
@@ -57,6 +53,12 @@ def start(request: Request, flags: Flags, manner: Manner) -> int:
         say(error, console.page_for(sys.stderr, flags.color))
         return report.exit_code | FAILED
     return report.exit_code
+
+
+def _retold(host: HostReport, typed: str) -> HostReport:
+    if host.failure is None:
+        return host
+    return replace(host, failure=replace(host.failure, hint=retold(host.failure.hint, typed)))
 
 
 def _show(command: str, flags: Flags, run_id: str, names: tuple[str, ...]) -> AbstractContextManager[View]:

@@ -173,7 +173,7 @@ def test_the_list_shows_what_is_pinned(new_project: NewProject) -> None:
     project.hosts["el9"] = {"ansible_host": "192.0.2.9"}
     project.write()
     rows = [line.split() for line in project.fab("hosts.list").out.splitlines()]
-    assert rows[1][-1], rows[2][-1] == ("pinned", "unknown")
+    assert (rows[1][-1], rows[2][-1]) == ("pinned", "unknown")
 
 
 def test_nothing_of_a_run_stays_behind(new_project: NewProject) -> None:

@@ -65,7 +65,7 @@ def check_the_files_of_a_run(project: Project) -> None:
     latest = project.path / ".provision/latest"
     assert {path.name for path in latest.iterdir()} == {"report.json", "report.html", "junit.xml", "hosts"}
     assert latest.resolve().stat().st_mode & 0o777 == 0o700
-    assert ElementTree.parse(latest / "junit.xml").getroot().iter("testcase")
+    assert len(list(ElementTree.parse(latest / "junit.xml").getroot().iter("testcase"))) >= 20
     assert json.loads((latest / "report.json").read_text())["schema"] == 1
     assert (latest / "hosts/el1.log").read_text()
 

@@ -71,7 +71,7 @@ def test_limits_are_ansible_patterns(tmp_path: Path, limit: str, names: list[str
 
 
 def test_a_limit_that_matches_nothing_names_what_exists(tmp_path: Path) -> None:
-    with pytest.raises(NothingSelected, match="--limit wbe1 names what is not there: wbe1") as caught:
+    with pytest.raises(NothingSelected, match="no host and no group is called wbe1") as caught:
         look(tmp_path, TWO, limit="wbe1")
     assert caught.value.failure.evidence == "hosts: db1, web1, web10; groups: db, web"
 
@@ -167,3 +167,25 @@ def test_an_address_that_passes_is_never_an_option(text: str) -> None:
         return
     assert not host.address.startswith("-")
     assert not set(host.address) & set(" \n\t\"'`$;&|<>(){}%")
+
+
+def test_a_jump_host_is_dialled_by_its_public_address(tmp_path: Path) -> None:
+    text = """
+all:
+  hosts:
+    front: {ansible_host: 192.0.2.1}
+    back: {ansible_host: 192.0.2.2, private_address: 10.0.0.2, jump_host: front}
+"""
+    selection = look(tmp_path, text, limit="back", via="private")
+    assert (selection.hosts[0].address, selection.jumps[0].address) == ("10.0.0.2", "192.0.2.1")
+
+
+def test_a_group_in_two_groups_passes_on_both_the_nearest_first(tmp_path: Path) -> None:
+    text = """
+all:
+  children:
+    web: {hosts: {web1: {}}}
+    eu: {children: {web: {}}}
+    prod: {children: {eu: {}, web: {}}}
+"""
+    assert look(tmp_path, text).hosts[0].groups == ("web", "eu", "prod")

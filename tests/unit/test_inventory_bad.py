@@ -236,7 +236,7 @@ def test_an_empty_limit_is_an_error_and_never_all_hosts(tmp_path: Path, limit: s
 def test_an_unknown_name_in_a_limit_is_an_error_even_among_known_ones(tmp_path: Path, limit: str) -> None:
     error = refusal(tmp_path, "all: {children: {web: {hosts: {web1: {}, web2: {}}}}}\n", limit=limit)
     assert isinstance(error, NothingSelected)
-    assert str(error).endswith("names what is not there: wbe2")
+    assert str(error).endswith("no host and no group is called wbe2")
     assert error.failure.evidence == "hosts: web1, web2; groups: web"
 
 
@@ -249,7 +249,7 @@ def test_a_pattern_that_matches_no_host_is_an_error(tmp_path: Path, limit: str) 
 @pytest.mark.parametrize(
     ("text", "limit", "words"),
     [("all: {hosts: {web1: {}}}", "", "the limit is empty"),
-     ("all: {hosts: {web1: {}}}", "web1,web2", "names what is not there: web2"),
+     ("all: {hosts: {web1: {}}}", "web1,web2", "no host and no group is called web2"),
      ('all: {hosts: {"w\\eb": {}}}', "all", r"the name 'w\x1bb' is refused"),
      ("all: {hosts: {web1: {ansible_password: hunter2}}}", "all", "password in plain text"),
      ("all: [", "all", "cannot be read")],

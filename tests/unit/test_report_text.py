@@ -2,10 +2,12 @@
 
 import re
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from provision.model import Change, Check, Failure, HostReport, Report, Stage, Status
+from provision.report import advice
 from provision.report.exit_code import exit_code
 from provision.report.text import ping_text, plan_text, provision_text, verify_text
 
@@ -90,7 +92,7 @@ Next   fab provision      details: fab plan --diff
 """
 
 RESULT = """\
-12 hosts · run 20261124-0218-7f3a
+12 hosts · inventory/hosts.yml · run 20261124-0218-7f3a
 
 RIGHT          8   web-01 web-02 app-01 app-03 db-01 db-03 cache-01 cache-02
 CHANGED        2   web-03 web-04      5 packages, daemon.json, docker started
@@ -113,7 +115,7 @@ Again    fab provision --limit @last.failed
 """
 
 VERIFY = """\
-4 hosts · run 20261124-0218-7f3a
+4 hosts · inventory/hosts.yml · run 20261124-0218-7f3a
 
 VERIFIED       2   el1 el2            31 of 31 checks each
 NOT VERIFIED   2
@@ -329,3 +331,23 @@ def test_only_hosts_in_their_good_state_exit_with_zero(statuses):
     hosts = [HostReport(str(number), status) for number, status in enumerate(statuses)]
     good = bool(statuses) and set(statuses) <= {Status.OK, Status.CHANGED}
     assert (exit_code(hosts) == 0) is good
+
+
+@pytest.mark.parametrize(
+    ("typed", "hint", "said"),
+    [
+        ("fab plan --limit web1", "fab hosts.trust web1", "fab hosts.trust web1"),
+        (
+            "provision plan --limit web1",
+            "fab hosts.ping web1; then look",
+            "provision hosts.ping web1; then look",
+        ),
+        (
+            "fab provision --inventory prod.yml --keyring kdbx",
+            "fab credentials.set web1 --kind sudo",
+            "fab credentials.set --inventory prod.yml --keyring kdbx web1 --kind sudo",
+        ),
+    ],
+)
+def test_a_hint_is_told_in_the_words_of_the_command_that_was_typed(typed: str, hint: str, said: str) -> None:
+    assert advice.retold(hint, typed) == said

@@ -1,0 +1,56 @@
+"""What OpenSSH says becomes one typed error each; the texts are OpenSSH 9.2's own."""
+
+import pytest
+
+from provision.errors import UsageError
+from provision.model import Credential, Host, HostKey, Secret
+from provision.ssh_errors import explain, refuse_old_ssh
+
+WEB1 = Host("web1", "192.0.2.1")
+KEY = HostKey("web1", "ssh-ed25519", "AAAA")
+BY_PASSWORD = Credential(password=Secret("x"))
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        ("ssh: connect to host 192.0.2.1 port 22: Connection refused", "connection-refused"),
+        ("ssh: connect to host 192.0.2.1 port 22: Connection timed out", "no-answer"),
+        ("ssh: connect to host 192.0.2.1 port 22: No route to host", "no-route"),
+        ("ssh: Could not resolve hostname web1: Name or service not known", "name-not-found"),
+        ("Connection timed out during banner exchange\nConnection to 192.0.2.1 port 22 timed out", "silent"),
+        ("kex_exchange_identification: Connection closed by remote host", "hung-up"),
+        ("kex_exchange_identification: banner line contains invalid characters", "not-ssh"),
+        ("root@192.0.2.1: Permission denied (publickey,password).", "login-refused"),
+        ("Password change required but no TTY available.", "password-expired"),
+        ("provision: prompt refused: Verification code: \nPermission denied", "password-expired"),
+        (
+            "provision: prompt refused: Enter passphrase for key '/k': \nPermission denied",
+            "missing-credential",
+        ),
+        ("Host key verification failed.", "changed-host-key"),
+        ("something new", "unreachable"),
+    ],
+)
+def test_each_cause_has_its_own_kind(said: str, kind: str) -> None:
+    failure = explain(WEB1, KEY, BY_PASSWORD, said).failure
+    assert failure.kind == kind
+    assert "web1" in failure.message + failure.hint
+
+
+def test_a_changed_key_shows_both_fingerprints() -> None:
+    offered = "SHA256:" + "a" * 43
+    said = f"REMOTE HOST IDENTIFICATION HAS CHANGED!\nThe fingerprint is\n{offered}.\n"
+    evidence = explain(WEB1, KEY, BY_PASSWORD, said).failure.evidence
+    assert evidence == f"pinned {KEY.fingerprint}, offered {offered}"
+
+
+@pytest.mark.parametrize("version", ["OpenSSH_8.3p1 Debian-1", "OpenSSH_7.4p1", "", "dropbear"])
+def test_an_old_ssh_is_refused_with_advice(version: str) -> None:
+    with pytest.raises(UsageError, match=r"no OpenSSH 8\.4 or newer"):
+        refuse_old_ssh(version)
+
+
+@pytest.mark.parametrize("version", ["OpenSSH_8.4p1 Debian-5", "OpenSSH_9.2p1", "OpenSSH_10.0p2"])
+def test_a_newer_ssh_is_good(version: str) -> None:
+    refuse_old_ssh(version)
