@@ -20,7 +20,8 @@ _SHAPES = {
     PREFIX + "mirror": (re.compile(r"https?://[!-~]+"), "an http:// or https:// address without spaces"),
     PREFIX + "gpg_key": (re.compile(r"[^\x00-\x1f\x7f]*"), "a path or an address, in one line"),
 }
-_NO_DATA = re.compile(r"\{\{|\{%|\{#|[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
+# A template, a control character, or half a character, which no YAML can hold.
+_NO_DATA = re.compile(r"\{\{|\{%|\{#|[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _DEEPEST = 20
 
 

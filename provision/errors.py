@@ -179,7 +179,7 @@ class SilentHost(Unreachable):
     """The port is open, and then nothing comes."""
 
     kind = "silent"
-    says = "{where} takes the connection and then says nothing"
+    says = "{where} takes the connection, and no SSH answer comes"
     means = "the port is open, but no SSH server answers: host overloaded or hung, or another service"
 
 
@@ -198,6 +198,7 @@ class HungUp(Unreachable):
     kind = "hung-up"
     says = "{where} ended the conversation before the login was decided"
     means = "not an SSH server, or one that limits connections (MaxStartups, fail2ban)"
+    advice = "correct ansible_port of {name} if it is not SSH's; then: fab hosts.ping {name}"
 
 
 class ConnectionLost(Unreachable):

@@ -21,9 +21,6 @@ _INTERFACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,14}")
 # What no ssh config of OpenSSH 8.4 can hold in quotes: a quote, a backslash, a ${variable}.
 _UNQUOTABLE = re.compile(r"[\"\\]|\$\{")
 
-# A template, a control character, or half a character, which no YAML can hold.
-_NO_DATA = re.compile(r"\{\{|\{%|\{#|[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
-
 # A plain-text password has no place here, whatever its name.
 _PASSWORDS = {
     "ansible_password": "password",

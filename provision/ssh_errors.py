@@ -65,7 +65,10 @@ _WORDS = (
 
 # The same for those that say how far we got.
 _UNREACHABLE: tuple[tuple[str, type[errors.Unreachable]], ...] = (
-    (r"timed out during banner exchange|Timeout, server .* not responding", errors.SilentHost),
+    (
+        r"timed out during banner exchange|Timeout, server .* not responding|Connection to .* timed out",
+        errors.SilentHost,
+    ),
     (r"Connection refused", errors.ConnectionRefused),
     (r"Could not resolve hostname|Name or service not known", errors.NameNotFound),
     (r"No route to host|Network is unreachable", errors.NoRoute),

@@ -26,7 +26,10 @@ from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 
 OUTPUT_CAP_BYTES = 4 << 20
+# Each command on the host has its own limit; this is the last resort, a little below the task's timeout.
+ANSWER_TIMEOUT_S = 2340.0
 RC_MARK = "provision-rc "
+RESULT = '{"changed":'
 NO_PYTHON = 127
 RUN_DIR = "PROVISION_RUN_DIR"
 
@@ -55,13 +58,8 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Converge (or in check mode plan) one host; gives changed, changes, system, error, diff."""
         result: dict[str, Any] = super().run(tmp, task_vars)
-        command, stdin = self._channel((task_vars or {})["inventory_hostname"], payload(self._request()))
-        command = f'{{ {command}; echo "{RC_MARK}$?"; }} | head -c {OUTPUT_CAP_BYTES}'
-        try:
-            said = self._low_level_execute_command(command, in_data=stdin)
-        except AnsibleConnectionFailure as error:
-            raise AnsibleConnectionFailure(shown(error)) from None
-        result.update(task_result(answer(said["stdout"], said["stderr"])))
+        out, err = self._ask((task_vars or {})["inventory_hostname"], payload(self._request()))
+        result.update(task_result(answer(out, err)))
         # in a run of provision the diff is in the changes, and nobody reads Ansible's own output
         if not self._task.diff or RUN_DIR in os.environ:
             result.pop("diff", None)
@@ -90,10 +88,22 @@ class ActionModule(ActionBase):
         except OSError as error:
             raise AnsibleActionFail(str(error), result={"error": _no_key_file(error)}) from error
 
-    def _channel(self, name: str, data: bytes) -> tuple[str, bytes]:
-        """Give the remote command and its stdin; the only place that knows how root is reached."""
+    def _ask(self, name: str, data: bytes) -> tuple[str, str]:
+        """Give what the loader printed; the only place that knows how a host and its root are reached."""
         run_dir = os.environ.get(RUN_DIR)
-        return brokered(Path(run_dir), name, data) if run_dir else plain(data)
+        if run_dir:
+            return brokered(Path(run_dir), name, data)
+        command, stdin = plain(data)
+        try:
+            said = self._low_level_execute_command(marked(command), in_data=stdin)
+        except AnsibleConnectionFailure as error:
+            raise AnsibleConnectionFailure(shown(error)) from None
+        return said["stdout"], said["stderr"]
+
+
+def marked(command: str) -> str:
+    """Let ``command`` print no more than the cap, and its exit code as the last line."""
+    return f'{{ {command}; echo "{RC_MARK}$?"; }} | head -c {OUTPUT_CAP_BYTES}'
 
 
 def plain(data: bytes) -> tuple[str, bytes]:
@@ -103,16 +113,28 @@ def plain(data: bytes) -> tuple[str, bytes]:
     return f"sh -c {shlex.quote(script)}", stdin
 
 
-def brokered(run_dir: Path, name: str, data: bytes) -> tuple[str, bytes]:
-    """Run the loader through sudo where the run's Session needs it, with the broker's password."""
+def brokered(run_dir: Path, name: str, data: bytes) -> tuple[str, str]:
+    """Run the loader over the run's own Session, with the broker's password where sudo wants one.
+
+    Not by Ansible's connection: that has no limit for what a host prints before the command begins.
+    """
     sys.path.append(str(host_package().parent.parent))
-    from provision import elevate, remote
+    from provision import elevate, errors, remote
 
     session = remote.load_sessions(run_dir)[name]
     password = remote.sudo_password(session)
     sudo = session.host.user != "root"
     elevated = elevate.wrap(loader().decode(), data, sudo=sudo, password=password)
-    return elevated.command, elevated.stdin
+    try:
+        done = remote.over_master(
+            session, marked(elevated.command), stdin=elevated.stdin, timeout_s=ANSWER_TIMEOUT_S,
+            cap_bytes=OUTPUT_CAP_BYTES,
+        )  # fmt: skip
+    except errors.ConnectionLost:
+        raise AnsibleConnectionFailure("ssh ended while the host was at work, or before") from None
+    except errors.HostFailed as error:
+        raise AnsibleActionFail(str(error), result={"error": _no_end(str(error))}) from None
+    return done.out.decode("utf-8", "replace"), done.err.decode("utf-8", "replace")
 
 
 def host_package() -> Path:
@@ -146,13 +168,16 @@ def answer(stdout: str, stderr: str) -> dict[str, Any]:
     """Find the result among what a chatty host printed; without one, say what its exit code means."""
     lines = stdout.splitlines()
     for line in reversed(lines):
-        if line.startswith('{"changed":'):
+        # what a start file printed may stand before it, without a line end
+        _, begin, rest = line.rpartition(RESULT)
+        if begin:
             try:
-                return known(json.loads(line))
+                return known(json.loads(begin + rest))
             except (ValueError, LookupError, TypeError, RecursionError):
                 break
-    rc = next((line[len(RC_MARK) :] for line in reversed(lines) if line.startswith(RC_MARK)), "")
-    return {"changed": False, "changes": [], "system": "", "undone": [], "error": _no_answer(rc, stderr)}
+    rc = next((line.rpartition(RC_MARK)[2] for line in reversed(lines) if RC_MARK in line), "")
+    error = _no_end_of_output(lines) if len(stdout) >= OUTPUT_CAP_BYTES else _no_answer(rc, stderr)
+    return {"changed": False, "changes": [], "system": "", "undone": [], "error": error}
 
 
 _CHANGE_WORDS = ("name", "before", "after", "diff")
@@ -192,6 +217,27 @@ def _no_key_file(error: OSError) -> dict[str, str]:
         "hint": "correct docker_engine_gpg_key, or leave it out: then hosts take the mirror's key",
         "evidence": str(error),
         "state": "nothing was changed",
+    }
+
+
+def _no_end(evidence: str) -> dict[str, str]:
+    return {
+        "kind": "timed-out",
+        "message": f"the host code gave no result in {ANSWER_TIMEOUT_S / 60:.0f} minutes",
+        "hint": "see on the host what it waits for: fab hosts.shell NAME; then: fab provision",
+        "evidence": shown(evidence),
+        "state": "unknown: what was begun goes on to a defined end, which the next run reports",
+    }
+
+
+def _no_end_of_output(lines: list[str]) -> dict[str, str]:
+    return {
+        "kind": "endless-output",
+        "message": f"the host printed more than {OUTPUT_CAP_BYTES >> 20} MB where a result was expected",
+        "hint": "look at the start files of the login (/etc/profile.d, ~/.bashrc): fab hosts.shell NAME",
+        "evidence": shown(lines[0][:200]),
+        "meaning": "the rest was not read",
+        "state": "unknown until the next run, which looks",
     }
 
 

@@ -114,3 +114,14 @@ def test_the_host_code_keeps_to_old_pythons():
     ]
     ran = subprocess.run([*command, str(code)], capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stdout
+
+
+def test_noise_without_a_line_end_before_the_result_is_no_matter(plugin):
+    line = json.dumps(result(), sort_keys=True)
+    assert plugin.answer(f'hello {{"changed": no{line}\n{plugin.RC_MARK}0\n', "")["error"] is None
+
+
+def test_more_output_than_the_cap_is_named(plugin):
+    found = plugin.answer("y\n" * (plugin.OUTPUT_CAP_BYTES // 2), "")
+    assert found["error"]["kind"] == "endless-output"
+    assert len(json.dumps(found)) < 2000

@@ -163,7 +163,7 @@ def test_each_cause_of_no_connection_is_its_own_error(monkeypatch, raised, kind)
 
 
 def test_an_open_port_that_says_nothing_is_silent():
-    with listening(lambda _: None) as port, pytest.raises(SilentHost, match="says nothing"):
+    with listening(lambda _: None) as port, pytest.raises(SilentHost, match="no SSH answer comes"):
         fetch_key(host(port), timeout_s=SHORT_S)
 
 
@@ -186,6 +186,18 @@ def test_something_else_than_ssh_is_told():
     speak = lambda connection: connection.sendall(b"HTTP/1.1 400 Bad Request\r\n" * 120)  # noqa: E731
     with listening(speak) as port, pytest.raises(Unreachable, match="does not speak SSH"):
         fetch_key(host(port), timeout_s=SHORT_S)
+
+
+def test_a_banner_without_an_end_is_told_in_time():
+    def pour(connection):
+        with contextlib.suppress(OSError):
+            while True:
+                connection.sendall(b"A" * 65536)
+
+    started = time.monotonic()
+    with listening(pour) as port, pytest.raises(Unreachable):
+        fetch_key(host(port), timeout_s=SHORT_S)
+    assert time.monotonic() - started < 5 * SHORT_S
 
 
 def test_the_right_password_gets_in(port):
