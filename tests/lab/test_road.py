@@ -54,10 +54,10 @@ def test_a_bare_host_becomes_a_proven_docker_host_and_a_second_run_changes_nothi
     assert second.rc == 0
     assert project.host_report("el1")["changes"] == []
     assert "RIGHT          1   el1" in second.out
+    check_the_files_of_a_run(project)
     since = in_host(lab, "el1", "sleep 1; date +%s").strip()
     assert "1 right" in project.fab("plan", "--detailed-exitcode").out
     assert changed_files(lab, "el1", since) == []
-    check_the_files_of_a_run(project)
     check_plain_ansible_sees_nothing_to_do(project)
 
 

@@ -55,8 +55,9 @@ def test_a_shell_that_ends_is_told_from_ssh_that_failed() -> None:
     assert refused("exit 255")[1] == 255
 
 
-def test_a_login_without_an_end_is_late() -> None:
-    found, _ = refused("exec sleep 60", timeout_s=0.3)
+@pytest.mark.parametrize("script", ["exec sleep 60", "while :; do echo x; done"])
+def test_a_login_without_an_end_is_late(script: str) -> None:
+    found, _ = refused(script, timeout_s=0.05)
     assert found.is_late
     assert not found.is_endless
 
