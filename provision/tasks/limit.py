@@ -6,12 +6,13 @@ from pathlib import Path
 
 from provision.errors import NothingSelected, UsageError
 from provision.pipeline import Request
-from provision.report.past import failed_hosts
+from provision.report.past import failed_hosts, load
 
 
 def resolve(request: Request, state_dir: Path) -> Request:
     """Give ``request`` with a limit that Ansible understands.
 
+    ``last`` becomes the name of that run in what was typed, since the request is the last run soon.
     Raises NothingSelected when that run left no host behind, UsageError when there is no such run.
     """
     if not request.limit.startswith("@"):
@@ -19,7 +20,9 @@ def resolve(request: Request, state_dir: Path) -> Request:
     found = re.fullmatch(r"@([A-Za-z0-9-]+)\.failed", request.limit)
     if not found:
         raise UsageError(f"--limit {request.limit} is not known", "write @last.failed, or @RUN.failed")
-    names = failed_hosts(state_dir, found.group(1))
+    run = load(state_dir, found.group(1)).run
+    names = failed_hosts(state_dir, run)
     if not names:
-        raise NothingSelected(f"the run {found.group(1)} left no host behind", "fab plan")
-    return replace(request, limit=",".join(names))
+        raise NothingSelected(f"the run {run} left no host behind", "fab plan")
+    typed = request.typed.replace(request.limit, f"@{run}.failed")
+    return replace(request, limit=",".join(names), typed=typed)

@@ -1,0 +1,204 @@
+"""The runbooks in docs/runbooks: each of their commands is typed here, by somebody at a terminal.
+
+A console block holds commands for the controller (``$``) and for the host (``web1#``): the latter go into
+the shell that the line before has opened, or else to the host's own console. ``# exit code N`` behind a
+command is what it must end with; without it, with 0. A yaml block is the inventory at that point.
+"""
+
+import re
+import shutil
+import textwrap
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pexpect
+import pytest
+import yaml
+
+from provision import lab as labs
+from provision.lab import Lab, LabHost
+from provision.model import HostKey
+from tests.lab.conftest import BIN, CHECKOUT, MASTER, Project
+
+RUNBOOKS = CHECKOUT / "docs/runbooks"
+# The addresses of the runbooks, from the range for documentation, and who has them here.
+WHO = {"203.0.113.7": "el1", "203.0.113.8": "el2"}
+HOSTS = {"web1": "el1", "web2": "el2"}
+# What a command may ask at the terminal, and the answers that are the same for all.
+ANSWERS = {
+    r"[Mm]aster password (?:of|for) .*: $": MASTER,
+    r"The same again: $": MASTER,
+    r"Type yes to pin it: $": "yes",
+}
+PROMPT = r"root@\w+:\S*# $"
+QUESTIONS = [*ANSWERS, r"password of (\S+): $", PROMPT]
+LINE = re.compile(r"(?:\$|(\w+)#) (.*?)(?: +# exit code (\d+))?")
+PART = re.compile(r"^ *```(console|yaml)\n(.*?)^ *```|<!-- test: (\w+) -->", re.MULTILINE | re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Command:
+    """One line of a console block: where it is typed, what, and what it must end with."""
+
+    host: str
+    text: str
+    code: int = 0
+    typed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """A yaml block: the inventory from there on."""
+
+    text: str
+
+
+def parts(runbook: str) -> Iterator[Command | Inventory | str]:
+    """Give a runbook's commands and inventories in order, and the marks where the test lends a hand."""
+    for block in PART.finditer((RUNBOOKS / f"{runbook}.md").read_text()):
+        kind, text, mark = block.groups()
+        if kind == "console":
+            yield from commands(text)
+        else:
+            yield mark or Inventory(text)
+
+
+def commands(block: str) -> list[Command]:
+    found: list[Command] = []
+    for line in map(str.strip, block.splitlines()):
+        host, text, code = LINE.fullmatch(line).groups()  # type: ignore[union-attr]
+        if host and found and found[-1].text == f"fab hosts.shell {host}":
+            found[-1] = Command("", found[-1].text, typed=(*found[-1].typed, text))
+            continue
+        found.append(Command(host or "", text, int(code or 0)))
+    return found
+
+
+@dataclass
+class Person:
+    """Types commands at a terminal, and answers what is asked."""
+
+    project: Project
+    words: dict[str, str] = field(default_factory=dict)
+
+    def type(self, command: Command) -> None:
+        """Type one command, and judge how it ends."""
+        if command.host:
+            done = labs.execute(self._host(command.host), "sh", "-c", command.text)
+            assert done.returncode == command.code, done.stderr
+            return
+        text = re.sub(r"\b[A-Z]{3,}\b", lambda word: self.words.get(word[0], word[0]), command.text)
+        environment = self.project.environment(TERM="xterm", PATH=f"{BIN}:/usr/bin:/bin")
+        del environment["PROVISION_MASTER"]
+        with pexpect.spawn(
+            "/bin/sh", ["-c", text], cwd=self.project.path, env=environment, encoding="utf-8", timeout=240,
+            dimensions=(50, 160),
+        ) as child:  # fmt: skip
+            said = self._answer(child, [f"{line} || exit 99" for line in command.typed])
+        self.project.expect_clean(said)
+        assert child.exitstatus == command.code, f"{text}\n{said}"
+
+    def _answer(self, child: pexpect.spawn, typed: list[str]) -> str:
+        said = ""
+        while (asked := child.expect([*QUESTIONS, pexpect.EOF])) < len(QUESTIONS):
+            said += child.before + child.after
+            if QUESTIONS[asked] is PROMPT:
+                child.sendline(typed.pop(0) if typed else "exit")
+            else:
+                child.sendline(ANSWERS.get(QUESTIONS[asked]) or self._password(child.match[1]))
+        return said + child.before
+
+    def _password(self, owner: str) -> str:
+        password = self._host("web2" if owner == "group/shop" else owner.removeprefix("host/")).password
+        assert password
+        return password.reveal()
+
+    def _host(self, name: str) -> LabHost:
+        return self.project.lab.host(HOSTS[name])
+
+
+def settle(person: Person, **variables: object) -> None:
+    """Say what every host of the project shall have; the lab stands for Docker's download site."""
+    lab = person.project.lab
+    shared = {
+        "docker_engine_mirror": lab.repo_url,
+        "docker_engine_gpg_key": str(lab.gpg_key),
+        "docker_engine_gpg_fingerprint": lab.gpg_fingerprint,
+    }
+    folder = person.project.path / "inventory/group_vars"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "all.yml").write_text(yaml.safe_dump(shared | variables))
+
+
+def take_in(person: Person, inventory: str) -> None:
+    """Write the inventory of a runbook, with the lab's addresses for those of the documentation."""
+    for address, name in WHO.items():
+        inventory = inventory.replace(address, person.project.lab.host(name).address)
+    (person.project.path / "inventory/hosts.yml").write_text(textwrap.dedent(inventory))
+
+
+def admit(person: Person) -> None:
+    """Be where the first runbook ends: web1 has a password and a pin."""
+    take_in(person, "all: {hosts: {web1: {ansible_host: 203.0.113.7}}}")
+    assert person.project.fab("credentials.init").rc == 0
+    person.project.store("web1", person._password("web1"))
+    person.project.pin("web1", person._host("web1"))
+
+
+def reinstall(person: Person) -> None:
+    """Let web1 show another key than its pin: that of web2 is pinned."""
+    admit(person)
+    person.project.pin("web1", person._host("web2"))
+    kind, key = person._host("web2").host_key.split()[:2]
+    person.words["OLD"] = HostKey("web1", kind, key).fingerprint
+
+
+def fail(person: Person) -> None:
+    """Ask for a setting that the engine refuses."""
+    admit(person)
+    settle(person, docker_engine_daemon_options={"debug": "nonsense"})
+
+
+def mend(person: Person) -> None:
+    """Take the bad setting out again, and remember which run has failed."""
+    settle(person)
+    person.words["RUN"] = person.project.report()["run"]
+
+
+def provide(person: Person) -> None:
+    """Be where a run has gone well."""
+    admit(person)
+    assert person.project.fab("provision").rc == 0
+
+
+def drift(person: Person) -> None:
+    """Change a setting on web1 by hand."""
+    change = 'echo \'{"log-driver": "json-file"}\' > /etc/docker/daemon.json'
+    assert labs.execute(person._host("web1"), "sh", "-c", change).returncode == 0
+
+
+# What is so when a runbook begins, and what its marks stand for.
+BEGINNINGS: dict[str, Callable[[Person], None]] = {
+    "first-server": settle,
+    "adding-a-host": admit,
+    "a-host-key-changed": reinstall,
+    "a-failed-run": fail,
+    "reading-a-report": provide,
+}
+HANDS: dict[str, Callable[[Person], None]] = {"mend": mend, "drift": drift}
+
+
+@pytest.mark.parametrize("runbook", sorted(path.stem for path in RUNBOOKS.glob("*.md")))
+def test_every_command_of_a_runbook_does_what_it_says(lab: Lab, tmp_path: Path, runbook: str) -> None:
+    shutil.copy(CHECKOUT / "fabfile.py", tmp_path)
+    person = Person(Project(tmp_path, lab, {}))
+    settle(person)
+    BEGINNINGS[runbook](person)
+    for part in parts(runbook):
+        if isinstance(part, Command):
+            person.type(part)
+        elif isinstance(part, Inventory):
+            take_in(person, part.text)
+        else:
+            HANDS[part](person)
