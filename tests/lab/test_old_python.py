@@ -18,20 +18,20 @@ ln -s /usr/bin/python2.7 /usr/libexec/platform-python
 
 
 def test_a_host_is_provisioned_by_python_2_7(lab: Lab, new_project: NewProject, tmp_path: Path) -> None:
-    host = lab.host("el6")
+    host = lab.host("el9")
     unpack(fetch("bullseye", PACKAGES), tmp_path / "py27")
     tar = subprocess.run(
         ["tar", "-C", tmp_path / "py27", "-c", "usr"], capture_output=True, check=True
     ).stdout
     assert labs.execute(host, "sh", "-c", PUT, stdin=tar).returncode == 0
     try:
-        assert "2.7.18" in in_host(lab, "el6", "/usr/libexec/platform-python --version 2>&1")
-        project = new_project("el6")
+        assert "2.7.18" in in_host(lab, "el9", "/usr/libexec/platform-python --version 2>&1")
+        project = new_project("el9")
         done = project.fab("provision")
         assert done.rc == 0, done.out
-        in_host(lab, "el6", "systemctl disable docker; rm /etc/docker/daemon.json")
+        in_host(lab, "el9", "systemctl disable docker; rm /etc/docker/daemon.json")
         assert project.fab("plan", "--diff").rc == 0
         assert project.fab("provision").rc == 0
         assert "1 right" in project.fab("plan").out
     finally:
-        in_host(lab, "el6", "rm -rf /usr/libexec/platform-python /usr/bin/python2.7 /usr/lib/python2.7")
+        in_host(lab, "el9", "rm -rf /usr/libexec/platform-python /usr/bin/python2.7 /usr/lib/python2.7")

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from provision.lab import Lab
-from tests.lab.conftest import NewProject, Project
+from tests.lab.conftest import BIN, NewProject, Project
 from tests.lab.test_errors import error_of, wait_until
 from tests.lab.test_road import in_host
 
@@ -105,7 +105,7 @@ def test_a_master_that_is_killed_in_mid_play_is_a_lost_connection_and_the_next_r
 def test_masters_are_gone_a_second_after_the_controller_is_killed(lab: Lab, new_project: NewProject) -> None:
     project = new_project("el4")
     process = subprocess.Popen(
-        ["sh", "-c", "sleep 30 | exec fab hosts.shell el4"], cwd=project.path,
+        ["sh", "-c", f"sleep 30 | exec {BIN}/fab hosts.shell el4"], cwd=project.path,
         env=project.environment(), start_new_session=True,
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
