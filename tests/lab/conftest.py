@@ -22,7 +22,7 @@ from provision.settings import Settings
 
 BIN = Path(sys.executable).parent
 CHECKOUT = Path(__file__).parents[2]
-HOSTS = 9
+HOSTS = 10
 STATE = CHECKOUT / ".provision" / "tests"
 MASTER = "a master password for tests"
 
@@ -34,7 +34,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def lab() -> Iterator[Lab]:
-    """Nine bare stand-in hosts, el1 to el9, with the users ops and deploy.
+    """Ten bare stand-in hosts, el1 to el10, with the users ops and deploy.
 
     It is kept in one place, so that what a killed run left is removed by the next one.
     """

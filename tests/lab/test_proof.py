@@ -88,15 +88,15 @@ def test_a_harm_is_seen_by_its_own_check_alone(lab: Lab, proven: Project, harm: 
 def test_a_master_that_is_killed_in_mid_play_is_a_lost_connection_and_the_next_run_converges(
     lab: Lab, new_project: NewProject
 ) -> None:
-    project = new_project("el6")
+    project = new_project("el10")
     process = project.start("provision")
-    wait_until(lambda: in_host(lab, "el6", "ls /var/lib/provision 2>/dev/null") != "")
+    wait_until(lambda: in_host(lab, "el10", "ls /var/lib/provision 2>/dev/null") != "")
     for pid in masters_of(process.pid):
         os.kill(pid, signal.SIGKILL)
     out, err = process.communicate(timeout=120)
     project.expect_clean(out + err)
     assert process.returncode == 4, out + err
-    assert error_of(project, "el6")["kind"] == "connection-lost"
+    assert error_of(project, "el10")["kind"] == "connection-lost"
     assert "password" not in out
     again = project.fab("provision")
     assert again.rc == 0, again.out
