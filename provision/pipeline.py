@@ -75,9 +75,8 @@ def run(
     started, clock = time.time(), _Clock()
     with clock.time(Stage.READ):
         selection = read(settings, limit=request.limit, via=request.via, environ=os.environ)
-    with clock.time(
-        Stage.UNLOCK
-    ):  # may ask for the master password: no live view, and Ctrl-C ends it at once
+    # this may ask for the master password: so there is no live view yet, and Ctrl-C ends it at once
+    with clock.time(Stage.UNLOCK):
         candidates = entrants(settings, selection)
     run_id = _run_id(started)
     with catch_signals() as cancel, show(run_id, tuple(host.name for host in selection.hosts)) as view:

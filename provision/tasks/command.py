@@ -44,6 +44,9 @@ PROJECT = ("inventory", "keyring", "unlock_fd", "color")
 ROAD = (*PROJECT, "output")
 _CHOICES = {"color": ("auto", "always", "never"), "output": ("text", "json"), "via": ("public", "private")}
 
+# The shell's convention: 128 + SIGPIPE.
+READER_GONE = 141
+
 Body = Callable[..., int | None]
 
 
@@ -84,16 +87,18 @@ def _guarded(body: Body, context: Any, values: dict[str, Any], shared: tuple[str
         _check(context, values)
         flags = Flags(**{each: values.pop(each) for each in shared})
         page = page_for(sys.stderr, flags.color)
-        return body(flags, **values) or 0
+        code = body(flags, **values) or 0
+        sys.stdout.flush()  # here, and not when Python ends: then nobody would hear of a failure
+        return code
     except ProvisionError as error:
         say(error, page)
         return 1 if isinstance(error, UsageError) else exit_code_of(error)
     except KeyboardInterrupt:
         say(Interrupted("interrupted", "run the same command again"), page)
         return 130
-    except BrokenPipeError:  # who read our output has gone: `fab plan | head`
+    except BrokenPipeError:  # who read our output has gone (`fab plan | head`): no result was told
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return READER_GONE
     except Exception as error:
         say(_unexpected(error), page)
         return UNKNOWN

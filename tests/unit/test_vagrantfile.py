@@ -5,12 +5,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import pytest
-
 VAGRANTFILE = Path(__file__).resolve().parents[2] / "Vagrantfile"
 SYSTEMS = ("stream9", "stream10", "rocky9", "alma8", "alma9", "centos7")
-
-pytestmark = pytest.mark.skipif(shutil.which("vagrant") is None, reason="Debian's vagrant is not installed")
 
 
 def vagrant(place, *args, **environment):
