@@ -160,7 +160,10 @@ def _outcome(result: Mapping[str, Any], failure: Failure | None = None) -> Outco
 
 
 # Errors of the host that are a refusal for safety and not a failure: nothing was tried.
-_REFUSALS = {"unsupported-os", "lock-held", "wrong-key", "podman-conflict", "not-root"}
+_REFUSALS = {
+    "unsupported-os", "lock-held", "package-lock-held", "wrong-key", "expired-key", "podman-conflict",
+    "not-root", "clock-off", "no-python", "python-too-old",
+}  # fmt: skip
 
 
 def _failure(name: str, result: Mapping[str, Any]) -> Failure:

@@ -14,12 +14,22 @@ from provision.model import Secret
 PYTHONS = "/usr/libexec/platform-python python3 python2 python"
 
 NO_PYTHON = 127
+OLD_PYTHON = 95
+NO_SUDO = 94
 
+# Comes before anything that an older Python could not even parse.
+_JUDGE = f"""\
+import sys
+if sys.version_info < (2, 7) or (3,) <= sys.version_info < (3, 6):
+    sys.stderr.write("Python " + sys.version.split()[0] + " at " + sys.executable + "\\n")
+    sys.exit({OLD_PYTHON})
+"""
 # A file subprocess.py in the directory of the login must not be taken for Python's own: it would run as root.
 _OWN_MODULES = "import sys; sys.path[:] = [place for place in sys.path if place]\n"
 
 _BOOT = (
-    _OWN_MODULES
+    _JUDGE
+    + _OWN_MODULES
     + """\
 stdin = getattr(sys.stdin, 'buffer', sys.stdin)
 mark = sys.argv[1].encode()
@@ -54,6 +64,7 @@ _FIND = (
     f'for p in {PYTHONS}; do command -v "$p" >/dev/null 2>&1 && break; p=; done; '
     f'[ "$p" ] || exit {NO_PYTHON}; '
 )
+_FIND_SUDO = f"command -v sudo >/dev/null || exit {NO_SUDO}; "
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +80,8 @@ class Elevated:
 
 def sudo_true() -> str:
     """Give the command that proves a sudo password once; stdin is the password and end of file."""
-    return "sh -c " + shlex.quote(_FIND + f'exec "$p" -c {shlex.quote(_TERMINAL)} ' + "sudo -k -S -p '' true")
+    start = f'exec "$p" -c {shlex.quote(_TERMINAL)} '
+    return "sh -c " + shlex.quote(_FIND + _FIND_SUDO + start + "sudo -k -S -p '' true")
 
 
 def wrap(
@@ -81,6 +93,7 @@ def wrap(
     """
     mark = "provision-" + random_source.token_hex(16)
     boot = f'"$p" -c {shlex.quote(_BOOT)} {mark}'
+    find = _FIND + _FIND_SUDO if sudo else _FIND
     if sudo:
         # without a password sudo must not ask: it would read our marker as one, twice
         ask = "-n" if password is None else "-S -p ''"
@@ -89,4 +102,4 @@ def wrap(
     stdin = f"{mark}\n{len(source)}\n".encode() + source + payload
     if password is not None:
         stdin = password.reveal().encode() + b"\n" + stdin
-    return Elevated("sh -c " + shlex.quote(f"{_FIND}exec {boot}"), stdin)
+    return Elevated("sh -c " + shlex.quote(f"{find}exec {boot}"), stdin)

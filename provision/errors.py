@@ -48,6 +48,12 @@ class KeyringError(UsageError):
     kind = "keyring"
 
 
+class StateUnusable(UsageError):
+    """The directory of this controller that a run needs cannot be written."""
+
+    kind = "state-unusable"
+
+
 class LabError(UsageError):
     """The lab cannot do what was asked."""
 
@@ -116,6 +122,12 @@ class NotRoot(ProvisionError):
     """The login user is not root, and sudo is not asked for."""
 
     kind, status, stage = "not-root", Status.REFUSED, Stage.CONNECT
+
+
+class NoPython(ProvisionError):
+    """The host has no Python 2.7, or 3.6 or newer, which every dnf is written in."""
+
+    kind, status, stage = "no-python", Status.REFUSED, Stage.CONNECT
 
 
 class Interrupted(ProvisionError):
@@ -221,6 +233,12 @@ class NotProven(ProvisionError):
     """The checks could not be run to their end."""
 
     kind, status, stage = "not-proven", Status.UNKNOWN, Stage.VERIFY
+
+
+class ControllerDiskFull(ProvisionError):
+    """The controller ran out of room in the middle of a run."""
+
+    kind, status = "controller-disk-full", Status.UNKNOWN
 
 
 class ReportNotWritten(ProvisionError):

@@ -9,12 +9,23 @@ from types import FrameType
 _EXIT = {signal.SIGINT: 130, signal.SIGTERM: 143}
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM came, where Ctrl-C would have raised KeyboardInterrupt."""
+
+
 class Cancel:
-    """Whether the person stopped the run, and what is to be ended then."""
+    """Whether the person stopped the run, and what is to be ended then.
+
+    Until ``begin`` no host is touched, and a signal raises at once. From then on the first one calls
+    what ``then`` was given, and the second raises. After that, and after ``end``, signals change
+    nothing: a third Ctrl-C must cut short neither the cleaning nor the report.
+    """
 
     def __init__(self) -> None:
         self.exit_code = 0
         self._callbacks: list[Callable[[], None]] = []
+        self._is_orderly = False
+        self._is_deaf = False
 
     def is_set(self) -> bool:
         """Tell whether the run was stopped."""
@@ -24,22 +35,48 @@ class Cancel:
         """Call ``callback`` at the first signal."""
         self._callbacks.append(callback)
 
+    def begin(self) -> None:
+        """Say that from now on there is something to bring to an end."""
+        self._is_orderly = True
+
+    def end(self) -> None:
+        """Say that all that is left to do is to write down what was done."""
+        self._is_deaf = True
+
     def trigger(self, number: int, _frame: FrameType | None) -> None:
         """Be the signal handler."""
-        if self.is_set():
-            raise KeyboardInterrupt
-        self.exit_code = _EXIT[signal.Signals(number)]
+        if self._is_deaf:
+            return
+        is_first = not self.is_set()
+        self.exit_code = self.exit_code or _EXIT[signal.Signals(number)]
+        if not self._is_orderly or not is_first:
+            self._is_deaf = True
+            raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
         for callback in self._callbacks:
             callback()
 
 
 @contextmanager
 def catch_signals() -> Iterator[Cancel]:
-    """Give a Cancel that SIGINT and SIGTERM set, for as long as the context lasts."""
+    """Give a Cancel that SIGINT and SIGTERM set, for as long as the context lasts.
+
+    After a signal the process is about to end, and both stay ignored.
+    """
     cancel = Cancel()
     before = {number: signal.signal(number, cancel.trigger) for number in _EXIT}
     try:
         yield cancel
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_IGN if cancel.is_set() else handler)
+
+
+def ignore() -> None:
+    """Let no further signal disturb the last words of a command that was stopped."""
+    for number in _EXIT:
+        signal.signal(number, signal.SIG_IGN)
+
+
+def exit_code_of(stop: KeyboardInterrupt) -> int:
+    """Give the exit code of a command that ``stop`` ended."""
+    return _EXIT[signal.SIGTERM if isinstance(stop, Terminated) else signal.SIGINT]

@@ -91,6 +91,12 @@ class Ledger:
                 hint = f"fab plan --limit {name}"
                 self.drop(name, Interrupted(f"interrupted before {name} was done", hint, state=state))
 
+    def give_up(self, error: ProvisionError) -> None:
+        """Take every host that is still on the road off it for a reason that none of them has."""
+        for name, entry in self._entries.items():
+            if not entry.done:
+                self.drop(name, error)
+
     def reports(self) -> tuple[HostReport, ...]:
         """Give every host's report, in the order of the inventory."""
         return tuple(

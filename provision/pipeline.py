@@ -4,7 +4,7 @@ import os
 import secrets as random_source
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -13,8 +13,8 @@ from provision import logins
 from provision.broker import Broker
 from provision.converge import converge
 from provision.credentials import unlock
-from provision.errors import ProvisionError, UnknownHostKey
-from provision.interrupts import Cancel, catch_signals
+from provision.errors import ControllerDiskFull, ProvisionError, UnknownHostKey
+from provision.interrupts import Cancel
 from provision.inventory import ALL, Selection, read
 from provision.ledger import Ledger, View
 from provision.model import Credential, Host, HostKey, HostReport, Report, Session, Stage
@@ -66,24 +66,30 @@ class _Clock:
 
 
 def run(
-    request: Request, settings: Settings, show: Show, exit_code: ExitCode
+    request: Request, settings: Settings, show: Show, exit_code: ExitCode, cancel: Cancel
 ) -> tuple[Report, dict[str, str]]:
     """Walk the road for ``request``; gives the Report and each host's log.
 
-    Raises UsageError when nothing was touched: the inventory, the limit or the keyring.
+    Raises UsageError when nothing was touched: the inventory, the limit or the keyring; and what
+    ``cancel`` raises, when it is triggered before the first host is touched.
     """
     started, clock = time.time(), _Clock()
     with clock.time(Stage.READ):
         selection = read(settings, limit=request.limit, via=request.via, environ=os.environ)
-    # this may ask for the master password: so there is no live view yet, and Ctrl-C ends it at once
-    with clock.time(Stage.UNLOCK):
+    with clock.time(Stage.UNLOCK):  # may ask for the master password, so there is no live view yet
         candidates = entrants(settings, selection)
     run_id = _run_id(started)
-    with catch_signals() as cancel, show(run_id, tuple(host.name for host in selection.hosts)) as view:
+    with show(run_id, tuple(host.name for host in selection.hosts)) as view:
         ledger = Ledger(selection.hosts, view)
         ready = _kept(candidates, ledger, Entrant)
-        with suppress(KeyboardInterrupt):  # the second signal: what is known is reported below
+        cancel.begin()
+        try:
             _walk(request, ready, selection.hosts, Run(run_id, ledger, cancel, clock))
+        except ControllerDiskFull as error:
+            ledger.give_up(error)
+        except KeyboardInterrupt:  # the second signal: what is known is reported below
+            pass
+        cancel.end()
         if cancel.is_set():
             ledger.interrupt()
         hosts = ledger.reports()

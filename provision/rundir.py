@@ -1,5 +1,6 @@
 """The private directory of one run: sockets, ssh configs, the askpass helper; gone when the run ends."""
 
+import errno
 import fcntl
 import os
 import re
@@ -8,6 +9,8 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from provision.errors import ControllerDiskFull, StateUnusable
 
 _PREFIX = "provision-"
 # The path is written into ssh configs, and a socket's path ends near 100 bytes.
@@ -19,18 +22,37 @@ def open_run_dir() -> Iterator[Path]:
     """Make a 0700 directory under $XDG_RUNTIME_DIR or /tmp, and remove it in every ending.
 
     What a killed run left is swept first: its lock is free, since the kernel let it go.
+    Raises StateUnusable when it cannot be made, ControllerDiskFull when what is in it has no room.
     """
     parent = _parent()
     _sweep(parent)
-    made = Path(tempfile.mkdtemp(prefix=f".{_PREFIX}{os.getuid()}-", dir=parent))
+    try:
+        made = Path(tempfile.mkdtemp(prefix=f".{_PREFIX}{os.getuid()}-", dir=parent))
+    except OSError as error:
+        raise StateUnusable(*_words(parent), evidence=_evidence(error)) from error
     path = parent / made.name[1:]
     with (made / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         made.rename(path)  # only now can a sweep see it
         try:
             yield path
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            raise ControllerDiskFull(*_words(parent), evidence=_evidence(error)) from error
         finally:
             shutil.rmtree(path, ignore_errors=True)
+
+
+def _words(parent: Path) -> tuple[str, str]:
+    return (
+        f"a run keeps its sockets and lists in {parent} while it goes on, and could not",
+        f"make room (df -h {parent}), or set XDG_RUNTIME_DIR to another directory of yours",
+    )
+
+
+def _evidence(error: OSError) -> str:
+    return f"{error.strerror}: {error.filename}"
 
 
 def _parent() -> Path:

@@ -2,7 +2,7 @@
 
 from provision import errors
 from provision.broker import Broker
-from provision.elevate import sudo_true, wrap
+from provision.elevate import NO_PYTHON, NO_SUDO, OLD_PYTHON, sudo_true, wrap
 from provision.model import Credential, Host, Session
 from provision.remote import Completed, over_master
 
@@ -12,7 +12,8 @@ TIMEOUT_S = 30.0
 def prove(session: Session, credential: Credential, broker: Broker) -> Session:
     """Give ``session`` as one that can act as root: with a token where sudo wants a password.
 
-    Raises NotRoot when the inventory does not ask for sudo, SudoRefused when sudo does not agree.
+    Raises NotRoot when the inventory does not ask for sudo, NoPython when the host has none, SudoRefused
+    when sudo does not agree.
     """
     host, password = session.host, credential.sudo_password
     if host.user == "root":
@@ -28,9 +29,28 @@ def prove(session: Session, credential: Credential, broker: Broker) -> Session:
     else:
         command, stdin = sudo_true(), password.reveal().encode() + b"\n"
     answer = over_master(session, command, stdin=stdin, timeout_s=TIMEOUT_S)
+    if answer.rc in (NO_PYTHON, OLD_PYTHON):
+        raise _no_python(host, answer)
+    if answer.rc == NO_SUDO:
+        raise _no_sudo(host)
     if answer.rc != 0:
         raise _refused(host, answer, no_password=password is None)
     return Session(host, session.run_dir, broker.grant(password, once=False) if password else None)
+
+
+def _no_python(host: Host, answer: Completed) -> errors.NoPython:
+    return errors.NoPython(
+        f"{host.name} has no Python that could start sudo, or one that is too old",
+        f"fab hosts.shell {host.name}, and there: sudo dnf install python3",
+        evidence=answer.err.decode("utf-8", "replace").strip()[:200],
+    )
+
+
+def _no_sudo(host: Host) -> errors.SudoRefused:
+    return errors.SudoRefused(
+        f"sudo is not installed on {host.name}",
+        f"install it there, or log in as root: set ansible_user: root for {host.name}",
+    )
 
 
 def _refused(host: Host, answer: Completed, *, no_password: bool) -> errors.SudoRefused:

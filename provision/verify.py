@@ -22,6 +22,8 @@ SHARDS_PER_CORE = 4
 HOST_TIMEOUT_S = 600.0
 
 CANCEL_POLL_S = 0.2
+# How long an interrupted process may take to remove the sample container from its host.
+CLEANING_S = 15.0
 
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR")
 # pytest ends with 0 (all passed) or 1 (a check failed) after it ran to its end.
@@ -40,8 +42,8 @@ def verify(
     """Run every check on every session's host; give a host's Checks, or the Failure that ended them.
 
     ``run_dir`` holds the run's ``sessions.json``. ``on_proof`` gets each host's result as soon
-    as it is there, called from several threads. Once ``cancelled`` says so, or at an error, the processes
-    are ended; a host that was not done is Interrupted.
+    as it is there, called from several threads. Once ``cancelled`` says so the processes clean
+    up, and at an error they are ended; a host that was not done is Interrupted.
     """
     names = [session.host.name for session in sessions]
     shards = [Shard(hosts, run_dir) for hosts in shares(names, os.cpu_count() or 1)]
@@ -58,6 +60,9 @@ def verify(
             futures = [pool.submit(shard.results, heard) for shard in shards]
             while not cancelled() and wait(futures, CANCEL_POLL_S, FIRST_EXCEPTION).not_done:
                 _raise_first(futures)
+            for shard in shards:
+                shard.interrupt()
+            wait(futures, CLEANING_S)
         finally:
             for shard in shards:
                 shard.end()
@@ -118,6 +123,11 @@ class Shard:
             timer.cancel()
         broken = "" if code in _RAN else self._why(code)
         return {host: tally.proof(host, broken) for host, tally in tallies.items()}
+
+    def interrupt(self) -> None:
+        """Let the process remove what it made on its hosts, and end."""
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGINT)
 
     def end(self) -> None:
         """End the process and all that it started."""

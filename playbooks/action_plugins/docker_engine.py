@@ -31,6 +31,7 @@ ANSWER_TIMEOUT_S = 2340.0
 RC_MARK = "provision-rc "
 RESULT = '{"changed":'
 NO_PYTHON = 127
+OLD_PYTHON = 95
 RUN_DIR = "PROVISION_RUN_DIR"
 
 # Every EL has one of these: yum and dnf are written in Python.
@@ -39,8 +40,12 @@ _FIND = (
     " do command -v $p >/dev/null 2>&1 && break; p=; done;"
     f' [ "$p" ] || exit {NO_PYTHON};'
 )
+# Before anything that an older Python could not even parse.
 _BOOT = (
-    "import sys; sys.path[:] = [place for place in sys.path if place];"
+    "import sys\nif sys.version_info < (2, 7) or (3,) <= sys.version_info < (3, 6):\n"
+    "    sys.stderr.write('Python ' + sys.version.split()[0] + ' at ' + sys.executable)\n"
+    f"    sys.exit({OLD_PYTHON})\n"
+    "sys.path[:] = [place for place in sys.path if place];"
     " stdin = getattr(sys.stdin, 'buffer', sys.stdin); size = int(stdin.readline());"
     " exec(compile(stdin.read(size), '<provision>', 'exec'), {'__name__': '__provision__', 'stdin': stdin})"
 )
@@ -74,6 +79,7 @@ class ActionModule(ActionBase):
             "diff": bool(self._task.diff),
             "who": f"{getpass.getuser()}@{socket.gethostname()}",
             "lock_timeout_s": int(wanted.pop("lock_timeout")),
+            "now": int(time.time()),
             "desired": wanted | self._key(wanted.pop("gpg_key"), wanted["mirror"]),
         }
 
@@ -248,6 +254,12 @@ def _no_answer(rc: str, stderr: str) -> dict[str, str]:
         return error | {
             "kind": "no-python",
             "message": "this host has no Python, not even the one that dnf is written in",
+            "hint": "on the host: dnf install python3; then: fab provision",
+        }
+    if rc == str(OLD_PYTHON):
+        return error | {
+            "kind": "python-too-old",
+            "message": "the Python of this host is older than 2.7, or is a 3 older than 3.6",
             "hint": "on the host: dnf install python3; then: fab provision",
         }
     return error | {

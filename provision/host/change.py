@@ -16,6 +16,8 @@ class Change(object):
     after = ""
     disruptive = False
     diff = ""
+    # Does it change rpm's database, which one program at a time may do?
+    uses_rpm = False
 
     def apply(self):
         """Make it so."""
@@ -47,6 +49,7 @@ class Together(Change):
         self.after = after
         self.parts = parts
         self.diff = "".join(part.diff for part in parts)
+        self.uses_rpm = any(part.uses_rpm for part in parts)
 
     def apply(self):
         """Apply each part in order."""
@@ -91,7 +94,9 @@ class FileChange(Change):
 
     def undo(self):
         """Put the old content, mode and owner back, and remove the folders that were made."""
-        self._put(self.old)
+        # What apply could not change needs no write, which would fail as it did.
+        if self.machine.read(self.path) != self.old:
+            self._put(self.old)
         for folder in reversed(self.made):
             if os.path.isdir(folder) and not os.listdir(folder):
                 os.rmdir(folder)

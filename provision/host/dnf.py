@@ -6,15 +6,18 @@ nothing on the host and does not depend on what was cached there.
 
 import glob
 import os
-import re
 import shutil
 import tempfile
 from collections import namedtuple
 
-from .errors import HostError, disk_full
+from .dnf_errors import classify
 
-# dnf's own defaults (30 s, 10 retries) keep a host without a route busy for five minutes.
-NETWORK_OPTIONS = ("--setopt=timeout=15", "--setopt=retries=2")
+# dnf's own defaults (30 s, 10 retries) keep a host without a route busy for five minutes. Three
+# downloads at once, each faster than minrate (bytes a second), end within the transaction's time.
+NETWORK_OPTIONS = ("--setopt=timeout=10", "--setopt=retries=1", "--setopt=minrate=20k")
+# With dnf's lock taken by another it would wait without an end.
+LOCK_OPTION = "--setopt=exit_on_lock=True"
+RESOLVE_TIMEOUT_S = 300
 TRANSACTION_TIMEOUT_S = 1800
 REPO_FOLDER = "/etc/yum.repos.d"
 # mkdtemp makes a name of its own there; /tmp may be too small for a hundred megabytes.
@@ -38,7 +41,7 @@ class Dnf(object):
     def resolve(self, verb, specs, options=()):
         """Give the Rows of the transaction that ``verb`` on ``specs`` would be; nothing is changed."""
         persist = "--setopt=persistdir=%s/persist" % self._open()
-        ran = self._dnf(["--assumeno", persist] + list(options) + [verb] + specs)
+        ran = self._dnf(["--assumeno", persist] + list(options) + [verb] + specs, RESOLVE_TIMEOUT_S)
         rows = parse_transaction(ran.out)
         if ran.rc and not rows:
             raise classify(ran.out + ran.err)
@@ -46,7 +49,7 @@ class Dnf(object):
 
     def perform(self, verb, specs, options=()):
         """Let dnf do it; raises what dnf's words mean when it fails."""
-        ran = self._dnf(["-y"] + list(options) + [verb] + specs)
+        ran = self._dnf(["-y"] + list(options) + [verb] + specs, TRANSACTION_TIMEOUT_S)
         if ran.rc:
             raise classify(ran.out + ran.err)
 
@@ -56,11 +59,11 @@ class Dnf(object):
             shutil.rmtree(self.workspace, ignore_errors=True)
             self.workspace = None
 
-    def _dnf(self, words):
+    def _dnf(self, words, timeout_s):
         place = self._open()
         own = ["--setopt=%s=%s/%s" % (name, place, name) for name in ("reposdir", "cachedir", "logdir")]
-        argv = ["dnf"] + own + list(NETWORK_OPTIONS) + ["--setopt=install_weak_deps=False"] + words
-        return self.machine.run(argv, timeout_s=TRANSACTION_TIMEOUT_S)
+        ours = list(NETWORK_OPTIONS) + [LOCK_OPTION, "--setopt=install_weak_deps=False"]
+        return self.machine.run(["dnf"] + own + ours + words, timeout_s=timeout_s)
 
     def _open(self):
         if self.workspace is None:
@@ -112,64 +115,3 @@ def _rows(action, words):
         name, _, arch = words[1].rpartition(".")
         return [Row("remove", name, arch, words[2])] if len(words) == 3 else []
     return [Row(action, words[0], words[1], words[2])] if len(words) >= 4 else []
-
-
-_DISK = re.compile(
-    r"No space left on device|needs \d+\s?[KMG]B more space|Insufficient space|Curl error \(23\)")
-_SIGNATURE = re.compile(
-    r"GPG check FAILED|is not signed|Public key for .* is not installed|not correct for this package"
-    r"|(?:OpenPGP|signature) check.*failed", re.IGNORECASE)
-_UNREACHABLE = re.compile(
-    r"Curl error \(\d+\)|Status code: \d+|Failed to download metadata|Cannot download|All mirrors were tried"
-    r"|Cannot prepare internal mirrorlist|repomd\.xml.*(?:error|failed)", re.IGNORECASE)
-_CONFLICT = re.compile(
-    r"(?:conflicts with|obsoletes) (?:runc|podman|buildah)"
-    r"|package (?:podman|buildah|cockpit-podman)\S* (?:conflicts with|.*none of the providers can be)")
-_MISSING = re.compile(r"No match for argument|Unable to find a match|No package .* available")
-
-
-def classify(text):
-    """Turn what a failed dnf printed into a HostError with the line that says it."""
-    for pattern, make in (
-        (_DISK, disk_full), (_SIGNATURE, _signature), (_UNREACHABLE, _unreachable),
-        (_CONFLICT, podman_conflict), (_MISSING, _missing),
-    ):
-        line = _line(text, pattern)
-        if line:
-            return make(line)
-    errors = re.compile(r"^(?:Error|error|Failed|RuntimeError)")
-    return HostError(
-        "packages", "dnf could not make the transaction", "see dnf's line; then: fab provision",
-        _line(text, errors) or " ".join(text.split())[-300:])
-
-
-def _line(text, pattern):
-    found = next((line for line in text.splitlines() if pattern.search(line)), "")
-    return " ".join(found.split()).lstrip("- ")[:300]
-
-
-def _signature(line):
-    return HostError(
-        "package-signature", "a package is not signed by the key that is trusted here",
-        "check the mirror and docker_engine_gpg_fingerprint; nothing of it was installed", line,
-        "the mirror serves something that Docker did not sign")
-
-
-def _unreachable(line):
-    return HostError(
-        "repository-unreachable", "a package repository does not answer this host",
-        "open egress to it, or set docker_engine_mirror; then: fab provision", line,
-        "this host cannot fetch packages; its login and its disk are fine")
-
-
-def podman_conflict(line):
-    """Give the error for packages that containerd.io would push off the host."""
-    return HostError(
-        "podman-conflict", "Docker's containerd.io and the podman packages of this host exclude each other",
-        "remove them on the host (dnf remove podman buildah), or keep this host out of the run", line)
-
-
-def _missing(line):
-    return HostError(
-        "version-not-found", "the repository does not have this version",
-        "set docker_engine_version to one it has, or to latest", line)

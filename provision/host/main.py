@@ -2,9 +2,10 @@
 
 import json
 import sys
+import time
 from contextlib import contextmanager
 
-from . import daemon, detach, dnf, facts, journal, lock, packages, repository, service
+from . import clock, daemon, detach, dnf, facts, journal, lock, packages, repository, rpmlock, service
 from .errors import as_host_error
 from .machine import Machine
 
@@ -28,7 +29,7 @@ def respond(machine, request):
 
 def answer(machine, request):
     """Do what the request asks, here and now; every failure becomes part of the result."""
-    result = _empty()
+    result, apart = _empty(), time.time() - request["now"]
     try:
         if request["mode"] == "plan":
             _plan_only(machine, request, result)
@@ -37,6 +38,7 @@ def answer(machine, request):
                 _converge(machine, request, result)
     except Exception as error:
         result["error"] = as_host_error(error).describe()
+    result["error"] = clock.explain(result["error"], apart)
     if not request["diff"]:
         for line in result["changes"]:
             line["diff"] = ""
@@ -68,6 +70,8 @@ def _settle(machine, killed, by):
 
 
 def _carry_out(machine, request, changes, result):
+    if any(change.uses_rpm for change in changes):
+        rpmlock.wait(machine, request["lock_timeout_s"])
     record = journal.Journal(machine, request["run"])
     record.open(request["who"], changes)
     failed = apply(changes, record)

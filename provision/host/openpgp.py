@@ -1,6 +1,7 @@
-"""Count the keys in a key file and give their fingerprints, without gpg.
+"""Count the keys in a key file, give their fingerprints and when they expire, without gpg.
 
-RFC 9580: armor in section 6, packet headers in 4.2, the version 4 fingerprint in 5.5.4.2.
+RFC 9580: armor in section 6, packet headers in 4.2, the version 4 fingerprint in 5.5.4.2,
+signatures in 5.2.3, their subpackets in 5.2.3.7.
 """
 
 import base64
@@ -9,8 +10,13 @@ import re
 import struct
 
 PUBLIC_KEY = 6
+SIGNATURE = 2
+SIGNED_AT = 2
+EXPIRES_AFTER = 9
+# Signature types by which a key speaks of itself: over a user's name, and over the key alone.
+OF_ITSELF = (0x10, 0x11, 0x12, 0x13, 0x1F)
 # Signature, public key, user id, subkey, user attribute: what a public key is made of.
-OF_A_KEY = (2, PUBLIC_KEY, 13, 14, 17)
+OF_A_KEY = (SIGNATURE, PUBLIC_KEY, 13, 14, 17)
 BASE64 = re.compile(r"[A-Za-z0-9+/]*={0,2}\Z")
 BEGIN, END = "-----BEGIN PGP PUBLIC KEY BLOCK-----", "-----END PGP PUBLIC KEY BLOCK-----"
 
@@ -49,6 +55,34 @@ def _crc24(octets):
             if value & 0x1000000:
                 value ^= 0x1864CFB
     return value
+
+
+def expiry(data):
+    """Give when the first key in ``data`` expires, in seconds since 1970; None for never.
+
+    The newest signature that speaks of the key counts. It is not checked: rpm does that.
+    """
+    packets = list(_packets(_binary(data)))
+    made = _number(packets[0][1][1:5])
+    signatures = [_subpackets(body) for tag, body in packets if tag == SIGNATURE and _is_of_itself(body)]
+    newest = max(signatures, key=lambda found: found.get(SIGNED_AT, 0)) if signatures else {}
+    return made + newest[EXPIRES_AFTER] if newest.get(EXPIRES_AFTER) else None
+
+
+def _is_of_itself(body):
+    return len(body) > 6 and body[0] == 4 and body[1] in OF_ITSELF
+
+
+def _subpackets(body):
+    """Give the hashed subpackets of a version 4 signature that hold a time, as numbers."""
+    area, at, found = body[6:6 + _number(body[4:6])], 0, {}
+    while at < len(area):
+        size, at = _new_length(area, at)
+        kind = area[at] & 0x7F
+        if kind in (SIGNED_AT, EXPIRES_AFTER):
+            found[kind] = _number(area[at + 1:at + size])
+        at += size
+    return found
 
 
 def _fingerprint(body):

@@ -1,6 +1,6 @@
 """The engine's packages: what is there, what dnf would make of it, and back again."""
 
-from . import dnf
+from . import dnf_errors
 from .change import Change
 
 ENGINE = ("docker-ce", "docker-ce-cli")
@@ -53,7 +53,7 @@ def plan(machine, solver, installed, desired):
     rows = solver.resolve("install", _specs(desired), ["--best", "--allowerasing"])
     lost = [row for row in rows if row.action == "remove" and row.name in PODMAN]
     if lost:
-        raise dnf.podman_conflict("would be removed: " + ", ".join(row.name for row in lost))
+        raise dnf_errors.podman_conflict("would be removed: " + ", ".join(row.name for row in lost))
     return [Transaction(machine, solver, "install", rows, installed)] if rows else []
 
 
@@ -78,6 +78,7 @@ class Transaction(Change):
     """One dnf transaction; a person reads a line for each package."""
 
     name = "packages"
+    uses_rpm = True
 
     def __init__(self, machine, solver, verb, rows, installed):
         self.machine = machine

@@ -1,6 +1,7 @@
 """Where this host gets Docker's packages, and whose signature it believes."""
 
 import re
+import time
 
 from . import openpgp
 from .change import Change, FileChange, Together
@@ -14,6 +15,7 @@ CHANNEL = re.compile(r"[a-z][a-z0-9-]*\Z")
 HEADER = "# Managed by provision; changes here are overwritten."
 DOWNLOAD_TIMEOUT_S = 15
 KEY_FILE_CAP_BYTES = 1 << 20
+KEY_PIECE_BYTES = 64
 
 # Docker's own map has gaps: centos/8 is frozen at 26.1.3 (docker/for-linux#1517), rhel/8 is not.
 BY_SYSTEM = {
@@ -76,14 +78,16 @@ def plan(machine, facts, desired, trusted):
     """Give the Changes for the repository; ``trusted`` are the keys that rpm knows already."""
     text = repo_text(facts, desired)
     fingerprint = _plain(desired["gpg_fingerprint"])
+    key = _key(machine, desired, fingerprint)
     parts = [
-        FileChange(machine, KEY_FILE, _key(machine, desired, fingerprint)),
+        FileChange(machine, KEY_FILE, key),
         ImportKey(machine, fingerprint, trusted),
         FileChange(machine, REPO_FILE, text.encode("ascii")),
     ]
     needed = [part for part in parts if part.needed()]
     if not needed:
         return []
+    _refuse_expired(key, fingerprint)
     name = "repository docker-ce (%s)" % repository_for(facts.release)
     before, after = _base(machine.text(REPO_FILE)), _base(text)
     short = u"key %s\u2026%s" % (fingerprint[:4], fingerprint[-4:])
@@ -120,10 +124,24 @@ def checked_key(data, fingerprint):
     return openpgp.armored(data)
 
 
+def _refuse_expired(data, fingerprint):
+    try:
+        end = openpgp.expiry(data)
+    except (ValueError, IndexError):
+        raise _wrong_key("the key file is damaged", fingerprint)
+    if end is not None and end < time.time():
+        raise HostError(
+            "expired-key", "the signing key has expired",
+            "take the newer key file from the same source, and set docker_engine_gpg_key to it",
+            "%s ended on %s" % (fingerprint, time.strftime("%Y-%m-%d", time.gmtime(end))),
+            "rpm believes no package that this key signs")
+
+
 class ImportKey(Change):
     """Docker's key among those that rpm believes."""
 
     name = "rpm key"
+    uses_rpm = True
 
     def __init__(self, machine, fingerprint, trusted):
         self.machine = machine
@@ -182,11 +200,19 @@ def _download(url):
         from urllib.request import urlopen  # novm
     except ImportError:
         from urllib2 import urlopen  # novm
+    deadline = time.time() + DOWNLOAD_TIMEOUT_S
     try:
-        return urlopen(url, timeout=DOWNLOAD_TIMEOUT_S).read(KEY_FILE_CAP_BYTES)
+        stream, data = urlopen(url, timeout=DOWNLOAD_TIMEOUT_S), b""
+        # The time limit of a socket is for each read alone.
+        for piece in iter(lambda: stream.read(KEY_PIECE_BYTES), b""):
+            data += piece
+            if time.time() > deadline or len(data) > KEY_FILE_CAP_BYTES:
+                raise ValueError("no end after %d s and %d bytes" % (DOWNLOAD_TIMEOUT_S, len(data)))
+        return data
     except (EnvironmentError, ValueError) as error:
+        kind = "repository-tls" if "CERTIFICATE_VERIFY" in str(error) else "repository-unreachable"
         raise HostError(
-            "repository-unreachable", "the signing key cannot be fetched",
+            kind, "the signing key cannot be fetched",
             "open egress to this address, or set docker_engine_gpg_key to a file", "%s: %s" % (url, error))
 
 

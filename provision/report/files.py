@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from provision.errors import ReportNotWritten
+from provision.errors import ReportNotWritten, StateUnusable
 from provision.model import Report
 from provision.report.clean import clean_lines
 from provision.report.junit import junit_text
@@ -14,6 +14,8 @@ from provision.report.record import report_record
 from provision.report.webpage import page_text
 
 LATEST = "latest"
+# What a run over some hundred hosts writes down.
+ROOM_BYTES = 1 << 20
 
 
 def write(report: Report, state_dir: Path, logs: Mapping[str, str]) -> Path:
@@ -34,6 +36,23 @@ def write(report: Report, state_dir: Path, logs: Mapping[str, str]) -> Path:
     except OSError as error:
         raise _not_written(run_dir, error) from error
     return run_dir
+
+
+def expect_room(state_dir: Path) -> None:
+    """Raise StateUnusable when no report could be written below ``state_dir``; nothing is made there."""
+    place = next(each for each in (state_dir, *state_dir.parents) if os.path.lexists(each))
+    if not place.is_dir():
+        raise StateUnusable(f"{place} is in the way: it is no directory", f"mv {place} {place}.old")
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise StateUnusable(
+            f"nothing can be written to {place}, where the reports of runs belong",
+            f"see who owns it (ls -ld {place}), and that its file system is not read-only",
+        )
+    disk = os.statvfs(place)
+    if disk.f_bavail * disk.f_frsize < ROOM_BYTES:
+        raise StateUnusable(
+            f"there is no room in {place} for the report of a run", f"make room: df -h {place}"
+        )
 
 
 def log_name(host: str) -> str:

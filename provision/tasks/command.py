@@ -14,6 +14,7 @@ from typing import Any
 from invoke.exceptions import Exit
 from invoke.tasks import task
 
+from provision import interrupts
 from provision.credentials.master import from_environment
 from provision.errors import Interrupted, ProvisionError, UsageError
 from provision.model import HostReport
@@ -93,9 +94,10 @@ def _guarded(body: Body, context: Any, values: dict[str, Any], shared: tuple[str
     except ProvisionError as error:
         say(error, page)
         return 1 if isinstance(error, UsageError) else exit_code_of(error)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
+        interrupts.ignore()
         say(Interrupted("interrupted", "run the same command again"), page)
-        return 130
+        return interrupts.exit_code_of(stop)
     except BrokenPipeError:  # who read our output has gone (`fab plan | head`): no result was told
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return READER_GONE

@@ -5,12 +5,14 @@ import math
 import os
 import re
 import sys
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from provision.errors import ReportNotWritten, UsageError
+from provision.interrupts import catch_signals
 from provision.ledger import View
 from provision.model import HostReport, Report
 from provision.pipeline import Request, run
@@ -36,21 +38,23 @@ class Manner:
 def start(request: Request, flags: Flags, manner: Manner) -> int:
     """Run ``request``, print its end to stdout and give the exit code."""
     project = settings(flags)
+    files.expect_room(project.state_dir)
     request = resolve(request, project.state_dir)
     judge = functools.partial(
         exit_code, tolerate_unreachable=_tolerated(manner.tolerate), detailed=manner.detailed
     )
     previous = past.last_with_checks(project.state_dir) if request.command == "verify" else None
-    report, logs = run(request, project, functools.partial(_show, request.command, flags), judge)
-    report = replace(report, hosts=tuple(_retold(host, request.typed) for host in report.hosts))
+    with catch_signals() as cancel:
+        show = functools.partial(_show, request.command, flags)
+        report, logs = run(request, project, show, judge, cancel)
+        report = replace(report, hosts=tuple(_retold(host, request.typed) for host in report.hosts))
+        unwritten = _write(report, project.state_dir, logs)
     if flags.output == "json":
         Stream(sys.stdout).finish(report)
     else:
         sys.stdout.write(_text(request, report, previous, manner, flags, project.state_dir))
-    try:
-        files.write(report, project.state_dir, logs)
-    except ReportNotWritten as error:
-        say(error, console.page_for(sys.stderr, flags.color))
+    if unwritten:
+        say(unwritten, console.page_for(sys.stderr, flags.color))
         return report.exit_code | FAILED
     return report.exit_code
 
@@ -59,6 +63,15 @@ def _retold(host: HostReport, typed: str) -> HostReport:
     if host.failure is None:
         return host
     return replace(host, failure=replace(host.failure, hint=retold(host.failure.hint, typed)))
+
+
+def _write(report: Report, state_dir: Path, logs: Mapping[str, str]) -> ReportNotWritten | None:
+    """Write the report before it is shown, since who reads our output may go; give why it cannot be."""
+    try:
+        files.write(report, state_dir, logs)
+    except ReportNotWritten as error:
+        return error
+    return None
 
 
 def _show(command: str, flags: Flags, run_id: str, names: tuple[str, ...]) -> AbstractContextManager[View]:

@@ -179,13 +179,19 @@ def new_project(lab: Lab, keyring_file: Path, tmp_path: Path) -> NewProject:
     """Give a function that makes a project over the named lab hosts, pinned, with their passwords."""
 
     def make(*names: str, **variables: Any) -> Project:
-        project = Project(tmp_path, lab, {}, variables)
-        project.write()
-        shutil.copy(CHECKOUT / "fabfile.py", tmp_path)
-        project.keyring.parent.mkdir()
-        shutil.copy(keyring_file, project.keyring)
+        project = project_in(tmp_path, lab, keyring_file, **variables)
         for name in names:
             project.add(name, lab.host(name))
         return project
 
     return make
+
+
+def project_in(directory: Path, lab: Lab, keyring_file: Path, **variables: Any) -> Project:
+    """Make a project without hosts in ``directory``, with a copy of the keyring."""
+    project = Project(directory, lab, {}, variables)
+    project.write()
+    shutil.copy(CHECKOUT / "fabfile.py", directory)
+    project.keyring.parent.mkdir()
+    shutil.copy(keyring_file, project.keyring)
+    return project

@@ -1,9 +1,10 @@
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from provision.elevate import wrap
+from provision.elevate import NO_SUDO, sudo_true, wrap
 from provision.model import Secret
 
 ECHO = "import sys; sys.stdout.write('%r' % stdin.read())"
@@ -58,3 +59,33 @@ def test_a_file_in_the_working_directory_is_not_taken_for_a_module_of_python(tmp
 def test_without_a_password_sudo_is_told_not_to_ask() -> None:
     assert "sudo -k -n " in wrap("x", sudo=True).command
     assert "sudo -k -S -p " in wrap("x", sudo=True, password=Secret("pw")).command
+
+
+@pytest.mark.parametrize(
+    ("version", "code"), [("2, 6, 6", 95), ("3, 5, 10", 95), ("2, 7, 5", 0), ("3, 6, 8", 0)]
+)
+def test_a_python_that_is_too_old_says_its_version_before_it_reads_anything(
+    tmp_path: Path, version: str, code: int
+) -> None:
+    fake = tmp_path / "python3"
+    fake.write_text(
+        "#!/bin/sh\nshift; program=$1; shift\n"
+        f'exec {sys.executable} -c "import sys; sys.version_info = ({version})\n'
+        '$program" "$@"\n'
+    )
+    fake.chmod(0o755)
+    elevated = wrap("")
+    done = subprocess.run(
+        ["sh", "-c", elevated.command], input=elevated.stdin, capture_output=True, check=False,
+        env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
+    )  # fmt: skip
+    assert done.returncode == code
+    assert done.stderr.startswith(b"Python ") == bool(code)
+
+
+def test_a_host_without_sudo_is_told_from_one_whose_sudo_refuses(tmp_path: Path) -> None:
+    (tmp_path / "python3").symlink_to(sys.executable)
+    (tmp_path / "sh").symlink_to("/bin/sh")
+    for command in (wrap("", sudo=True).command, sudo_true()):
+        done = subprocess.run(["/bin/sh", "-c", command], env={"PATH": str(tmp_path)}, check=False)
+        assert done.returncode == NO_SUDO

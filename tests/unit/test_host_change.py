@@ -1,5 +1,6 @@
 """A FileChange can be made, made again, taken back, and taken back again; and nothing is left half."""
 
+import errno
 import os
 import stat
 
@@ -144,3 +145,17 @@ def test_together_undoes_the_last_part_first(machine):
     both.apply()
     both.undo()
     assert order == ["+a", "+b", "-b", "-a"]
+
+
+def test_an_undo_of_what_was_never_written_writes_nothing(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("old")
+    change = FileChange(Machine(str(tmp_path)), "/file", b"new")
+    monkeypatch.setattr("provision.host.change.replace_file", _read_only)
+    with pytest.raises(OSError, match="read-only"):
+        change.apply()
+    change.undo()
+    assert (tmp_path / "file").read_text() == "old"
+
+
+def _read_only(*_):
+    raise OSError(errno.EROFS, "read-only")

@@ -7,7 +7,8 @@ of the lab (dnf 4.23). The error lines name theirs.
 
 import pytest
 
-from provision.host.dnf import Dnf, Row, classify, parse_transaction, sweep
+from provision.host.dnf import Dnf, Row, parse_transaction, sweep
+from provision.host.dnf_errors import classify
 from provision.host.errors import HostError
 from provision.host.machine import Machine, Ran
 
@@ -93,16 +94,28 @@ def test_what_is_no_transaction_gives_no_rows(text):
 # kind, then the line in pieces.
 RECORDED = [
     # A stand-in host, dnf 4.23.
-    ("repository-unreachable", "  - Status code: 404 for http://198.18.9.1:8080/nope/linux/centos/10/x86_64/",
+    ("repository-not-found", "  - Status code: 404 for http://198.18.9.1:8080/nope/linux/centos/10/x86_64/",
      "stable/repodata/repomd.xml (IP: 198.18.9.1)"),
     ("version-not-found", "No match for argument: docker-ce-99.1"),
+    ("repository-tls", "  - Curl error (60): SSL peer certificate or SSH remote key was not OK for https://",
+     "198.18.50.1:34483/linux/centos/10/x86_64/stable/repodata/repomd.xml [server verification failed: ",
+     "certificate signer not trusted. (CAfile: /etc/ssl/certs/ca-certificates.crt CRLfile: none)]"),
+    ("repository-broken", "Error: Failed to download metadata for repo 'docker-ce-stable': ",
+     "repomd.xml parser error: Element <repomd> was not found - Bad repomd file"),
+    ("repository-slow", "  - Curl error (28): Timeout was reached for http://198.18.50.1:39225/linux/centos/10/",
+     "x86_64/stable/repodata/repomd.xml ",
+     "[Operation too slow. Less than 1000 bytes/sec transferred the last 15 seconds]"),
+    ("package-damaged", "[MIRROR] docker-buildx-plugin-0.29.1-1.el10.x86_64.rpm: Downloading ",
+     "successful, but checksum doesn't match. Calculated: 8fb9(sha256) Expected: 34e3(sha256)"),
+    ("package-lock-held", "RPM: error: can't create transaction lock on /var/lib/rpm/.rpm.lock ",
+     "(Resource temporarily unavailable)"),
     # Public notes on a RHEL 8 host without a way out, and on AlmaLinux 8 behind a proxy.
     ("repository-unreachable", "Error: Failed to download metadata for repo 'rhel-8-appstream-rhui-rpms': ",
      "Cannot prepare internal mirrorlist: Curl error (28): Timeout was reached for ",
      "https://rhui.ap-northeast-1.aws.ce.redhat.com/pulp/mirror/content/dist/rhel8/rhui/8/x86_64/",
      "appstream/os ",
      "[Connection timed out after 30000 milliseconds]"),
-    ("repository-unreachable", "  - Curl error (60): Peer certificate cannot be authenticated with given ",
+    ("repository-tls", "  - Curl error (60): Peer certificate cannot be authenticated with given ",
      "CA certificates for https://mirrors.almalinux.org/mirrorlist/8/baseos ",
      "[SSL certificate problem: self signed certificate in certificate chain]"),
     # docker/packaging issue 327, and the README above.

@@ -7,6 +7,7 @@ import signal
 import socketserver
 import tempfile
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -122,6 +123,7 @@ def engine(host):
 @pytest.fixture(autouse=True)
 def known_key(monkeypatch):
     monkeypatch.setattr("provision.host.openpgp.fingerprints", lambda data: [FINGERPRINT])
+    monkeypatch.setattr("provision.host.openpgp.expiry", lambda data: None)
 
 
 def request(mode, run="r1", **wanted):
@@ -130,7 +132,8 @@ def request(mode, run="r1", **wanted):
         "mirror": "http://mirror.example", "gpg_key": "the key", "gpg_fingerprint": FINGERPRINT,
         "daemon_options": {},
     } | wanted  # fmt: skip
-    return {"run": run, "mode": mode, "diff": True, "who": "me@here", "lock_timeout_s": 0, "desired": desired}
+    asked = {"run": run, "mode": mode, "diff": True, "who": "me@here", "lock_timeout_s": 0}
+    return asked | {"now": time.time(), "desired": desired}
 
 
 def files(root):
@@ -301,6 +304,33 @@ def test_a_full_disk_and_a_read_only_one_are_told_apart(host, monkeypatch):
 
         monkeypatch.setattr("provision.host.journal.Journal.open", refuse)
         assert main.answer(host, request("apply"))["error"]["kind"] == kind
+
+
+def test_a_disk_that_fills_up_at_the_very_end_does_not_hide_what_was_done(host, engine, monkeypatch):
+    def refuse(*_):
+        raise OSError(28, os.strerror(28))
+
+    monkeypatch.setattr("provision.host.journal.Journal.close", refuse)
+    result = main.answer(host, request("apply"))
+    assert (result["error"]["kind"], result["changed"]) == ("disk-full", True)
+    assert names(result) == WHOLE_PLAN
+    assert result["error"]["state"].startswith("the changes were made")
+
+
+def test_a_wrong_clock_is_named_when_it_can_be_the_cause(host):
+    host.fails = {"dnf": Ran(1, "", "Curl error (60): SSL peer certificate was not OK for https://mirror")}
+    asked = request("plan") | {"now": time.time() - 365 * 86400}
+    assert main.answer(host, asked)["error"]["kind"] == "clock-off"
+    assert main.answer(host, request("plan"))["error"]["kind"] == "repository-tls"
+
+
+def test_another_package_manager_is_waited_for_before_anything_is_changed(host, monkeypatch):
+    def refuse(*_):
+        raise HostError("package-lock-held", "held")
+
+    monkeypatch.setattr("provision.host.rpmlock.wait", refuse)
+    assert main.answer(host, request("apply"))["error"]["kind"] == "package-lock-held"
+    assert not os.path.exists(host.path(journal.FOLDER))
 
 
 def test_a_second_controller_is_told_who_holds_the_host(host):

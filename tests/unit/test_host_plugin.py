@@ -21,7 +21,15 @@ def plugin():
     return module
 
 
-REQUEST = {"run": "r", "mode": "plan", "diff": False, "who": "é", "lock_timeout_s": 0, "desired": {}}
+REQUEST = {
+    "run": "r",
+    "mode": "plan",
+    "diff": False,
+    "who": "é",
+    "lock_timeout_s": 0,
+    "now": 0,
+    "desired": {},
+}
 
 
 def send(plugin, cwd):

@@ -7,6 +7,7 @@ fedora_37) and ansible/ansible, test/units/module_utils/facts/system/distributio
 
 import shutil
 import subprocess
+import time
 
 import pytest
 
@@ -110,7 +111,7 @@ def gpg(tmp_path_factory):
         return subprocess.run(command, capture_output=True, check=True).stdout
 
     for name, kind in (("one@example.test", "rsa2048"), ("two@example.test", "ed25519")):
-        run("--quick-gen-key", name, kind, "sign")
+        run("--quick-gen-key", name, kind, "sign", "never")
     yield run
     subprocess.run(["gpgconf", "--homedir", str(home), "--kill", "all"], check=False)
 
@@ -165,6 +166,35 @@ def test_a_fingerprint_with_spaces_and_small_letters_is_the_same(gpg):
     plain = fingerprint_of(gpg, "one@example.test")
     spaced = " ".join(plain[at : at + 4] for at in range(0, 40, 4)).lower()
     repository.checked_key(gpg("--export", "one@example.test"), spaced)
+
+
+@pytest.fixture(scope="module")
+def short_lived(gpg):
+    """A key of January 2023 that was good for 30 days, and after that for a year; both exports."""
+    then = ("--faked-system-time", "20230101T000000")
+    gpg(*then, "--quick-gen-key", "short@example.test", "rsa2048", "sign", "30d")
+    first = gpg("--armor", "--export", "short@example.test")
+    fingerprint = fingerprint_of(gpg, "short@example.test")
+    gpg("--faked-system-time", "20230110T000000", "--quick-set-expire", fingerprint, "2024-01-01")
+    second = gpg("--export", "short@example.test")
+    gpg("--yes", "--delete-secret-and-public-key", fingerprint)
+    return fingerprint, first, second
+
+
+def test_the_end_of_a_key_is_read_and_a_newer_signature_moves_it(gpg, short_lived):
+    _, first, second = short_lived
+    ends = [time.strftime("%Y-%m-%d", time.gmtime(openpgp.expiry(key))) for key in (first, second)]
+    assert ends == ["2023-01-31", "2024-01-01"]
+    assert openpgp.expiry(gpg("--export", "one@example.test")) is None
+
+
+def test_an_expired_key_is_refused_with_its_last_day_where_it_would_be_imported(short_lived, tmp_path):
+    fingerprint, key, _ = short_lived
+    desired = wanted(gpg_key=key.decode(), gpg_fingerprint=fingerprint)
+    with pytest.raises(HostError) as caught:
+        repository.plan(Machine(str(tmp_path)), facts(), desired, [])
+    assert caught.value.kind == "expired-key"
+    assert caught.value.evidence == fingerprint + " ended on 2023-01-31"
 
 
 @pytest.mark.parametrize("data", [b"", b"<html>404</html>", b"\x99\x01", b"\x99\x00\x02\x04\x00\xff\x01"])

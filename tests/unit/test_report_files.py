@@ -8,9 +8,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from provision.errors import ReportNotWritten, UsageError
+from provision.errors import ReportNotWritten, StateUnusable, UsageError
 from provision.model import Change, Check, Failure, HostReport, Report, Stage, Status
-from provision.report.files import log_name, write
+from provision.report.files import expect_room, log_name, write
 from provision.report.past import failed_hosts, last_with_checks, load
 
 EVIL = "<script>alert(1)</script>\x1b[2J\x00\ud800\ufffe{{ 7*7 }}]]>&amp;\"'"
@@ -147,6 +147,21 @@ def test_a_state_directory_that_cannot_be_written_is_a_clear_error(tmp_path):
         write(RUN, tmp_path, {})
     assert "runs" in caught.value.failure.message
     assert caught.value.failure.hint
+
+
+def test_a_place_with_room_is_left_as_it_is(tmp_path):
+    expect_room(tmp_path / "below" / ".provision")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_place_without_room_or_with_a_file_in_it_is_refused_by_name(tmp_path, monkeypatch):
+    (tmp_path / ".provision").write_text("")
+    with pytest.raises(StateUnusable, match="no directory"):
+        expect_room(tmp_path / ".provision" / "x")
+    monkeypatch.setattr("provision.report.files.ROOM_BYTES", 1 << 60)
+    with pytest.raises(StateUnusable, match="no room") as caught:
+        expect_room(tmp_path / "x")
+    assert caught.value.failure.hint == f"make room: df -h {tmp_path}"
 
 
 def test_a_run_reads_back_as_it_was_recorded(tmp_path):

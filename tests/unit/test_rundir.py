@@ -1,3 +1,4 @@
+import errno
 import os
 import signal
 import subprocess
@@ -6,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from provision.errors import ControllerDiskFull, StateUnusable
 from provision.rundir import open_run_dir
 
 
@@ -20,6 +22,24 @@ def test_it_is_private_and_gone_at_the_end() -> None:
     with open_run_dir() as path:
         assert path.stat().st_mode & 0o777 == 0o700
     assert not path.exists()
+
+
+def test_a_disk_that_fills_up_meanwhile_is_told_with_the_place(runtime: Path) -> None:
+    with pytest.raises(ControllerDiskFull, match=str(runtime)) as caught, open_run_dir() as path:
+        raise OSError(errno.ENOSPC, "No space left on device", str(path / "pins"))
+    assert caught.value.failure.evidence == f"No space left on device: {path / 'pins'}"
+    assert not path.exists()
+
+
+def test_a_place_that_takes_no_directory_is_told_before_anything_is_done(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(**_: object) -> str:
+        raise OSError(errno.EROFS, "Read-only file system", "/tmp")
+
+    monkeypatch.setattr("tempfile.mkdtemp", refuse)
+    with pytest.raises(StateUnusable), open_run_dir():
+        pass
 
 
 def test_it_is_gone_after_an_error() -> None:

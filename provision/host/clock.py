@@ -1,0 +1,26 @@
+"""Say when a wrong clock is the cause: certificates and signatures are judged by it."""
+
+TOLERATED_S = 3600
+_DAY_S = 86400
+
+# What a right repository and a right key end in on a host with a wrong clock.
+_JUDGED = ("repository-tls", "package-signature", "wrong-key", "expired-key")
+
+
+def explain(error, apart):
+    """Give ``error`` (described, or None), or in its place one that names the clock as the cause.
+
+    ``apart`` is by how many seconds the host's clock is ahead of the controller's.
+    """
+    if error is None or error["kind"] not in _JUDGED or abs(apart) < TOLERATED_S:
+        return error
+    return dict(
+        error, kind="clock-off", message="this host's clock is %s the controller's" % _distance(apart),
+        hint="set the clock on the host (timedatectl set-ntp true); then: fab provision",
+        meaning="%s: certificates and signatures are judged by the clock" % error["message"])
+
+
+def _distance(seconds):
+    days, hours = round(abs(seconds) / float(_DAY_S)), round(abs(seconds) / 3600.0)
+    amount = "%d days" % days if days > 1 else "%d hours" % hours
+    return amount + (" ahead of" if seconds > 0 else " behind")

@@ -1,0 +1,110 @@
+"""What the words of a failed dnf mean: one row a cause, and the first that fits counts."""
+
+import re
+from collections import namedtuple
+
+from . import rpmlock
+from .errors import HostError, disk_full
+
+_DISK = re.compile(
+    r"No space left on device|needs \d+\s?[KMG]B more space|Insufficient space|Curl error \(23\)")
+_LOCK = re.compile(r"can't create transaction lock|Failed to obtain .*lock|is locked by another")
+_CONFLICT = re.compile(
+    r"(?:conflicts with|obsoletes) (?:runc|podman|buildah)"
+    r"|package (?:podman|buildah|cockpit-podman)\S* (?:conflicts with|.*none of the providers can be)")
+
+Cause = namedtuple("Cause", "kind pattern message hint meaning")
+
+# The words of rpm, dnf, librepo, libcurl and OpenSSL or GnuTLS; each is in a test with its source.
+_CAUSES = (
+    Cause(
+        "package-signature",
+        r"GPG check FAILED|is not signed|Public key for .* is not installed|not correct for this package"
+        r"|(?:OpenPGP|signature) check.*failed",
+        "a package is not signed by the key that is trusted here",
+        "check the mirror and docker_engine_gpg_fingerprint; nothing of it was installed",
+        "the mirror serves something that Docker did not sign"),
+    Cause(
+        "package-damaged",
+        r"\.rpm: Downloading successful, but checksum doesn't match|\.rpm: Interrupted by header callback"
+        r"|Package .* is damaged|\.rpm.*[Dd]igest.*BAD",
+        "a package arrives with other bytes than the repository says",
+        "clear the cache of the mirror or proxy, or set docker_engine_mirror to another; then: fab provision",
+        "the mirror, or a proxy on the way, is broken or half updated; nothing of it was installed"),
+    Cause(
+        "repository-broken",
+        r"repomd\.xml parser error|Bad repomd file|repomd.*(?:not well-formed|parse|GPG signature)"
+        r"|Downloading successful, but checksum doesn't match|checksum.*(?:mismatch|not match)"
+        r"|primary.*(?:parse|parser|zchunk) error",
+        "the repository's own lists are broken",
+        "look at the address with curl; set docker_engine_mirror to another; then: fab provision",
+        "a login page of the network, a proxy, or a mirror in the middle of an update answers in its place"),
+    Cause(
+        "repository-slow",
+        r"Operation too slow",
+        "the repository answers too slowly",
+        "set docker_engine_mirror to a nearer one; then: fab provision",
+        "dnf gives a download up that stays below 20 kB a second for 10 s"),
+    Cause(
+        "repository-tls",
+        r"Curl error \((?:35|51|53|54|58|59|60|64|66|77|80|82|83|90|91)\)",
+        "the repository does not prove who it is",
+        "check the mirror's certificate, and that no proxy on the way replaces it; then: fab provision",
+        "the certificate is not valid for this address, at this time, or not signed by an authority"
+        " that this host knows"),
+    Cause(
+        "repository-not-found",
+        r"Status code: (?:403|404|410)",
+        "the repository has no packages at this address",
+        "check docker_engine_mirror and docker_engine_channel; then: fab provision",
+        "a server answers, and does not know this path"),
+    Cause(
+        "repository-unreachable",
+        r"Curl error \(\d+\)|Status code: \d+|Failed to download metadata|Cannot download"
+        r"|All mirrors were tried|Cannot prepare internal mirrorlist|repomd\.xml.*(?:error|failed)",
+        "a package repository does not answer this host",
+        "open egress to it, or set docker_engine_mirror; then: fab provision",
+        "this host cannot fetch packages; its login and its disk are fine"),
+)
+_MISSING = Cause(
+    "version-not-found", r"No match for argument|Unable to find a match|No package .* available",
+    "the repository does not have this version",
+    "set docker_engine_version to one it has, or to latest", "")
+
+
+def classify(text):
+    """Turn what a failed dnf printed into a HostError with the line that says it."""
+    for pattern, make in ((_DISK, disk_full), (_LOCK, rpmlock.held)):
+        if pattern.search(text):
+            return make(_line(text, pattern))
+    for cause in _CAUSES:
+        line = _line(text, re.compile(cause.pattern, re.IGNORECASE))
+        if line:
+            return _told(cause, line)
+    if _CONFLICT.search(text):
+        return podman_conflict(_line(text, _CONFLICT))
+    line = _line(text, re.compile(_MISSING.pattern))
+    return _told(_MISSING, line) if line else _unknown(text)
+
+
+def podman_conflict(line):
+    """Give the error for packages that containerd.io would push off the host."""
+    return HostError(
+        "podman-conflict", "Docker's containerd.io and the podman packages of this host exclude each other",
+        "remove them on the host (dnf remove podman buildah), or keep this host out of the run", line)
+
+
+def _told(cause, line):
+    return HostError(cause.kind, cause.message, cause.hint, line, cause.meaning)
+
+
+def _unknown(text):
+    errors = re.compile(r"^(?:Error|error|Failed|RuntimeError)")
+    return HostError(
+        "packages", "dnf could not make the transaction", "see dnf's line; then: fab provision",
+        _line(text, errors) or " ".join(text.split())[-300:])
+
+
+def _line(text, pattern):
+    found = next((line for line in text.splitlines() if pattern.search(line)), "")
+    return " ".join(found.split()).lstrip("- ")[:300]

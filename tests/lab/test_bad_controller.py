@@ -1,0 +1,286 @@
+"""A controller with something wrong, and Ctrl-C at every stage, once and twice."""
+
+import glob
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pexpect
+import pytest
+
+from provision import lab as labs
+from provision.lab import Lab
+from tests.lab.conftest import BIN, MASTER, NewProject, Project
+from tests.lab.test_errors import error_of, wait_until
+from tests.lab.test_road import in_host
+
+TinyDisk = Callable[[Path, str], Path]
+Typist = Callable[..., "pexpect.spawn[str]"]
+twice_too = pytest.mark.parametrize("times", [1, 2], ids=["once", "twice"])
+# Gives no end, and is deaf to Ctrl-C itself.
+SLOW_INVENTORY = '#!/bin/sh\ntrap "" INT\ntouch "$(dirname "$0")/begun"\nsleep 60\n'
+HOLD_LOCK = """\
+touch /run/provision.lock
+setsid flock -o /run/provision.lock sleep 600 > /dev/null 2>&1 < /dev/null &
+echo $! > /run/holder
+"""
+FREE_LOCK = "kill -- -$(cat /run/holder)"
+HOST_CODE = "pgrep -f '[_]_provision__'"
+SAMPLE = (
+    "docker ps -aq --filter name=provision-check; docker image ls -q provision-check;"
+    " ls -d /run/provision-check-* 2>/dev/null; true"
+)
+FORGET_SAMPLE = (
+    "kill -- -$(cat /run/provision-check-*/janitor);"
+    " docker ps -aq --filter name=provision-check | xargs -r docker rm -fv;"
+    " docker image ls -q provision-check | xargs -r docker image rm -f; rm -rf /run/provision-check-*"
+)
+
+
+@pytest.fixture
+def runtime() -> Iterator[Path]:
+    """A short path for run directories, so that those of other people are not seen."""
+    place = Path(tempfile.mkdtemp(prefix="bad-"))
+    yield place
+    shutil.rmtree(place, ignore_errors=True)
+
+
+@pytest.fixture
+def tiny_disk() -> Iterator[TinyDisk]:
+    """Give a function that mounts a small disk on a directory."""
+    made: list[Path] = []
+
+    def mount(place: Path, size: str) -> Path:
+        place.mkdir(exist_ok=True)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", place], check=True)
+        made.append(place)
+        return place
+
+    yield mount
+    for place in made:
+        subprocess.run(["umount", "-l", place], check=True)
+
+
+def fill(place: Path) -> None:
+    """Leave no room in ``place``."""
+    with (place / "ballast").open("wb", buffering=0) as file, suppress(OSError):
+        while True:
+            file.write(bytes(1024))
+
+
+def test_a_state_directory_without_room_stops_a_run_before_it_starts(
+    new_project: NewProject, tiny_disk: TinyDisk
+) -> None:
+    project = new_project("el4")
+    fill(tiny_disk(project.path / ".provision", "64k"))
+    done = project.fab("plan")
+    assert done.rc == 1
+    assert "no room" in done.err
+    assert "df -h" in done.err
+    assert done.out == ""
+
+
+def test_a_report_that_cannot_be_written_does_not_hide_the_result(
+    new_project: NewProject, tiny_disk: TinyDisk, runtime: Path
+) -> None:
+    project = new_project("el4")
+    state = tiny_disk(project.path / ".provision", "2m")
+    process = project.start("plan", XDG_RUNTIME_DIR=str(runtime))
+    wait_until(lambda: glob.glob(f"{runtime}/*/sessions.json"))
+    fill(state)
+    out, err = process.communicate(timeout=120)
+    project.expect_clean(out + err)
+    assert process.returncode == 2, out + err
+    assert "Plan   1 to change" in out
+    assert "cannot be written" in err
+    assert "No space left on device" in err
+
+
+@pytest.mark.parametrize("wrong", ["a-file-in-its-place", "read-only"])
+def test_a_state_directory_that_cannot_be_written_stops_a_run_before_it_starts(
+    new_project: NewProject, tiny_disk: TinyDisk, wrong: str
+) -> None:
+    project = new_project("el4")
+    place = project.path / ".provision"
+    if wrong == "read-only":
+        tiny_disk(place, "2m")
+        subprocess.run(["mount", "-o", "remount,ro", place], check=True)
+    else:
+        place.write_text("in the way")
+    done = project.fab("provision")
+    assert done.rc == 1
+    assert str(place) in "".join(done.err.split())
+    assert "Next" in done.err
+
+
+def test_a_full_run_directory_is_told_in_words(
+    new_project: NewProject, tiny_disk: TinyDisk, runtime: Path
+) -> None:
+    project = new_project("el4")
+    tiny_disk(runtime, "8k")
+    done = project.fab("plan", XDG_RUNTIME_DIR=str(runtime))
+    assert done.rc == 32, done.out + done.err
+    assert error_of(project, "el4")["kind"] == "controller-disk-full"
+    assert "No space left on device" in done.out
+    assert f"df -h {runtime}" in done.out
+    assert list(runtime.iterdir()) == []
+
+
+@pytest.fixture
+def typist(runtime: Path) -> Iterator[Typist]:
+    """Give a function that starts a command of a project on a terminal, where Ctrl-C can be typed."""
+    started = []
+
+    def start(project: Project, *args: str) -> "pexpect.spawn[str]":
+        child = pexpect.spawn(
+            str(BIN / "fab"), list(args), cwd=str(project.path), encoding="utf-8", timeout=60,
+            env=project.environment(TERM="dumb", LANG="C.UTF-8", XDG_RUNTIME_DIR=str(runtime)),
+        )  # fmt: skip
+        started.append(child)
+        return child
+
+    yield start
+    for child in started:
+        child.close(force=True)
+
+
+def unlock(child: "pexpect.spawn[str]") -> None:
+    child.expect("Master password of .*: ")
+    child.sendline(MASTER)
+
+
+def interrupt(
+    child: "pexpect.spawn[str]", times: int, project: Project, runtime: Path, within_s: float
+) -> str:
+    """Type Ctrl-C so many times; give what was said till the end, which must come ``within_s``."""
+    started = time.monotonic()
+    for _ in range(times):
+        child.sendintr()
+        time.sleep(0.3)
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 130, child.before
+    assert time.monotonic() - started < within_s
+    project.expect_clean(str(child.before))
+    check_nothing_is_left(project, runtime)
+    return str(child.before)
+
+
+def check_nothing_is_left(project: Project, runtime: Path) -> None:
+    """No process of the run, and no run directory."""
+    assert list(runtime.iterdir()) == []
+    assert processes_in(str(project.path), str(runtime)) == []
+
+
+def processes_in(*places: str) -> list[str]:
+    """Give the commands of the processes that work in, or speak of, these directories."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            words = [os.readlink(process / "cwd"), (process / "cmdline").read_text().replace("\0", " ")]
+            if int(process.name) != os.getpid() and any(place in " ".join(words) for place in places):
+                found.append(words[1])
+    return found
+
+
+def check_report(project: Project, name: str) -> None:
+    assert project.report()["exit_code"] == 130
+    assert error_of(project, name)["kind"] == "interrupted"
+
+
+def slow_inventory(project: Project) -> str:
+    script = project.path / "slow.sh"
+    script.write_text(SLOW_INVENTORY)
+    script.chmod(0o755)
+    return str(script)
+
+
+@twice_too
+def test_ctrl_c_while_the_inventory_is_read_ends_it(
+    new_project: NewProject, typist: Typist, runtime: Path, times: int
+) -> None:
+    project = new_project("el4")
+    child = typist(project, "plan", "--inventory", slow_inventory(project))
+    wait_until((project.path / "begun").exists)
+    assert "interrupted" in interrupt(child, times, project, runtime, 5)
+    assert not (project.path / ".provision").exists()
+
+
+def test_sigterm_while_the_inventory_is_read_leaves_no_process(
+    new_project: NewProject, runtime: Path
+) -> None:
+    project = new_project("el4")
+    process = project.start("plan", "--inventory", slow_inventory(project))
+    wait_until((project.path / "begun").exists)
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=10)
+    assert process.returncode == 143, out + err
+    check_nothing_is_left(project, runtime)
+
+
+@twice_too
+def test_ctrl_c_at_the_prompt_for_the_master_password_ends_it(
+    new_project: NewProject, typist: Typist, runtime: Path, times: int
+) -> None:
+    project = new_project("el4")
+    child = typist(project, "plan")
+    child.expect("Master password of .*: ")
+    assert "interrupted" in interrupt(child, times, project, runtime, 5)
+    assert not (project.path / ".provision").exists()
+
+
+@twice_too
+def test_ctrl_c_while_connecting_ends_it_and_reports(
+    lab: Lab, new_project: NewProject, typist: Typist, runtime: Path, times: int
+) -> None:
+    project = new_project("el4")
+    labs.pause(lab.host("el4"))
+    try:
+        child = typist(project, "plan")
+        unlock(child)
+        wait_until(lambda: any(" -M " in command for command in processes_in(str(runtime))))
+        interrupt(child, times, project, runtime, 10)
+    finally:
+        labs.resume(lab.host("el4"))
+    check_report(project, "el4")
+
+
+@twice_too
+def test_ctrl_c_while_converging_ends_it_and_reports(
+    lab: Lab, new_project: NewProject, typist: Typist, runtime: Path, times: int
+) -> None:
+    project = new_project("el6")
+    in_host(lab, "el6", HOLD_LOCK)
+    try:
+        child = typist(project, "provision")
+        unlock(child)
+        wait_until(lambda: in_host(lab, "el6", HOST_CODE) != "")
+        interrupt(child, times, project, runtime, 15)
+    finally:
+        in_host(lab, "el6", FREE_LOCK)
+    wait_until(lambda: in_host(lab, "el6", HOST_CODE) == "")
+    check_report(project, "el6")
+
+
+@twice_too
+def test_ctrl_c_while_verifying_ends_it_and_reports_and_once_leaves_no_container(
+    lab: Lab, new_project: NewProject, typist: Typist, runtime: Path, times: int
+) -> None:
+    project = new_project("el6")
+    if in_host(lab, "el6", "command -v docker") == "":
+        assert project.fab("provision").rc == 0
+    child = typist(project, "verify")
+    unlock(child)
+    wait_until(lambda: in_host(lab, "el6", SAMPLE) != "")
+    interrupt(child, times, project, runtime, 30)
+    check_report(project, "el6")
+    if times == 1:
+        assert in_host(lab, "el6", SAMPLE) == ""
+    else:  # the host would do it by itself, after three minutes
+        in_host(lab, "el6", FORGET_SAMPLE)

@@ -1,0 +1,78 @@
+"""Signals: at once while no host is touched, in order once, then now, and then no more."""
+
+import os
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from provision.interrupts import Cancel, Terminated, catch_signals, exit_code_of
+
+BOTH = (signal.SIGINT, signal.SIGTERM)
+
+
+@pytest.fixture(autouse=True)
+def handlers() -> Iterator[None]:
+    before = {number: signal.getsignal(number) for number in BOTH}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def send(number: int = signal.SIGINT) -> None:
+    os.kill(os.getpid(), number)
+
+
+def begun(cancel: Cancel) -> Cancel:
+    cancel.begin()
+    return cancel
+
+
+@pytest.mark.parametrize(("number", "kind", "code"), [(2, KeyboardInterrupt, 130), (15, Terminated, 143)])
+def test_before_a_host_is_touched_a_signal_raises_at_once(
+    number: int, kind: type[KeyboardInterrupt], code: int
+) -> None:
+    with pytest.raises(KeyboardInterrupt) as caught, catch_signals() as cancel:
+        send(number)
+    assert type(caught.value) is kind
+    assert exit_code_of(caught.value) == cancel.exit_code == code
+
+
+@pytest.mark.parametrize(("number", "code"), [(2, 130), (15, 143)])
+def test_the_first_signal_ends_in_order_and_the_second_raises(number: int, code: int) -> None:
+    told: list[str] = []
+    with catch_signals() as cancel:
+        begun(cancel).then(lambda: told.append("stop"))
+        send(number)
+        assert told == ["stop"]
+        assert cancel.exit_code == code
+        with pytest.raises(KeyboardInterrupt):
+            send()
+    assert cancel.exit_code == code
+
+
+def test_a_third_signal_does_not_cut_the_cleaning_short() -> None:
+    with catch_signals() as cancel:
+        begun(cancel)
+        send()
+        with pytest.raises(KeyboardInterrupt):
+            send()
+        send()
+
+
+def test_once_all_is_done_a_signal_changes_nothing() -> None:
+    with catch_signals() as cancel:
+        begun(cancel).end()
+        send()
+        assert not cancel.is_set()
+
+
+def test_after_a_signal_the_last_words_are_not_disturbed_and_without_one_all_is_as_before() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with catch_signals():
+        pass
+    assert signal.getsignal(signal.SIGINT) is before
+    with catch_signals() as cancel:
+        begun(cancel)
+        send(signal.SIGTERM)
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
