@@ -118,9 +118,7 @@ def brokered(run_dir: Path, name: str, data: bytes) -> tuple[str, str]:
 
     Not by Ansible's connection: that has no limit for what a host prints before the command begins.
     """
-    sys.path.append(str(host_package().parent.parent))
-    from provision import elevate, errors, remote
-
+    elevate, errors, remote = session_modules()
     session = remote.load_sessions(run_dir)[name]
     password = remote.sudo_password(session)
     sudo = session.host.user != "root"
@@ -135,6 +133,15 @@ def brokered(run_dir: Path, name: str, data: bytes) -> tuple[str, str]:
     except errors.HostFailed as error:
         raise AnsibleActionFail(str(error), result={"error": _no_end(str(error))}) from None
     return done.out.decode("utf-8", "replace"), done.err.decode("utf-8", "replace")
+
+
+@functools.cache
+def session_modules() -> tuple[Any, Any, Any]:
+    """Import what rides the run's Sessions; only a run of ``provision`` has it, and needs it."""
+    sys.path.append(str(host_package().parent.parent))
+    from provision import elevate, errors, remote
+
+    return elevate, errors, remote
 
 
 def host_package() -> Path:
@@ -156,7 +163,7 @@ def payload(request: Mapping[str, Any]) -> bytes:
 
 @functools.cache
 def archive() -> bytes:
-    """Give the host package as a zip; each controller process builds it once."""
+    """Give the host package as a zip."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as zipped:
         for path in sorted(host_package().glob("*.py")):
@@ -273,3 +280,9 @@ def _ansible_diff(change: Mapping[str, Any]) -> dict[str, str]:
         return {"prepared": change["diff"]}
     before = f"{change['before']} \N{RIGHTWARDS ARROW} " if change["before"] else ""
     return {"prepared": f"{change['name']}: {before}{change['after']}\n"}
+
+
+# Ansible's main process loads this module and forks a worker for each host: what is made here is made once.
+archive()
+if RUN_DIR in os.environ:
+    session_modules()
