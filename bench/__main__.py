@@ -101,7 +101,7 @@ def _one(
         sampled, calls = contenders.ssh_calls(contender, place, scene)
         row = scenes[scene][contender.name]
         row["pss_mb"].append(sampled.pss_mb)
-        row["calls"].append(calls)
+        row["calls"].append(calls / row["hosts"])
 
 
 def _prepare(contender: Contender, place: Place, scene: str, number: int) -> None:

@@ -71,8 +71,8 @@ def measure(contender: Contender, place: Place, scene: str) -> Reading:
     return reading
 
 
-def ssh_calls(contender: Contender, place: Place, scene: str) -> tuple[Reading, float]:
-    """Do ``scene`` once with memory sampled and every ssh call written down; give both, calls a host."""
+def ssh_calls(contender: Contender, place: Place, scene: str) -> tuple[Reading, int]:
+    """Do ``scene`` once with memory sampled and every ssh call written down; give both."""
     calls = place.project / "calls"
     calls.write_text("")
     spies = place.project / "spies"
@@ -88,7 +88,7 @@ def ssh_calls(contender: Contender, place: Place, scene: str) -> tuple[Reading, 
     env["PATH"] = f"{spies}:{env['PATH']}"
     log = place.project / f"{contender.name}-{scene}-sampled.log"
     reading = gauge.read(argv, cwd=place.project, env=env, log=log, sample=True, limit_s=LIMIT_S)
-    return reading, len(calls.read_text()) / len(place.lab.hosts)
+    return reading, len(calls.read_text())
 
 
 def environment(place: Place) -> dict[str, str]:

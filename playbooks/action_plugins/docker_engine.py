@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
-from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
+from yaml import safe_load
 
 OUTPUT_CAP_BYTES = 4 << 20
 # Each command on the host has its own limit; this is the last resort, a little below the task's timeout.
@@ -66,16 +66,22 @@ class ActionModule(ActionBase):
         return result
 
     def _request(self) -> dict[str, Any]:
-        wanted = dict(self._task.args)
-        wanted["upgrade"] = boolean(wanted["upgrade"])
+        wanted = self._wanted()
         return {
             "run": wanted.pop("run", "") or time.strftime("%Y%m%d-%H%M%S-") + secrets.token_hex(2),
             "mode": "plan" if self._task.check_mode else "apply",
             "diff": bool(self._task.diff),
             "who": f"{getpass.getuser()}@{socket.gethostname()}",
-            "lock_timeout_s": int(wanted.pop("lock_timeout")),
+            "lock_timeout_s": wanted.pop("lock_timeout"),
             "desired": wanted | self._key(wanted.pop("gpg_key"), wanted["mirror"]),
         }
+
+    def _wanted(self) -> dict[str, Any]:
+        try:
+            wanted: dict[str, Any] = self.validate_argument_spec(arguments())[1]
+        except AnsibleActionFail as error:
+            raise AnsibleActionFail(str(error), result={"error": _bad_value(error)}) from None
+        return wanted
 
     def _key(self, where: str, mirror: str) -> dict[str, str]:
         """Give the key's text, or its URL: then a host fetches it, if it has no good one yet."""
@@ -99,6 +105,19 @@ class ActionModule(ActionBase):
         except AnsibleConnectionFailure as error:
             raise AnsibleConnectionFailure(shown(error)) from None
         return said["stdout"], said["stderr"]
+
+
+@functools.cache
+def arguments() -> dict[str, Any]:
+    """Give the types that the role's manual names.
+
+    They are judged here, and by the playbooks of this directory only here: the task that Ansible puts before
+    a role for it costs a worker process for each host.
+    """
+    role = Path(__file__).resolve().parent.parent / "roles" / "docker_engine"
+    specs = safe_load((role / "meta" / "argument_specs.yml").read_text())["argument_specs"]
+    options = specs["main"]["options"]
+    return {name.removeprefix("docker_engine_"): option for name, option in options.items()}
 
 
 def marked(command: str) -> str:
@@ -217,6 +236,16 @@ def shown(value: Any) -> str:
     return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", lambda found: f"\\x{ord(found[0]):02x}", str(value))
 
 
+def _bad_value(error: Exception) -> dict[str, str]:
+    return {
+        "kind": "bad-variable",
+        "message": "a variable docker_engine_… has a value that it cannot have",
+        "hint": "correct it in the inventory; the role's meta/argument_specs.yml describes each",
+        "evidence": str(error),
+        "state": "nothing was changed",
+    }
+
+
 def _no_key_file(error: OSError) -> dict[str, str]:
     return {
         "kind": "no-key-file",
@@ -284,5 +313,6 @@ def _ansible_diff(change: Mapping[str, Any]) -> dict[str, str]:
 
 # Ansible's main process loads this module and forks a worker for each host: what is made here is made once.
 archive()
+arguments()
 if RUN_DIR in os.environ:
     session_modules()
