@@ -36,18 +36,24 @@ def main() -> int:
         "scenes": scenes,
         "stages": [],
     }
+    try:
+        _measure_all(asked, scenes, record["stages"])
+    finally:  # what took minutes is kept, also of a run that was ended
+        RESULTS.mkdir(exist_ok=True)
+        kept = RESULTS / f"{time.strftime('%Y%m%d-%H%M%S')}-{asked.hosts}.json"
+        kept.write_text(json.dumps(record, indent=1) + "\n")
+        _say(f"readings: {kept}")
+    print(table.markdown(record))
+    return 0
+
+
+def _measure_all(asked: argparse.Namespace, scenes: Scenes, stages: list[Any]) -> None:
     root = Path(asked.place).absolute()
     if "fresh" in asked.scenes:
         _fresh(asked, root, scenes)
     if set(asked.scenes) - {"fresh"}:
         with open_place(asked.hosts, asked.subnet, root) as place:
-            _settled(asked, place, scenes, record["stages"])
-    RESULTS.mkdir(exist_ok=True)
-    kept = RESULTS / f"{time.strftime('%Y%m%d-%H%M%S')}-{asked.hosts}.json"
-    kept.write_text(json.dumps(record, indent=1) + "\n")
-    print(table.markdown(record))
-    _say(f"readings: {kept}")
-    return 0
+            _settled(asked, place, scenes, stages)
 
 
 def _arguments() -> argparse.Namespace:
