@@ -25,6 +25,13 @@ test: lab-machine .venv/installed
 	$(BIN)/pytest -n 4 tests/unit
 	$(BIN)/pytest tests/lab
 
+# How many hosts, and the lab's subnet.
+N ?= 10
+SUBNET ?= 99
+bench: .venv/installed
+	xargs -a provision/lab/debian-packages.txt sh tools/debian-install
+	$(BIN)/python -m bench --hosts $(N) --subnet $(SUBNET)
+
 lint: .venv/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

@@ -4,6 +4,7 @@ import os
 import secrets as random_source
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import TypeVar
 from provision import logins
 from provision.broker import Broker
 from provision.converge import converge
-from provision.credentials import unlock
+from provision.credentials import open_early, unlock
 from provision.errors import ControllerDiskFull, ProvisionError, UnknownHostKey
 from provision.interrupts import Cancel
 from provision.inventory import ALL, Selection, read
@@ -34,12 +35,16 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a person asked for; ``command`` is one of STEPS, ``typed`` the whole line."""
+    """What a person asked for; ``command`` is one of STEPS, ``typed`` the whole line.
+
+    ``prove`` is False for a run whose hosts are not verified.
+    """
 
     command: str
     typed: str
     limit: str = ALL
     via: str = "public"
+    prove: bool = True
 
 
 @dataclass(slots=True)
@@ -74,10 +79,15 @@ def run(
     ``cancel`` raises, when it is triggered before the first host is touched.
     """
     started, clock = time.time(), _Clock()
-    with clock.time(Stage.READ):
-        selection = read(settings, limit=request.limit, via=request.via, environ=os.environ)
-    with clock.time(Stage.UNLOCK):  # may ask for the master password, so there is no live view yet
-        candidates = entrants(settings, selection)
+    with ThreadPoolExecutor(1, "keyring") as pool:
+        # Half a second each: another program's start, and the price of a guess. They need not wait.
+        opened = pool.submit(open_early, settings)
+        with clock.time(Stage.READ):
+            selection = read(settings, limit=request.limit, via=request.via, environ=os.environ)
+        # May ask for the master password: no live view, and Ctrl-C ends it at once.
+        with clock.time(Stage.UNLOCK):
+            opened.result()
+            candidates = entrants(settings, selection)
     run_id = _run_id(started)
     with show(run_id, tuple(host.name for host in selection.hosts)) as view:
         ledger = Ledger(selection.hosts, view)
@@ -146,7 +156,7 @@ def _walk(request: Request, ready: tuple[Entrant, ...], wanted: tuple[Host, ...]
     with masters(road.cancel) as (connections, run_dir):
         for sessions in _waves(connections, ready, wanted, road):
             save_sessions(sessions, run_dir)
-            for step in STEPS[request.command]:
+            for step in _steps(request):
                 sessions = step(road, sessions) if sessions and not road.cancel.is_set() else ()
             for session in sessions:
                 road.ledger.leave(session.host.name)
@@ -202,6 +212,10 @@ STEPS: dict[str, tuple[Callable[[Run, Sessions], Sessions], ...]] = {
     "verify": (_prove,),
     "ping": (),
 }
+
+
+def _steps(request: Request) -> Iterator[Callable[[Run, Sessions], Sessions]]:
+    return (step for step in STEPS[request.command] if request.prove or step is not _prove)
 
 
 def _shown(path: Path) -> str:

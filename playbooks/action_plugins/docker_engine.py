@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
-from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
+from yaml import safe_load
 
 OUTPUT_CAP_BYTES = 4 << 20
 # Each command on the host has its own limit; this is the last resort, a little below the task's timeout.
@@ -71,17 +71,23 @@ class ActionModule(ActionBase):
         return result
 
     def _request(self) -> dict[str, Any]:
-        wanted = dict(self._task.args)
-        wanted["upgrade"] = boolean(wanted["upgrade"])
+        wanted = self._wanted()
         return {
             "run": wanted.pop("run", "") or time.strftime("%Y%m%d-%H%M%S-") + secrets.token_hex(2),
             "mode": "plan" if self._task.check_mode else "apply",
             "diff": bool(self._task.diff),
             "who": f"{getpass.getuser()}@{socket.gethostname()}",
-            "lock_timeout_s": int(wanted.pop("lock_timeout")),
+            "lock_timeout_s": wanted.pop("lock_timeout"),
             "now": int(time.time()),
             "desired": wanted | self._key(wanted.pop("gpg_key"), wanted["mirror"]),
         }
+
+    def _wanted(self) -> dict[str, Any]:
+        try:
+            wanted: dict[str, Any] = self.validate_argument_spec(arguments())[1]
+        except AnsibleActionFail as error:
+            raise AnsibleActionFail(str(error), result={"error": _bad_value(error)}) from None
+        return wanted
 
     def _key(self, where: str, mirror: str) -> dict[str, str]:
         """Give the key's text, or its URL: then a host fetches it, if it has no good one yet."""
@@ -107,6 +113,19 @@ class ActionModule(ActionBase):
         return said["stdout"], said["stderr"]
 
 
+@functools.cache
+def arguments() -> dict[str, Any]:
+    """Give the types that the role's manual names.
+
+    They are judged here, and by the playbooks of this directory only here: the task that Ansible puts before
+    a role for it costs a worker process for each host.
+    """
+    role = Path(__file__).resolve().parent.parent / "roles" / "docker_engine"
+    specs = safe_load((role / "meta" / "argument_specs.yml").read_text())["argument_specs"]
+    options = specs["main"]["options"]
+    return {name.removeprefix("docker_engine_"): option for name, option in options.items()}
+
+
 def marked(command: str) -> str:
     """Let ``command`` print no more than the cap, and its exit code as the last line."""
     return f'{{ {command}; echo "{RC_MARK}$?"; }} | head -c {OUTPUT_CAP_BYTES}'
@@ -124,9 +143,7 @@ def brokered(run_dir: Path, name: str, data: bytes) -> tuple[str, str]:
 
     Not by Ansible's connection: that has no limit for what a host prints before the command begins.
     """
-    sys.path.append(str(host_package().parent.parent))
-    from provision import elevate, errors, remote
-
+    elevate, errors, remote = session_modules()
     session = remote.load_sessions(run_dir)[name]
     password = remote.sudo_password(session)
     sudo = session.host.user != "root"
@@ -141,6 +158,15 @@ def brokered(run_dir: Path, name: str, data: bytes) -> tuple[str, str]:
     except errors.HostFailed as error:
         raise AnsibleActionFail(str(error), result={"error": _no_end(str(error))}) from None
     return done.out.decode("utf-8", "replace"), done.err.decode("utf-8", "replace")
+
+
+@functools.cache
+def session_modules() -> tuple[Any, Any, Any]:
+    """Import what rides the run's Sessions; only a run of ``provision`` has it, and needs it."""
+    sys.path.append(str(host_package().parent.parent))
+    from provision import elevate, errors, remote
+
+    return elevate, errors, remote
 
 
 def host_package() -> Path:
@@ -162,7 +188,7 @@ def payload(request: Mapping[str, Any]) -> bytes:
 
 @functools.cache
 def archive() -> bytes:
-    """Give the host package as a zip; each controller process builds it once."""
+    """Give the host package as a zip."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as zipped:
         for path in sorted(host_package().glob("*.py")):
@@ -214,6 +240,16 @@ def shown(value: Any) -> str:
     Ansible prints it as it is, and ansible-runner takes escape sequences there for its own events.
     """
     return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", lambda found: f"\\x{ord(found[0]):02x}", str(value))
+
+
+def _bad_value(error: Exception) -> dict[str, str]:
+    return {
+        "kind": "bad-variable",
+        "message": "a variable docker_engine_… has a value that it cannot have",
+        "hint": "correct it in the inventory; the role's meta/argument_specs.yml describes each",
+        "evidence": str(error),
+        "state": "nothing was changed",
+    }
 
 
 def _no_key_file(error: OSError) -> dict[str, str]:
@@ -285,3 +321,10 @@ def _ansible_diff(change: Mapping[str, Any]) -> dict[str, str]:
         return {"prepared": change["diff"]}
     before = f"{change['before']} \N{RIGHTWARDS ARROW} " if change["before"] else ""
     return {"prepared": f"{change['name']}: {before}{change['after']}\n"}
+
+
+# Ansible's main process loads this module and forks a worker for each host: what is made here is made once.
+archive()
+arguments()
+if RUN_DIR in os.environ:
+    session_modules()

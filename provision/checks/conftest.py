@@ -1,23 +1,36 @@
 """The fixtures of the checks: each host of this shard, and what it answered."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from testinfra.host import Host
 
-from provision import remote, sample
+from provision import remote
+from provision.checks.ahead import Asked, ask, why_no_life
 from provision.checks.backend import host_of
-from provision.checks.container import Life, live
-from provision.checks.facts import Facts, probe
+from provision.checks.container import Life
+from provision.checks.facts import Facts
 from provision.model import Session
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run each check once per host of PROVISION_CHECK_HOSTS, host after host."""
-    names = os.environ["PROVISION_CHECK_HOSTS"].split(",")
-    metafunc.parametrize("session", names, indirect=True, scope="session")
+    metafunc.parametrize("session", _names(), indirect=True, scope="session")
+
+
+def _names() -> list[str]:
+    return os.environ["PROVISION_CHECK_HOSTS"].split(",")
+
+
+@pytest.fixture(scope="session")
+def asked() -> Iterator[dict[str, Asked]]:
+    """Every host of this shard, being asked; a host is waited for by its own checks."""
+    sessions = remote.load_sessions(Path(os.environ["PROVISION_RUN_DIR"]))
+    with ask({name: sessions[name] for name in _names()}) as answers:
+        yield answers
 
 
 @pytest.fixture(scope="session")
@@ -33,10 +46,9 @@ def host(session: Session) -> Host:
 
 
 @pytest.fixture(scope="session")
-def facts(host: Host) -> Facts:
+def facts(session: Session, asked: dict[str, Asked]) -> Facts:
     """What the host says about itself, asked in one command."""
-    questions = probe()
-    return Facts(questions.answers(host.run(questions.script(), timeout_s=90).stdout))
+    return asked[session.host.name].facts.result()
 
 
 @pytest.fixture
@@ -48,14 +60,11 @@ def engine(facts: Facts) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def life(host: Host, session: Session, facts: Facts) -> Life:
+def life(session: Session, facts: Facts, asked: dict[str, Asked]) -> Life:
     """The sample container from its build to its end; one life serves all checks of a host."""
-    if not facts.info:
-        pytest.skip("the engine does not answer")
-    machine = facts["machine"].text.strip()
-    if machine not in sample.MACHINES:
-        pytest.skip(f"the sample program knows {' and '.join(sample.MACHINES)}, not {machine}")
-    return live(host, session, facts)
+    if reason := why_no_life(facts):
+        pytest.skip(reason)
+    return asked[session.host.name].life.result()
 
 
 @pytest.fixture

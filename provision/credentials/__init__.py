@@ -11,7 +11,18 @@ from provision.errors import KeyringError, ProvisionError, UsageError
 from provision.model import Host, Secret
 from provision.settings import Settings
 
-__all__ = ["Kind", "Owner", "check", "forget", "init", "names", "store", "unlock"]
+__all__ = ["Kind", "Owner", "check", "forget", "init", "names", "open_early", "store", "unlock"]
+
+
+def open_early(settings: Settings) -> None:
+    """Open the embedded keyring ahead of ``unlock``, where nobody has to be asked for it.
+
+    Takes the half second that Argon2 costs, in C, so that another thread can do something else.
+    Raises KeyringError as ``unlock`` would.
+    """
+    backend = Vault.of(settings).backend
+    if isinstance(backend, KdbxKeyring) and not master.Sources.of(settings).may_ask():
+        backend.usernames("")
 
 
 def init(settings: Settings) -> Path:

@@ -30,6 +30,10 @@ class Sources:
         """Take what the command line said."""
         return cls(settings.master_file, settings.unlock_fd, settings.interactive)
 
+    def may_ask(self) -> bool:
+        """Tell whether a person may be asked for an existing file's master password."""
+        return self.person and not (self.file or self.descriptor is not None or _credential())
+
 
 def from_environment() -> str | None:
     """Take PROVISION_MASTER out of the environment, before anything else is started with it; keep it."""
@@ -72,14 +76,18 @@ def invent(keyring_file: Path, sources: Sources) -> Secret:
 
 
 def _given(sources: Sources) -> str | None:
-    directory = os.environ.get("CREDENTIALS_DIRECTORY")
     if sources.file:
         return _read_file(sources.file)
     if sources.descriptor is not None:
         return _read_descriptor(sources.descriptor)
-    if directory and (Path(directory) / CREDENTIAL).exists():
-        return _read_file(Path(directory) / CREDENTIAL)
-    return None
+    credential = _credential()
+    return _read_file(credential) if credential else None
+
+
+def _credential() -> Path | None:
+    directory = os.environ.get("CREDENTIALS_DIRECTORY")
+    file = Path(directory) / CREDENTIAL if directory else None
+    return file if file and file.exists() else None
 
 
 def _read_file(file: Path) -> str:

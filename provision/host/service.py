@@ -63,8 +63,8 @@ class Start(Change):
 
     def apply(self):
         """Enable and start it, and wait until the engine answers."""
-        self.machine.run(["systemctl", "enable", UNIT])
-        bring_up(self.machine, "start")
+        self.machine.run(["systemctl", "enable", UNIT])  # reads all units anew
+        bring_up(self.machine, "start", reload=False)
 
     def undo(self):
         """Bring back what systemd had: stopped, disabled, or unknown."""
@@ -128,9 +128,10 @@ class Stop(Change):
             bring_up(self.machine, "start")
 
 
-def bring_up(machine, verb):
+def bring_up(machine, verb, reload=True):
     """Start or restart the engine and wait until it answers; raises with its own last words."""
-    machine.run(["systemctl", "daemon-reload"])
+    if reload:
+        machine.run(["systemctl", "daemon-reload"])
     machine.run(["systemctl", "reset-failed", UNIT])
     ran = machine.run(["systemctl", verb, UNIT], START_TIMEOUT_S)
     deadline = time.time() + HEALTH_TIMEOUT_S

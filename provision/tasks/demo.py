@@ -12,7 +12,7 @@ from provision import credentials, lab
 from provision.credentials import Kind, Owner
 from provision.model import HostKey
 from provision.report.layout import count
-from provision.settings import Settings, project_root
+from provision.settings import project_root
 from provision.tasks.project import LAB, STATE, Flags, settings
 from provision.trust import record
 
@@ -28,8 +28,7 @@ def up(hosts: int, profile: str) -> str:
     down()
     subnet = lab.free_subnet()
     made = lab.up(f"demo{subnet}", hosts, profile, state_dir=state, subnet=subnet, progress=_say)
-    _write(state.parent / LAB / "inventory.yml", yaml.safe_dump(_inventory(made)))
-    _admit(made, settings(Flags()))
+    admit(made, state.parent)
     return (
         f"{count(hosts, 'stand-in host')} up, made from Debian packages and dressed as CentOS:\n"
         + "".join(f"  {host.name}  {host.address}\n" for host in made.hosts)
@@ -57,7 +56,10 @@ def status() -> int:
     return 0
 
 
-def _admit(made: lab.Lab, project: Settings) -> None:
+def admit(made: lab.Lab, home: Path) -> None:
+    """Make ``made`` the inventory of the project in ``home``: their addresses, passwords and pins."""
+    _write(home / LAB / "inventory.yml", yaml.safe_dump(_inventory(made)))
+    project = settings(Flags(), home)
     credentials.init(project)
     for host in made.hosts:
         assert host.password is not None

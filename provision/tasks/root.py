@@ -29,13 +29,19 @@ def plan(
     return runs.start(request, flags, runs.Manner(diff=diff, detailed=detailed_exitcode, tolerate=tolerate))
 
 
-@command(shared=ROAD, help=_SELECTION | _TOLERATE)
-def provision(flags: Flags, limit: str = ALL, via: str = "public", tolerate: str = "") -> int:
+@command(
+    shared=ROAD,
+    help=_SELECTION | _TOLERATE | {"verify": "--no-verify leaves the proof to a later fab verify"},
+)
+def provision(
+    flags: Flags, limit: str = ALL, via: str = "public", verify: bool = True, tolerate: str = ""
+) -> int:
     """Make the hosts Docker hosts, and prove that they are.
 
     The proof restarts the engine where that harms nobody; everywhere else that check is skipped.
     """
-    return runs.start(Request("provision", typed(), limit, via), flags, runs.Manner(tolerate=tolerate))
+    request = Request("provision", typed(), limit, via, prove=verify)
+    return runs.start(request, flags, runs.Manner(tolerate=tolerate))
 
 
 @command(shared=ROAD, help=_SELECTION | _TOLERATE)

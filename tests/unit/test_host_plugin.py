@@ -5,8 +5,10 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from ansible.errors import AnsibleActionFail
 
 PROJECT = Path(__file__).resolve().parents[2]
 PLAYBOOKS = PROJECT / "playbooks"
@@ -107,6 +109,23 @@ def test_the_role_hands_on_what_the_plugin_takes_and_describes_it(plugin):
     assert set(passed) == plugin.ActionModule._VALID_ARGS
     assert {f"docker_engine_{name}" for name in passed} == set(options) == set(read["defaults"])
     assert {name: option["default"] for name, option in options.items()} == read["defaults"]
+
+
+def test_a_value_of_another_type_is_an_error_that_names_it(plugin):
+    action = plugin.ActionModule.__new__(plugin.ActionModule)
+    action._task = SimpleNamespace(args={"lock_timeout": "soon"}, check_mode=True, diff=False)
+    with pytest.raises(AnsibleActionFail) as raised:
+        action._request()
+    error = raised.value.result["error"]
+    assert error["kind"] == "bad-variable"
+    assert "lock_timeout" in error["evidence"]
+
+
+def test_words_become_the_types_that_the_manual_names(plugin):
+    action = plugin.ActionModule.__new__(plugin.ActionModule)
+    action._task = SimpleNamespace(args={"lock_timeout": "7", "upgrade": "yes"})
+    wanted = action._wanted()
+    assert (wanted["lock_timeout"], wanted["upgrade"], wanted["state"]) == (7, True, "present")
 
 
 def test_the_host_code_keeps_to_old_pythons():

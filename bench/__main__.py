@@ -1,0 +1,188 @@
+"""Run the bench: ``python -m bench --hosts 10``; prints the table, keeps the readings as JSON."""
+
+import argparse
+import json
+import os
+import platform
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from bench import contenders, table
+from bench.contenders import ALL, FLOOR, PLAIN, PRODUCT, Contender
+from bench.gauge import Reading
+from bench.place import HERE, REPOSITORY, Place, open_place, set_key
+from provision import converge
+
+RESULTS = HERE / "results"
+SCENES = ("fresh", "noop", "change", "verify", "verify1")
+# systemd refuses a fourth start of a unit within a minute; who measures restarts must not meet that.
+PARDON = "systemctl reset-failed docker.service docker.socket 2>/dev/null; true"
+
+Scenes = dict[str, dict[str, dict[str, Any]]]
+
+
+def main() -> int:
+    """Measure what was asked for, and print it; 0 also when a target is not met: the table says so."""
+    asked = _arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # an exception, so that the lab goes
+    scenes: Scenes = {}
+    record: dict[str, Any] = {
+        "hosts": asked.hosts,
+        "started": time.strftime("%Y-%m-%d"),
+        "machine": _machine(),
+        "payload_bytes": _payload_bytes(),
+        "scenes": scenes,
+        "stages": [],
+    }
+    try:
+        _measure_all(asked, scenes, record["stages"])
+    finally:  # what took minutes is kept, also of a run that was ended
+        RESULTS.mkdir(exist_ok=True)
+        kept = RESULTS / f"{time.strftime('%Y%m%d-%H%M%S')}-{asked.hosts}.json"
+        kept.write_text(json.dumps(record, indent=1) + "\n")
+        _say(f"readings: {kept}")
+    print(table.markdown(record))
+    return 0
+
+
+def _measure_all(asked: argparse.Namespace, scenes: Scenes, stages: list[Any]) -> None:
+    root = Path(asked.place).absolute()
+    if "fresh" in asked.scenes:
+        _fresh(asked, root, scenes)
+    if set(asked.scenes) - {"fresh"}:
+        with open_place(asked.hosts, asked.subnet, root) as place:
+            _settled(asked, place, scenes, stages)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--hosts", type=int, default=10, help="how many for all but the first provision")
+    parser.add_argument("--fresh-hosts", type=int, default=5, help="how many for the first provision")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--slow-rounds", type=int, default=3, help="of what takes minutes")
+    parser.add_argument("--scenes", nargs="+", choices=SCENES, default=list(SCENES))
+    parser.add_argument("--without", nargs="*", choices=["plain"], default=[])
+    parser.add_argument("--subnet", type=int, default=99, help="the lab's, 198.18.N.0/24")
+    parser.add_argument("--place", default=".provision/bench", help="where the lab and the project are made")
+    return parser.parse_args()
+
+
+def _fresh(asked: argparse.Namespace, root: Path, scenes: Scenes) -> None:
+    """Measure first provisions, each on hosts that have just been made."""
+    for number in range(asked.slow_rounds):
+        for contender in _turn(asked, number):
+            with open_place(asked.fresh_hosts, asked.subnet, root) as place:
+                _keep(scenes, "fresh", contender, place, _measure(contender, place, "fresh"))
+
+
+def _settled(asked: argparse.Namespace, place: Place, scenes: Scenes, stages: list[Any]) -> None:
+    """Measure on hosts that are right, so that each contender finds its own work done."""
+    _say("bringing the hosts to where every contender has nothing to do")
+    for contender in (PRODUCT, PLAIN):
+        if contender.name not in asked.without:
+            contenders.measure(contender, place, "fresh")
+            place.on_each(f"cp {REPOSITORY} /root/repository-{contender.name}")
+    for scene in [each for each in SCENES[1:] if each in asked.scenes]:
+        rounds = asked.rounds if scene == "noop" else asked.slow_rounds
+        for number in range(rounds):
+            for contender in _turn(asked, number):
+                _one(contender, place, scene, number, scenes, stages)
+
+
+def _one(
+    contender: Contender, place: Place, scene: str, number: int, scenes: Scenes, stages: list[Any]
+) -> None:
+    if contender.argv(place, scene) is None:
+        return
+    _prepare(contender, place, scene, number)
+    reading = _measure(contender, place, scene)
+    _keep(scenes, scene, contender, place, reading)
+    if contender is PRODUCT and scene == "noop":
+        stages.append(_stages(place, reading))
+    if number == 0:
+        # Looking at memory takes time, so that it gets a run of its own.
+        _prepare(contender, place, scene, -1)
+        sampled, calls = contenders.ssh_calls(contender, place, scene)
+        row = scenes[scene][contender.name]
+        row["pss_mb"].append(sampled.pss_mb)
+        row["calls"].append(calls / row["hosts"])
+
+
+def _prepare(contender: Contender, place: Place, scene: str, number: int) -> None:
+    """Put the repository file as this contender writes it; the rest is the same for all."""
+    whose = "plain" if contender is PLAIN else "ours"
+    place.on_each(f"cp /root/repository-{whose} {REPOSITORY}; {PARDON}")
+    if scene == "change":
+        set_key(place, 4 + ALL.index(contender) + len(ALL) * (number + 1))
+
+
+def _measure(contender: Contender, place: Place, scene: str) -> Reading:
+    reading = contenders.measure(contender, place, scene)
+    _say(f"{scene:8} {contender.name:6} {reading.wall_s:7.2f} s  CPU {reading.cpu_s:6.2f} s")
+    return reading
+
+
+def _keep(scenes: Scenes, scene: str, contender: Contender, place: Place, reading: Reading) -> None:
+    empty: dict[str, Any] = {
+        "hosts": _hosts(place, scene),
+        "wall_s": [],
+        "cpu_s": [],
+        "pss_mb": [],
+        "calls": [],
+    }
+    row = scenes.setdefault(scene, {}).setdefault(contender.name, empty)
+    row["wall_s"].append(round(reading.wall_s, 3))
+    row["cpu_s"].append(round(reading.cpu_s, 3))
+
+
+def _hosts(place: Place, scene: str) -> int:
+    return 1 if scene == "verify1" else len(place.lab.hosts)
+
+
+def _turn(asked: argparse.Namespace, number: int) -> list[Contender]:
+    """Give the contenders in another order each round."""
+    here = [each for each in (FLOOR, PRODUCT, PLAIN) if each.name not in asked.without]
+    return here[number % len(here) :] + here[: number % len(here)]
+
+
+def _stages(place: Place, reading: Reading) -> dict[str, float]:
+    report = json.loads((place.project / ".provision/latest/report.json").read_text())
+    stages: dict[str, float] = report["stages"]
+    return stages | {"start and report": reading.wall_s - sum(stages.values())}
+
+
+def _payload_bytes() -> int:
+    """Give how much crosses the wire to a host, as the action plugin makes it."""
+    code = (
+        f"import sys; sys.path.insert(0, {str(converge.playbooks() / 'action_plugins')!r}); "
+        "import docker_engine as d; print(len(d.plain(d.payload({}))[1]))"
+    )
+    return int(subprocess.run([sys.executable, "-c", code], check=True, capture_output=True).stdout)
+
+
+def _machine() -> str:
+    cpu = next(
+        (line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if "model name" in line), ""
+    )
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return (
+        f"Controller and stand-in hosts on one machine: {os.cpu_count()} x {cpu or platform.machine()}, "
+        f"{memory:.0f} GB, Linux {platform.release().split('-')[0]}, Python {platform.python_version()}, "
+        f"load {os.getloadavg()[0]:.1f} at the start."
+    )
+
+
+def _lines(path: str) -> list[str]:
+    return Path(path).read_text().splitlines()
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

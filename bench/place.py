@@ -1,0 +1,164 @@
+"""A lab of its own, and what each contender needs to enter its hosts."""
+
+import json
+import os
+import shutil
+import sys
+from base64 import b64encode
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from provision import lab, sample
+from provision.tasks import demo
+
+HERE = Path(__file__).resolve().parent
+REPOSITORY = "/etc/yum.repos.d/docker-ce.repo"
+PACKAGES = "docker-ce docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin"
+DAEMON: dict[str, Any] = {
+    "live-restore": True,
+    "log-driver": "local",
+    "log-opts": {"max-file": "3", "max-size": "10m"},
+    "no-new-privileges": True,
+}
+KEY = "max-concurrent-downloads"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A lab that is up; ``project`` is where `fab` runs, ``floor`` and ``plain`` what the others read."""
+
+    lab: lab.Lab
+    project: Path
+
+    @property
+    def floor(self) -> Path:
+        """Where the floor's ssh config, names and passwords lie."""
+        return self.project / "floor"
+
+    @property
+    def plain(self) -> Path:
+        """Where the plain role's inventory lies."""
+        return self.project / "plain"
+
+    def on_each(self, script: str) -> None:
+        """Run ``script`` on every host without ssh; not part of any measurement."""
+        for host in self.lab.hosts:
+            lab.execute(host, "sh", "-c", script).check_returncode()
+
+
+@contextmanager
+def open_place(hosts: int, subnet: int, root: Path) -> Iterator[Place]:
+    """Boot ``hosts`` bare stand-in hosts; they are gone when the context ends."""
+    state = root / ".provision"
+    name = f"bench{subnet % 100}"
+    lab.down(name, state)
+    shutil.rmtree(root, ignore_errors=True)
+    root.mkdir(parents=True)
+    try:
+        made = lab.up(name, hosts, "el10", state_dir=state, subnet=subnet, progress=_say)
+        place = Place(made, root)
+        demo.admit(made, root)
+        shutil.copy(HERE.parent / "fabfile.py", root)
+        _write_floor(place)
+        _write_plain(place)
+        yield place
+    finally:
+        lab.down(name, state)
+
+
+def set_key(place: Place, value: int | None) -> None:
+    """Let every contender want ``value`` for one key of daemon.json; None for nothing but the defaults."""
+    options = {} if value is None else {KEY: value}
+    inventory = place.project / ".provision/lab/inventory.yml"
+    wanted = yaml.safe_load(inventory.read_text())
+    wanted["all"]["vars"]["docker_engine_daemon_options"] = options
+    inventory.write_text(yaml.safe_dump(wanted))
+    _write_desired(place, options)
+    _write_plain(place, options)
+
+
+def _daemon_json(options: dict[str, Any]) -> str:
+    # Byte for byte what the product writes, so that one contender's no-op is also the next one's.
+    return json.dumps(DAEMON | options, indent=2, sort_keys=True, separators=(",", ": ")) + "\n"
+
+
+def _repository(place: Place) -> str:
+    return f"{place.lab.repo_url}/linux/centos/10/x86_64/stable"
+
+
+def _write_floor(place: Place) -> None:
+    (place.floor / "passwords").mkdir(parents=True, mode=0o700)
+    config, pins = [], []
+    for host in place.lab.hosts:
+        assert host.password
+        config.append(f"Host {host.name}\n  HostName {host.address}\n")
+        pins.append(f"{host.name} {host.host_key}\n")
+        _private(place.floor / "passwords" / host.name, host.password.reveal() + "\n")
+    common = (
+        "Host *\n  User root\n  PreferredAuthentications password\n  PubkeyAuthentication no\n"
+        f"  NumberOfPasswordPrompts 1\n  StrictHostKeyChecking yes\n  UserKnownHostsFile {place.floor}/pins\n"
+        "  GlobalKnownHostsFile /dev/null\n  LogLevel ERROR\n"
+    )
+    aliases = "".join(f"Host {host.name}\n  HostKeyAlias {host.name}\n" for host in place.lab.hosts)
+    (place.floor / "ssh_config").write_text("".join(config) + aliases + common)
+    (place.floor / "pins").write_text("".join(pins))
+    (place.floor / "hosts").write_text("".join(f"{host.name}\n" for host in place.lab.hosts))
+    askpass = place.floor / "askpass"
+    askpass.write_text('#!/bin/sh\nexec cat "$PASSWORD_FILE"\n')
+    askpass.chmod(0o700)
+    _write_desired(place, {})
+
+
+def _write_desired(place: Place, options: dict[str, Any]) -> None:
+    ours = (
+        "# Managed by provision; changes here are overwritten.\n[docker-ce-stable]\n"
+        f"name=Docker CE stable (centos/10)\nbaseurl={_repository(place)}\nenabled=1\ngpgcheck=1\n"
+        "repo_gpgcheck=0\nsslverify=1\ngpgkey=file:///etc/pki/rpm-gpg/RPM-GPG-KEY-docker\n"
+    )
+    texts = {"key": place.lab.gpg_key.read_text(), "repository": ours, "daemon_json": _daemon_json(options)}
+    head = f"packages='{PACKAGES}'\nkey_id={place.lab.gpg_fingerprint[-8:].lower()}\n"
+    head += "".join(_function(name, text) for name, text in texts.items())
+    program = b64encode(sample.program("x86_64")).decode() + "\n"
+    for script in ("install", "check", "change", "verify"):
+        more = _function("sample", program) if script == "verify" else ""
+        body = (HERE / "floor" / f"{script}.sh").read_text()
+        (place.floor / f"{script}.sh").write_text(head + more + body)
+
+
+def _function(name: str, text: str) -> str:
+    return f"{name}() {{ cat <<'END-OF-TEXT'\n{text}END-OF-TEXT\n}}\n"
+
+
+def _write_plain(place: Place, options: dict[str, Any] | None = None) -> None:
+    place.plain.mkdir(exist_ok=True, mode=0o700)
+    hosts = {}
+    for host in place.lab.hosts:
+        assert host.password
+        hosts[host.name] = {"ansible_host": host.address, "ansible_password": host.password.reveal()}
+    (place.plain / "known_hosts").write_text(
+        "".join(f"{host.address} {host.host_key}\n" for host in place.lab.hosts)
+    )
+    shared = {
+        "ansible_user": "root",
+        "ansible_python_interpreter": "/usr/bin/python3",
+        "ansible_ssh_common_args": f"-F none -o UserKnownHostsFile={place.plain}/known_hosts",
+        "docker_baseurl": _repository(place),
+        "docker_key": str(place.lab.gpg_key),
+        "docker_fingerprint": place.lab.gpg_fingerprint,
+        "docker_daemon": _daemon_json(options or {}),
+    }
+    _private(place.plain / "inventory.yml", yaml.safe_dump({"all": {"hosts": hosts, "vars": shared}}))
+
+
+def _private(path: Path, text: str) -> None:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write(text)
+
+
+def _say(text: str) -> None:
+    print(f"  {text}", file=sys.stderr, flush=True)

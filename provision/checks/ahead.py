@@ -1,0 +1,60 @@
+"""Ask the hosts of a shard ahead of their checks, several at once, since most of it is waiting."""
+
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from provision import sample
+from provision.checks.backend import host_of
+from provision.checks.container import Life, live
+from provision.checks.facts import Facts, probe
+from provision.model import Session
+
+HOSTS_AT_ONCE = 8
+PROBE_TIMEOUT_S = 90
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What one host is being asked; each Future raises what went wrong on the way."""
+
+    facts: Future[Facts]
+    life: Future[Life]
+
+
+@contextmanager
+def ask(sessions: Mapping[str, Session]) -> Iterator[dict[str, Asked]]:
+    """Ask every host, and give what they answer by name; waits for the last one at the end."""
+    with ThreadPoolExecutor(HOSTS_AT_ONCE) as pool:
+        facts = {name: pool.submit(_facts, session) for name, session in sessions.items()}
+        yield {
+            name: Asked(facts[name], pool.submit(_life, session, facts[name]))
+            for name, session in sessions.items()
+        }
+
+
+def why_no_life(facts: Facts) -> str:
+    """Give why no sample container can be tried; empty when one can."""
+    if not facts.info:
+        return "the engine does not answer"
+    machine = facts["machine"].text.strip()
+    if machine not in sample.MACHINES:
+        return f"the sample program knows {' and '.join(sample.MACHINES)}, not {machine}"
+    return ""
+
+
+class NoLife(Exception):
+    """No sample container was tried."""
+
+
+def _facts(session: Session) -> Facts:
+    questions = probe()
+    ran = host_of(session).run(questions.script(), timeout_s=PROBE_TIMEOUT_S)
+    return Facts(questions.answers(ran.stdout))
+
+
+def _life(session: Session, facts: Future[Facts]) -> Life:
+    if reason := why_no_life(facts.result()):
+        raise NoLife(reason)
+    return live(host_of(session), session, facts.result())
