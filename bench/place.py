@@ -62,8 +62,8 @@ def open_place(hosts: int, subnet: int, root: Path) -> Iterator[Place]:
     try:
         made = lab.up(name, hosts, "el10", state_dir=state, subnet=subnet, progress=_say)
         place = Place(made, root)
+        shutil.copy(HERE.parent / "fabfile.py", root)  # makes it a project of its own
         demo.admit(made, root)
-        shutil.copy(HERE.parent / "fabfile.py", root)
         _write_floor(place)
         _write_plain(place)
         yield place
