@@ -1,13 +1,19 @@
 """The content of one KDBX 4 file in memory: entries found by comparing, never by a query."""
 
+import functools
 import io
 from typing import Any
 
-from pykeepass import PyKeePass, create_database
-from pykeepass.entry import Entry
-from pykeepass.exceptions import CredentialsError
-
 from provision.model import Secret
+
+
+@functools.cache
+def _library() -> Any:
+    """Load pykeepass: a sixth of a second, so not before a file is opened, which runs beside other work."""
+    import pykeepass.entry
+    import pykeepass.exceptions
+
+    return pykeepass
 
 
 class WrongMaster(Exception):
@@ -39,7 +45,7 @@ class Book:
     def blank(cls, master: Secret) -> bytes:
         """Give the bytes of an empty file: KDBX 4, Argon2, AES-256; takes about a second."""
         out = io.BytesIO()
-        create_database(out, password=master.reveal())
+        _library().create_database(out, password=master.reveal())
         return out.getvalue()
 
     @classmethod
@@ -48,11 +54,12 @@ class Book:
 
         Raises WrongMaster, or Damaged for a file that is cut or changed, in any bit.
         """
+        library = _library()
         try:
             # The header's checksum first: a flipped bit there could ask for hours or gigabytes.
-            PyKeePass(io.BytesIO(data), transformed_key=bytes(32), decrypt=False)
-            book = cls(PyKeePass(io.BytesIO(data), password=master.reveal()))
-        except CredentialsError:
+            library.PyKeePass(io.BytesIO(data), transformed_key=bytes(32), decrypt=False)
+            book = cls(library.PyKeePass(io.BytesIO(data), password=master.reveal()))
+        except library.exceptions.CredentialsError:
             raise WrongMaster from None
         except Exception as error:  # construct, zlib and lxml each have their own
             raise Damaged(type(error).__name__) from None
@@ -69,7 +76,9 @@ class Book:
         """Set one entry; raises ValueError for text that XML cannot hold."""
         entry = self._entries.get((service, username))
         if entry is None:
-            entry = Entry(title=service, username=username, password=secret, kp=self._database)
+            entry = _library().entry.Entry(
+                title=service, username=username, password=secret, kp=self._database
+            )
             self._database.root_group.append(entry)
             self._entries[service, username] = entry
         else:
@@ -96,7 +105,7 @@ class Book:
         key = self._database.transformed_key
         self._database.save(out, transformed_key=key)
         out.seek(0)
-        copy = Book(PyKeePass(out, password=self._database.password, transformed_key=key))
+        copy = Book(_library().PyKeePass(out, password=self._database.password, transformed_key=key))
         if copy._content() != self._content():
             raise ValueError("the text changes when it is stored")
         return out.getvalue(), copy
