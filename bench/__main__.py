@@ -18,6 +18,8 @@ from bench.place import HERE, REPOSITORY, Place, open_place, set_key
 from provision import converge
 
 RESULTS = HERE / "results"
+# A round of more than these takes many minutes.
+MANY = 20
 SCENES = ("fresh", "noop", "change", "verify", "verify1")
 # systemd refuses a fourth start of a unit within a minute; who measures restarts must not meet that.
 PARDON = "systemctl reset-failed docker.service docker.socket 2>/dev/null; true"
@@ -62,13 +64,16 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--hosts", type=int, default=10, help="how many for all but the first provision")
     parser.add_argument("--fresh-hosts", type=int, default=5, help="how many for the first provision")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--slow-rounds", type=int, default=3, help="of what takes minutes")
+    parser.add_argument("--rounds", type=int, help="of a no-op; default 5, or 3 with more than 20 hosts")
+    parser.add_argument("--slow-rounds", type=int, help="of what takes minutes; default 3, or 2")
     parser.add_argument("--scenes", nargs="+", choices=SCENES, default=list(SCENES))
     parser.add_argument("--without", nargs="*", choices=["plain"], default=[])
     parser.add_argument("--subnet", type=int, default=99, help="the lab's, 198.18.N.0/24")
     parser.add_argument("--place", default=".provision/bench", help="where the lab and the project are made")
-    return parser.parse_args()
+    asked = parser.parse_args()
+    asked.rounds = asked.rounds or (5 if asked.hosts <= MANY else 3)
+    asked.slow_rounds = asked.slow_rounds or (3 if asked.hosts <= MANY else 2)
+    return asked
 
 
 def _fresh(asked: argparse.Namespace, root: Path, scenes: Scenes) -> None:
