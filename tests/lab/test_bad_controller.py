@@ -236,6 +236,32 @@ def test_ctrl_c_at_the_prompt_for_the_master_password_ends_it(
 
 
 @twice_too
+def test_ctrl_c_while_a_host_key_is_fetched_ends_it(
+    lab: Lab, new_project: NewProject, typist: Typist, runtime: Path, times: int
+) -> None:
+    project = new_project("el4")
+    project.hosts["el4"]["host_key"] = "SHA256:" + "A" * 43
+    project.write()
+    (project.path / "inventory/known_hosts").unlink()
+    labs.pause(lab.host("el4"))
+    try:
+        child = typist(project, "plan")
+        unlock(child)
+        wait_until(lambda: is_reached(child, lab.host("el4").address))
+        assert "interrupted" in interrupt(child, times, project, runtime, 15)
+    finally:
+        labs.resume(lab.host("el4"))
+    assert not (project.path / ".provision").exists()
+    assert not (project.path / "inventory/known_hosts").exists()
+
+
+def is_reached(child: "pexpect.spawn[str]", address: str) -> bool:
+    """Tell whether the command has a connection to ``address``."""
+    seen = subprocess.run(["ss", "-tnpH", "dst", address], capture_output=True, text=True, check=True).stdout
+    return f"pid={child.pid}," in seen
+
+
+@twice_too
 def test_ctrl_c_while_connecting_ends_it_and_reports(
     lab: Lab, new_project: NewProject, typist: Typist, runtime: Path, times: int
 ) -> None:
