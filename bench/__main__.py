@@ -16,6 +16,7 @@ from bench.contenders import ALL, FLOOR, PLAIN, PRODUCT, Contender
 from bench.gauge import Reading
 from bench.place import HERE, REPOSITORY, Place, open_place, set_key
 from provision import converge
+from provision.errors import ProvisionError
 
 RESULTS = HERE / "results"
 # A round of more than these takes many minutes.
@@ -190,4 +191,7 @@ def _say(text: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except (ProvisionError, RuntimeError, TimeoutError) as problem:
+        sys.exit(f"bench: {problem}")

@@ -79,15 +79,7 @@ def run(
     ``cancel`` raises, when it is triggered before the first host is touched.
     """
     started, clock = time.time(), _Clock()
-    with ThreadPoolExecutor(1, "keyring") as pool:
-        # Half a second each: another program's start, and the price of a guess. They need not wait.
-        opened = pool.submit(open_early, settings)
-        with clock.time(Stage.READ):
-            selection = read(settings, limit=request.limit, via=request.via, environ=os.environ)
-        # May ask for the master password: no live view, and Ctrl-C ends it at once.
-        with clock.time(Stage.UNLOCK):
-            opened.result()
-            candidates = entrants(settings, selection)
+    selection, candidates = _candidates(request, settings, clock)
     run_id = _run_id(started)
     with show(run_id, tuple(host.name for host in selection.hosts)) as view:
         ledger = Ledger(selection.hosts, view)
@@ -114,6 +106,20 @@ def run(
         stages=clock.seconds,
     )
     return report, dict(ledger.logs())
+
+
+def _candidates(
+    request: Request, settings: Settings, clock: _Clock
+) -> tuple[Selection, dict[str, Entrant | ProvisionError]]:
+    with ThreadPoolExecutor(1, "keyring") as pool:
+        # Half a second each: another program's start, and the price of a guess. They need not wait.
+        opened = pool.submit(open_early, settings)
+        with clock.time(Stage.READ):
+            selection = read(settings, limit=request.limit, via=request.via, environ=os.environ)
+        # May ask for the master password: no live view, and Ctrl-C ends it at once.
+        with clock.time(Stage.UNLOCK):
+            opened.result()
+            return selection, entrants(settings, selection)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-# The least that looks at everything that `fab provision` wants. Before it: the functions of desired.sh.
+# The least that looks at everything that `fab provision` wants. Before it: the functions that bench/place.py writes.
 set -e
 rpm -q $packages "gpg-pubkey-$key_id" >/dev/null
 key | cmp -s - /etc/pki/rpm-gpg/RPM-GPG-KEY-docker

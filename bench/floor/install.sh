@@ -1,4 +1,4 @@
-# The least that makes a bare host what `fab provision` makes of it. Before it: the functions of desired.sh.
+# The least that makes a bare host what `fab provision` makes of it. Before it: the functions that bench/place.py writes.
 set -e
 mkdir -p /etc/pki/rpm-gpg /etc/docker
 key >/etc/pki/rpm-gpg/RPM-GPG-KEY-docker

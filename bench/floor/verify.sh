@@ -1,5 +1,5 @@
 # The least sh that looks at what the checks of `fab verify` look at, the sample container's life included.
-# Before it: the functions of desired.sh, and `sample`, the program in base64.
+# Before it: the functions that bench/place.py writes, and `sample`, the program in base64.
 set -e
 rpm -qi docker-ce docker-ce-cli containerd.io | grep -q Signature
 rpm -q "gpg-pubkey-$key_id" >/dev/null

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pexpect
 import pytest
 import yaml
 
@@ -185,6 +186,28 @@ def new_project(lab: Lab, keyring_file: Path, tmp_path: Path) -> NewProject:
         return project
 
     return make
+
+
+Person = Callable[..., "pexpect.spawn[str]"]
+
+
+@pytest.fixture
+def person() -> Iterator[Person]:
+    """Give a function that starts a `fab` command on a terminal of 100 columns."""
+    started = []
+
+    def start(project: Project, *args: str, **more: str) -> "pexpect.spawn[str]":
+        environment = project.environment(**{"TERM": "xterm", "LANG": "C.UTF-8", **more})
+        child = pexpect.spawn(
+            str(BIN / "fab"), list(args), cwd=str(project.path), env=environment, encoding="utf-8",
+            timeout=90, dimensions=(30, 100),
+        )  # fmt: skip
+        started.append(child)
+        return child
+
+    yield start
+    for child in started:
+        child.close(force=True)
 
 
 def project_in(directory: Path, lab: Lab, keyring_file: Path, **variables: Any) -> Project:

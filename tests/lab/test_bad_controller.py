@@ -1,5 +1,6 @@
 """A controller with something wrong, and Ctrl-C at every stage, once and twice."""
 
+import functools
 import glob
 import os
 import shutil
@@ -16,12 +17,11 @@ import pytest
 
 from provision import lab as labs
 from provision.lab import Lab
-from tests.lab.conftest import BIN, MASTER, NewProject, Project
+from tests.lab.conftest import MASTER, NewProject, Person, Project
 from tests.lab.test_errors import error_of, wait_until
 from tests.lab.test_road import in_host
 
 TinyDisk = Callable[[Path, str], Path]
-Typist = Callable[..., "pexpect.spawn[str]"]
 twice_too = pytest.mark.parametrize("times", [1, 2], ids=["once", "twice"])
 # Gives no end, and is deaf to Ctrl-C itself.
 SLOW_INVENTORY = '#!/bin/sh\ntrap "" INT\ntouch "$(dirname "$0")/begun"\nsleep 60\n'
@@ -133,21 +133,9 @@ def test_a_full_run_directory_is_told_in_words(
 
 
 @pytest.fixture
-def typist(runtime: Path) -> Iterator[Typist]:
-    """Give a function that starts a command of a project on a terminal, where Ctrl-C can be typed."""
-    started = []
-
-    def start(project: Project, *args: str) -> "pexpect.spawn[str]":
-        child = pexpect.spawn(
-            str(BIN / "fab"), list(args), cwd=str(project.path), encoding="utf-8", timeout=60,
-            env=project.environment(TERM="dumb", LANG="C.UTF-8", XDG_RUNTIME_DIR=str(runtime)),
-        )  # fmt: skip
-        started.append(child)
-        return child
-
-    yield start
-    for child in started:
-        child.close(force=True)
+def typist(person: Person, runtime: Path) -> Person:
+    """Give a function that starts a command of a project on a plain terminal, where Ctrl-C can be typed."""
+    return functools.partial(person, TERM="dumb", XDG_RUNTIME_DIR=str(runtime))
 
 
 def unlock(child: "pexpect.spawn[str]") -> None:
@@ -203,7 +191,7 @@ def slow_inventory(project: Project) -> str:
 
 @twice_too
 def test_ctrl_c_while_the_inventory_is_read_ends_it(
-    new_project: NewProject, typist: Typist, runtime: Path, times: int
+    new_project: NewProject, typist: Person, runtime: Path, times: int
 ) -> None:
     project = new_project("el4")
     child = typist(project, "plan", "--inventory", slow_inventory(project))
@@ -226,7 +214,7 @@ def test_sigterm_while_the_inventory_is_read_leaves_no_process(
 
 @twice_too
 def test_ctrl_c_at_the_prompt_for_the_master_password_ends_it(
-    new_project: NewProject, typist: Typist, runtime: Path, times: int
+    new_project: NewProject, typist: Person, runtime: Path, times: int
 ) -> None:
     project = new_project("el4")
     child = typist(project, "plan")
@@ -237,7 +225,7 @@ def test_ctrl_c_at_the_prompt_for_the_master_password_ends_it(
 
 @twice_too
 def test_ctrl_c_while_a_host_key_is_fetched_ends_it(
-    lab: Lab, new_project: NewProject, typist: Typist, runtime: Path, times: int
+    lab: Lab, new_project: NewProject, typist: Person, runtime: Path, times: int
 ) -> None:
     project = new_project("el4")
     project.hosts["el4"]["host_key"] = "SHA256:" + "A" * 43
@@ -263,7 +251,7 @@ def is_reached(child: "pexpect.spawn[str]", address: str) -> bool:
 
 @twice_too
 def test_ctrl_c_while_connecting_ends_it_and_reports(
-    lab: Lab, new_project: NewProject, typist: Typist, runtime: Path, times: int
+    lab: Lab, new_project: NewProject, typist: Person, runtime: Path, times: int
 ) -> None:
     project = new_project("el4")
     labs.pause(lab.host("el4"))
@@ -279,7 +267,7 @@ def test_ctrl_c_while_connecting_ends_it_and_reports(
 
 @twice_too
 def test_ctrl_c_while_converging_ends_it_and_reports(
-    lab: Lab, new_project: NewProject, typist: Typist, runtime: Path, times: int
+    lab: Lab, new_project: NewProject, typist: Person, runtime: Path, times: int
 ) -> None:
     project = new_project("el6")
     in_host(lab, "el6", HOLD_LOCK)
@@ -296,7 +284,7 @@ def test_ctrl_c_while_converging_ends_it_and_reports(
 
 @twice_too
 def test_ctrl_c_while_verifying_ends_it_and_reports_and_once_leaves_no_container(
-    lab: Lab, new_project: NewProject, typist: Typist, runtime: Path, times: int
+    lab: Lab, new_project: NewProject, typist: Person, runtime: Path, times: int
 ) -> None:
     project = new_project("el6")
     if in_host(lab, "el6", "command -v docker") == "":

@@ -1,34 +1,11 @@
 """What a person at a terminal is asked and shown; pexpect is the person."""
 
 import re
-from collections.abc import Callable, Iterator
 
 import pexpect
-import pytest
 
 from provision.lab import Lab
-from tests.lab.conftest import BIN, MASTER, NewProject, Project
-
-Person = Callable[..., "pexpect.spawn[str]"]
-
-
-@pytest.fixture
-def person() -> Iterator[Person]:
-    """Give a function that starts a `fab` command on a terminal of 100 columns."""
-    started = []
-
-    def start(project: Project, *args: str, **more: str) -> "pexpect.spawn[str]":
-        environment = project.environment(TERM="xterm", LANG="C.UTF-8", **more)
-        child = pexpect.spawn(
-            str(BIN / "fab"), list(args), cwd=str(project.path), env=environment, encoding="utf-8",
-            timeout=90, dimensions=(30, 100),
-        )  # fmt: skip
-        started.append(child)
-        return child
-
-    yield start
-    for child in started:
-        child.close(force=True)
+from tests.lab.conftest import MASTER, NewProject, Person
 
 
 def test_trust_shows_the_fingerprint_and_pins_only_after_a_yes(
