@@ -4,7 +4,7 @@ SHELL := /bin/bash
 BIN := .venv/bin
 PYTHON ?= $(firstword $(wildcard /usr/bin/python3.11 /usr/bin/python3.12 /usr/bin/python3.13) python3)
 
-.PHONY: demo demo-down lab-machine test lint clean
+.PHONY: demo demo-down lab-machine test bench lint clean
 
 demo: lab-machine .venv/installed
 	xargs -a provision/lab/debian-packages.txt sh tools/debian-install

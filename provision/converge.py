@@ -1,10 +1,11 @@
 """converge: bring the hosts of open Sessions to their desired state, by one Ansible play."""
 
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ import yaml
 from ansible_runner import Runner, RunnerConfig
 
 from provision import errors
-from provision.model import Change, Failure, Outcome, Session, Stage, Status
+from provision.desired import PREFIX
+from provision.model import Change, Earlier, Failure, Outcome, Session, Stage, Status
 
 _PACKAGE = Path(__file__).resolve().parent
 _FORK_BYTES = 100 << 20
@@ -20,25 +22,44 @@ _FORK_BYTES = 100 << 20
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "USER", "LOGNAME")
 ACTION = "docker_engine"
 
+# What to type for a host on which the command has failed; without its own, that of provision.
+_AGAIN = {"undo": "fab hosts.undo NAME", "uninstall": "fab uninstall --limit NAME"}
+# An undo of which nothing was heard may be done; a second one would take it back.
+_LOOK = _AGAIN | {"undo": "fab plan --limit NAME"}
+_PROVISION = "fab provision --limit NAME"
+
 OnOutcome = Callable[[str, Outcome], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is asked of every host: ``what`` is the command, as the lock on the host shows it.
+
+    With ``check`` it is only planned. ``values`` are the role's, without their prefix; they stand above
+    those of the inventory.
+    """
+
+    run: str
+    what: str
+    check: bool = False
+    values: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
 
 def converge(
     sessions: tuple[Session, ...],
     run_dir: Path,
+    order: Order,
     *,
-    run: str,
-    check: bool,
     on_outcome: OnOutcome,
     cancelled: Callable[[], bool],
 ) -> dict[str, Outcome]:
-    """Apply (or with ``check`` only plan) the desired state of each session's host.
+    """Carry ``order`` out on each session's host.
 
     ``on_outcome`` is called as each host ends. Gives an Outcome for every session, by name;
     a host of which nothing was heard is told apart as lost, interrupted or unknown.
     """
-    listener = Listener(on_outcome, cancelled)
-    said = _play(sessions, run_dir, run, check, listener.hear, cancelled)
+    listener = Listener(on_outcome, cancelled, order.what)
+    said = _play(sessions, run_dir, order, listener.hear, cancelled)
     return listener.all_of(tuple(session.host.name for session in sessions), said)
 
 
@@ -48,9 +69,10 @@ class Listener:
     Only our own action says that a host is as it should be: a task before it may well end in "ok".
     """
 
-    def __init__(self, on_outcome: OnOutcome, cancelled: Callable[[], bool]) -> None:
+    def __init__(self, on_outcome: OnOutcome, cancelled: Callable[[], bool], what: str = "provision") -> None:
         self._on_outcome = on_outcome
         self._cancelled = cancelled
+        self._what = what
         self._outcomes: dict[str, Outcome] = {}
         self._started = time.monotonic()
 
@@ -58,18 +80,20 @@ class Listener:
         """Take one event of ansible-runner; False tells it to keep no file of it."""
         kind, data = event.get("event"), event.get("event_data", {})
         if kind == "runner_on_unreachable" and not self._cancelled():  # else it ended with the run
-            self._keep(data["host"], Outcome(failure=_lost(data["host"], str(data["res"].get("msg", "")))))
+            lost = _lost(data["host"], self._what, str(data["res"].get("msg", "")))
+            self._keep(data["host"], Outcome(failure=lost))
         elif kind == "runner_on_failed":
-            self._keep(data["host"], _outcome(data["res"], _failure(data["host"], data["res"])))
+            failure = _failure(data["host"], self._what, data["res"].get("error") or _untyped(data["res"]))
+            self._keep(data["host"], _outcome(data["host"], data["res"], failure))
         elif kind == "runner_on_ok" and data.get("task_action") == ACTION:
-            self._keep(data["host"], _outcome(data["res"]))
+            self._keep(data["host"], _outcome(data["host"], data["res"]))
         return False
 
     def all_of(self, names: tuple[str, ...], said: str) -> dict[str, Outcome]:
         """Give every host's Outcome; ``said`` is Ansible's text, for those of which nothing was heard."""
         for name in names:
             if name not in self._outcomes:
-                self._keep(name, Outcome(failure=_silence(name, said, self._cancelled())))
+                self._keep(name, Outcome(failure=_silence(name, self._what, said, self._cancelled())))
         return self._outcomes
 
     def _keep(self, name: str, outcome: Outcome) -> None:
@@ -87,20 +111,19 @@ def playbooks() -> Path:
 def _play(
     sessions: tuple[Session, ...],
     run_dir: Path,
-    run: str,
-    check: bool,
+    order: Order,
     hear: Callable[[dict[str, Any]], bool],
     cancelled: Callable[[], bool],
 ) -> str:
     private = run_dir / "runner"
     private.mkdir(mode=0o700, exist_ok=True)
     inventory = run_dir / "inventory.yml"
-    inventory.write_text(_inventory(sessions, run))
+    inventory.write_text(_inventory(sessions, order))
     config = RunnerConfig(
         private_data_dir=str(private),
         playbook=str(playbooks() / "provision.yml"),
         inventory=str(inventory),
-        cmdline="--check --diff" if check else "--diff",
+        cmdline="--check --diff" if order.check else "--diff",
         forks=forks(len(sessions)),
         quiet=True,
         suppress_env_files=True,
@@ -144,19 +167,31 @@ class _Dumper(yaml.SafeDumper):
 _Dumper.add_representer(_Untrusted, lambda dumper, values: dumper.represent_mapping("!unsafe", values))
 
 
-def _inventory(sessions: tuple[Session, ...], run: str) -> str:
+def _inventory(sessions: tuple[Session, ...], order: Order) -> str:
+    asked = {"run": order.run, "what": order.what} | dict(order.values)
+    ours = {PREFIX + name: value for name, value in asked.items()}
     hosts = {
         s.host.name: _Untrusted(
-            ansible_connection="ssh", ansible_user=s.host.user, docker_engine_run=run, **s.host.desired
+            dict(s.host.desired) | ours, ansible_connection="ssh", ansible_user=s.host.user
         )
         for s in sessions
     }
     return yaml.dump({"all": {"hosts": hosts}}, Dumper=_Dumper, width=1 << 16)
 
 
-def _outcome(result: Mapping[str, Any], failure: Failure | None = None) -> Outcome:
-    changes = tuple(Change(**change) for change in result.get("changes", ()))
-    return Outcome(changes, str(result.get("system", "")), failure)
+def _outcome(name: str, result: Mapping[str, Any], failure: Failure | None = None) -> Outcome:
+    earlier = tuple(_earlier(name, run) for run in result.get("earlier", ()))
+    heard = bool(result.get("heard"))
+    return Outcome(_changes(result), str(result.get("system", "")), failure, earlier=earlier, heard=heard)
+
+
+def _changes(result: Mapping[str, Any]) -> tuple[Change, ...]:
+    return tuple(Change(**change) for change in result.get("changes", ()))
+
+
+def _earlier(name: str, run: Mapping[str, Any]) -> Earlier:
+    failure = _failure(name, "provision", run["error"]) if run["error"] else None
+    return Earlier(run["run"], run["who"], run["at"], run["how"], _changes(run), failure)
 
 
 # Errors of the host that are a refusal for safety and not a failure: nothing was tried.
@@ -166,13 +201,17 @@ _REFUSALS = {
 }  # fmt: skip
 
 
-def _failure(name: str, result: Mapping[str, Any]) -> Failure:
-    error = result.get("error") or {"kind": "unexpected", "message": str(result.get("msg", "no result"))}
+def _untyped(result: Mapping[str, Any]) -> dict[str, str]:
+    return {"kind": "unexpected", "message": str(result.get("msg", "no result"))}
+
+
+def _failure(name: str, what: str, error: Mapping[str, Any]) -> Failure:
     refused = error["kind"] in _REFUSALS
+    hint = error.get("hint") or "fab hosts.shell NAME"
     return Failure(
         kind=error["kind"],
         message=error["message"],
-        hint=(error.get("hint") or "fab hosts.shell NAME").replace("NAME", name),
+        hint=_hint(hint, name, _AGAIN.get(what)),
         stage=Stage.CONVERGE,
         evidence=error.get("evidence", ""),
         meaning=error.get("meaning", ""),
@@ -181,21 +220,28 @@ def _failure(name: str, result: Mapping[str, Any]) -> Failure:
     )
 
 
-def _lost(name: str, evidence: str) -> Failure:
+def _hint(text: str, name: str, instead: str | None) -> str:
+    """Give ``text`` about the host ``name``, with the command ``instead`` of fab provision."""
+    if instead:
+        text = re.sub(r"\bfab provision( --limit NAME)?", instead, text)
+    return text.replace("NAME", name)
+
+
+def _lost(name: str, what: str, evidence: str) -> Failure:
     return errors.ConnectionLost(
         f"the connection to {name} was lost",
-        f"fab hosts.ping {name}; then: fab provision --limit {name}",
+        _hint(f"fab hosts.ping NAME; then: {_PROVISION}", name, _LOOK.get(what)),
         evidence=" ".join(evidence.split())[:200],
         meaning="the network or the host went away; what was begun there goes on to a defined end",
         state="unknown until the next run, which finds and reports it",
     ).at(Stage.CONVERGE)
 
 
-def _silence(name: str, said: str, cancelled: bool) -> Failure:
+def _silence(name: str, what: str, said: str, cancelled: bool) -> Failure:
     if cancelled:
         return errors.Interrupted(
             f"interrupted before {name} reported",
-            f"fab provision --limit {name}",
+            _hint(_PROVISION, name, _LOOK.get(what)),
             state="what was begun there goes on to a defined end; the next run reports it",
         ).at(Stage.CONVERGE)
     lines = [line.strip() for line in said.splitlines() if "ERROR" in line or "rror:" in line]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from provision.errors import Interrupted, ProvisionError
-from provision.model import Change, Check, Failure, Host, HostReport, Outcome, Stage, Status
+from provision.model import Change, Check, Earlier, Failure, Host, HostReport, Outcome, Stage, Status
 
 
 class View(Protocol):
@@ -28,6 +28,8 @@ class _Entry:
     seconds: float = 0.0
     stage: Stage = Stage.CONNECT
     done: bool = False
+    earlier: tuple[Earlier, ...] = ()
+    leaves_record: bool = False
     log: list[str] = field(default_factory=list)
 
 
@@ -59,12 +61,20 @@ class Ledger:
         """Keep what converge found or did."""
         entry = self._entries[name]
         entry.changes, entry.system = outcome.changes, outcome.system or entry.system
-        for change in outcome.changes:
-            self._note(
-                name, f"change  {change.name}: {change.before or 'nothing'} -> {change.after or 'nothing'}"
-            )
+        entry.earlier = outcome.earlier
+        entry.leaves_record = outcome.heard and bool(outcome.changes or outcome.failure)
+        for run in outcome.earlier:
+            error = f": {run.failure.message}" if run.failure else ""
+            self._note(name, f"earlier run {run.run} of {run.who}, {run.how}{error}")
+            self._note_changes(name, run.changes, f"earlier change {run.run}")
+        self._note_changes(name, outcome.changes, "change ")
         if outcome.failure:
             self.drop(name, outcome.failure)
+
+    def tell(self, name: str, text: str) -> None:
+        """Write into the log of ``name`` what is no change of its way; a jump host is passed over."""
+        if name in self._entries:
+            self._note(name, text)
 
     def verified(self, name: str, checks: tuple[Check, ...] | Failure) -> None:
         """Keep the checks, or why there are none."""
@@ -100,9 +110,14 @@ class Ledger:
     def reports(self) -> tuple[HostReport, ...]:
         """Give every host's report, in the order of the inventory."""
         return tuple(
-            HostReport(name, self._status(e), e.changes, e.checks, e.failure, e.system, e.seconds)
+            HostReport(name, self._status(e), e.changes, e.checks, e.failure, e.system, e.seconds, e.earlier)
             for name, e in self._entries.items()
         )
+
+    def heard(self, run: str) -> dict[str, tuple[str, ...]]:
+        """Give for each host the runs on it whose ends it has told: before ``run``, and ``run`` itself."""
+        own = {name: (run,) if entry.leaves_record else () for name, entry in self._entries.items()}
+        return {name: (*(e.run for e in self._entries[name].earlier), *own[name]) for name in own}
 
     def logs(self) -> Mapping[str, str]:
         """Give every host's log; no secret ever entered it."""
@@ -114,6 +129,10 @@ class Ledger:
     def _note(self, name: str, text: str) -> None:
         stamp = time.strftime("%H:%M:%SZ", time.gmtime())
         self._entries[name].log.append(f"{stamp}  {' '.join(text.split())}")
+
+    def _note_changes(self, name: str, changes: Iterable[Change], word: str) -> None:
+        for each in changes:
+            self._note(name, f"{word} {each.name}: {each.before or 'nothing'} -> {each.after or 'nothing'}")
 
     @staticmethod
     def _status(entry: _Entry) -> Status:

@@ -149,13 +149,34 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
+class Earlier:
+    """A run of before on one host, of whose end no controller was told, or that was killed.
+
+    ``how``: it ``finished`` alone, was ``undone``, or is ``completed`` by the run that tells of it.
+    ``at`` is when it ended, in seconds since 1970.
+    """
+
+    run: str
+    who: str
+    at: int
+    how: str
+    changes: tuple[Change, ...] = ()
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
-    """What ``converge`` found or did on one host; ``system`` is like 'CentOS Stream 9 (x86_64)'."""
+    """What ``converge`` found or did on one host; ``system`` is like 'CentOS Stream 9 (x86_64)'.
+
+    ``heard`` tells that the host itself has said so, be it a failure.
+    """
 
     changes: tuple[Change, ...] = ()
     system: str = ""
     failure: Failure | None = None
     seconds: float = 0.0
+    earlier: tuple[Earlier, ...] = ()
+    heard: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +200,7 @@ class HostReport:
     failure: Failure | None = None
     system: str = ""
     seconds: float = 0.0
+    earlier: tuple[Earlier, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

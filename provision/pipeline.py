@@ -3,25 +3,26 @@
 import os
 import secrets as random_source
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from provision import logins
+from provision import logins, receipts
+from provision.batches import in_batches
 from provision.broker import Broker
-from provision.converge import converge
+from provision.converge import Order, converge
 from provision.credentials import open_early, unlock
 from provision.errors import ControllerDiskFull, ProvisionError, UnknownHostKey
 from provision.interrupts import Cancel
 from provision.inventory import ALL, Selection, read
 from provision.ledger import Ledger, View
-from provision.model import Credential, Host, HostKey, HostReport, Report, Session, Stage
+from provision.model import Credential, Host, HostKey, HostReport, Outcome, Report, Session, Stage
 from provision.remote import save_sessions
-from provision.rundir import open_run_dir
-from provision.session import Connections, Entrant
+from provision.rundir import open_run_dir, room_in
+from provision.session import Connections, Entrant, Tell, unheard
 from provision.settings import Settings
 from provision.trust import trust
 from provision.verify import verify
@@ -32,12 +33,16 @@ Show = Callable[[str, tuple[str, ...]], AbstractContextManager[View]]
 Sessions = tuple[Session, ...]
 T = TypeVar("T")
 
+# How long a converged host waits for others, so that they are verified together, which is cheaper.
+HAND_ON_S = 5.0
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
     """What a person asked for; ``command`` is one of STEPS, ``typed`` the whole line.
 
-    ``prove`` is False for a run whose hosts are not verified.
+    ``prove`` is False for a run whose hosts are not verified, ``only_plan`` True for one that changes
+    nothing. ``values`` are those of the role that the command itself sets, without their prefix.
     """
 
     command: str
@@ -45,16 +50,27 @@ class Request:
     limit: str = ALL
     via: str = "public"
     prove: bool = True
+    only_plan: bool = False
+    values: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
 
 @dataclass(slots=True)
 class Run:
     """What the steps of one run share."""
 
-    id: str
+    order: Order
     ledger: Ledger
     cancel: Cancel
     clock: "_Clock"
+    sessions: dict[str, Session] = field(default_factory=dict)
+
+    def confirm(self) -> None:
+        """Tell the hosts that what they said of this run, and of earlier ones, is in a report that lasts."""
+        if not self.order.check:
+            receipts.give(self.sessions, self.ledger.heard(self.order.run))
+
+
+Step = Callable[[Run, Sessions], Generator[Sessions, None, None]]
 
 
 @dataclass(slots=True)
@@ -70,42 +86,66 @@ class _Clock:
             self.seconds[stage] = self.seconds.get(stage, 0.0) + time.monotonic() - started
 
 
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A run that has ended: its Report and each host's log. Call ``confirm`` once they are written."""
+
+    report: Report
+    logs: Mapping[str, str]
+    confirm: Callable[[], None]
+
+
+@contextmanager
 def run(
     request: Request, settings: Settings, show: Show, exit_code: ExitCode, cancel: Cancel
-) -> tuple[Report, dict[str, str]]:
-    """Walk the road for ``request``; gives the Report and each host's log.
+) -> Iterator[Finished]:
+    """Walk the road for ``request``; its connections stay open until the context ends.
 
     Raises UsageError when nothing was touched: the inventory, the limit or the keyring; and what
     ``cancel`` raises, when it is triggered before the first host is touched.
     """
     started, clock = time.time(), _Clock()
     selection, candidates = _candidates(request, settings, clock)
-    run_id = _run_id(started)
-    with show(run_id, tuple(host.name for host in selection.hosts)) as view:
-        ledger = Ledger(selection.hosts, view)
-        ready = _kept(candidates, ledger, Entrant)
-        cancel.begin()
-        try:
-            _walk(request, ready, selection.hosts, Run(run_id, ledger, cancel, clock))
-        except ControllerDiskFull as error:
-            ledger.give_up(error)
-        except KeyboardInterrupt:  # the second signal: what is known is reported below
-            pass
-        cancel.end()
-        if cancel.is_set():
-            ledger.interrupt()
-        hosts = ledger.reports()
-    report = Report(
-        run=run_id,
-        command=request.typed,
-        inventory=", ".join(map(_shown, settings.inventory)),
-        started=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
-        seconds=time.time() - started,
-        exit_code=cancel.exit_code or exit_code(hosts),
-        hosts=hosts,
-        stages=clock.seconds,
-    )
-    return report, dict(ledger.logs())
+    order = Order(_run_id(started), request.command, request.only_plan, request.values)
+    with ExitStack() as connected:
+        with show(order.run, tuple(host.name for host in selection.hosts)) as view:
+            road = Run(order, Ledger(selection.hosts, view), cancel, clock)
+            _drive(request, candidates, selection.hosts, road, connected)
+        hosts = road.ledger.reports()
+        report = Report(
+            run=order.run,
+            command=request.typed,
+            inventory=", ".join(map(_shown, settings.inventory)),
+            started=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
+            seconds=time.time() - started,
+            exit_code=cancel.exit_code or exit_code(hosts),
+            hosts=hosts,
+            stages=clock.seconds,
+        )
+        yield Finished(report, road.ledger.logs(), road.confirm)
+
+
+def _drive(
+    request: Request,
+    candidates: Mapping[str, Entrant | ProvisionError],
+    wanted: tuple[Host, ...],
+    road: Run,
+    connected: ExitStack,
+) -> None:
+    """Bring every host to an end, also where the controller fails or a person has enough."""
+    ready = _kept(candidates, road.ledger, Entrant)
+    road.cancel.begin()
+    try:
+        connections, run_dir = connected.enter_context(masters(road.cancel, road.ledger.tell))
+        with room_in(run_dir):
+            _walk(request, ready, wanted, road, connections, run_dir)
+    except ControllerDiskFull as error:
+        road.ledger.give_up(error)
+    except KeyboardInterrupt:  # the second signal: what is known is reported
+        pass
+    road.cancel.end()
+    if road.cancel.is_set():
+        road.ledger.interrupt()
 
 
 def _candidates(
@@ -123,12 +163,15 @@ def _candidates(
 
 
 @contextmanager
-def masters(cancel: Cancel) -> Iterator[tuple[Connections, Path]]:
-    """Give what opens connections, and the run directory that they live in; both end with the context."""
+def masters(cancel: Cancel, tell: Tell = unheard) -> Iterator[tuple[Connections, Path]]:
+    """Give what opens connections, and the run directory that they live in; both end with the context.
+
+    ``tell`` takes the name of a host and what is tried again there.
+    """
     with (
         open_run_dir() as run_dir,
         Broker(run_dir / "broker") as broker,
-        Connections(run_dir, broker) as opened,
+        Connections(run_dir, broker, tell) as opened,
     ):
         cancel.then(opened.abort)
         yield opened, run_dir
@@ -158,14 +201,32 @@ def _entrant(
     return credential if isinstance(credential, ProvisionError) else Entrant(host, credential, key)
 
 
-def _walk(request: Request, ready: tuple[Entrant, ...], wanted: tuple[Host, ...], road: Run) -> None:
-    with masters(road.cancel) as (connections, run_dir):
-        for sessions in _waves(connections, ready, wanted, road):
-            save_sessions(sessions, run_dir)
-            for step in _steps(request):
-                sessions = step(road, sessions) if sessions and not road.cancel.is_set() else ()
-            for session in sessions:
+def _walk(
+    request: Request,
+    ready: tuple[Entrant, ...],
+    wanted: tuple[Host, ...],
+    road: Run,
+    connections: Connections,
+    run_dir: Path,
+) -> None:
+    for sessions in _waves(connections, ready, wanted, road):
+        save_sessions(sessions, run_dir)
+        road.sessions |= {session.host.name: session for session in sessions}
+        for done in _through(tuple(_steps(request)), road, sessions):
+            for session in done:
                 road.ledger.leave(session.host.name)
+
+
+def _through(steps: tuple[Step, ...], road: Run, sessions: Sessions) -> Iterator[Sessions]:
+    """Take ``sessions`` through the steps; what one hands on goes on while the rest is still in it."""
+    if not steps:
+        yield sessions
+        return
+    if not sessions or road.cancel.is_set():
+        return
+    with closing(steps[0](road, sessions)) as parts:
+        for part in parts:
+            yield from _through(steps[1:], road, part)
 
 
 def _waves(
@@ -191,36 +252,43 @@ def _kept(answers: Mapping[str, T | ProvisionError], ledger: Ledger, kind: type[
     return tuple(answer for answer in answers.values() if isinstance(answer, kind))
 
 
-def _apply(road: Run, sessions: Sessions, *, check: bool = False) -> Sessions:
+def _converge(road: Run, sessions: Sessions) -> Generator[Sessions, None, None]:
+    """Hand hosts on as soon as no other is about to follow: one that takes its time holds nobody."""
     road.ledger.enter((s.host.name for s in sessions), Stage.CONVERGE)
-    with road.clock.time(Stage.CONVERGE):
-        outcomes = converge(
-            sessions, sessions[0].run_dir, run=road.id, check=check, on_outcome=road.ledger.converged,
-            cancelled=road.cancel.is_set,
-        )  # fmt: skip
-    return tuple(s for s in sessions if outcomes[s.host.name].failure is None)
+    by_name = {session.host.name: session for session in sessions}
+
+    def play(hand_on: Callable[[Session], None]) -> None:
+        def heard(name: str, outcome: Outcome) -> None:
+            road.ledger.converged(name, outcome)
+            if outcome.failure is None:
+                hand_on(by_name[name])
+
+        with road.clock.time(Stage.CONVERGE):
+            converge(
+                sessions, sessions[0].run_dir, road.order, on_outcome=heard, cancelled=road.cancel.is_set
+            )
+
+    yield from in_batches(play, HAND_ON_S)
 
 
-def _plan(road: Run, sessions: Sessions) -> Sessions:
-    return _apply(road, sessions, check=True)
-
-
-def _prove(road: Run, sessions: Sessions) -> Sessions:
+def _prove(road: Run, sessions: Sessions) -> Generator[Sessions, None, None]:
     road.ledger.enter((s.host.name for s in sessions), Stage.VERIFY)
     with road.clock.time(Stage.VERIFY):
         verify(sessions, sessions[0].run_dir, road.cancel.is_set, road.ledger.verified)
-    return ()
+    yield ()
 
 
-STEPS: dict[str, tuple[Callable[[Run, Sessions], Sessions], ...]] = {
-    "plan": (_plan,),
-    "provision": (_apply, _prove),
+STEPS: dict[str, tuple[Step, ...]] = {
+    "plan": (_converge,),
+    "provision": (_converge, _prove),
     "verify": (_prove,),
     "ping": (),
+    "undo": (_converge,),
+    "uninstall": (_converge,),
 }
 
 
-def _steps(request: Request) -> Iterator[Callable[[Run, Sessions], Sessions]]:
+def _steps(request: Request) -> Iterator[Step]:
     return (step for step in STEPS[request.command] if request.prove or step is not _prove)
 
 

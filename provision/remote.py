@@ -1,5 +1,6 @@
 """Run one command as root on a host through its open master, with a time limit and an output cap."""
 
+import fcntl
 import json
 import shlex
 import subprocess
@@ -62,11 +63,20 @@ def run(
 
 
 def over_master(
-    session: Session, command: str, *, stdin: bytes, timeout_s: float, cap_bytes: int = OUTPUT_CAP_BYTES
+    session: Session,
+    command: str,
+    *,
+    stdin: bytes,
+    timeout_s: float,
+    cap_bytes: int = OUTPUT_CAP_BYTES,
+    with_run: bool = False,
 ) -> Completed:
-    """Run ``command`` as the login user; the raw form of ``run``, with its errors."""
+    """Run ``command`` as the login user; the raw form of ``run``, with its errors.
+
+    ``with_run`` ends it when the run's controller is gone, for a process that outlives that one.
+    """
     argv = [*_ssh(session), session.host.name, command]
-    completed, late = _bounded(argv, stdin, timeout_s, cap_bytes)
+    completed, late = _bounded(argv, stdin, timeout_s, cap_bytes, session if with_run else None)
     if late:
         raise HostFailed(
             f"a command gave no end in {timeout_s:.0f} s on {session.host.name}",
@@ -123,13 +133,17 @@ def _ssh(session: Session) -> list[str]:
     return ["ssh", "-F", str(session.ssh_config)]
 
 
-def _bounded(argv: list[str], stdin: bytes, timeout_s: float, cap_bytes: int) -> tuple[Completed, bool]:
+def _bounded(
+    argv: list[str], stdin: bytes, timeout_s: float, cap_bytes: int, of_run: Session | None
+) -> tuple[Completed, bool]:
     pipe = subprocess.PIPE
     with (
         subprocess.Popen(argv, stdin=pipe, stdout=pipe, stderr=pipe) as process,
         ThreadPoolExecutor(3) as pool,
     ):
         bound = Bound(process, timeout_s)
+        if of_run:
+            threading.Thread(target=_end_with, args=(of_run, process), daemon=True).start()
         pool.submit(_feed, process.stdin, stdin)
         out = pool.submit(_read, process, process.stdout, cap_bytes)
         err = pool.submit(_read, process, process.stderr, cap_bytes)
@@ -155,6 +169,19 @@ class Bound:
         """Stop the clock, and tell whether the time was over."""
         self._timer.cancel()
         return self._rang.is_set()
+
+
+def _end_with(session: Session, process: subprocess.Popen[bytes]) -> None:
+    """Kill ``process`` and the master once nobody holds the run's lock, as a controller does while it lives.
+
+    The master alone would go on until the command on the host has ended, and take its answer.
+    """
+    with suppress(FileNotFoundError), (session.run_dir / "lock").open() as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+    argv = [*_ssh(session), "-O", "exit", session.host.name]
+    with suppress(subprocess.TimeoutExpired):
+        subprocess.run(argv, capture_output=True, check=False, timeout=CHECK_TIMEOUT_S)
+    process.kill()
 
 
 def _feed(pipe: IO[bytes] | None, data: bytes) -> None:

@@ -35,13 +35,21 @@ def open_run_dir() -> Iterator[Path]:
         fcntl.flock(lock, fcntl.LOCK_EX)
         made.rename(path)  # only now can a sweep see it
         try:
-            yield path
-        except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-                raise
-            raise ControllerDiskFull(*_words(parent), evidence=_evidence(error)) from error
+            with room_in(path):
+                yield path
         finally:
             shutil.rmtree(path, ignore_errors=True)
+
+
+@contextmanager
+def room_in(run_dir: Path) -> Iterator[None]:
+    """Raise ControllerDiskFull, with the place, for what finds no room in ``run_dir``."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise ControllerDiskFull(*_words(run_dir.parent), evidence=_evidence(error)) from error
 
 
 def _words(parent: Path) -> tuple[str, str]:

@@ -1,11 +1,13 @@
 """connect: open one OpenSSH master per host, which everything else rides."""
 
 import os
+import random
 import secrets as random_source
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,14 +21,34 @@ from provision.broker import Broker
 from provision.errors import ProvisionError
 from provision.greeting import Greeting, listen
 from provision.model import Credential, Host, HostKey, Session
-from provision.ssh_errors import endless, explain, no_shell, refuse_old_ssh, wrong_passphrase
+from provision.ssh_errors import (
+    endless,
+    explain,
+    may_pass,
+    no_shell,
+    refuse_old_ssh,
+    tried,
+    wrong_passphrase,
+)
 
 # Who answers within this is handed on; latecomers form one more wave.
 WAVE_S = 5.0
 LOGIN_TIMEOUT_S = 30.0
+# A host that nobody could talk to is tried again, within this from its first try.
+CONNECT_BUDGET_S = 30.0
+LEAST_TRY_S = 3.0
+MOST_TRIES = 3
+PAUSE_S = 1.0
+_INTERACTIVE = "PreferredAuthentications=keyboard-interactive"
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR")
 
 Answer = Session | ProvisionError
+# Takes a host's name and a line about it.
+Tell = Callable[[str, str], None]
+
+
+def unheard(name: str, text: str) -> None:
+    """Be the Tell of those who keep no log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +63,13 @@ class Entrant:
 class Connections:
     """Open masters for ``entrants``; they live as long as the context, and never longer than us.
 
-    ``run_dir`` is private to this run, ``broker`` hands out the secrets.
+    ``run_dir`` is private to this run, ``broker`` hands out the secrets, ``tell`` hears what is tried again.
     """
 
-    def __init__(self, run_dir: Path, broker: Broker) -> None:
+    def __init__(self, run_dir: Path, broker: Broker, tell: Tell = unheard) -> None:
         self._run_dir = run_dir
         self._broker = broker
+        self._tell = tell
         self._masters: list[subprocess.Popen[bytes]] = []
         self._open_masters: list[subprocess.Popen[bytes]] = []
         self._pool: ThreadPoolExecutor | None = None
@@ -107,12 +130,33 @@ class Connections:
                 return _jump_failed(entrant.host)
             session = Session(entrant.host, self._run_dir)
             try:
-                self._log_in(entrant, ())
+                self._reach(entrant)
             except _PasswordNotOffered:
-                self._log_in(entrant, ("-o", "PreferredAuthentications=keyboard-interactive"))
+                self._log_in(entrant, ("-o", _INTERACTIVE))
             return sudo.prove(session, entrant.credential, self._broker)
         except ProvisionError as error:
             return error
+
+    def _reach(self, entrant: Entrant) -> None:
+        """Log in; where nobody was talked to, and it may go better soon, try again within the budget."""
+        end = time.monotonic() + CONNECT_BUDGET_S
+        for number in range(1, MOST_TRIES + 1):
+            try:
+                self._log_in(entrant, _no_longer_than(end - time.monotonic()))
+                return
+            except ProvisionError as error:
+                if not may_pass(error):
+                    raise
+                if number == MOST_TRIES or time.monotonic() > end - LEAST_TRY_S:
+                    raise tried(error, number) from None
+                self._pause(entrant.host, number, error)
+
+    def _pause(self, host: Host, number: int, error: ProvisionError) -> None:
+        pause_s = PAUSE_S * number * random.uniform(0.5, 1.0)  # noqa: S311 - many hosts must not come back at once
+        said = f"{error.failure.message}; again in {pause_s:.1f} s"
+        self._tell(host.name, f"try {number} of {MOST_TRIES}: {said}")
+        if self._closing.wait(pause_s):
+            raise _interrupted(host)
 
     def _log_in(self, entrant: Entrant, options: tuple[str, ...]) -> None:
         name = entrant.host.name
@@ -129,15 +173,13 @@ class Connections:
         if not greeting.is_ready:
             if tokens.get("PASSPHRASE") and self._broker.is_redeemed(tokens["PASSPHRASE"]):
                 raise wrong_passphrase(entrant.host)
-            raise self._refusal(entrant, greeting, master.returncode, retry=not options)
+            raise self._refusal(entrant, greeting, master.returncode, retry=_INTERACTIVE not in options)
         self._open_masters.append(master)
 
     def _refusal(self, entrant: Entrant, greeting: Greeting, code: int, *, retry: bool) -> ProvisionError:
         host = entrant.host
         if self._closing.is_set():
-            return errors.Interrupted(
-                f"interrupted while connecting to {host.name}", f"fab hosts.ping {host.name}"
-            )
+            return _interrupted(host)
         if retry and entrant.credential.password and _offers_only_interactive(greeting.err):
             return _PasswordNotOffered("the host asks for the password another way")
         if greeting.is_endless:
@@ -169,6 +211,15 @@ class Connections:
                 "PROVISION_BROKER": str(self._run_dir / "broker"),
             }
         )
+
+
+def _interrupted(host: Host) -> ProvisionError:
+    return errors.Interrupted(f"interrupted while connecting to {host.name}", f"fab hosts.ping {host.name}")
+
+
+def _no_longer_than(left_s: float) -> tuple[str, ...]:
+    """Give the options that end the wait for an answer when the budget does."""
+    return ("-o", f"ConnectTimeout={max(1, min(int(left_s), sshconfig.CONNECT_TIMEOUT_S))}")
 
 
 class _PasswordNotOffered(ProvisionError):

@@ -1,7 +1,7 @@
 """What OpenSSH says when a connection does not come about, and what that means for a person."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from provision import errors
 from provision.askpass import REFUSED
@@ -81,6 +81,9 @@ _UNREACHABLE: tuple[tuple[str, type[errors.Unreachable]], ...] = (
     (r"kex_exchange_identification|Connection (closed|reset)", errors.HungUp),
 )
 
+# The controller's DNS gave no answer, which says nothing of the name.
+_NO_DNS = "Temporary failure in name resolution"
+
 _OFFERED = re.compile(r"(SHA256:[A-Za-z0-9+/=]{43})")
 
 
@@ -95,6 +98,20 @@ def explain(host: Host, key: HostKey, credential: Credential, stderr: str) -> Pr
         if re.search(pattern, stderr):
             return error.of(host, _line_with(pattern, stderr), after_s=CONNECT_TIMEOUT_S)
     return errors.Unreachable.of(host, _line_with(r"\S", stderr))
+
+
+def may_pass(error: ProvisionError) -> bool:
+    """Tell whether another try may go better at once: nobody was talked to, so no login was refused."""
+    return isinstance(error, (errors.ConnectionRefused, errors.NoAnswer)) or (
+        isinstance(error, errors.NameNotFound) and _NO_DNS in error.failure.evidence
+    )
+
+
+def tried(error: ProvisionError, times: int) -> ProvisionError:
+    """Give ``error`` as one that came ``times`` times."""
+    if times > 1:
+        error.failure = replace(error.failure, message=f"{error.failure.message}, {times} tries")
+    return error
 
 
 def endless(host: Host, said: str) -> ProvisionError:

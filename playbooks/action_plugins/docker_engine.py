@@ -26,7 +26,8 @@ from ansible.plugins.action import ActionBase
 from yaml import safe_load
 
 OUTPUT_CAP_BYTES = 4 << 20
-# Each command on the host has its own limit; this is the last resort, a little below the task's timeout.
+# Each command on the host has its own limit, and so has its whole work; this is the last resort, a little
+# below the task's timeout. The waiting for locks comes on top: for ours, and then for rpm's.
 ANSWER_TIMEOUT_S = 2340.0
 RC_MARK = "provision-rc "
 RESULT = '{"changed":'
@@ -57,13 +58,14 @@ class ActionModule(ActionBase):
     TRANSFERS_FILES = False
     _VALID_ARGS = frozenset(
         ("state", "version", "upgrade", "channel", "mirror", "gpg_key", "gpg_fingerprint",
-         "daemon_options", "lock_timeout", "run")
+         "daemon_options", "lock_timeout", "purge_data", "run", "verb", "what")
     )  # fmt: skip
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Converge (or in check mode plan) one host; gives changed, changes, system, error, diff."""
         result: dict[str, Any] = super().run(tmp, task_vars)
-        out, err = self._ask((task_vars or {})["inventory_hostname"], payload(self._request()))
+        request = self._request()
+        out, err = self._ask((task_vars or {})["inventory_hostname"], request)
         result.update(task_result(answer(out, err)))
         # in a run of provision the diff is in the changes, and nobody reads Ansible's own output
         if not self._task.diff or RUN_DIR in os.environ:
@@ -72,12 +74,18 @@ class ActionModule(ActionBase):
 
     def _request(self) -> dict[str, Any]:
         wanted = self._wanted()
+        verb, state = wanted.pop("verb"), wanted["state"]
         return {
             "run": wanted.pop("run", "") or time.strftime("%Y%m%d-%H%M%S-") + secrets.token_hex(2),
+            "verb": verb,
+            "what": wanted.pop("what") or _what(verb, state),
             "mode": "plan" if self._task.check_mode else "apply",
+            "purge_data": wanted.pop("purge_data") and state == "absent",
             "diff": bool(self._task.diff),
             "who": f"{getpass.getuser()}@{socket.gethostname()}",
             "lock_timeout_s": wanted.pop("lock_timeout"),
+            # A run of provision says so once its report is written; Ansible alone says nothing back.
+            "acknowledges": RUN_DIR in os.environ,
             "now": int(time.time()),
             "desired": wanted | self._key(wanted.pop("gpg_key"), wanted["mirror"]),
         }
@@ -100,11 +108,11 @@ class ActionModule(ActionBase):
         except OSError as error:
             raise AnsibleActionFail(str(error), result={"error": _no_key_file(error)}) from error
 
-    def _ask(self, name: str, data: bytes) -> tuple[str, str]:
+    def _ask(self, name: str, request: Mapping[str, Any]) -> tuple[str, str]:
         """Give what the loader printed; the only place that knows how a host and its root are reached."""
-        run_dir = os.environ.get(RUN_DIR)
+        run_dir, data = os.environ.get(RUN_DIR), payload(request)
         if run_dir:
-            return brokered(Path(run_dir), name, data)
+            return brokered(Path(run_dir), name, data, ANSWER_TIMEOUT_S + 2 * request["lock_timeout_s"])
         command, stdin = plain(data)
         try:
             said = self._low_level_execute_command(marked(command), in_data=stdin)
@@ -138,9 +146,10 @@ def plain(data: bytes) -> tuple[str, bytes]:
     return f"sh -c {shlex.quote(script)}", stdin
 
 
-def brokered(run_dir: Path, name: str, data: bytes) -> tuple[str, str]:
+def brokered(run_dir: Path, name: str, data: bytes, timeout_s: float) -> tuple[str, str]:
     """Run the loader over the run's own Session, with the broker's password where sudo wants one.
 
+    Ends with the run: an orphan of Ansible would wait, with the master, for an end of which nobody hears.
     Not by Ansible's connection: that has no limit for what a host prints before the command begins.
     """
     elevate, errors, remote = session_modules()
@@ -150,13 +159,13 @@ def brokered(run_dir: Path, name: str, data: bytes) -> tuple[str, str]:
     elevated = elevate.wrap(loader().decode(), data, sudo=sudo, password=password)
     try:
         done = remote.over_master(
-            session, marked(elevated.command), stdin=elevated.stdin, timeout_s=ANSWER_TIMEOUT_S,
-            cap_bytes=OUTPUT_CAP_BYTES,
+            session, marked(elevated.command), stdin=elevated.stdin, timeout_s=timeout_s,
+            cap_bytes=OUTPUT_CAP_BYTES, with_run=True,
         )  # fmt: skip
     except errors.ConnectionLost:
         raise AnsibleConnectionFailure("ssh ended while the host was at work, or before") from None
     except errors.HostFailed as error:
-        raise AnsibleActionFail(str(error), result={"error": _no_end(str(error))}) from None
+        raise AnsibleActionFail(str(error), result={"error": _no_end(str(error), timeout_s)}) from None
     return done.out.decode("utf-8", "replace"), done.err.decode("utf-8", "replace")
 
 
@@ -205,14 +214,15 @@ def answer(stdout: str, stderr: str) -> dict[str, Any]:
         if begin:
             try:
                 return known(json.loads(begin + rest))
-            except (ValueError, LookupError, TypeError, RecursionError):
+            except (ValueError, LookupError, TypeError, OverflowError, RecursionError):
                 break
     rc = next((line.rpartition(RC_MARK)[2] for line in reversed(lines) if RC_MARK in line), "")
     error = _no_end_of_output(lines) if len(stdout) >= OUTPUT_CAP_BYTES else _no_answer(rc, stderr)
-    return {"changed": False, "changes": [], "system": "", "undone": [], "error": error}
+    return {"changed": False, "changes": [], "system": "", "undone": [], "earlier": [], "error": error}
 
 
 _CHANGE_WORDS = ("name", "before", "after", "diff")
+_RUN_WORDS = ("run", "who", "how")
 _ERROR_WORDS = ("kind", "message", "hint", "evidence", "meaning", "state")
 
 
@@ -221,15 +231,28 @@ def known(found: Mapping[str, Any]) -> dict[str, Any]:
 
     Raises LookupError or TypeError for anything of another shape.
     """
+    return {
+        "heard": True,
+        "changed": bool(found["changed"]),
+        "system": shown(found["system"]),
+        "undone": [shown(name) for name in found["undone"]],
+        "earlier": [_known_run(run) for run in found["earlier"]],
+        **_known_end(found),
+    }
+
+
+def _known_run(run: Mapping[str, Any]) -> dict[str, Any]:
+    return {word: shown(run[word]) for word in _RUN_WORDS} | {"at": int(run["at"]), **_known_end(run)}
+
+
+def _known_end(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Keep what a run changed, and why it failed."""
     error = found["error"]
     return {
-        "changed": bool(found["changed"]),
         "changes": [
             {word: shown(change[word]) for word in _CHANGE_WORDS} | {"disruptive": bool(change["disruptive"])}
             for change in found["changes"]
         ],
-        "system": shown(found["system"]),
-        "undone": [shown(name) for name in found["undone"]],
         "error": {word: shown(error[word]) for word in _ERROR_WORDS} if error else None,
     }
 
@@ -240,6 +263,12 @@ def shown(value: Any) -> str:
     Ansible prints it as it is, and ansible-runner takes escape sequences there for its own events.
     """
     return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", lambda found: f"\\x{ord(found[0]):02x}", str(value))
+
+
+def _what(verb: str, state: str) -> str:
+    if verb == "undo":
+        return verb
+    return "uninstall" if state == "absent" else "provision"
 
 
 def _bad_value(error: Exception) -> dict[str, str]:
@@ -262,10 +291,10 @@ def _no_key_file(error: OSError) -> dict[str, str]:
     }
 
 
-def _no_end(evidence: str) -> dict[str, str]:
+def _no_end(evidence: str, after_s: float) -> dict[str, str]:
     return {
         "kind": "timed-out",
-        "message": f"the host code gave no result in {ANSWER_TIMEOUT_S / 60:.0f} minutes",
+        "message": f"the host code gave no result in {after_s / 60:.0f} minutes",
         "hint": "see on the host what it waits for: fab hosts.shell NAME; then: fab provision",
         "evidence": shown(evidence),
         "state": "unknown: what was begun goes on to a defined end, which the next run reports",

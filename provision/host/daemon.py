@@ -3,10 +3,11 @@
 import json
 import os
 import re
-import tempfile
 
-from .change import FileChange, Together, diff
+from . import scratch
+from .change import Together
 from .errors import HostError
+from .files import FileChange, diff
 
 FILE = "/etc/docker/daemon.json"
 # The keys that we wrote, so that one that is no longer wanted can be taken out again.
@@ -76,17 +77,30 @@ def plan(machine, desired, unit_command=None):
     if whole == found:
         return []
     validate(machine, whole)
-    return [_together(machine, found, whole, sorted(ours))]
+    return [_together(machine, found, _dump(whole), sorted(ours))]
 
 
-def plan_absent(machine):
-    """Give the Changes that take our keys out; a file with no other key goes."""
+def plan_absent(machine, before):
+    """Give the Changes that take our keys out; a file with no other key goes.
+
+    What our keys replaced comes back, and the operator's own text if that is what is left.
+    """
     ours = _ours_before(machine)
     found = _parse(machine.text(FILE))
     if not ours or not found:
         return []
-    rest = merge(found, ours, {})
-    return [_together(machine, found, rest or None, None)]
+    text = before.content(FILE)
+    theirs = None if text is None else _parse(text.decode("utf-8", "replace"))
+    rest = merge(found, ours, {key: value for key, value in (theirs or {}).items() if key in ours})
+    content = text if text is not None and rest == theirs else _dump(rest) if rest else None
+    return [_together(machine, found, content, None, before.folders(machine, FILE))]
+
+
+def plan_back(machine, content, dress, folders):
+    """Give the Change that brings an earlier file back as it was, valid or not."""
+    before, after = _told(machine, _parse(machine.text(FILE)), content)
+    change = _Masked(machine, FILE, content, after, before, dress, folders)
+    return [change] if change.needed() else []
 
 
 def refuse_unsafe(whole, unit_command):
@@ -107,15 +121,16 @@ def refuse_unsafe(whole, unit_command):
 
 def validate(machine, whole):
     """Let dockerd judge the file; engines before 23.0 cannot, and then nothing is said."""
-    if whole is None or not machine.has("dockerd"):
+    if not machine.has("dockerd"):
         return
-    handle, path = tempfile.mkstemp(prefix="provision-", suffix=".json")
+    folder = scratch.Folder(machine, scratch.SMALL)
+    path = os.path.join(folder.path, "daemon.json")
     try:
-        with os.fdopen(handle, "wb") as stream:
+        with open(path, "wb") as stream:
             stream.write(_dump(whole))
         ran = machine.run(["dockerd", "--validate", "--config-file", path])
     finally:
-        os.unlink(path)
+        folder.close()
     said = " ".join((ran.err or ran.out).split())
     if ran.rc and "unknown flag" not in said:
         raise _refused(
@@ -123,38 +138,43 @@ def validate(machine, whole):
             evidence=said[-300:].replace(path, FILE))
 
 
-class _DaemonFile(FileChange):
-    def __init__(self, machine, whole, after="", before=""):
-        FileChange.__init__(self, machine, FILE, None if whole is None else _dump(whole), after, before)
-        self.whole = whole
+class _Masked(FileChange):
+    def __init__(self, *words, **named):
+        FileChange.__init__(self, *words, **named)
         self.diff = diff(FILE, _shown(self.old), _shown(self.content))
 
+
+class _Judged(_Masked):
     def apply(self):
         """Let the engine, which may just have been installed, judge it first."""
-        validate(self.machine, self.whole)
+        if self.content is not None:
+            validate(self.machine, _parse(self.content.decode("utf-8")))
         FileChange.apply(self)
 
 
-def _together(machine, found, whole, ours):
+def _together(machine, found, content, ours, folders=None):
     record = None if ours is None else _dump(ours)
-    parts = [_DaemonFile(machine, whole), FileChange(machine, OURS, record)]
-    before, after = _told(machine, found, whole)
+    parts = [_Judged(machine, FILE, content, folders=folders), FileChange(machine, OURS, record)]
+    before, after = _told(machine, found, content)
     change = Together("file " + FILE, before, after, parts)
     change.diff = parts[0].diff
     return change
 
 
-def _told(machine, found, whole):
-    if whole is None:
+def _told(machine, found, content):
+    if content is None:
         return "", "removed"
+    whole = _parse(content.decode("utf-8", "replace"))
+    if whole is None:
+        return "", "not valid JSON"
     if machine.read(FILE) is None:
         return "", _count(whole)
     if found is None:
         return "not valid JSON", _count(whole)
     found, whole = masked(found), masked(whole)
     keys = sorted(key for key in set(found) | set(whole) if found.get(key) != whole.get(key))
-    if len(keys) > 1:
-        return "", ", ".join(keys)
+    if len(keys) != 1:
+        return "", ", ".join(keys) or _count(whole)
     return "%s %s" % (keys[0], _word(found.get(keys[0]))), _word(whole.get(keys[0]))
 
 

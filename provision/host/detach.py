@@ -1,15 +1,21 @@
-"""Work on when the connection, or the controller, dies."""
+"""Work on when the connection, or the controller, dies; but not without an end."""
 
 import json
 import os
+import signal
 
 from .errors import HostError
+
+# Below the controller's own limit, so that an undo that it begins is still heard of.
+WORK_LIMIT_S = 2100
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 def run(work):
     """Call ``work`` in a process of its own session and give its result (plain data).
 
-    The caller waits and relays. When the caller is killed, the work goes on to its end.
+    The caller waits and relays. When the caller is killed, the work goes on to its end. WORK_LIMIT_S after it
+    called ``limit``, or at a signal, the work is ended by a HostError in it, and so undone.
     """
     reader, writer = os.pipe()
     child = os.fork()
@@ -27,6 +33,31 @@ def run(work):
     return json.loads(text)
 
 
+def limit():
+    """Let the time of detached work run from now on: what came before was waiting for the host's lock."""
+    if signal.getsignal(signal.SIGALRM) is _end:
+        signal.alarm(WORK_LIMIT_S)
+
+
+def no_limit():
+    """Let nothing end it any more: an undo, and the writing of a result, come to their own end."""
+    signal.alarm(0)
+    for number in SIGNALS:
+        if signal.getsignal(number) is _end:
+            signal.signal(number, signal.SIG_IGN)
+
+
+def _end(number, frame):
+    no_limit()
+    if number in SIGNALS:
+        raise HostError(
+            "terminated", "the run on this host was told to end", "fab provision begins anew",
+            "signal %d" % number, "a shutdown of the host, or somebody's kill")
+    raise HostError(
+        "timed-out", "the work on this host did not end in %d minutes" % (WORK_LIMIT_S // 60),
+        "see on the host what is slow (a mirror, a disk); then: fab provision")
+
+
 def _leave(writer, work):
     # A second fork after setsid: the worker can never get a terminal, nor a parent that reaps it late.
     status = 1
@@ -36,6 +67,8 @@ def _leave(writer, work):
             status = 0
             return
         _silence()
+        for number in (signal.SIGALRM,) + SIGNALS:
+            signal.signal(number, _end)
         _tell(writer, json.dumps(work()).encode("utf-8"))
         status = 0
     finally:

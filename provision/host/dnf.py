@@ -4,12 +4,11 @@ dnf gets a directory of its own for repositories, metadata and logs, so that a p
 nothing on the host and does not depend on what was cached there.
 """
 
-import glob
 import os
 import shutil
-import tempfile
 from collections import namedtuple
 
+from . import scratch
 from .dnf_errors import classify
 
 # dnf's own defaults (30 s, 10 retries) keep a host without a route busy for five minutes. Three
@@ -20,8 +19,6 @@ LOCK_OPTION = "--setopt=exit_on_lock=True"
 RESOLVE_TIMEOUT_S = 300
 TRANSACTION_TIMEOUT_S = 1800
 REPO_FOLDER = "/etc/yum.repos.d"
-# mkdtemp makes a name of its own there; /tmp may be too small for a hundred megabytes.
-PLACE = "/var/tmp"  # noqa: S108
 
 Row = namedtuple("Row", "action name arch evr")
 
@@ -29,11 +26,14 @@ _ACTIONS = (("Install", "install"), ("Upgrad", "upgrade"), ("Downgrad", "downgra
 
 
 class Dnf(object):
-    """dnf with a private workspace for ``run`` below /var/tmp; ``close`` removes it."""
+    """dnf with a private workspace below /var/tmp; ``close`` removes it.
 
-    def __init__(self, machine, run, repo_file, repo_text):
+    ``broke_off`` says that a transaction began and did not come to its own end.
+    """
+
+    def __init__(self, machine, repo_file, repo_text):
         self.machine = machine
-        self.run = run
+        self.broke_off = False
         self.repo_file = os.path.basename(repo_file)
         self.repo_text = repo_text
         self.workspace = None
@@ -49,27 +49,29 @@ class Dnf(object):
 
     def perform(self, verb, specs, options=()):
         """Let dnf do it; raises what dnf's words mean when it fails."""
-        ran = self._dnf(["-y"] + list(options) + [verb] + specs, TRANSACTION_TIMEOUT_S)
+        self.broke_off = True
+        ran = self._dnf(["-y"] + list(options) + [verb] + specs, TRANSACTION_TIMEOUT_S, outlives=True)
+        self.broke_off = ran.rc < 0
         if ran.rc:
             raise classify(ran.out + ran.err)
 
     def close(self):
         """Remove the workspace."""
         if self.workspace:
-            shutil.rmtree(self.workspace, ignore_errors=True)
+            self.workspace.close()
             self.workspace = None
 
-    def _dnf(self, words, timeout_s):
+    def _dnf(self, words, timeout_s, outlives=False):
         place = self._open()
         own = ["--setopt=%s=%s/%s" % (name, place, name) for name in ("reposdir", "cachedir", "logdir")]
         ours = list(NETWORK_OPTIONS) + [LOCK_OPTION, "--setopt=install_weak_deps=False"]
-        return self.machine.run(["dnf"] + own + ours + words, timeout_s=timeout_s)
+        return self.machine.run(["dnf"] + own + ours + words, timeout_s, outlives)
 
     def _open(self):
         if self.workspace is None:
-            self.workspace = tempfile.mkdtemp(prefix="provision-%s-" % self.run, dir=self.machine.path(PLACE))
-            self._copy_repositories(os.path.join(self.workspace, "reposdir"))
-        return self.workspace
+            self.workspace = scratch.Folder(self.machine)
+            self._copy_repositories(os.path.join(self.workspace.path, "reposdir"))
+        return self.workspace.path
 
     def _copy_repositories(self, folder):
         os.mkdir(folder)
@@ -79,12 +81,6 @@ class Dnf(object):
                 shutil.copyfile(os.path.join(theirs, name), os.path.join(folder, name))
         with open(os.path.join(folder, self.repo_file), "w") as stream:
             stream.write(self.repo_text)
-
-
-def sweep(machine, run):
-    """Remove the workspace that a killed run left."""
-    for folder in glob.glob(os.path.join(machine.path(PLACE), "provision-%s-*" % run)):
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def parse_transaction(text):

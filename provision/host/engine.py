@@ -12,6 +12,11 @@ def info(machine):
     return _ask(machine, "/info")
 
 
+def version(machine):
+    """Give the version that runs, which need not be the installed one; None when it does not answer."""
+    return (info(machine) or {}).get("ServerVersion")
+
+
 def containers(machine):
     """Give how many containers run; 0 when the engine does not answer."""
     return len(_ask(machine, "/containers/json") or [])

@@ -1,4 +1,7 @@
-"""One run at a time on a host; the kernel frees the lock when its holder dies."""
+"""One run at a time on a host; the kernel frees the lock when its holder dies.
+
+No process number is kept that another process could have by now, and a reboot empties /run.
+"""
 
 import errno
 import fcntl
@@ -15,31 +18,48 @@ POLL_S = 0.2
 
 
 @contextmanager
-def held(machine, who, run, timeout_s):
-    """Hold the host's lock; raises with the holder's name when it stays taken for ``timeout_s``."""
+def held(machine, request):
+    """Hold the host's lock; raises with what is known of the holder when it stays taken for too long."""
     handle = os.open(machine.path(FILE), os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.fcntl(handle, fcntl.F_SETFD, fcntl.FD_CLOEXEC)
-        _wait(handle, time.time() + timeout_s)
+        _wait(handle, time.time() + request["lock_timeout_s"])
         since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        _write(handle, json.dumps({"who": who, "run": run, "since": since}))
+        _write(handle, json.dumps({
+            "who": request["who"], "run": request["run"], "what": request.get("what", ""), "since": since}))
         yield
         _write(handle, "")
     finally:
         os.close(handle)
 
 
+def taken(machine):
+    """Is a run at work on the host?"""
+    try:
+        handle = os.open(machine.path(FILE), os.O_RDONLY)
+    except (IOError, OSError):
+        return False
+    try:
+        return not _try(handle, fcntl.LOCK_SH)
+    finally:
+        os.close(handle)
+
+
 def _wait(handle, deadline):
-    while True:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        except (IOError, OSError) as error:
-            if error.errno not in (errno.EAGAIN, errno.EACCES):
-                raise
+    while not _try(handle, fcntl.LOCK_EX):
         if time.time() > deadline:
             raise _refusal(os.read(handle, 4096).decode("utf-8", "replace"))
         time.sleep(POLL_S)
+
+
+def _try(handle, how):
+    try:
+        fcntl.flock(handle, how | fcntl.LOCK_NB)
+    except (IOError, OSError) as error:
+        if error.errno not in (errno.EAGAIN, errno.EACCES):
+            raise
+        return False
+    return True
 
 
 def _refusal(text):
@@ -48,10 +68,13 @@ def _refusal(text):
     except ValueError:
         holder = None
     holder = holder if isinstance(holder, dict) else {}
-    evidence = "%s, run %s, since %s" % tuple(holder.get(key, "unknown") for key in ("who", "run", "since"))
+    told = tuple(holder.get(key) or "unknown" for key in ("who", "run", "since"))
+    evidence = "%s, run %s, since %s" % told
+    if holder.get("what"):
+        evidence += ": %s" % holder["what"]
     return HostError(
         "lock-held", "another run is at work on this host",
-        "wait until it has ended, or set docker_engine_lock_timeout higher; then: fab provision", evidence)
+        "wait until it has ended, or give --lock-timeout more seconds; then: fab provision", evidence)
 
 
 def _write(handle, text):

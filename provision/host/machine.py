@@ -3,13 +3,16 @@
 import os
 import signal
 import subprocess
+import tempfile
 import threading
 from collections import namedtuple
 
+from . import scratch
 from .errors import HostError
 
 SEARCH_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 COMMAND_TIMEOUT_S = 60
+OUTPUT_CAP_BYTES = 4 << 20
 
 Ran = namedtuple("Ran", "rc out err")
 
@@ -40,27 +43,60 @@ class Machine(object):
         found = [self.path(folder + "/" + program) for folder in SEARCH_PATH.split(":")]
         return any(os.access(place, os.X_OK) for place in found)
 
-    def run(self, argv, timeout_s=COMMAND_TIMEOUT_S):
-        """Run a command in the C locale; give its exit code and texts, or raise when it does not end."""
+    def run(self, argv, timeout_s=COMMAND_TIMEOUT_S, outlives=False):
+        """Run a command in the C locale; give its exit code and texts, or raise when it does not end.
+
+        One that ``outlives`` this process, should that be killed, writes to files: a pipe without a reader
+        would end it in the middle of its work.
+        """
         environment = dict(os.environ, LC_ALL="C", PATH=SEARCH_PATH, TERM="dumb")
+        streams = [tempfile.TemporaryFile(dir=self.path(scratch.SMALL)) for _ in (1, 2)] if outlives else ()
+        out, err = streams or (subprocess.PIPE, subprocess.PIPE)
         with open(os.devnull, "rb") as nothing:
             process = subprocess.Popen(
-                argv, stdin=nothing, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                env=environment, close_fds=True, preexec_fn=os.setsid)
-        late = []
-        timer = threading.Timer(timeout_s, _end, (process, late))
-        timer.start()
-        try:
-            out, err = process.communicate()
-        finally:
-            timer.cancel()
-        if late:
-            raise HostError(
-                "timed-out", "%s did not end in %d s" % (argv[0], timeout_s),
-                "see on the host what it waits for, then: fab provision", " ".join(argv))
-        return Ran(process.returncode, out.decode("utf-8", "replace"), err.decode("utf-8", "replace"))
+                argv, stdin=nothing, stdout=out, stderr=err, env=environment, close_fds=True,
+                preexec_fn=_lead)
+        said = _wait(process, argv, timeout_s)
+        return Ran(process.returncode, *[_text(*pair) for pair in zip(streams or (None, None), said)])
+
+
+def _wait(process, argv, timeout_s):
+    late = []
+    timer = threading.Timer(timeout_s, _end, (process, late))
+    timer.start()
+    try:
+        said = process.communicate()
+    except BaseException:
+        _end(process, late)
+        process.wait()
+        raise
+    finally:
+        timer.cancel()
+    if late:
+        raise HostError(
+            "timed-out", "%s did not end in %d s" % (argv[0], timeout_s),
+            "see on the host what it waits for, then: fab provision", " ".join(argv))
+    return said
+
+
+def _text(stream, said):
+    if stream is not None:
+        stream.seek(0)
+        said = stream.read(OUTPUT_CAP_BYTES)
+        stream.close()
+    return said.decode("utf-8", "replace")
+
+
+def _lead():
+    # A session of its own, so that all of it can be ended; and it may be told to end, even if we may not.
+    os.setsid()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def _end(process, late):
     late.append(process.pid)
-    os.killpg(process.pid, signal.SIGKILL)
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except OSError:
+        return  # It has just ended.

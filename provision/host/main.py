@@ -1,18 +1,24 @@
-"""The list: observe, plan, and in a run that applies: change in order, undo in reverse."""
+"""Take a request, do what it asks under the host's lock, and give the result."""
 
 import json
 import sys
 import time
 from contextlib import contextmanager
 
-from . import clock, daemon, detach, dnf, facts, journal, lock, packages, repository, rpmlock, service
+from . import (
+    clock, detach, dnf, facts, history, lock, packages, plans, recover, repository, run, service, undo)
 from .errors import as_host_error
 from .machine import Machine
 
 
 def main(text):
     """Take a request (JSON text), print the result as one line of JSON."""
-    sys.stdout.write(json.dumps(respond(Machine(), json.loads(text)), sort_keys=True) + "\n")
+    machine, request = Machine(), json.loads(text)
+    result = respond(machine, request)
+    sys.stdout.write(json.dumps(result, sort_keys=True) + "\n")
+    sys.stdout.flush()
+    if request["mode"] == "apply" and not request.get("acknowledges"):
+        _note_told(machine, request, result)
 
 
 def respond(machine, request):
@@ -30,12 +36,14 @@ def respond(machine, request):
 def answer(machine, request):
     """Do what the request asks, here and now; every failure becomes part of the result."""
     result, apart = _empty(), time.time() - request["now"]
+    work = _undo if request.get("verb") == "undo" else _converge
     try:
         if request["mode"] == "plan":
-            _plan_only(machine, request, result)
+            # While another run is at work, one without a result was not cut short.
+            work(machine, request, result, [] if lock.taken(machine) else history.unended(machine))
         else:
-            with lock.held(machine, request["who"], request["run"], request["lock_timeout_s"]):
-                _converge(machine, request, result)
+            with lock.held(machine, request):
+                _apply(machine, request, result, work)
     except Exception as error:
         result["error"] = as_host_error(error).describe()
     result["error"] = clock.explain(result["error"], apart)
@@ -46,118 +54,86 @@ def answer(machine, request):
 
 
 def _empty():
-    return {"system": "", "changed": False, "changes": [], "undone": [], "error": None}
+    return {"system": "", "changed": False, "changes": [], "undone": [], "earlier": [], "error": None}
 
 
-def _plan_only(machine, request, result):
-    with _planned(machine, request, result) as changes:
-        _show(changes, result)
+def _apply(machine, request, result, work):
+    detach.limit()
+    result["earlier"] = history.untold(machine)
+    unended = history.unended(machine)
+    recover.clear(machine, unended, request["lock_timeout_s"])
+    work(machine, request, result, unended)
 
 
-def _converge(machine, request, result):
-    killed = journal.unfinished(machine)
-    with _planned(machine, request, result) as changes:
-        if changes:
-            _carry_out(machine, request, changes, result)
+def _converge(machine, request, result, unended):
+    desired, applies = request["desired"], request["mode"] == "apply"
+    if any(recover.half_packages(past) for past in unended):
+        # What is installed is a mixture, and no answer to "latest".
+        desired = dict(desired, upgrade=True)
+    with _observed(machine, request, result) as (observed, solver):
+        if applies:
+            recover.finish_packages(machine, solver, unended, desired["state"] == "present")
+        if desired["state"] == "absent":
+            changes = plans.absent(machine, desired, solver, request.get("purge_data"))
+        else:
+            changes = plans.present(machine, observed, desired, solver, any(past.cut_short() for past in unended))
+        _do(machine, request, result, changes)
     if result["error"] is None:
-        _settle(machine, killed, request["run"])
+        result["changes"] = [recover.line(past) for past in unended] + result["changes"]
+        _close(machine, request, result, unended, "completed")
 
 
-def _settle(machine, killed, by):
-    for run in killed:
-        dnf.sweep(machine, run)
-        journal.close_killed(machine, run, by)
-
-
-def _carry_out(machine, request, changes, result):
-    if any(change.uses_rpm for change in changes):
-        rpmlock.wait(machine, request["lock_timeout_s"])
-    record = journal.Journal(machine, request["run"])
-    record.open(request["who"], changes)
-    failed = apply(changes, record)
-    if failed is None:
-        _show(changes, result)
-    else:
-        result.update(error=failed.describe(), undone=failed.undone, changed=not failed.clean)
-    try:
-        record.close(result)
-        journal.forget_old(machine)
-    except EnvironmentError as error:
-        late = as_host_error(error)
-        late.state = "the changes were made; only their record could not be written"
-        result["error"] = result["error"] or late.describe()
-
-
-def _show(changes, result):
-    result["changes"] = [line for change in changes for line in change.lines()]
-    result["changed"] = bool(result["changes"])
+def _undo(machine, request, result, unended):
+    pasts = history.to_undo(machine, unended)
+    if pasts and not unended and pasts[0].of and not pasts[0].told():
+        # The undo that is asked for once more was made, and nobody heard of it.
+        result["earlier"] = result["earlier"] or [pasts[0].entry()]
+        pasts = []
+    # A killed undo is no half way back: it is finished.
+    undos = [past for past in unended if past.of]
+    others = [past for past in unended if not past.of]
+    with _observed(machine, request, result) as (_, solver):
+        if request["mode"] == "apply":
+            recover.finish_packages(machine, solver, undos, True)
+        changes = undo.plan(
+            machine, solver, packages.Installed(machine), service.Unit(machine), pasts,
+            any(past.cut_short() for past in undos))
+        _do(machine, request, result, changes, [past.run for past in pasts], bool(others))
+    if result["error"] is None:
+        _close(machine, request, result, others, "undone")
+        _close(machine, request, result, undos, "completed")
 
 
 @contextmanager
-def _planned(machine, request, result):
-    desired = request["desired"]
+def _observed(machine, request, result):
     observed = facts.gather(machine)
     result["system"] = observed.system
-    text = repository.repo_text(observed, desired)
+    text = repository.repo_text(observed, request["desired"])
     facts.refuse_unfit(machine, observed)
-    solver = dnf.Dnf(machine, request["run"], repository.REPO_FILE, text)
+    solver = dnf.Dnf(machine, repository.REPO_FILE, text)
     try:
-        yield _list(machine, observed, desired, solver)
+        yield observed, solver
     finally:
         solver.close()
 
 
-def _list(machine, observed, desired, solver):
-    installed = packages.Installed(machine)
-    unit = service.Unit(machine)
-    if desired["state"] == "absent":
-        return (
-            service.plan_absent(machine, unit) + packages.plan_absent(machine, solver, installed)
-            + daemon.plan_absent(machine) + repository.plan_absent(machine, desired, installed.keys))
-    source = repository.plan(machine, observed, desired, installed.keys)
-    software = packages.plan(machine, solver, installed, desired)
-    settings = daemon.plan(machine, desired, unit.command)
-    restart = settings or any(change.restarts_engine() for change in software) or _cut_short(machine)
-    return source + software + settings + service.plan(machine, unit, bool(restart))
+def _do(machine, request, result, changes, of=(), cancels=False):
+    if request["mode"] == "plan":
+        run.show(changes, result)
+    elif changes:
+        run.carry_out(machine, request, changes, result, of, cancels)
 
 
-def _cut_short(machine):
-    # A killed run may have written what the engine has not read yet.
-    return any(name.startswith(("packages", "file", "restart", "service"))
-               for names in journal.unfinished(machine).values() for name in names)
+def _close(machine, request, result, unended, how):
+    result["changed"] = bool(result["changes"])
+    if request["mode"] == "apply":
+        result["earlier"] += [history.close_cut_short(machine, past, request["run"], how) for past in unended]
 
 
-def apply(changes, record):
-    """Apply in order. Give None, or the failure with what is undone: then the host is as before."""
-    begun = []
+def _note_told(machine, request, result):
+    # Nobody will say that it was heard: what is printed counts as told.
+    told = [request["run"]] + [entry["run"] for entry in result["earlier"]]
     try:
-        for change in changes:
-            record.note("begin", name=change.name)
-            begun.insert(0, change)
-            change.apply()
-            record.note("done", name=change.name)
-    except Exception as error:
-        return _undo(begun, as_host_error(error), record)
-    return None
-
-
-def _undo(begun, failed, record):
-    failed.undone, stuck = [], []
-    for step, changes in (("undo", begun), ("settle", begun)):
-        for change in changes:
-            try:
-                getattr(change, step)()
-                failed.undone += [change.name] if step == "undo" else []
-            except Exception as error:
-                stuck.append("%s (%s)" % (change.name, as_host_error(error).message))
-    failed.clean = not stuck
-    failed.state = "undone: the host is as it was" if not stuck else "not undone: " + ", ".join(stuck)
-    _note_undone(record, failed)
-    return failed
-
-
-def _note_undone(record, failed):
-    try:
-        record.note("undone", names=failed.undone, state=failed.state)
+        history.mark_told(history.not_told(machine, told))
     except EnvironmentError:
-        failed.state += "; the journal could not be written"
+        return  # It is told once more.

@@ -1,41 +1,31 @@
-"""The engine's packages: what is there, what dnf would make of it, and back again."""
+"""The engine's packages: what is there, and what dnf would make of it."""
 
-from . import dnf_errors
-from .change import Change
+from . import dnf_errors, rpmdb
+from .dnf import Row
+from .transaction import INSTALL_OPTIONS, REMOVE_OPTIONS, Transaction, bring, compare, specs
 
 ENGINE = ("docker-ce", "docker-ce-cli")
 PACKAGES = ENGINE + ("containerd.io", "docker-buildx-plugin", "docker-compose-plugin")
+# What a running engine is made of.
+RUNNING = PACKAGES[:3]
 LATEST = "latest"
 
 # Whoever has these runs containers with them.
 PODMAN = ("podman", "buildah", "podman-docker", "cockpit-podman")
-
-_FORMAT = "%{NAME} %{EPOCHNUM}:%{VERSION}-%{RELEASE}.%{ARCH}\n"
 
 
 class Installed(object):
     """What rpm says of our packages and of the keys it trusts; one query, since it is the no-op's cost."""
 
     def __init__(self, machine):
-        ran = machine.run(["rpm", "-q", "--qf", _FORMAT] + list(PACKAGES) + ["gpg-pubkey"])
-        rows = _pairs(ran.out)
+        ran = machine.run(["rpm", "-q", "--qf", rpmdb.FORMAT] + list(PACKAGES) + ["gpg-pubkey"])
+        rows = rpmdb.pairs(ran.out)
         self.packages = dict(row for row in rows if row[0] in PACKAGES)
-        self.keys = [short(row[1]) for row in rows if row[0] == "gpg-pubkey"]
+        self.keys = [rpmdb.short(row[1]) for row in rows if row[0] == "gpg-pubkey"]
 
     def version(self, name):
         """Give the version of a package as a person says it; empty when it is not there."""
-        return short(self.packages.get(name, ""))
-
-
-def _pairs(text):
-    # rpm's complaints among the rows have more words.
-    rows = [tuple(line.split()) for line in text.splitlines()]
-    return [row for row in rows if len(row) == 2]
-
-
-def short(evr):
-    """Give '28.5.2' for '3:28.5.2-1.el10.x86_64'."""
-    return evr.split(":")[-1].split("-")[0]
+        return rpmdb.short(self.packages.get(name, ""))
 
 
 def is_satisfied(installed, desired):
@@ -50,23 +40,63 @@ def plan(machine, solver, installed, desired):
     """Give the Change that brings the wanted packages; raises when it would take podman away."""
     if is_satisfied(installed, desired):
         return []
-    rows = solver.resolve("install", _specs(desired), ["--best", "--allowerasing"])
+    rows = _ordered(solver.resolve("install", _specs(desired), ["--best", "--allowerasing"]))
     lost = [row for row in rows if row.action == "remove" and row.name in PODMAN]
     if lost:
         raise dnf_errors.podman_conflict("would be removed: " + ", ".join(row.name for row in lost))
-    return [Transaction(machine, solver, "install", rows, installed)] if rows else []
+    # Ours by exact version, the rest as dnf resolves it.
+    ours = [row for row in rows if row.action != "remove" and row.name in PACKAGES]
+    exact = ["%s-%s.%s" % (row.name, row.evr, row.arch) for row in ours]
+    return _planned(machine, solver, installed, rows, "install", exact, INSTALL_OPTIONS)
 
 
-def plan_absent(machine, solver, installed):
-    """Give the Change that removes those of our packages that are there."""
-    if not installed.packages:
+def plan_absent(machine, solver, installed, owned):
+    """Give the Change that removes what our runs installed (``owned``), and nothing of others with it."""
+    ours = sorted(set(owned) & set(installed.packages))
+    if not ours:
         return []
-    rows = solver.resolve("remove", sorted(installed.packages), _REMOVE_OPTIONS)
-    return [Transaction(machine, solver, "remove", rows, installed)]
+    every = sorted({name for name, _ in rpmdb.everything(machine)} & set(owned))
+    rows = solver.resolve("remove", every, REMOVE_OPTIONS)
+    if not {row.name for row in rows} <= set(every):
+        # Somebody's package needs what came along with ours: that stays.
+        rows = solver.resolve("remove", ours, REMOVE_OPTIONS)
+    rows = _ordered(rows)
+    return _planned(machine, solver, installed, rows, "remove", [row.name for row in rows], REMOVE_OPTIONS)
 
 
-# A removal needs no repository, and takes nothing but what it names.
-_REMOVE_OPTIONS = ["--disablerepo=*", "--noautoremove"]
+def plan_back(machine, solver, installed, goal, half):
+    """Give the Change that brings back the versions in ``goal``; raises when no repository has them."""
+    found = rpmdb.everything(machine)
+    missing, surplus, double, there = compare(found, goal)
+    rows = [] if half else _resolved(solver, missing, surplus)
+    if half:
+        rows = [_row("install", pair) for pair in missing] + [_row("reinstall", pair) for pair in there]
+        rows += [_row("remove", pair) for pair in surplus + double]
+    return [Transaction(
+        machine, solver, lambda: bring(machine, solver, goal, half), _ordered(rows), installed)] if rows else []
+
+
+def restart_engine(changes):
+    """Do these Changes replace what a running engine is made of?"""
+    rows = [row for change in changes for row in getattr(change, "rows", ()) if row.action != "install"]
+    return any(row.name in RUNNING for row in rows)
+
+
+def _resolved(solver, missing, surplus):
+    rows = solver.resolve("install", specs(missing), INSTALL_OPTIONS) if missing else []
+    names = sorted({name for name, _ in surplus})
+    return rows + (solver.resolve("remove", names, REMOVE_OPTIONS) if names else [])
+
+
+def _row(action, pair):
+    name, (evr, _, arch) = pair[0], pair[1].rpartition(".")
+    return Row(action, name, arch, evr)
+
+
+def _planned(machine, solver, installed, rows, verb, words, options):
+    if not rows:
+        return []
+    return [Transaction(machine, solver, lambda: solver.perform(verb, words, options), rows, installed)]
 
 
 def _specs(desired):
@@ -74,70 +104,8 @@ def _specs(desired):
     return ["%s-%s" % (name, desired["version"]) if name in pinned else name for name in PACKAGES]
 
 
-class Transaction(Change):
-    """One dnf transaction; a person reads a line for each package."""
-
-    name = "packages"
-    uses_rpm = True
-
-    def __init__(self, machine, solver, verb, rows, installed):
-        self.machine = machine
-        self.solver = solver
-        self.verb = verb
-        self.rows = sorted(rows, key=_our_order)
-        self.installed = installed
-        self.found = None
-
-    def restarts_engine(self):
-        """Does it replace what a running engine is made of?"""
-        replaced = [row.name for row in self.rows if row.name in self.installed.packages]
-        return bool(set(replaced) & set(PACKAGES[:3]))
-
-    def apply(self):
-        """Do what was shown: our packages by exact version, the rest as dnf resolved it."""
-        if self.found is None:
-            self.found = self._all()
-        if self.verb == "remove":
-            self.solver.perform("remove", [row.name for row in self.rows], _REMOVE_OPTIONS)
-            return
-        ours = [row for row in self.rows if row.action != "remove" and row.name in PACKAGES]
-        exact = ["%s-%s.%s" % (row.name, row.evr, row.arch) for row in ours]
-        self.solver.perform("install", exact, ["--allowerasing"])
-
-    def undo(self):
-        """Remove what came, and bring back what went, judged by rpm and not by memory."""
-        now = self._all()
-        before = now if self.found is None else self.found
-        came, gone = sorted(now - before), sorted(before - now)
-        if gone:
-            self.solver.perform("install", ["%s-%s" % pair for pair in gone], ["--allowerasing"])
-        new = [name for name, _ in came if name not in dict(gone)]
-        if new:
-            self.solver.perform("remove", new, _REMOVE_OPTIONS)
-
-    def lines(self):
-        """Give one line a package."""
-        return [self._line(row) for row in self.rows]
-
-    def _line(self, row):
-        before = self._before(row)
-        after = "removed" if row.action == "remove" else short(row.evr)
-        name = "package " + row.name
-        return {"name": name, "before": before, "after": after, "disruptive": False, "diff": ""}
-
-    def _before(self, row):
-        if row.action == "remove":
-            return short(row.evr)
-        if row.action == "install":
-            return ""
-        return self.installed.version(row.name) or short(self._query(row.name))
-
-    def _query(self, name):
-        return self.machine.run(["rpm", "-q", "--qf", "%{VERSION}", name]).out
-
-    def _all(self):
-        ran = self.machine.run(["rpm", "-qa", "--qf", _FORMAT])
-        return {row for row in _pairs(ran.out) if row[0] != "gpg-pubkey"}
+def _ordered(rows):
+    return sorted(rows, key=_our_order)
 
 
 def _our_order(row):

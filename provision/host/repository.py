@@ -4,8 +4,9 @@ import re
 import time
 
 from . import openpgp
-from .change import Change, FileChange, Together
+from .change import Change, Together
 from .errors import HostError
+from .files import FileChange
 
 REPO_FILE = "/etc/yum.repos.d/docker-ce.repo"
 KEY_FILE = "/etc/pki/rpm-gpg/RPM-GPG-KEY-docker"
@@ -77,7 +78,7 @@ def _refuse_address(desired):
 def plan(machine, facts, desired, trusted):
     """Give the Changes for the repository; ``trusted`` are the keys that rpm knows already."""
     text = repo_text(facts, desired)
-    fingerprint = _plain(desired["gpg_fingerprint"])
+    fingerprint = plain(desired["gpg_fingerprint"])
     key = _key(machine, desired, fingerprint)
     parts = [
         FileChange(machine, KEY_FILE, key),
@@ -97,17 +98,31 @@ def plan(machine, facts, desired, trusted):
     return [change]
 
 
-def plan_absent(machine, desired, trusted):
-    """Give the Changes that take our repository and its key away; another's file stays."""
+def plan_absent(machine, desired, trusted, before):
+    """Give the Changes that take our repository and its key away; another's file stays, or comes back."""
     if not machine.text(REPO_FILE).startswith(HEADER):
         return []
-    file = FileChange(machine, REPO_FILE, None)
-    parts = [file, ForgetKey(machine, _plain(desired["gpg_fingerprint"]), trusted)]
-    parts += [FileChange(machine, KEY_FILE, None)]
-    needed = [part for part in parts if part.needed()]
-    change = Together("repository docker-ce", _base(machine.text(REPO_FILE)), "removed", needed)
+    file = FileChange(machine, REPO_FILE, before.content(REPO_FILE))
+    key = FileChange(
+        machine, KEY_FILE, before.content(KEY_FILE), folders=before.folders(machine, KEY_FILE))
+    forget = [] if before.key_trusted else [ForgetKey(machine, plain(desired["gpg_fingerprint"]), trusted)]
+    needed = [part for part in [file] + forget + [key] if part.needed()]
+    after = "removed" if file.content is None else _base(file.content.decode("utf-8", "replace"))
+    change = Together("repository docker-ce", _base(machine.text(REPO_FILE)), after, needed)
     change.diff = file.diff
     return [change]
+
+
+def plan_back(machine, record, trusted):
+    """Give the Change by which rpm believes the key, or does not, as it was."""
+    make = ImportKey if record["trusted"] else ForgetKey
+    change = make(machine, record["fingerprint"], trusted)
+    return [change] if change.needed() else []
+
+
+def is_trusted(fingerprint, trusted):
+    """Is the key among ``trusted``? rpm 4 names it by 8 digits, rpm 6 by all."""
+    return any(plain(fingerprint).lower().endswith(version) for version in trusted)
 
 
 def checked_key(data, fingerprint):
@@ -118,8 +133,8 @@ def checked_key(data, fingerprint):
         raise _wrong_key("the key file is not one OpenPGP public key", str(error))
     if len(found) != 1:
         raise _wrong_key("the key file holds %d keys; one is wanted" % len(found), ", ".join(found))
-    if found[0] != _plain(fingerprint):
-        evidence = "want %s is %s" % (_plain(fingerprint), found[0])
+    if found[0] != plain(fingerprint):
+        evidence = "want %s is %s" % (plain(fingerprint), found[0])
         raise _wrong_key("the key file holds another key", evidence)
     return openpgp.armored(data)
 
@@ -141,6 +156,7 @@ class ImportKey(Change):
     """Docker's key among those that rpm believes."""
 
     name = "rpm key"
+    after = "trusted"
     uses_rpm = True
 
     def __init__(self, machine, fingerprint, trusted):
@@ -149,8 +165,14 @@ class ImportKey(Change):
         self.trusted = trusted
 
     def needed(self):
-        """Does rpm not know the key? rpm 4 names it by 8 digits, rpm 6 by all."""
-        return not any(self.fingerprint.lower().endswith(version) for version in self.trusted)
+        """Does rpm not know the key?"""
+        return not is_trusted(self.fingerprint, self.trusted)
+
+    def records(self):
+        """Give whether rpm knew it."""
+        return [{
+            "kind": "key", "fingerprint": self.fingerprint,
+            "trusted": is_trusted(self.fingerprint, self.trusted)}]
 
     def apply(self):
         """Import it from our file, which has been checked."""
@@ -169,6 +191,8 @@ class ImportKey(Change):
 
 class ForgetKey(ImportKey):
     """The other way round: Docker's key is believed no longer."""
+
+    after = "removed"
 
     def needed(self):
         """Does rpm know the key?"""
@@ -224,7 +248,8 @@ def _wrong_key(message, evidence):
         evidence, "packages that this key signs would be believed; the mirror may be wrong or hostile")
 
 
-def _plain(fingerprint):
+def plain(fingerprint):
+    """Give a fingerprint without its spaces."""
     return fingerprint.replace(" ", "").upper()
 
 

@@ -1,35 +1,50 @@
-"""Wait for another package manager: rpm itself gives up at once when its lock is taken."""
+"""Wait for another package manager: rpm itself gives up at once when its lock is taken.
+
+The locks of rpm and dnf die with their processes; their files may stay, and mean nothing.
+"""
 
 import errno
 import fcntl
+import os
 import struct
 import time
 
+from . import scratch
 from .errors import HostError
 
 # On newer systems a link to /usr/lib/sysimage/rpm leads there.
 FILE = "/var/lib/rpm/.rpm.lock"
 POLL_S = 0.2
+PATIENCE_S = 60
 # struct flock of fcntl(2): type, whence, start, length, pid.
 _FLOCK = "hhqqi"
 
 
 def wait(machine, timeout_s):
     """Return when rpm's database may be changed; raises with the holder's command after ``timeout_s``."""
-    deadline = time.time() + timeout_s
-    holder = _holder(machine)
-    while holder is not None:
-        if time.time() > deadline:
-            raise held(_told(machine, holder))
-        time.sleep(POLL_S)
-        holder = _holder(machine)
+    _wait(machine, timeout_s, _holder)
+
+
+def wait_for_orphans(machine, timeout_s):
+    """Return when no dnf of a killed run is at work: it lives on without us, downloads, and then changes."""
+    _wait(machine, timeout_s, _orphan)
 
 
 def held(evidence):
     """Give the error for a package database that another program changes."""
     return HostError(
         "package-lock-held", "another package manager is at work on this host",
-        "wait until it has ended, or set docker_engine_lock_timeout higher; then: fab provision", evidence)
+        "wait until it has ended, or give --lock-timeout more seconds; then: fab provision", evidence)
+
+
+def _wait(machine, timeout_s, find):
+    deadline = time.time() + timeout_s
+    holder = find(machine)
+    while holder is not None:
+        if time.time() > deadline:
+            raise held("pid %d: %s" % (holder, _command(machine, holder)[:200]))
+        time.sleep(POLL_S)
+        holder = find(machine)
 
 
 def _holder(machine):
@@ -45,6 +60,18 @@ def _holder(machine):
     return None if kind == fcntl.F_UNLCK else pid
 
 
-def _told(machine, pid):
-    words = machine.text("/proc/%d/cmdline" % pid).split("\0")
-    return "pid %d: %s" % (pid, " ".join(words).strip()[:200])
+def _orphan(machine):
+    """Give a process that works in a directory whose maker is dead, or None."""
+    folders = scratch.abandoned(machine)
+    if not folders or not os.path.isdir(machine.path("/proc")):
+        return None
+    pids = [int(name) for name in os.listdir(machine.path("/proc")) if name.isdigit()]
+    commands = [(pid, _command(machine, pid)) for pid in pids if pid != os.getpid()]
+    return next((pid for pid, words in commands if any(folder in words for folder in folders)), None)
+
+
+def _command(machine, pid):
+    try:
+        return " ".join(machine.text("/proc/%d/cmdline" % pid).split("\0")).strip()
+    except (IOError, OSError):
+        return ""  # It has just ended.

@@ -2,6 +2,7 @@
 
 import re
 import time
+from collections import namedtuple
 
 from . import engine
 from .change import Change
@@ -9,72 +10,97 @@ from .errors import HostError
 
 UNIT = "docker.service"
 UNITS = (UNIT, "docker.socket", "containerd.service")
+State = namedtuple("State", "enabled active helpers")
+WANTED = State(True, True, list(UNITS[1:]))
+NONE = State(False, False, [])
 HEALTH_TIMEOUT_S = 60
 START_TIMEOUT_S = 180
 POLL_S = 0.25
 
 _ERROR = re.compile(r"level=(?:fatal|error)|failed to start daemon|unable to")
-_PROPERTIES = "LoadState,ActiveState,UnitFileState,ExecStart"
+_PROPERTIES = "Id,LoadState,ActiveState,UnitFileState,ExecStart"
 
 
 class Unit(object):
-    """What systemd says of docker.service; ``command`` is None while there is no unit."""
+    """What systemd says of docker.service; ``command`` is None while there is no unit.
+
+    ``helpers`` are those of its two helpers that run: others may use containerd too.
+    """
 
     def __init__(self, machine):
-        ran = machine.run(["systemctl", "show", UNIT, "--property", _PROPERTIES])
-        found = dict(line.split("=", 1) for line in ran.out.splitlines() if "=" in line)
+        ran = machine.run(["systemctl", "show"] + list(UNITS) + ["--property", _PROPERTIES])
+        blocks = [_properties(block) for block in ran.out.split("\n\n")]
+        found = next((block for block in blocks if block.get("Id") == UNIT), {})
         self.loaded = found.get("LoadState") == "loaded"
         self.active = found.get("ActiveState") == "active"
         self.enabled = found.get("UnitFileState") == "enabled"
         self.command = found.get("ExecStart", "") if self.loaded else None
+        active = [block.get("Id") for block in blocks if block.get("ActiveState") == "active"]
+        self.helpers = [name for name in UNITS[1:] if name in active]
+
+    @property
+    def state(self):
+        """What a Change can bring it to."""
+        return State(self.enabled, self.active, self.helpers)
 
     def told(self):
         """Give its state as a person says it; empty while there is no unit."""
         if not self.loaded:
             return ""
-        boot = "enabled" if self.enabled else "disabled"
-        return "%s and %s" % (boot, "started" if self.active else "stopped")
+        return _told(self.state)
 
 
 def plan(machine, unit, restart):
     """Give the Change that makes it run; ``restart`` tells that what it was started with has changed."""
     if not (unit.active and unit.enabled):
-        return [Start(machine, unit)]
+        return [Service(machine, unit, WANTED)]
     if restart or not engine.answers(machine):
         return [Restart(machine, restart)]
     return []
 
 
-def plan_absent(machine, unit):
-    """Give the Change that stops it."""
-    return [Stop(machine, unit)] if unit.active or unit.enabled else []
+def plan_back(machine, unit, goal, restart):
+    """Give the Change that brings it to the State ``goal``; ``restart`` as in plan."""
+    if (unit.enabled, unit.active) != goal[:2]:
+        return [Service(machine, unit, goal)]
+    return [Restart(machine, restart)] if unit.active and restart else []
 
 
-class Start(Change):
-    """docker.service enabled and started."""
+class Service(Change):
+    """docker.service enabled or disabled, started or stopped."""
 
     name = "service docker"
-    after = "enabled and started"
 
-    def __init__(self, machine, unit):
+    def __init__(self, machine, unit, goal):
         self.machine = machine
         self.unit = unit
+        self.goal = goal
         self.before = unit.told()
+        self.after = _told(goal)
+        self.disruptive = unit.active and not goal.active
 
     def apply(self):
-        """Enable and start it, and wait until the engine answers."""
-        self.machine.run(["systemctl", "enable", UNIT])  # reads all units anew
-        bring_up(self.machine, "start", reload=False)
+        """Make it so, and wait until a started engine answers."""
+        self._reach(self.goal)
 
     def undo(self):
         """Bring back what systemd had: stopped, disabled, or unknown."""
-        if not self.unit.enabled:
-            self.machine.run(["systemctl", "disable", UNIT])
-        if not self.unit.active:
-            # A unit that is to be removed must not leave its helpers running.
-            stop = UNITS if not self.unit.loaded else UNITS[:1]
-            self.machine.run(["systemctl", "stop"] + list(stop), START_TIMEOUT_S)
-            self.machine.run(["systemctl", "reset-failed", UNIT])
+        self._reach(self.unit.state)
+
+    def records(self):
+        """Give what systemd had."""
+        return [{"kind": "service", "state": self.unit.state}]
+
+    def _reach(self, goal):
+        # Either of the two lets systemd read all units anew.
+        self.machine.run(["systemctl", "enable" if goal.enabled else "disable", UNIT])
+        if goal.active:
+            bring_up(self.machine, "start", reload=False)
+            return
+        # A unit that is to be removed must not leave its helpers running.
+        stop = [name for name in UNITS if name not in goal.helpers]
+        self.machine.run(["systemctl", "stop"] + stop, START_TIMEOUT_S)
+        self.machine.run(["systemctl", "reset-failed", UNIT])
 
 
 class Restart(Change):
@@ -100,32 +126,13 @@ class Restart(Change):
         bring_up(self.machine, "restart")
 
 
-class Stop(Change):
-    """docker.service stopped and disabled."""
+def _properties(text):
+    return dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
 
-    name = "service docker"
-    after = "disabled and stopped"
-    disruptive = True
 
-    def __init__(self, machine, unit):
-        self.machine = machine
-        self.unit = unit
-        self.before = unit.told()
-
-    def apply(self):
-        """Disable and stop it, its socket and containerd."""
-        self.machine.run(["systemctl", "disable", UNIT])
-        self.machine.run(["systemctl", "stop"] + list(UNITS), START_TIMEOUT_S)
-
-    def undo(self):
-        """Leave it until its packages are back: see settle."""
-
-    def settle(self):
-        """Enable and start it as it was."""
-        if self.unit.enabled:
-            self.machine.run(["systemctl", "enable", UNIT])
-        if self.unit.active:
-            bring_up(self.machine, "start")
+def _told(state):
+    return "%s and %s" % (
+        "enabled" if state.enabled else "disabled", "started" if state.active else "stopped")
 
 
 def bring_up(machine, verb, reload=True):

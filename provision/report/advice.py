@@ -10,7 +10,13 @@ LIMITS = ("--limit", "-l")
 SELECTION = (*LIMITS, "--inventory", "-i", "--via", "--keyring")
 # Those that every command has, also one that is about a single host.
 PROJECT = ("--inventory", "-i", "--keyring")
-PLAN_ONLY = ("--diff", "--detailed-exitcode")
+PLAN_ONLY = ("--diff", "--detailed-exitcode", "--plan")
+# The options of a run that are followed by a value; every other word is the name of hosts.
+VALUED = (*SELECTION, "--lock-timeout", "--tolerate", "--unlock-fd", "--color", "--output")
+# The commands that take their hosts without a flag.
+_NAMED = ("hosts.ping", "hosts.undo")
+# What says how one run is shown or unlocked, and nothing of what is wanted.
+_OWN_OF_A_RUN = ("--output", "--color", "--unlock-fd")
 
 
 def verb(command: str) -> str:
@@ -18,16 +24,25 @@ def verb(command: str) -> str:
     return _parts(command)[1]
 
 
+def is_plan(command: str) -> bool:
+    """Tell whether ``command`` changes nothing and shows what would be changed."""
+    _, typed, options = _parts(command)
+    return typed == "plan" or "--plan" in options
+
+
 def same_hosts(command: str, next_verb: str) -> str:
     """Give ``next_verb`` for the hosts of ``command``."""
-    program, _, options = _parts(command)
-    return shlex.join([*program, next_verb, *_sorted_out(options, SELECTION)[0]])
+    program, typed, options = _parts(command)
+    named, others = _named(options) if typed in _NAMED else ([], options)
+    limit = ["--limit", *named] if named not in ([], ["all"]) else []
+    return shlex.join([*program, next_verb, *limit, *_sorted_out(others, SELECTION)[0]])
 
 
 def carry_out(plan: str) -> str:
     """Give the command that carries ``plan`` out, with the same options."""
-    program, _, options = _parts(plan)
-    return shlex.join([*program, "provision", *(word for word in options if word not in PLAN_ONLY)])
+    program, typed, options = _parts(plan)
+    verb = "provision" if typed == "plan" else typed
+    return shlex.join([*program, verb, *(word for word in options if word not in PLAN_ONLY)])
 
 
 def show_diff(plan: str) -> str:
@@ -38,14 +53,25 @@ def show_diff(plan: str) -> str:
 def again(command: str) -> str:
     """Give ``command`` for those of its hosts that did not reach their good state."""
     program, typed, options = _parts(command)
+    if typed in _NAMED:
+        return shlex.join([*program, typed, "@last.failed", *_named(options)[1]])
     _, others = _sorted_out(options, LIMITS)
     return f"{shlex.join([*program, typed, *others])} --limit @last.failed"
 
 
-def ping_again(command: str) -> str:
-    """Give the ping, which takes its hosts without a flag, of those that did not answer."""
+def resumed(command: str, last: str, run: str) -> str:
+    """Give ``command`` with the options of the line ``last``, for the hosts that its ``run`` left behind."""
     program, typed, options = _parts(command)
-    return shlex.join([*program, typed, "@last.failed", *_sorted_out(options[1:], SELECTION)[0]])
+    own = [word for word in options if word != "--resume"]
+    anew = {word.partition("=")[0] for word in own} & set(VALUED)
+    before = _sorted_out(_parts(last)[2], {*LIMITS, *_OWN_OF_A_RUN, *anew})[1]
+    return shlex.join([*program, typed, *before, *own, "--limit", f"@{run}.failed"])
+
+
+def words(command: str) -> list[str]:
+    """Give what follows the program: the verb and its options."""
+    _, typed, options = _parts(command)
+    return [typed, *options]
 
 
 def retold(text: str, command: str) -> str:
@@ -56,7 +82,7 @@ def retold(text: str, command: str) -> str:
     def said(found: re.Match[str]) -> str:
         return shlex.join([*program, found[1], *kept])
 
-    return re.sub(r"\bfab ((?:hosts|credentials)\.[a-z]+|plan|provision|verify)\b", said, text)
+    return re.sub(r"\bfab ((?:hosts|credentials)\.[a-z]+|plan|provision|verify|uninstall)\b", said, text)
 
 
 def _parts(command: str) -> tuple[list[str], str, list[str]]:
@@ -65,6 +91,17 @@ def _parts(command: str) -> tuple[list[str], str, list[str]]:
     own = list(takewhile(lambda word: word.startswith("-"), words[1:]))
     start = 1 + len(own)
     return words[:start], "".join(words[start : start + 1]), words[start + 1 :]
+
+
+def _named(options: list[str]) -> tuple[list[str], list[str]]:
+    """Part the name of the hosts, which stands somewhere among ``options``, from the others."""
+    found: list[str] = []
+    others: list[str] = []
+    takes_value = False
+    for word in options:
+        (others if takes_value or word.startswith("-") else found).append(word)
+        takes_value = not takes_value and word in VALUED
+    return found, others
 
 
 def _sorted_out(options: list[str], wanted: Container[str]) -> tuple[list[str], list[str]]:

@@ -53,10 +53,12 @@ def cause(host: HostReport) -> Hashable:
     failure = host.failure
     told = (failure.message, failure.evidence) if failure else ()
     checks = tuple((check.name, check.passed, check.detail) for check in host.checks if not check.passed)
+    earlier = tuple((run.run, run.how, run.changes, run.failure) for run in host.earlier)
     return (
         (failure.kind, failure.stage, _without_name(failure.hint, host.name)) if failure else None,
         tuple(_OWN.sub("#", _without_name(text, host.name)) for text in told),
         (len(host.checks), checks),
+        earlier,
     )
 
 

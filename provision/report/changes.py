@@ -107,6 +107,8 @@ def _done(change: Change) -> str:
     what = subject(change)
     if kind(change) == "file":
         return what.rpartition("/")[2] + (" removed" if sign(change) == "-" else "")
+    if kind(change) == "data":
+        return f"{what} removed"
     if kind(change) == "restart":
         return f"{what} restarted"
     if kind(change) == "service":

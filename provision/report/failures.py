@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from provision.model import Check, Failure, HostReport, Status
 from provision.report.buckets import Group, cause, group, names, proven, shared
+from provision.report.earlier import earlier_lines
 from provision.report.layout import Page, count, dotted, duration
 
 NAME_COLUMN = 2
@@ -17,8 +18,8 @@ def failure_blocks(page: Page, hosts: Iterable[HostReport]) -> list[str]:
 
 
 def _block(page: Page, hosts: Group) -> list[str]:
-    checks = hosts[0].checks
-    body = [*_reason(page, hosts), *failed_checks(page, checks), *skipped_checks(page, checks)]
+    checks, earlier = hosts[0].checks, earlier_lines(page, hosts[0].earlier, TEXT_COLUMN)
+    body = [*_reason(page, hosts), *earlier, *failed_checks(page, checks), *skipped_checks(page, checks)]
     return _with_names(page, hosts, body)
 
 

@@ -3,7 +3,7 @@
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TextIO
@@ -35,8 +35,9 @@ class Running:
 class Live:
     """Show progress on ``stream`` (stderr): what is finished is counted, nothing is guessed.
 
-    ``verb`` is plan, provision or verify; ``total`` the number of hosts. On a terminal the view
-    is drawn again in place and is gone at the end; elsewhere each finished host gives one line.
+    ``verb`` is plan, provision or verify, and ``words`` what hosts are called, by default its own;
+    ``total`` is the number of hosts. On a terminal the view is drawn again in place and is gone at the
+    end; elsewhere each finished host gives one line.
     ``stage`` and ``done`` may be called from any thread.
     """
 
@@ -45,11 +46,13 @@ class Live:
         verb: str,
         total: int,
         *,
+        words: Mapping[Status, str] | None = None,
         stream: TextIO | None = None,
         page: Page | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._verb, self._total = verb, total
+        self._words = words or words_of(verb)
         self._stream = stream or sys.stderr
         self._page = page or page_for(self._stream)
         self._clock, self._begun = clock, clock()
@@ -90,7 +93,7 @@ class Live:
             self._finished[host] = status
         if not self._view and not seen:
             since = running.since if running else self._begun
-            self._say(f"{host}  {words_of(self._verb)[status]}  {duration(self._clock() - since)}")
+            self._say(f"{host}  {self._words[status]}  {duration(self._clock() - since)}")
 
     def _say(self, line: str) -> None:
         with self._lock:
@@ -109,9 +112,8 @@ class Live:
         return [self._head(finished), *shown, *empty, (self._page.plain(last), "weak")]
 
     def _head(self, finished: list[Status]) -> tuple[str, str]:
-        words = words_of(self._verb)
-        tallies = dict.fromkeys(words[status] for status in finished)
-        said = [f"{sum(words[status] == word for status in finished)} {word}" for word in tallies]
+        called = [self._words[status] for status in finished]
+        said = [f"{called.count(word)} {word}" for word in dict.fromkeys(called)]
         parts = [f"{self._verb}  {len(finished)} of {count(self._total, 'host')} finished", *said]
         worst = next((STYLES[s] for s in finished if STYLES[s] in ("bad", "away")), "")
         return self._page.plain(" · ".join([*parts, duration(self._clock() - self._begun)])), worst

@@ -1,10 +1,13 @@
 """Read earlier runs: what ``--limit @last.failed`` means, and what a verify compares with."""
 
 import json
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from provision.errors import UsageError
 from provision.model import Report
+from provision.report import advice
 from provision.report.buckets import GOOD, judged
 from provision.report.record import report_from
 
@@ -42,12 +45,18 @@ def last_with_checks(state_dir: Path) -> Report | None:
 
     A run that cannot be read is passed over: it is only compared with.
     """
-    runs = sorted(place.parent.name for place in (state_dir / "runs").glob("*/report.json"))
-    for run in reversed(runs):
-        try:
-            report = load(state_dir, run)
-        except UsageError:
-            continue
-        if any(host.checks for host in report.hosts):
-            return report
-    return None
+    return next((run for run in _newest_first(state_dir) if any(host.checks for host in run.hosts)), None)
+
+
+def last_of(state_dir: Path, verb: str) -> Report | None:
+    """Give the newest written run of the command ``verb``, or None."""
+    runs = _newest_first(state_dir)
+    return next((run for run in runs if advice.verb(run.command) == verb), None)
+
+
+def _newest_first(state_dir: Path) -> Iterator[Report]:
+    # by time, since the names of two runs of one minute are in no order
+    places = (state_dir / "runs").glob("*/report.json")
+    for place in sorted(places, key=lambda place: place.stat().st_mtime_ns, reverse=True):
+        with suppress(UsageError):
+            yield load(state_dir, place.parent.name)

@@ -30,11 +30,12 @@ def _heading(page: Page, hosts: Group) -> list[str]:
     return [*lines[:-1], *page.beside(lines[-1], hosts[0].system, SYSTEM_COLUMN)]
 
 
-def already_right(page: Page, hosts: Group) -> list[str]:
-    """Give the count and the names of hosts with nothing to change."""
+def already_right(page: Page, hosts: Group, word: str) -> list[str]:
+    """Give the count and the names of hosts with nothing to change; ``word`` is what they are called."""
     if not hosts:
         return []
-    label = f"  {count(len(hosts), 'host')} already right".ljust(LABEL_COLUMN - 2) + "  "
+    said = f"already {word}" if word == PLAN_WORDS[Status.OK] else word
+    label = f"  {count(len(hosts), 'host')} {said}".ljust(LABEL_COLUMN - 2) + "  "
     first, *rest = few_names(page, hosts, LABEL_COLUMN)
     return [page.paint(label, "good") + first.lstrip(), *rest]
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from provision.model import Change, Check, Failure, HostReport, Report, Status
+from provision.model import Change, Check, Earlier, Failure, HostReport, Report, Status
 
 SCHEMA = 1
 
@@ -31,11 +31,23 @@ def host_record(host: HostReport) -> dict[str, Any]:
         "checks": [_check(check) for check in host.checks],
         "error": _error(host.failure) if host.failure else None,
         "seconds": round(host.seconds, 3),
+        "earlier": [_earlier(run) for run in host.earlier],
     }
 
 
 def _change(change: Change) -> dict[str, str]:
     return {"name": change.name, "before": change.before, "after": change.after}
+
+
+def _earlier(run: Earlier) -> dict[str, Any]:
+    return {
+        "run": run.run,
+        "who": run.who,
+        "at": run.at,
+        "how": run.how,
+        "changes": [_change(change) for change in run.changes],
+        "error": _error(run.failure) if run.failure else None,
+    }
 
 
 def _check(check: Check) -> dict[str, Any]:
@@ -71,4 +83,11 @@ def _host_from(record: Mapping[str, Any]) -> HostReport:
         checks=tuple(Check(**check) for check in record["checks"]),
         failure=Failure(**error) if error else None,
         seconds=record["seconds"],
+        earlier=tuple(_earlier_from(run) for run in record.get("earlier", ())),
     )
+
+
+def _earlier_from(record: Mapping[str, Any]) -> Earlier:
+    changes = tuple(Change(**change) for change in record["changes"])
+    failure = Failure(**record["error"]) if record["error"] else None
+    return Earlier(record["run"], record["who"], record["at"], record["how"], changes, failure)

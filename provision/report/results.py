@@ -6,6 +6,7 @@ from provision.model import HostReport, Report, Status
 from provision.report import advice
 from provision.report.buckets import Group, group, proven
 from provision.report.changes import summary
+from provision.report.earlier import earlier_lines, said
 from provision.report.failures import failure_blocks, skipped_checks, tally
 from provision.report.layout import Page, count, dotted
 from provision.report.planned import few_names
@@ -28,27 +29,27 @@ def heading(page: Page, word: str, status: Status, hosts: Group) -> str:
 def provisioned(page: Page, word: str, status: Status, hosts: Group) -> list[str]:
     """Give hosts in their good state, with what was done and how it was proven."""
 
-    def said(host: HostReport) -> tuple[str, str]:
+    def told(host: HostReport) -> tuple[str, str]:
         return summary(host.changes), f"verified: {tally(host.checks)} checks" if host.checks else ""
 
-    return _reached(page, heading(page, word, status, hosts), hosts, said)
+    return _reached(page, heading(page, word, status, hosts), hosts, told)
 
 
 def verified(page: Page, word: str, hosts: Group) -> list[str]:
     """Give proven hosts, with the number of their checks."""
 
-    def said(host: HostReport) -> tuple[str, str]:
+    def told(host: HostReport) -> tuple[str, str]:
         return f"{tally(host.checks)} checks", ""
 
-    return _reached(page, heading(page, word, Status.OK, hosts), hosts, said)
+    return _reached(page, heading(page, word, Status.OK, hosts), hosts, told)
 
 
-def _reached(page: Page, head: str, hosts: Group, said: Callable[[HostReport], tuple[str, str]]) -> list[str]:
+def _reached(page: Page, head: str, hosts: Group, told: Callable[[HostReport], tuple[str, str]]) -> list[str]:
     def alike(host: HostReport) -> Hashable:
         skipped = tuple((check.name, check.detail) for check in host.checks if check.passed is None)
-        return said(host), skipped
+        return told(host), skipped, tuple(map(said, host.earlier))
 
-    lines = [line for same in group(hosts, alike) for line in _group(page, same, *said(same[0]))]
+    lines = [line for same in group(hosts, alike) for line in _group(page, same, *told(same[0]))]
     return [head + lines[0][NAMES_COLUMN - 3 :], *lines[1:]] if lines else []
 
 
@@ -59,6 +60,7 @@ def _group(page: Page, hosts: Group, beside: str, below: str) -> Iterator[str]:
     yield from page.beside(last, _each(beside, each), SUMMARY_COLUMN, below=NAMES_COLUMN)
     if below:
         yield from page.block(_each(below, each), NAMES_COLUMN)
+    yield from earlier_lines(page, hosts[0].earlier, NAMES_COLUMN)
     yield from skipped_checks(page, hosts[0].checks, NAMES_COLUMN)
 
 

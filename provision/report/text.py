@@ -9,29 +9,39 @@ from provision.report.layout import Page
 from provision.report.words import (
     PING_WORDS,
     PLAN_ORDER,
-    PLAN_WORDS,
     VERIFY_WORDS,
-    WORDS,
     counts,
     needs_a_hand,
+    words_of,
 )
 
 REPORT_PLACE = ".provision/latest/report.html"
 
 
 def plan_text(
-    report: Report, *, diff: bool = False, width: int = 80, colour: bool = False, ascii: bool = False
+    report: Report,
+    *,
+    diff: bool = False,
+    asks: bool = False,
+    width: int = 80,
+    colour: bool = False,
+    ascii: bool = False,
 ) -> str:
-    """Say what would change on which hosts; ``diff`` adds every package and file difference."""
+    """Say what would change on which hosts; ``diff`` adds every package and file difference.
+
+    A plan that ``asks`` is followed by a question, and not by a command to type.
+    """
     page = Page(width, colour, ascii)
     buckets = sort_into_buckets(report.hosts)
+    words = words_of(advice.verb(report.command), is_plan=True)
+    asks = asks and bool(buckets[Status.CHANGED])
     return _text(
         results.title(page, report, report.inventory),
         planned.to_change(page, buckets[Status.CHANGED], diff=diff),
-        planned.already_right(page, buckets[Status.OK]),
+        planned.already_right(page, buckets[Status.OK], words[Status.OK]),
         planned.not_planned(page, buckets),
-        ["", *page.total("Plan   ", counts(buckets, PLAN_WORDS, PLAN_ORDER), report.seconds)],
-        [page.plain(_after_plan(report, buckets, diff))],
+        ["", *page.total("Plan   ", counts(buckets, words, PLAN_ORDER), report.seconds)],
+        [] if asks else [page.plain(_after_plan(report, buckets, diff))],
     )
 
 
@@ -43,16 +53,21 @@ def provision_text(
     ascii: bool = False,
     place: str = REPORT_PLACE,
 ) -> str:
-    """Say what became of every host; ``place`` is where the page of the run lies."""
+    """Say what a run that changes made of every host; ``place`` is where the page of the run lies."""
     page = Page(width, colour, ascii)
     buckets = sort_into_buckets(report.hosts)
-    good = [results.provisioned(page, WORDS[status], status, buckets[status]) for status in GOOD]
+    verb = advice.verb(report.command)
+    words = words_of(verb)
+    good = [results.provisioned(page, words[status], status, buckets[status]) for status in GOOD]
     return _text(
         results.title(page, report, f"{report.inventory} · run {report.run}"),
         *good,
-        results.failed(page, buckets, WORDS),
-        results.result(page, report, buckets, WORDS),
-        [page.plain(f"Report   {place}"), results.last_line(page, report, buckets, "verify")],
+        results.failed(page, buckets, words),
+        results.result(page, report, buckets, words),
+        [
+            page.plain(f"Report   {place}"),
+            results.last_line(page, report, buckets, "verify" if verb == "provision" else "plan"),
+        ],
     )
 
 
@@ -94,13 +109,14 @@ def ping_text(report: Report, *, width: int = 80, colour: bool = False, ascii: b
 
 def _after_ping(report: Report, buckets: Mapping[Status, Group]) -> str:
     if needs_a_hand(buckets):
-        return f"Again    {advice.ping_again(report.command)}"
+        return f"Again    {advice.again(report.command)}"
     return f"Next     {advice.same_hosts(report.command, 'plan')}"
 
 
 def _after_plan(report: Report, buckets: Mapping[Status, Group], diff: bool) -> str:
     if buckets[Status.CHANGED]:
-        details = "" if diff else f"      details: {advice.show_diff(report.command)}"
+        is_shown = diff or advice.verb(report.command) != "plan"
+        details = "" if is_shown else f"      details: {advice.show_diff(report.command)}"
         return f"Next   {advice.carry_out(report.command)}{details}"
     if needs_a_hand(buckets):
         return f"Again  {advice.again(report.command)}"

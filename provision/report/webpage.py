@@ -12,6 +12,7 @@ from provision.report import advice
 from provision.report.buckets import Group, cause, group, judged, names, proven, sort_into_buckets
 from provision.report.changes import sign, summary
 from provision.report.clean import clean, clean_lines
+from provision.report.earlier import said
 from provision.report.failures import joined, tally
 from provision.report.layout import count, duration
 from provision.report.words import BAD, ORDER, STYLES, words_of
@@ -23,7 +24,7 @@ def page_text(report: Report) -> str:
     """Give the HTML document for ``report``; every value from a host is escaped."""
     verb = advice.verb(report.command)
     buckets = sort_into_buckets(report.hosts, proven if verb == "verify" else judged)
-    words = words_of(verb)
+    words = words_of(verb, is_plan=advice.is_plan(report.command))
     # A page is read from the top, so what needs a hand comes first here.
     shown = [*reversed(BAD), Status.CHANGED, Status.OK]
     template = _environment().get_template("report.html.j2")
@@ -83,6 +84,7 @@ def _group(hosts: Group) -> dict[str, Any]:
         "tally": tally(first.checks) if first.checks else "",
         "failure": joined(hosts),
         "changes": first.changes,
+        "earlier": [(said(run), run.changes) for run in first.earlier],
         "checks": sorted(first.checks, key=lambda check: (check.passed is not False, check.passed is None)),
-        "open": first.failure is not None or any(check.passed is False for check in first.checks),
+        "open": bool(first.failure or first.earlier or any(check.passed is False for check in first.checks)),
     }

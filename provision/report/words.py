@@ -21,12 +21,23 @@ WORDS = {status: str(status) for status in Status} | {Status.OK: "right"}
 PLAN_WORDS = WORDS | {Status.CHANGED: "to change"}
 VERIFY_WORDS = WORDS | {Status.OK: "verified", Status.CHANGED: "verified", Status.FAILED: "not verified"}
 PING_WORDS = WORDS | {Status.OK: "answering"}
+# What a host is called on which there is nothing to do, where it is not simply right.
+_NOTHING = {"undo": "nothing to undo", "uninstall": "nothing to remove"}
+_OWN = {
+    "plan": PLAN_WORDS,
+    "verify": VERIFY_WORDS,
+    "ping": PING_WORDS,
+    "undo": WORDS | {Status.OK: "unchanged", Status.CHANGED: "undone"},
+    "uninstall": WORDS | {Status.OK: "unchanged", Status.CHANGED: "uninstalled"},
+}
 
 
-def words_of(verb: str) -> Mapping[Status, str]:
-    """Give the words of ``verb``: plan, provision, verify or ping (also with its group before it)."""
-    own = {"plan": PLAN_WORDS, "verify": VERIFY_WORDS, "ping": PING_WORDS}
-    return own.get(verb.rpartition(".")[2], WORDS)
+def words_of(verb: str, *, is_plan: bool = False) -> Mapping[Status, str]:
+    """Give the words of ``verb``, such as provision or hosts.undo, or those of the plan of it."""
+    verb = verb.rpartition(".")[2]
+    if is_plan and verb in _NOTHING:
+        return PLAN_WORDS | {Status.OK: _NOTHING[verb]}
+    return _OWN.get(verb, WORDS)
 
 
 def counts(

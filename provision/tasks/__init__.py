@@ -8,7 +8,7 @@ from invoke.collection import Collection
 from provision import __version__
 from provision.tasks import credentials, hosts, lab, root
 
-namespace = Collection(root.plan, root.provision, root.verify)
+namespace = Collection(root.plan, root.provision, root.verify, root.uninstall)
 namespace.add_collection(Collection.from_module(hosts))
 namespace.add_collection(Collection.from_module(credentials))
 namespace.add_collection(Collection.from_module(lab))

@@ -1,16 +1,24 @@
-"""The verbs that are typed daily: plan, provision, verify."""
+"""The verbs that are typed daily: plan, provision, verify; and the one that takes it all away."""
 
+from provision.errors import UsageError
 from provision.inventory import ALL
 from provision.pipeline import Request
 from provision.tasks import runs
 from provision.tasks.command import ROAD, command, typed
-from provision.tasks.project import Flags
+from provision.tasks.consent import AGREE, LOCK, Question, lock_values, plan_then_do
+from provision.tasks.project import Flags, settings
+from provision.tasks.resume import read_again, resumed
 
 _SELECTION = {
     "limit": "only these hosts or groups, an Ansible pattern; @last.failed takes those of the last run",
     "via": "public or private: which address of each host is used",
 }
 _TOLERATE = {"tolerate": "unreachable, or unreachable=N: do not count them in the exit code"}
+
+_UNINSTALL = Question("Docker is taken off {hosts}.")
+_PURGE = Question(
+    "Docker is taken off {hosts}, and every image, container and volume there is gone for good.", "purge"
+)
 
 
 @command(
@@ -25,23 +33,41 @@ def plan(
     tolerate: str = "",
 ) -> int:  # fmt: skip
     """Show what would change on the hosts; change nothing."""
-    request = Request("plan", typed(), limit, via)
+    request = Request("plan", typed(), limit, via, only_plan=True)
     return runs.start(request, flags, runs.Manner(diff=diff, detailed=detailed_exitcode, tolerate=tolerate))
 
 
 @command(
     shared=ROAD,
-    help=_SELECTION | _TOLERATE | {"verify": "--no-verify leaves the proof to a later fab verify"},
-)
+    help=_SELECTION
+    | _TOLERATE
+    | LOCK
+    | {"verify": "--no-verify leaves the proof to a later fab verify",
+       "resume": "go on with the last fab provision: its options, and the hosts that it left behind"},
+)  # fmt: skip
 def provision(
-    flags: Flags, limit: str = ALL, via: str = "public", verify: bool = True, tolerate: str = ""
-) -> int:
+    flags: Flags, limit: str = ALL, via: str = "public", verify: bool = True, tolerate: str = "",
+    lock_timeout: str = "", resume: bool = False,
+) -> int:  # fmt: skip
     """Make the hosts Docker hosts, and prove that they are.
 
     The proof restarts the engine where that harms nobody; everywhere else that check is skipped.
     """
-    request = Request("provision", typed(), limit, via, prove=verify)
+    line = typed()
+    if resume:
+        _expect_all(limit)
+        line = resumed(line, settings(flags).state_dir)
+        values = read_again(provision, line)
+        flags = Flags(**{each: values[each] for each in ROAD})
+        limit, via, verify = values["limit"], values["via"], values["verify"]
+        tolerate, lock_timeout = values["tolerate"], values["lock_timeout"]
+    request = Request("provision", line, limit, via, prove=verify, values=lock_values(lock_timeout))
     return runs.start(request, flags, runs.Manner(tolerate=tolerate))
+
+
+def _expect_all(limit: str) -> None:
+    if limit != ALL:
+        raise UsageError("--resume takes the hosts that the last run left behind", "leave out --limit")
 
 
 @command(shared=ROAD, help=_SELECTION | _TOLERATE)
@@ -51,3 +77,25 @@ def verify(flags: Flags, limit: str = ALL, via: str = "public", tolerate: str = 
     The engine is restarted where that harms nobody; everywhere else that check is skipped.
     """
     return runs.start(Request("verify", typed(), limit, via), flags, runs.Manner(tolerate=tolerate))
+
+
+@command(
+    shared=ROAD,
+    help=_SELECTION
+    | LOCK
+    | AGREE
+    | {"purge-data": "remove every image, container and volume as well; cannot be undone"},
+)
+def uninstall(
+    flags: Flags, limit: str = "", via: str = "public", plan: bool = False, yes: bool = False,
+    purge_data: bool = False, lock_timeout: str = "",
+) -> int:  # fmt: skip
+    """Take Docker off the hosts; images and volumes stay.
+
+    What was there before the first run stays as well. Name the hosts with --limit, or say --limit all.
+    """
+    if not limit:
+        raise UsageError("no host is named", "name hosts or groups with --limit; --limit all means all")
+    values = {"state": "absent", "purge_data": purge_data} | lock_values(lock_timeout)
+    request = Request("uninstall", typed(), limit, via, values=values)
+    return plan_then_do(request, flags, _PURGE if purge_data else _UNINSTALL, plan=plan, yes=yes)

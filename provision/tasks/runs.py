@@ -21,6 +21,7 @@ from provision.report.advice import retold
 from provision.report.exit_code import FAILED, exit_code
 from provision.report.jsonl import Stream
 from provision.report.live import Live
+from provision.report.words import words_of
 from provision.tasks.command import say
 from provision.tasks.limit import resolve
 from provision.tasks.project import Flags, settings
@@ -28,15 +29,21 @@ from provision.tasks.project import Flags, settings
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """How a run is shown and judged."""
+    """How a run is shown and judged; one that ``asks`` is a plan with a question behind it."""
 
     diff: bool = False
     detailed: bool = False
     tolerate: str = ""
+    asks: bool = False
 
 
 def start(request: Request, flags: Flags, manner: Manner) -> int:
     """Run ``request``, print its end to stdout and give the exit code."""
+    return carry_out(request, flags, manner).exit_code
+
+
+def carry_out(request: Request, flags: Flags, manner: Manner) -> Report:
+    """Run ``request`` and print its end to stdout; the report's exit code is that of the command."""
     project = settings(flags)
     files.expect_room(project.state_dir)
     request = resolve(request, project.state_dir)
@@ -45,18 +52,21 @@ def start(request: Request, flags: Flags, manner: Manner) -> int:
     )
     previous = past.last_with_checks(project.state_dir) if request.command == "verify" else None
     with catch_signals() as cancel:
-        show = functools.partial(_show, request.command, flags)
-        report, logs = run(request, project, show, judge, cancel)
-        report = replace(report, hosts=tuple(_retold(host, request.typed) for host in report.hosts))
-        unwritten = _write(report, project.state_dir, logs)
+        show = functools.partial(_show, request, flags)
+        with run(request, project, show, judge, cancel) as done:
+            hosts = tuple(_retold(host, request.typed) for host in done.report.hosts)
+            report = replace(done.report, hosts=hosts)
+            unwritten = _write(report, project.state_dir, done.logs)
+            if not unwritten:
+                done.confirm()
     if flags.output == "json":
         Stream(sys.stdout).finish(report)
     else:
         sys.stdout.write(_text(request, report, previous, manner, flags, project.state_dir))
     if unwritten:
         say(unwritten, console.page_for(sys.stderr, flags.color))
-        return report.exit_code | FAILED
-    return report.exit_code
+        return replace(report, exit_code=report.exit_code | FAILED)
+    return report
 
 
 def _retold(host: HostReport, typed: str) -> HostReport:
@@ -74,12 +84,15 @@ def _write(report: Report, state_dir: Path, logs: Mapping[str, str]) -> ReportNo
     return None
 
 
-def _show(command: str, flags: Flags, run_id: str, names: tuple[str, ...]) -> AbstractContextManager[View]:
+def _show(
+    request: Request, flags: Flags, run_id: str, names: tuple[str, ...]
+) -> AbstractContextManager[View]:
     if flags.output == "json":
         stream = Stream(sys.stdout)
-        stream.start(run_id, command, names)
+        stream.start(run_id, request.command, names)
         return nullcontext(stream)
-    return Live(command, len(names), page=console.page_for(sys.stderr, flags.color))
+    words = words_of(request.command, is_plan=request.only_plan)
+    return Live(request.command, len(names), words=words, page=console.page_for(sys.stderr, flags.color))
 
 
 def _text(
@@ -88,13 +101,13 @@ def _text(
     page = console.page_for(sys.stdout, flags.color)
     place = _shown(state_dir / "runs" / report.run)
     shown: dict[str, Any] = {"width": page.width, "colour": page.colour, "ascii": page.ascii}
-    if request.command == "plan":
-        return text.plan_text(report, diff=manner.diff, **shown)
-    if request.command == "provision":
-        return text.provision_text(report, place=place, **shown)
+    if request.only_plan:
+        return text.plan_text(report, diff=manner.diff, asks=manner.asks, **shown)
+    if request.command == "verify":
+        return text.verify_text(report, previous=previous, place=place, **shown)
     if request.command == "ping":
         return text.ping_text(report, **shown)
-    return text.verify_text(report, previous=previous, place=place, **shown)
+    return text.provision_text(report, place=place, **shown)
 
 
 def _shown(run_dir: Path) -> str:

@@ -164,7 +164,12 @@ NewProject = Callable[..., Project]
 @pytest.fixture(scope="session")
 def keyring_file(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A keyring with the passwords of all hosts of the lab, to be copied: making one takes seconds."""
-    place = tmp_path_factory.mktemp("keyring") / "keys"
+    return make_keyring(lab, tmp_path_factory.mktemp("keyring"))
+
+
+def make_keyring(lab: Lab, directory: Path) -> Path:
+    """Make a keyring with the passwords of all hosts of the lab below ``directory``."""
+    place = directory / "keys"
     place.mkdir()
     (place / "master").write_text(MASTER)
     settings = Settings((), place, place / "keyring.kdbx", place, master_file=place / "master")

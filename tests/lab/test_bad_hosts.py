@@ -10,6 +10,7 @@ from provision.lab import Lab, fetch
 from tests.lab import mirrors
 from tests.lab.conftest import Done, NewProject, Project, project_in
 from tests.lab.mirrors import Mirror
+from tests.lab.test_bad_controller import FREE_LOCK, HOLD_LOCK
 from tests.lab.test_bad_repositories import LEFT
 from tests.lab.test_errors import error_of, expect_other_host_fine, wait_until
 from tests.lab.test_road import in_host
@@ -157,6 +158,18 @@ def test_two_runs_at_once_are_one_after_the_other(new_project: NewProject) -> No
     out, err = first.communicate(timeout=120)
     assert first.returncode == 0, out + err
     project.expect_clean(out + err)
+
+
+def test_a_host_that_takes_its_time_to_converge_holds_nobody(
+    harm: Harm, lab: Lab, new_project: NewProject
+) -> None:
+    project = new_project("el5", "el6")
+    harm("el5", HOLD_LOCK, FREE_LOCK)
+    done = project.fab("provision", "--lock-timeout", "20")
+    assert done.rc == 8, done.out
+    assert "verified" in words(done)
+    # one line as each host ends: el6 was proven while el5 still waited
+    assert [line.split()[0] for line in done.err.splitlines()] == ["el6", "el5"]
 
 
 def error_of_words(done: Done, message: str) -> str:

@@ -5,8 +5,11 @@ the shell that the line before has opened, or else to the host's own console. ``
 command is what it must end with; without it, with 0. A yaml block is the inventory at that point.
 """
 
+import os
 import re
+import shlex
 import shutil
+import signal
 import textwrap
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -20,6 +23,8 @@ from provision import lab as labs
 from provision.lab import Lab, LabHost
 from provision.model import HostKey
 from tests.lab.conftest import BIN, CHECKOUT, MASTER, Project
+from tests.lab.test_errors import wait_until
+from tests.lab.test_road import in_host
 
 RUNBOOKS = CHECKOUT / "docs/runbooks"
 # The addresses of the runbooks, from the range for documentation, and who has them here.
@@ -29,7 +34,8 @@ HOSTS = {"web1": "el1", "web2": "el2"}
 ANSWERS = {
     r"[Mm]aster password (?:of|for) .*: $": MASTER,
     r"The same again: $": MASTER,
-    r"Type yes to pin it: $": "yes",
+    r"Type yes to (?:pin|do) it: $": "yes",
+    r"Type purge to do it: $": "purge",
 }
 PROMPT = r"root@\w+:\S*# $"
 QUESTIONS = [*ANSWERS, r"password of (\S+): $", PROMPT]
@@ -155,9 +161,9 @@ def reinstall(person: Person) -> None:
 
 
 def fail(person: Person) -> None:
-    """Ask for a setting that the engine refuses."""
+    """Be where a setting is asked for that the engine refuses."""
     admit(person)
-    settle(person, docker_engine_daemon_options={"debug": "nonsense"})
+    spoil(person)
 
 
 def mend(person: Person) -> None:
@@ -178,6 +184,51 @@ def drift(person: Person) -> None:
     assert labs.execute(person._host("web1"), "sh", "-c", change).returncode == 0
 
 
+def change(person: Person) -> None:
+    """Be where a run that changed a setting has gone well."""
+    admit(person)
+    assert person.project.fab("provision", "--no-verify").rc == 0
+    settle(person, docker_engine_daemon_options={"debug": True})
+    assert person.project.fab("provision", "--no-verify").rc == 0
+
+
+def cut(person: Person) -> None:
+    """Kill the controller while its run is at work on the host."""
+    settle(person, docker_engine_daemon_options={"debug": True})
+    run = person.project.start("provision")
+    wait_until(lambda: in_host(person.project.lab, "el1", "cat /run/provision.lock") != "")
+    os.killpg(run.pid, signal.SIGKILL)
+    run.communicate()
+
+
+def spoil(person: Person) -> None:
+    """Ask for a setting that the engine refuses."""
+    settle(person, docker_engine_daemon_options={"debug": "nonsense"})
+
+
+# What the lock of a run on web1 holds, and a process that holds it.
+HOLDER = """\
+import fcntl, time
+file = open("/run/provision.lock", "w")
+fcntl.flock(file, fcntl.LOCK_EX)
+file.write('{"who": "ann@desk", "run": "20261124-0218-7f3a", "what": "provision", "since": "02:18"}')
+file.flush()
+time.sleep(600)
+"""
+
+
+def hold(person: Person) -> None:
+    """Let somebody else be at work on web1."""
+    start = f"setsid python3 -c {shlex.quote(HOLDER)} > /dev/null 2>&1 < /dev/null & echo $! > /run/holder"
+    in_host(person.project.lab, "el1", start)
+    wait_until(lambda: "ann" in in_host(person.project.lab, "el1", "cat /run/provision.lock"))
+
+
+def release(person: Person) -> None:
+    """Let that work end in a moment."""
+    in_host(person.project.lab, "el1", "(sleep 2; kill $(cat /run/holder)) > /dev/null 2>&1 < /dev/null &")
+
+
 # What is so when a runbook begins, and what its marks stand for.
 BEGINNINGS: dict[str, Callable[[Person], None]] = {
     "first-server": settle,
@@ -185,8 +236,18 @@ BEGINNINGS: dict[str, Callable[[Person], None]] = {
     "a-host-key-changed": reinstall,
     "a-failed-run": fail,
     "reading-a-report": provide,
+    "a-killed-run": admit,
+    "a-held-lock": admit,
+    "undoing-a-run": change,
 }
-HANDS: dict[str, Callable[[Person], None]] = {"mend": mend, "drift": drift}
+HANDS: dict[str, Callable[[Person], None]] = {
+    "mend": mend,
+    "drift": drift,
+    "cut": cut,
+    "break": spoil,
+    "hold": hold,
+    "release": release,
+}
 
 
 @pytest.mark.parametrize("runbook", sorted(path.stem for path in RUNBOOKS.glob("*.md")))

@@ -6,8 +6,9 @@ import stat
 
 import pytest
 
-from provision.host import change
-from provision.host.change import FileChange, Together
+from provision.host import change, files
+from provision.host.change import Together
+from provision.host.files import FileChange
 from provision.host.machine import Machine
 
 PATH = "/etc/docker/daemon.json"
@@ -108,7 +109,7 @@ def test_a_failed_write_leaves_the_old_file_and_no_temporary(machine, tmp_path, 
     def refuse(handle):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(change.os, "fsync", refuse)
+    monkeypatch.setattr(files.os, "fsync", refuse)
     with pytest.raises(OSError, match="No space"):
         FileChange(machine, PATH, b"new\n").apply()
     assert tree(tmp_path) == before
@@ -150,7 +151,7 @@ def test_together_undoes_the_last_part_first(machine):
 def test_an_undo_of_what_was_never_written_writes_nothing(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("old")
     change = FileChange(Machine(str(tmp_path)), "/file", b"new")
-    monkeypatch.setattr("provision.host.change.replace_file", _read_only)
+    monkeypatch.setattr("provision.host.files.replace_file", _read_only)
     with pytest.raises(OSError, match="read-only"):
         change.apply()
     change.undo()
@@ -159,3 +160,14 @@ def test_an_undo_of_what_was_never_written_writes_nothing(tmp_path, monkeypatch)
 
 def _read_only(*_):
     raise OSError(errno.EROFS, "read-only")
+
+
+def test_an_owner_and_a_mode_that_are_given_are_set(machine, tmp_path):
+    old_file(tmp_path, mode=0o640)
+    dress = files.Dress(0o600, os.geteuid(), os.getegid())
+    step = FileChange(machine, PATH, b"old\n", dress=dress)
+    assert step.needed()
+    step.apply()
+    assert stat.S_IMODE((tmp_path / PATH.lstrip("/")).stat().st_mode) == 0o600
+    step.undo()
+    assert stat.S_IMODE((tmp_path / PATH.lstrip("/")).stat().st_mode) == 0o640

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from provision.host import daemon
+from provision.host import daemon, owned
 from provision.host.errors import HostError
 from provision.host.machine import Machine, Ran
 
@@ -14,9 +14,17 @@ UNIT = "{ path=/usr/bin/dockerd ; argv[]=/usr/bin/dockerd -H fd:// --containerd=
 
 @pytest.fixture
 def machine(tmp_path):
-    for folder in ("etc/docker", "var/lib/provision"):
+    for folder in ("etc/docker", "var/lib/provision", "run"):
         (tmp_path / folder).mkdir(parents=True)
     return Machine(str(tmp_path))
+
+
+class NoUnit:
+    state = (False, False, [])
+
+
+def before(machine):
+    return owned._observed(machine, NoUnit, False)
 
 
 def put(machine, path, value):
@@ -162,21 +170,35 @@ def test_an_engine_too_old_to_judge_is_not_in_the_way(machine):
     assert held(machine) == daemon.DEFAULTS
 
 
-def test_absent_takes_out_our_keys_alone(machine):
-    put(machine, daemon.FILE, {"insecure-registries": ["r:5"]})
+def test_absent_takes_out_our_keys_and_gives_back_what_they_replaced(machine):
+    put(machine, daemon.FILE, {"log-driver": "syslog", "insecure-registries": ["r:5"]})
+    found = before(machine)
     converge(machine)
-    (change,) = daemon.plan_absent(machine)
+    put(machine, daemon.FILE, held(machine) | {"debug": True})
+    (change,) = daemon.plan_absent(machine, found)
     change.apply()
-    assert held(machine) == {"insecure-registries": ["r:5"]}
-    assert daemon.plan_absent(machine) == []
+    assert held(machine) == {"insecure-registries": ["r:5"], "log-driver": "syslog", "debug": True}
+    assert daemon.plan_absent(machine, found) == []
 
 
-def test_absent_removes_a_file_that_was_all_ours(machine):
+def test_absent_gives_back_the_operators_own_text(machine):
+    text = '{ "debug":true,   "log-driver": "syslog" }'
+    put(machine, daemon.FILE, text)
+    found = before(machine)
     converge(machine)
-    (change,) = daemon.plan_absent(machine)
+    (change,) = daemon.plan_absent(machine, found)
     change.apply()
-    assert machine.read(daemon.FILE) is None
+    assert machine.text(daemon.FILE) == text
+
+
+def test_absent_removes_a_file_that_was_all_ours_and_the_folder_that_came_with_it(machine):
+    Path(machine.path("/etc/docker")).rmdir()
+    found = before(machine)
+    converge(machine)
+    (change,) = daemon.plan_absent(machine, found)
+    change.apply()
     assert machine.read(daemon.OURS) is None
+    assert not Path(machine.path("/etc/docker")).exists()
 
 
 def test_a_login_in_an_address_and_the_value_of_a_secret_are_masked_wherever_they_are_shown():

@@ -5,9 +5,12 @@ narrowed. WRAPPED is from docker/for-linux issue 189 (Fedora 27). STAND_IN is fr
 of the lab (dnf 4.23). The error lines name theirs.
 """
 
+import os
+
 import pytest
 
-from provision.host.dnf import Dnf, Row, parse_transaction, sweep
+from provision.host import scratch
+from provision.host.dnf import Dnf, Row, parse_transaction
 from provision.host.dnf_errors import classify
 from provision.host.errors import HostError
 from provision.host.machine import Machine, Ran
@@ -161,7 +164,7 @@ class Recorded(Machine):
         self.ran = ran
         self.calls = []
 
-    def run(self, argv, timeout_s=60):
+    def run(self, argv, timeout_s=60, outlives=False):
         self.calls.append(argv)
         return self.ran
 
@@ -177,7 +180,7 @@ def test_a_plan_sees_the_other_repositories_and_ours_and_leaves_nothing(root):
     (root / "etc/yum.repos.d/baseos.repo").write_text("theirs")
     (root / "etc/yum.repos.d/docker-ce.repo").write_text("an older one")
     machine = Recorded(root, Ran(1, STAND_IN, ""))
-    solver = Dnf(machine, "r1", "/etc/yum.repos.d/docker-ce.repo", "ours")
+    solver = Dnf(machine, "/etc/yum.repos.d/docker-ce.repo", "ours")
     assert len(solver.resolve("install", ["docker-ce"])) == 2
     (folder,) = (root / "var/tmp").iterdir()
     assert {path.name: path.read_text() for path in (folder / "reposdir").iterdir()} == {
@@ -189,16 +192,32 @@ def test_a_plan_sees_the_other_repositories_and_ours_and_leaves_nothing(root):
 
 
 def test_a_transaction_that_cannot_be_resolved_is_an_error(root):
-    solver = Dnf(
-        Recorded(root, Ran(1, "", "Error: Unable to find a match: docker-ce-99")), "r1", "x.repo", ""
-    )
+    solver = Dnf(Recorded(root, Ran(1, "", "Error: Unable to find a match: docker-ce-99")), "x.repo", "")
     with pytest.raises(HostError, match="does not have this version"):
         solver.resolve("install", ["docker-ce-99"])
 
 
-def test_the_workspace_of_a_killed_run_is_swept_and_another_is_not(root):
-    for run in ("dead", "other"):
-        Dnf(Recorded(root, Ran(0, "", "")), run, "x.repo", "").resolve("install", [])
-    sweep(Machine(str(root)), "dead")
+def test_the_workspace_of_a_killed_run_is_swept_and_that_of_a_living_one_is_not(root):
+    (root / "run").mkdir()
+    living = Dnf(Recorded(root, Ran(0, "", "")), "x.repo", "")
+    living.resolve("install", [])
+    dead = os.fork()
+    if dead == 0:
+        Dnf(Recorded(root, Ran(0, "", "")), "x.repo", "").resolve("install", [])
+        os._exit(0)
+    os.waitpid(dead, 0)
+    assert len(list((root / "var/tmp").iterdir())) == 2
+    (root / "var/tmp/provision-halfgone").mkdir()  # killed while it removed its own
+    scratch.sweep(Machine(str(root)))
     (left,) = (root / "var/tmp").iterdir()
-    assert left.name.startswith("provision-other-")
+    assert str(left) == living.workspace.path
+    living.close()
+
+
+def test_a_transaction_that_was_killed_is_told_from_one_that_failed(root):
+    solver = Dnf(Recorded(root, Ran(1, "", "Error: GPG check FAILED")), "x.repo", "")
+    for rc, broke_off in ((1, False), (-9, True)):
+        solver.machine.ran = Ran(rc, "", "Error: GPG check FAILED")
+        with pytest.raises(HostError):
+            solver.perform("install", ["docker-ce"])
+        assert solver.broke_off is broke_off

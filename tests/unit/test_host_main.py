@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import socketserver
+import subprocess
 import tempfile
 import threading
 import time
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from provision.host import detach, journal, lock, main, service
+from provision.host import history, journal, lock, main, service
 from provision.host.errors import HostError
 from provision.host.machine import Machine, Ran
 
@@ -38,7 +39,7 @@ class PlayedHost(Machine):
         self.fails = {}
         self.transaction = TRANSACTION
 
-    def run(self, argv, timeout_s=60):
+    def run(self, argv, timeout_s=60, outlives=False):
         self.calls.append(" ".join(argv))
         for words, ran in self.fails.items():
             if words in self.calls[-1]:
@@ -75,7 +76,8 @@ class PlayedHost(Machine):
             self.active = "start" in argv
         states = (self.installed, self.active, self.enabled)
         loaded, active, enabled = (words[not state] for words, state in zip(_WORDS, states, strict=True))
-        return f"LoadState={loaded}\nActiveState={active}\nUnitFileState={enabled}\n{COMMAND}\n"
+        said = f"LoadState={loaded}\nActiveState={active}\nUnitFileState={enabled}\n{COMMAND}\n"
+        return "Id=docker.service\n" + said
 
 
 _WORDS = (("loaded", "not-found"), ("active", "inactive"), ("enabled", "disabled"))
@@ -275,6 +277,196 @@ def test_podman_is_never_taken_away(host):
     assert "podman" in result["error"]["evidence"]
 
 
+def tell(host, run):
+    history.mark_told([past for past in history.runs(host) if past.run == run])
+
+
+def test_an_undo_that_nobody_heard_of_is_told_and_not_undone_when_it_is_asked_for_again(host, engine):
+    main.answer(host, request("apply"))
+    undo(host, "u1")
+    for mode in ("plan", "apply"):
+        again = undo(host, "u2", mode)
+        assert (again["changes"], again["error"]) == ([], None)
+        assert (again["earlier"][-1]["run"], again["earlier"][-1]["how"]) == ("u1", "finished")
+    tell(host, "u1")
+    host.transaction = TRANSACTION
+    assert main.answer(host, request("apply", "u3") | {"verb": "undo"})["changes"]
+
+
+def test_a_mixture_that_a_killed_transaction_left_is_no_latest(host, engine):
+    main.answer(host, request("apply"))
+    host.transaction = TRANSACTION.replace("Installing", "Downgrading").replace("28.5.2", "26.1.5")
+    kill_at(host, "-y --allowerasing install", desired=request("apply", version="26.1.5")["desired"])
+    host.transaction = TRANSACTION.replace("Installing", "Upgrading")
+    assert "package docker-ce" in names(main.answer(host, request("apply", "r2")))
+
+
+def undo(host, run, mode="apply"):
+    host.transaction = TRANSACTION.replace("Installing:", "Removing:")
+    return main.answer(host, request(mode, run) | {"verb": "undo"})
+
+
+def test_an_undo_is_planned_made_and_undone_itself(host, root, engine):
+    before = files(root)
+    main.answer(host, request("apply"))
+    whole = files(root)
+    planned = undo(host, "u0", "plan")
+    undone = undo(host, "u1")
+    tell(host, "u1")
+    assert undone["error"] is None
+    assert undone["changes"] == planned["changes"]
+    assert [line["after"] for line in undone["changes"] if line["name"].startswith("package")] == [
+        "removed"
+    ] * 5
+    assert outside_the_journal(root) == before
+    assert (host.installed, host.keys, host.active, host.enabled) == ({}, set(), False, False)
+    host.transaction = TRANSACTION
+    main.answer(host, request("apply", "u2") | {"verb": "undo"})
+    assert outside_the_journal(root) == {path: data for path, data in whole.items() if is_outside(path)}
+    assert host.active
+
+
+def is_outside(path):
+    return "/var/lib/provision/r" not in path and "/var/lib/provision/u" not in path and ".lock" not in path
+
+
+def outside_the_journal(root):
+    return {path: data for path, data in files(root).items() if is_outside(path)}
+
+
+def test_without_an_earlier_run_there_is_nothing_to_undo(host, engine):
+    result = undo(host, "u1")
+    assert (result["changes"], result["changed"], result["error"]) == ([], False, None)
+
+
+def test_a_run_that_was_undone_at_its_failure_is_not_undone_again(host, engine):
+    main.answer(host, request("apply"))
+    host.fails = {"-y --allowerasing install": Ran(1, "", "Error: no luck")}
+    host.transaction = TRANSACTION.replace("Installing", "Upgrading").replace("28.5.2", "29.0.0")
+    assert main.answer(host, request("apply", "r2", version="29.0.0"))["error"]["kind"] == "packages"
+    host.fails = {}
+    assert undo(host, "u1", "plan")["changes"][0]["name"] == "service docker"
+
+
+def test_an_undo_that_stuck_can_be_tried_again(host, engine):
+    main.answer(host, request("apply"))
+    host.fails = {"systemctl restart": Ran(1, "", "no luck")}
+    result = main.answer(host, request("apply", "r2", daemon_options={"debug": True}))
+    assert result["error"]["state"].startswith("not undone: restart docker")
+    host.fails = {}
+    assert names(undo(host, "u1")) == ["restart docker"]
+
+
+def test_a_run_whose_undo_stuck_is_made_whole_by_the_next(host, engine):
+    main.answer(host, request("apply"))
+    host.transaction = TRANSACTION.replace("Installing", "Downgrading").replace("28.5.2", "26.1.5")
+    full = Ran(1, "", "no space left on device")
+    host.fails = {"-y --allowerasing install": Ran(-9, "", ""), "reinstall": full, "rpm -V": full}
+    stuck = main.answer(host, request("apply", "r2", version="26.1.5"))
+    assert stuck["error"]["state"].startswith("not undone: packages")
+    host.fails = {}
+    mended = main.answer(host, request("apply", "r3"))
+    assert names(mended)[0] == "run r2"
+    assert "restart docker" in names(mended)
+    assert [(told["run"], told["how"]) for told in mended["earlier"]] == [
+        ("r1", "finished"),
+        ("r2", "completed"),
+    ]
+    assert names(main.answer(host, request("apply", "r4"))) == []
+
+
+def test_a_killed_undo_is_finished_by_the_next(host, root, engine):
+    before = files(root)
+    main.answer(host, request("apply"))
+    host.transaction = TRANSACTION.replace("Installing:", "Removing:")
+    kill_at(host, "rpm -e", verb="undo")
+    result = undo(host, "u2")
+    assert [told["how"] for told in result["earlier"][-1:]] == ["completed"]
+    assert outside_the_journal(root) | dead_files(root) == before | dead_files(root)
+
+
+def dead_files(root):
+    return {path: data for path, data in files(root).items() if "/var/lib/provision/dead" in path}
+
+
+def test_a_journal_that_lost_a_backup_is_not_undone_by_half(host, root, engine):
+    (root / "etc/docker").mkdir()
+    (root / "etc/docker/daemon.json").write_text("{}")
+    main.answer(host, request("apply"))
+    (root / "var/lib/provision/r1/etc%docker%daemon.json").unlink()
+    assert undo(host, "u1")["error"]["kind"] == "journal-damaged"
+    assert host.active
+
+
+def test_what_is_not_acknowledged_is_told_again(host, engine, monkeypatch, capsys):
+    monkeypatch.setattr(main, "Machine", lambda: host)
+    monkeypatch.setattr(main.detach, "run", lambda work: work())
+    main.answer(host, request("apply"))
+    for acknowledges, count in ((True, 1), (False, 1), (False, 0)):
+        main.main(json.dumps(request("apply", "r2") | {"acknowledges": acknowledges}))
+        earlier = json.loads(capsys.readouterr().out)["earlier"]
+        assert [(told["run"], told["how"]) for told in earlier] == [("r1", "finished")] * count
+
+
+def test_a_failed_run_that_nobody_heard_is_told_with_its_error(host, engine):
+    host.fails = {"systemctl start docker.service": Ran(1, "", "no luck")}
+    main.answer(host, request("apply"))
+    host.fails = {}
+    (told,) = main.answer(host, request("apply", "r2"))["earlier"]
+    assert (told["how"], told["error"]["kind"]) == ("undone", "engine-not-healthy")
+    assert told["at"] >= int(time.time()) - 60
+
+
+def test_a_plan_while_another_run_is_at_work_takes_it_for_no_killed_one(host, engine):
+    kill_at(host, "systemctl start")
+    assert main.answer(host, request("plan"))["changes"][0]["name"] == "run dead"
+    with lock.held(host, request("apply", "r7")):
+        assert main.answer(host, request("plan"))["changes"][0]["name"] == "service docker"
+
+
+def test_an_engine_that_was_there_before_us_stays_at_absent_as_it_was(host, root, engine):
+    host.installed = dict.fromkeys(PACKAGES.split(), "3:28.5.2-1.el10.x86_64")
+    before = files(root)
+    main.answer(host, request("apply"))
+    assert (host.active, host.enabled) == (True, True)
+    result = main.answer(host, request("apply", "r2", state="absent"))
+    assert result["error"] is None
+    assert len(host.installed) == 5
+    assert (host.active, host.enabled) == (False, False)
+    assert outside_the_journal(root) == before
+
+
+def test_absent_does_nothing_on_a_host_that_we_never_changed(host):
+    host.installed = dict.fromkeys(PACKAGES.split(), "3:28.5.2-1.el10.x86_64")
+    host.active = host.enabled = True
+    assert main.answer(host, request("apply", state="absent"))["changes"] == []
+
+
+def test_the_data_of_an_engine_that_is_not_ours_is_not_purged(host):
+    host.installed = dict.fromkeys(PACKAGES.split(), "3:28.5.2-1.el10.x86_64")
+    asked = request("apply", state="absent") | {"purge_data": True}
+    assert main.answer(host, asked)["error"]["kind"] == "purge-refused"
+
+
+def test_a_purge_is_the_last_change_and_says_that_it_cannot_be_undone(host, root, engine):
+    main.answer(host, request("apply"))
+    host.fails = {"pgrep": Ran(1, "", "")}
+    (root / "var/lib/docker/volumes").mkdir(parents=True)
+    (root / "var/lib/docker/volumes/theirs").write_text("data")
+    host.transaction = TRANSACTION.replace("Installing:", "Removing:")
+    asked = request("apply", "r2", state="absent")
+    main.answer(host, asked)
+    assert (root / "var/lib/docker/volumes/theirs").exists()
+    result = main.answer(host, request("apply", "r3", state="absent") | {"purge_data": True})
+    assert [(line["name"], line["disruptive"]) for line in result["changes"]] == [
+        ("data /var/lib/docker", True)
+    ]
+    assert "cannot be undone" in result["changes"][0]["after"]
+    assert not (root / "var/lib/docker").exists()
+    back = undo(host, "u1", "plan")["changes"][0]
+    assert (back["name"], back["after"]) == ("data /var/lib/docker", "stays removed: this cannot be undone")
+
+
 @pytest.mark.parametrize("mode", ["plan", "apply"])
 def test_a_foreign_system_is_refused(host, root, mode):
     (root / "etc/os-release").write_text('NAME="Debian GNU/Linux"\nID=debian\nVERSION_ID="12"\n')
@@ -334,50 +526,63 @@ def test_another_package_manager_is_waited_for_before_anything_is_changed(host, 
 
 
 def test_a_second_controller_is_told_who_holds_the_host(host):
-    with lock.held(host, "anna@laptop", "r7", 0):
+    with lock.held(host, request("apply", "r7") | {"who": "anna@laptop", "what": "uninstall"}):
         error = main.answer(host, request("apply"))["error"]
     assert error["kind"] == "lock-held"
     assert error["evidence"].startswith("anna@laptop, run r7, since 2")
+    assert error["evidence"].endswith(": uninstall")
 
 
 def test_the_lock_is_free_after_a_failure(host):
-    with pytest.raises(RuntimeError), lock.held(host, "a", "r1", 0):
+    with pytest.raises(RuntimeError), lock.held(host, request("apply", "r1")):
         raise RuntimeError
-    with lock.held(host, "b", "r2", 0):
+    with lock.held(host, request("apply", "r2")):
         pass
 
 
-def kill_at(host, word):
+def kill_at(host, word, **other):
     """Play a power cut: the run ends where ``word`` is called, and nothing is undone or written."""
 
     class PowerCut(BaseException):
         pass
 
-    def cut(argv, timeout_s=60):
+    def cut(argv, timeout_s=60, outlives=False):
         if word in " ".join(argv):
             raise PowerCut
         return PlayedHost.run(host, argv, timeout_s)
 
     host.run = cut
     with pytest.raises(PowerCut):
-        main.answer(host, request("apply", "dead"))
+        main.answer(host, request("apply", "dead") | other)
     del host.run
 
 
 def test_a_killed_run_is_seen_and_finished_by_the_next(host, engine):
     kill_at(host, "systemctl start")
-    assert list(journal.unfinished(host)) == ["dead"]
-    assert journal.unfinished(host)["dead"] == ["service docker"]
-    main.answer(host, request("apply", "next"))
-    assert journal.unfinished(host) == {}
-    assert json.loads(host.text("/var/lib/provision/dead/result"))["finished_by"] == "next"
+    (dead,) = history.unended(host)
+    assert (dead.run, dead.left()) == ("dead", ["service docker"])
+    result = main.answer(host, request("apply", "next"))
+    assert history.unended(host) == []
+    assert names(result) == ["run dead", "service docker"]
+    (told,) = result["earlier"]
+    assert (told["run"], told["how"], told["who"], told["error"]) == ("dead", "completed", "me@here", None)
+    assert [line["name"] for line in told["changes"]] == WHOLE_PLAN
+
+
+def test_a_run_that_is_killed_while_it_is_undone_left_half_what_it_was_taking_back(host, engine):
+    host.fails = {"systemctl start docker.service": Ran(1, "", "no luck")}
+    kill_at(host, "--noautoremove remove")
+    (dead,) = history.unended(host)
+    assert [change["name"] for change, half in dead.touched if half] == [
+        "packages", "file /etc/docker/daemon.json", "service docker",
+    ]  # fmt: skip
 
 
 def test_after_a_killed_run_an_engine_that_may_run_old_settings_is_restarted(host, engine):
     main.answer(host, request("apply"))
     wanted = {"daemon_options": {"debug": True}}
 
-    def cut(argv, timeout_s=60):
+    def cut(argv, timeout_s=60, outlives=False):
         if "restart" in argv:
             raise KeyboardInterrupt
         return PlayedHost.run(host, argv, timeout_s)
@@ -386,51 +591,36 @@ def test_after_a_killed_run_an_engine_that_may_run_old_settings_is_restarted(hos
     with pytest.raises(KeyboardInterrupt):
         main.answer(host, request("apply", "dead", **wanted))
     del host.run
-    assert names(main.answer(host, request("apply", "next", **wanted))) == ["restart docker"]
+    assert names(main.answer(host, request("apply", "next", **wanted))) == ["run dead", "restart docker"]
 
 
 def test_old_runs_are_forgotten_and_the_newest_kept(host):
-    for number in range(journal.KEPT_RUNS + 3):
+    for number in range(history.KEPT_RUNS + 3):
         record = journal.Journal(host, f"r{number:02}")
-        record.open("me", [])
+        record.open({"who": "me"}, [])
         os.utime(os.path.join(record.folder, "journal"), (number, number))
-    journal.forget_old(host)
+    history.forget_old(host)
     left = sorted(os.listdir(host.path(journal.FOLDER)))
     assert left[0] == "r03"
-    assert len(left) == journal.KEPT_RUNS
+    assert len(left) == history.KEPT_RUNS
 
 
-def test_detached_work_gives_its_result():
-    assert detach.run(lambda: {"a": ["…"]}) == {"a": ["…"]}
+def test_a_command_that_outlives_us_writes_to_no_pipe(host):
+    ran = Machine.run(host, ["sh", "-c", "readlink /proc/$$/fd/1; echo bad >&2; exit 3"], outlives=True)
+    assert (ran.rc, ran.err) == (3, "bad\n")
+    assert ran.out.startswith(host.path("/run"))
 
 
-def test_detached_work_has_a_session_of_its_own():
-    assert detach.run(lambda: os.getsid(0)) != os.getsid(0)
-
-
-def test_detached_work_that_is_killed_is_an_error_of_its_own():
-    with pytest.raises(HostError) as caught:
-        detach.run(lambda: os.kill(os.getpid(), signal.SIGKILL))
-    assert caught.value.kind == "killed"
-
-
-def test_detached_work_goes_on_when_its_caller_is_killed():
-    begun, hold, ended = os.pipe(), os.pipe(), os.pipe()
-
-    def work():
-        os.write(begun[1], b"1")
-        os.read(hold[0], 1)
-        os.write(ended[1], b"done")
-
-    caller = os.fork()
-    if caller == 0:
-        detach.run(work)
-        os._exit(0)
-    os.read(begun[0], 1)
-    os.kill(caller, signal.SIGKILL)
-    os.waitpid(caller, 0)
-    os.write(hold[1], b"1")
-    assert os.read(ended[0], 4) == b"done"
+def test_a_command_is_ended_with_the_work_that_waits_for_it(root):
+    begun = time.time()
+    signal.signal(signal.SIGALRM, lambda *_: (_ for _ in ()).throw(HostError("timed-out", "late")))
+    signal.setitimer(signal.ITIMER_REAL, 0.2)
+    with pytest.raises(HostError):
+        Machine(str(root)).run(["sleep", "60"])
+    assert time.time() - begun < 10
+    assert not subprocess.run(
+        ["pgrep", "-P", str(os.getpid()), "sleep"], check=False, capture_output=True
+    ).stdout
 
 
 def test_a_command_that_does_not_end_is_ended(root):

@@ -44,7 +44,7 @@ def send(plugin, cwd):
 def test_the_host_code_runs_from_memory_and_answers_in_json(plugin, tmp_path):
     ran = send(plugin, tmp_path)
     found = plugin.answer(ran.stdout.decode(), "")
-    assert set(found) == {"system", "changed", "changes", "undone", "error"}
+    assert set(found) == {"heard", "system", "changed", "changes", "undone", "earlier", "error"}
     assert ran.stderr == b""
 
 
@@ -67,13 +67,13 @@ def test_a_host_without_python_says_so(plugin):
 
 
 def result(**other):
-    return {"system": "s", "changed": True, "changes": [], "undone": [], "error": None} | other
+    return {"system": "s", "changed": True, "changes": [], "undone": [], "earlier": [], "error": None} | other
 
 
 def test_noise_before_and_after_the_answer_is_ignored(plugin):
     line = json.dumps(result(), sort_keys=True)
     found = plugin.answer(f"Welcome! {{}}\n{line}\n{plugin.RC_MARK}0\nbye\n", "")
-    assert found == result()
+    assert found == result() | {"heard": True}
 
 
 @pytest.mark.parametrize("stdout", ["", "x" * 100, '{"changed": tru'])
@@ -152,3 +152,34 @@ def test_more_output_than_the_cap_is_named(plugin):
     found = plugin.answer("y\n" * (plugin.OUTPUT_CAP_BYTES // 2), "")
     assert found["error"]["kind"] == "endless-output"
     assert len(json.dumps(found)) < 2000
+
+
+def asked(plugin, monkeypatch, **args):
+    action = plugin.ActionModule.__new__(plugin.ActionModule)
+    action._task = SimpleNamespace(args=args, check_mode=False, diff=False)
+    monkeypatch.setattr(action, "_key", lambda where, mirror: {}, raising=False)
+    return action._request()
+
+
+@pytest.mark.parametrize(
+    ("args", "what"),
+    [
+        ({}, "provision"),
+        ({"state": "absent"}, "uninstall"),
+        ({"verb": "undo"}, "undo"),
+        ({"verb": "undo", "what": "my own word"}, "my own word"),
+    ],
+)
+def test_the_lock_says_what_is_done(plugin, monkeypatch, args, what):
+    assert asked(plugin, monkeypatch, **args)["what"] == what
+
+
+def test_data_are_purged_only_together_with_the_engine(plugin, monkeypatch):
+    assert asked(plugin, monkeypatch, purge_data="yes")["purge_data"] is False
+    assert asked(plugin, monkeypatch, purge_data="yes", state="absent")["purge_data"] is True
+
+
+def test_no_word_of_the_command_is_among_what_a_host_shall_be(plugin, monkeypatch):
+    request = asked(plugin, monkeypatch, verb="undo", run="r")
+    assert request["verb"] == "undo"
+    assert not {"verb", "what", "purge_data", "run", "lock_timeout"} & set(request["desired"])

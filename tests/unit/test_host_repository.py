@@ -261,4 +261,4 @@ def test_absent_leaves_a_repo_file_that_is_not_ours(tmp_path):
     place = tmp_path / repository.REPO_FILE.lstrip("/")
     place.parent.mkdir(parents=True)
     place.write_text("[docker-ce-stable]\nbaseurl=https://theirs.example\n")
-    assert repository.plan_absent(Machine(str(tmp_path)), wanted(), []) == []
+    assert repository.plan_absent(Machine(str(tmp_path)), wanted(), [], None) == []

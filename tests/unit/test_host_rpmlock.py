@@ -19,6 +19,9 @@ time.sleep(float(sys.argv[2]))
 """
 
 
+ALIVE = "import time; print('alive', flush=True); time.sleep(60)"
+
+
 @pytest.fixture
 def machine(tmp_path):
     (tmp_path / "var/lib/rpm").mkdir(parents=True)
@@ -55,3 +58,18 @@ def test_a_holder_that_ends_in_time_is_waited_for(machine):
     with hold(machine, 0.5) as holder:
         rpmlock.wait(machine, 30)
         assert holder.wait() == 0
+
+
+def test_a_dnf_that_outlived_its_run_is_waited_for_by_the_directory_it_works_in(machine, tmp_path):
+    folder = tmp_path / "var/tmp/provision-abcdefgh"
+    folder.mkdir(parents=True)
+    command = [sys.executable, "-c", ALIVE, f"--setopt=cachedir={folder}/cachedir"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as orphan:
+        assert orphan.stdout.readline() == b"alive\n"  # until then it has this process's words
+        try:
+            with pytest.raises(HostError) as caught:
+                rpmlock.wait_for_orphans(machine, 0)
+        finally:
+            orphan.kill()
+    assert caught.value.evidence.startswith(f"pid {orphan.pid}: {sys.executable}")
+    rpmlock.wait_for_orphans(machine, 0)

@@ -44,7 +44,7 @@ from provision.report.clean import clean, clean_lines
 from provision.report.files import write
 from provision.report.jsonl import Stream
 from provision.report.junit import junit_text
-from provision.report.record import report_record
+from provision.report.record import report_from, report_record
 from provision.report.text import plan_text, provision_text, verify_text
 from provision.report.webpage import page_text
 from tests.unit import hostile
@@ -60,7 +60,7 @@ def read_by_ansible(place, desired):
     """Give a host's variables as Ansible's own inventory has them, and its way to evaluate a template."""
     session = Session(Host("web1", "192.0.2.1", desired=desired), place)
     source = place / "inventory.yml"
-    source.write_text(converge._inventory((session,), "a-run"))
+    source.write_text(converge._inventory((session,), converge.Order("a-run", "provision")))
     loader = DataLoader()
     inventory = InventoryManager(loader=loader, sources=[str(source)])
     assert [host.name for host in inventory.get_hosts()] == ["web1"]
@@ -286,9 +286,10 @@ def plugin():
     return module
 
 
-ANSWER = {"changed": True, "changes": [], "error": None, "system": "s", "undone": []}
+ANSWER = {"changed": True, "changes": [], "earlier": [], "error": None, "system": "s", "undone": []}
 STEP = {"name": "n", "before": "", "after": "a", "disruptive": False, "diff": ""}
 ERROR = {"kind": "k", "message": "m", "hint": "", "evidence": "", "meaning": "", "state": ""}
+RUN = {"run": "r", "who": "w", "at": 5, "how": "finished", "changes": [STEP], "error": ERROR}
 
 
 def bent(record):
@@ -303,6 +304,7 @@ LINES = st.fixed_dictionaries({}, optional={
     "error": bent(ERROR) | hostile.json_value,
     "system": hostile.json_value,
     "undone": st.lists(hostile.text, max_size=2) | hostile.json_value,
+    "earlier": st.lists(bent(RUN), max_size=2) | hostile.json_value,
     "ansible_facts": st.just({"ansible_connection": "local"}),
 })  # fmt: skip
 
@@ -311,9 +313,10 @@ LINES = st.fixed_dictionaries({}, optional={
 @given(LINES, WORDS)
 @example({"ansible_facts": {"x": 1}, "add_host": {}}, "")
 @example({"changes": [{"name": 5, "before": None, "after": [], "diff": {}}]}, "")
+@example({"earlier": [RUN | {"at": float("inf")}]}, "")
 def test_whatever_a_host_answers_is_words_in_the_report(plugin, lines, noise):
     result = plugin.task_result(plugin.answer(f"{noise}\n{json.dumps(ANSWER | lines)}\n{noise}", noise))
-    assert set(result) <= {*ANSWER, "diff", "failed", "msg"}
+    assert set(result) <= {*ANSWER, "heard", "diff", "failed", "msg"}
     kind = "runner_on_failed" if result.get("failed") else "runner_on_ok"
     listener = converge.Listener(lambda name, outcome: None, lambda: False)
     listener.hear(
@@ -321,17 +324,22 @@ def test_whatever_a_host_answers_is_words_in_the_report(plugin, lines, noise):
     )
     outcome = listener.all_of(("web1",), "")["web1"]
     text_only(outcome)
-    host = HostReport("web1", Status.FAILED, outcome.changes, (), outcome.failure, outcome.system)
-    page_text(Report("r", "fab plan", "", "", 0, 0, (host,)))
-    plan_text(Report("r", "fab plan", "", "", 0, 0, (host,)), width=80, diff=True)
+    host = HostReport(
+        "web1", Status.FAILED, outcome.changes, (), outcome.failure, outcome.system, 1.0, outcome.earlier
+    )
+    report = Report("r", "fab plan", "", "", 0, 0, (host,))
+    page_text(report)
+    plan_text(report, width=80, diff=True)
+    assert report_from(json.loads(json.dumps(report_record(report)))).hosts[0].name == "web1"
 
 
 def text_only(outcome: Outcome):
-    words = [outcome.system]
-    words += [word for c in outcome.changes for word in (c.name, c.before, c.after, c.diff)]
-    if outcome.failure:
-        f = outcome.failure
-        words += [f.kind, f.message, f.hint, f.evidence, f.meaning, f.state]
+    words = [outcome.system, *(word for run in outcome.earlier for word in (run.run, run.who, run.how))]
+    for end in (outcome, *outcome.earlier):
+        words += [word for c in end.changes for word in (c.name, c.before, c.after, c.diff)]
+        if end.failure:
+            f = end.failure
+            words += [f.kind, f.message, f.hint, f.evidence, f.meaning, f.state]
     assert {type(word) for word in words} == {str}
     assert not [word for word in words if re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", word)]
 
@@ -339,7 +347,7 @@ def text_only(outcome: Outcome):
 @given(WORDS, WORDS)
 def test_an_answer_is_found_among_whatever_else_a_host_prints(plugin, before, after):
     line = json.dumps(ANSWER, sort_keys=True)
-    assert plugin.answer(f"{before}\n{line}\n{after}", "") == ANSWER
+    assert plugin.answer(f"{before}\n{line}\n{after}", "") == ANSWER | {"heard": True}
 
 
 @given(WORDS, st.sampled_from([Credential(), Credential(password=Secret("x"))]))

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from provision.host import daemon, dnf, facts, journal, lock, openpgp, packages, repository, service
+from provision.host import daemon, dnf, facts, history, lock, openpgp, packages, repository, service
 from provision.host.errors import HostError
 from provision.host.machine import Machine, Ran
 from tests.unit import hostile
@@ -28,7 +28,7 @@ class Said(Machine):
         Machine.__init__(self, "/nonexistent")
         self.out = out
 
-    def run(self, argv, timeout_s=0):
+    def run(self, argv, timeout_s=0, outlives=False):
         return Ran(0, self.out, "")
 
 
@@ -248,11 +248,16 @@ def test_a_journal_cut_off_anywhere_is_read_to_there(tmp_path_factory, names, cu
     place = tmp_path_factory.mktemp("host")
     folder = place / "var/lib/provision/r"
     folder.mkdir(parents=True)
-    events = [{"event": "plan", "changes": names}, *({"event": "done", "name": name} for name in names)]
+    planned = [{"name": name, "lines": [], "records": []} for name in names]
+    done = ({"event": "done", "number": number} for number in range(len(names)))
+    events = [{"event": "plan", "changes": planned}, *done]
     text = "".join(json.dumps(event) + "\n" for event in events)
-    (folder / "journal").write_text(text[: len(text) - cut])
-    (left,) = journal.unfinished(Machine(str(place))).values()
-    assert left == names[len(names) - len(left) :]
+    read = text[: max(len(text) - cut, 0)]
+    (folder / "journal").write_text(read)
+    found = history.unended(Machine(str(place)))
+    # before the plan is whole nothing was begun
+    assert len(found) == (len(read) >= len(json.dumps(events[0])))
+    assert all(past.left() == names[len(names) - len(past.left()) :] for past in found)
 
 
 @given(hostile.text | hostile.json_value.map(json.dumps))

@@ -57,6 +57,7 @@ def test_report_json_is_schema_1(tmp_path):
         "checks": [],
         "error": None,
         "seconds": 2.0,
+        "earlier": [],
     }
     assert record["hosts"][1]["checks"][1] == {"name": "It logs.", "passed": False, "detail": "want a is b"}
     assert record["hosts"][2]["error"] == {"kind": "package", "message": "dnf failed", "hint": "fab plan"}

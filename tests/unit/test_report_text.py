@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provision.model import Change, Check, Failure, HostReport, Report, Stage, Status
+from provision.model import Change, Check, Earlier, Failure, HostReport, Report, Stage, Status
 from provision.report import advice
 from provision.report.exit_code import exit_code
 from provision.report.text import ping_text, plan_text, provision_text, verify_text
@@ -351,3 +351,85 @@ def test_only_hosts_in_their_good_state_exit_with_zero(statuses):
 )
 def test_a_hint_is_told_in_the_words_of_the_command_that_was_typed(typed: str, hint: str, said: str) -> None:
     assert advice.retold(hint, typed) == said
+
+
+def told(how: str, failure: Failure | None = None) -> tuple[Earlier, ...]:
+    return (
+        Earlier("20261124-0100-aaaa", "ops@laptop", 1795485600, how, NEW if not failure else (), failure),
+    )
+
+
+@pytest.mark.parametrize(
+    ("earlier", "said"),
+    [
+        (
+            told("finished"),
+            "went on without its controller and finished: 5 packages, daemon.json, docker started",
+        ),
+        (
+            told("completed"),
+            "was cut short, and this run completed it: 5 packages, daemon.json, docker started",
+        ),
+        (told("undone", Failure("k", "the disk is full")), "was undone: the disk is full"),
+        (told("finished", Failure("k", "no net")), "went on without its controller and failed: no net"),
+    ],
+)
+def test_a_run_of_before_is_told_under_each_host(earlier: tuple[Earlier, ...], said: str) -> None:
+    right = HostReport("web-01", Status.OK, earlier=earlier)
+    bad = HostReport("web-02", Status.FAILED, failure=Failure("k", "gone"), earlier=earlier)
+    lines = provision_text(report(right, bad), width=160).splitlines()
+    assert [line.strip() for line in lines if "earlier" in line] == [
+        f"earlier  run 20261124-0100-aaaa of ops@laptop {said}"
+    ] * 2
+
+
+def test_hosts_that_differ_in_what_happened_before_do_not_stand_together() -> None:
+    right = HostReport("web-01", Status.OK), HostReport("web-02", Status.OK, earlier=told("finished"))
+    assert "web-01 web-02" not in provision_text(report(*right))
+    failure = Failure("k", "gone")
+    bad = tuple(HostReport(h.name, Status.FAILED, failure=failure, earlier=h.earlier) for h in right)
+    assert "web-01 web-02" not in provision_text(report(*bad))
+
+
+@pytest.mark.parametrize(
+    ("command", "label", "counted", "following"),
+    [
+        (
+            "fab hosts.undo all --plan",
+            "nothing to undo",
+            "1 to change · 1 nothing to undo",
+            "fab hosts.undo all",
+        ),
+        (
+            "fab uninstall --limit all --plan --lock-timeout 5",
+            "nothing to remove",
+            "1 to change · 1 nothing to remove",
+            "fab uninstall --limit all --lock-timeout 5",
+        ),
+    ],
+)
+def test_the_plan_of_an_undo_and_of_an_uninstall_have_their_own_words(
+    command: str, label: str, counted: str, following: str
+) -> None:
+    planned = report(changed("web-01"), HostReport("web-02", Status.OK), command=command)
+    text = plan_text(planned)
+    assert f"1 host {label}" in text
+    assert counted in text
+    assert text.endswith(f"Next   {following}\n")
+    assert "Next" not in plan_text(planned, asks=True)
+
+
+def test_a_plan_that_asks_and_finds_nothing_to_do_says_what_is_next() -> None:
+    idle = report(HostReport("web-02", Status.OK), command="fab hosts.undo web-02 --plan")
+    assert plan_text(idle, asks=True).endswith("Next   fab verify --limit web-02\n")
+
+
+def test_an_undo_says_what_was_undone_and_what_to_type_next() -> None:
+    command = "fab hosts.undo --yes web-01,web-02 --lock-timeout 9"
+    hosts = changed("web-01"), HostReport("web-02", Status.OK)
+    good = provision_text(report(*hosts, command=command))
+    assert "UNDONE         1   web-01" in good
+    assert "UNCHANGED      1   web-02" in good
+    assert good.endswith("Next     fab plan --limit web-01,web-02\n")
+    bad = provision_text(report(changed("web-01"), without_repository("web-02"), command=command))
+    assert bad.endswith("Again    fab hosts.undo @last.failed --yes --lock-timeout 9\n")

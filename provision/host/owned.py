@@ -1,0 +1,64 @@
+"""How the host was before our first run, and what came by us: absent takes that away, and nothing else."""
+
+import json
+import os
+
+from . import daemon, repository, service
+from .files import FileChange, private
+
+FILE = "/var/lib/provision/before.json"
+_FILES = (daemon.FILE, repository.REPO_FILE, repository.KEY_FILE)
+
+
+class Before(object):
+    """What was there: ``unit`` is the service's State; ``packages`` are the names that our runs installed."""
+
+    def __init__(self, found):
+        self.packages = found["packages"]
+        self.unit = service.State(*found["unit"])
+        self.key_trusted = found["key_trusted"]
+        self.files = found["files"]
+        self.missing = found["missing"]
+
+    def content(self, path):
+        """Give what the file held (bytes), or None."""
+        text = self.files.get(path)
+        return None if text is None else text.encode("latin-1")
+
+    def folders(self, machine, path):
+        """Give the folder of the file if it was not there."""
+        folder = os.path.dirname(path)
+        return [machine.path(folder)] if folder in self.missing else []
+
+
+def read(machine):
+    """Give the Before, or None on a host that no run of ours has changed."""
+    try:
+        return Before(json.loads(machine.text(FILE)))
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def plan(machine, unit, key_trusted, changes):
+    """Give the Change that writes it down: the whole at the first run, later what ``changes`` install."""
+    before = read(machine) or _observed(machine, unit, key_trusted)
+    rows = [row for change in changes for row in getattr(change, "rows", ())]
+    packages = set(before.packages) | {row.name for row in rows if row.action == "install"}
+    text = json.dumps(dict(vars(before), packages=sorted(packages)), indent=1, sort_keys=True)
+    step = FileChange(machine, FILE, (text + "\n").encode("ascii"), dress=private())
+    return [step] if step.needed() else []
+
+
+def plan_absent(machine):
+    """Give the Change that forgets it."""
+    step = FileChange(machine, FILE, None)
+    return [step] if step.needed() else []
+
+
+def _observed(machine, unit, key_trusted):
+    contents = {path: machine.read(path) for path in _FILES}
+    folders = [os.path.dirname(path) for path in _FILES]
+    return Before({
+        "packages": [], "unit": unit.state, "key_trusted": key_trusted,
+        "files": {path: None if data is None else data.decode("latin-1") for path, data in contents.items()},
+        "missing": [folder for folder in folders if not os.path.isdir(machine.path(folder))]})

@@ -1,0 +1,58 @@
+"""What runs that were cut short left on this host: waited for, swept up, and brought to one whole state."""
+
+import glob
+import os
+import re
+
+from . import history, rpmlock, scratch, transaction
+from .files import TEMPORARY
+
+# What mkstemp puts after the prefix.
+_OURS = re.compile(re.escape(TEMPORARY) + r"[A-Za-z0-9_]{6,8}$")
+# rpm unpacks to NAME;XXXXXXXX, the time in hexadecimal digits, and renames; see rpm's lib/fsm.c.
+_RPMS = re.compile(r";[0-9a-f]{8}$")
+_UNPACKED = (
+    "/usr/bin", "/usr/libexec/docker", "/usr/libexec/docker/cli-plugins", "/usr/lib/systemd/system",
+    "/usr/share/man/man1", "/usr/share/bash-completion/completions", "/etc/containerd")
+
+
+def clear(machine, unended, timeout_s):
+    """Wait for a dnf that outlived its run, then remove half files; no other run is at work."""
+    rpmlock.wait_for_orphans(machine, timeout_s)
+    scratch.sweep(machine)
+    history.forget_unborn(machine)
+    for past in unended:
+        for path in _half_files(machine, past):
+            os.unlink(path)
+
+
+def finish_packages(machine, solver, unended, again):
+    """End the transactions that were cut off; with ``again`` install what they touched once more."""
+    for past in unended:
+        for record in half_packages(past):
+            rpmlock.wait(machine, rpmlock.PATIENCE_S)
+            transaction.finish(machine, solver, record["before"], again)
+
+
+def half_packages(past):
+    """Give the records of package transactions that were begun and not ended."""
+    touched = [change for change, half in past.touched if half]
+    return [record for change in touched for record in change["records"] if record["kind"] == "packages"]
+
+
+def line(past):
+    """Give how a person reads that a run is finished that was cut short."""
+    left = ", ".join(past.left()) or "its result"
+    return {
+        "name": "run " + past.run, "before": "cut short before the end of: " + left, "after": "finished",
+        "disruptive": False, "diff": ""}
+
+
+def _half_files(machine, past):
+    paths = [record["path"] for change in past.changes for record in change["records"]
+             if record["kind"] == "file"]
+    folders = {os.path.dirname(os.path.realpath(machine.path(path))) for path in paths} | {past.folder}
+    ours = [path for folder in folders for path in glob.glob(os.path.join(folder, TEMPORARY + "*"))]
+    unpacked = [path for folder in _UNPACKED for path in glob.glob(os.path.join(machine.path(folder), "*;*"))]
+    return ([path for path in ours if _OURS.search(path) and os.path.isfile(path)]
+            + [path for path in unpacked if _RPMS.search(path) and os.path.getctime(path) >= past.at])

@@ -1,0 +1,73 @@
+"""Carry a plan out: each Change in the journal before and after, undone in reverse at a failure."""
+
+from . import detach, history, rpmlock
+from .errors import as_host_error
+from .journal import Journal
+
+
+def carry_out(machine, request, changes, result, of=(), cancels=False):
+    """Apply ``changes`` and write into ``result`` how it ended; ``of`` and ``cancels`` as in the journal."""
+    if any(change.uses_rpm for change in changes):
+        rpmlock.wait(machine, request["lock_timeout_s"])
+    record = Journal(machine, request["run"])
+    record.open(request, changes, of, cancels)
+    failed = apply(changes, record)
+    if failed is None:
+        show(changes, result)
+    else:
+        result.update(error=failed.describe(), undone=failed.undone, changed=not failed.clean)
+    try:
+        record.close(result)
+        history.forget_old(machine)
+    except EnvironmentError as error:
+        late = as_host_error(error)
+        late.state = "the changes were made; only their record could not be written"
+        result["error"] = result["error"] or late.describe()
+
+
+def show(changes, result):
+    """Write into ``result`` what the changes are."""
+    result["changes"] = [line for change in changes for line in change.lines()]
+    result["changed"] = bool(result["changes"])
+
+
+def apply(changes, record):
+    """Apply in order. Give None, or the failure with what is undone: then the host is as before."""
+    begun = []
+    try:
+        for number, change in enumerate(changes):
+            record.note("begin", number=number, name=change.name)
+            begun.insert(0, (number, change))
+            change.apply()
+            record.note("done", number=number, name=change.name)
+        detach.no_limit()
+    except Exception as error:
+        detach.no_limit()
+        return _undo(begun, as_host_error(error), record)
+    return None
+
+
+def _undo(begun, failed, record):
+    failed.undone, failed.unwritten, stuck = [], False, []
+    for step in ("undo", "settle"):
+        for number, change in begun:
+            try:
+                _note(record, failed, step, number=number)
+                getattr(change, step)()
+                failed.undone += [change.name] if step == "undo" else []
+            except Exception as error:
+                stuck.append("%s (%s)" % (change.name, as_host_error(error).message))
+    failed.clean = not stuck
+    failed.state = "undone: the host is as it was" if not stuck else "not undone: " + ", ".join(stuck)
+    _note(record, failed, "undone", names=failed.undone, state=failed.state)
+    if failed.unwritten:
+        failed.state += "; the journal could not be written"
+    return failed
+
+
+def _note(record, failed, event, **details):
+    # A disk that is full by now must not stop the undo.
+    try:
+        record.note(event, **details)
+    except EnvironmentError:
+        failed.unwritten = True

@@ -1,0 +1,125 @@
+"""One dnf transaction as a Change, and the way back, also from a half one."""
+
+from . import dnf_errors, engine, rpmdb, service
+from .change import Change
+from .errors import HostError
+
+# A removal needs no repository, and takes nothing but what it names.
+REMOVE_OPTIONS = ["--disablerepo=*", "--noautoremove"]
+INSTALL_OPTIONS = ["--allowerasing"]
+
+
+class Transaction(Change):
+    """What ``make`` does, shown by its ``rows``: a person reads a line for each package."""
+
+    name = "packages"
+    uses_rpm = True
+
+    def __init__(self, machine, solver, make, rows, installed):
+        self.machine = machine
+        self.solver = solver
+        self.make = make
+        self.rows = rows
+        self.installed = installed
+        self.before_us = None
+        self.ran_before_us = None
+
+    def apply(self):
+        """Do what was shown."""
+        self._observe()
+        self.make()
+
+    def undo(self):
+        """Bring back what was there, judged by rpm and not by memory."""
+        self._observe()
+        bring(self.machine, self.solver, self.before_us, self.solver.broke_off)
+
+    def settle(self):
+        """Let the engine run as it did, if it did: the packages' scriptlets restart it, or stop it for good."""
+        if self.ran_before_us not in (None, engine.version(self.machine)):
+            service.bring_up(self.machine, "restart")
+
+    def records(self):
+        """Give the versions that were there of each package that is named."""
+        self._observe()
+        return [{"kind": "packages", "before": self.before_us}]
+
+    def lines(self):
+        """Give one line a package."""
+        return [self._line(row) for row in self.rows]
+
+    def _observe(self):
+        if self.before_us is None:
+            found = rpmdb.everything(self.machine)
+            self.before_us = rpmdb.versions(found, {row.name for row in self.rows})
+            self.ran_before_us = engine.version(self.machine)
+
+    def _line(self, row):
+        after = {"remove": "removed", "reinstall": "installed again"}.get(row.action) or rpmdb.short(row.evr)
+        return {
+            "name": "package " + row.name, "before": self._before(row), "after": after,
+            "disruptive": False, "diff": ""}
+
+    def _before(self, row):
+        if row.action in ("remove", "reinstall"):
+            return rpmdb.short(row.evr)
+        if row.action == "install":
+            return ""
+        return self.installed.version(row.name) or self._query(row.name)
+
+    def _query(self, name):
+        return self.machine.run(["rpm", "-q", "--qf", "%{VERSION}", name]).out
+
+
+def bring(machine, solver, goal, half):
+    """Make the packages that ``goal`` names have exactly its versions; an empty list is none.
+
+    ``half`` tells that a transaction on them was cut off: what is there is then installed again, since
+    neither its files nor its scriptlets can be trusted.
+    """
+    missing, surplus, double, there = compare(rpmdb.everything(machine), goal)
+    for name, version in double:
+        _expect(rpmdb.erase(machine, name, version))
+    if missing:
+        solver.perform("install", specs(missing), INSTALL_OPTIONS)
+    if surplus:
+        solver.perform("remove", sorted({name for name, _ in surplus}), REMOVE_OPTIONS)
+    if half and there:
+        _again(machine, solver, there)
+
+
+def _again(machine, solver, there):
+    try:
+        solver.perform("reinstall", specs(there))
+    except HostError:
+        # A repository that has newer versions only: whole files must do.
+        if machine.run(["rpm", "-V", "--noconfig"] + [name for name, _ in there]).rc:
+            raise
+
+
+def compare(found, goal):
+    """Give four lists of (name, version): to come, to go wholly, there beside the right one, right."""
+    want = {(name, version) for name in goal for version in goal[name]}
+    now = {pair for pair in found if pair[0] in goal}
+    right = {name for name, _ in want & now}
+    other = now - want
+    double = {pair for pair in other if pair[0] in right}
+    surplus = {pair for pair in other - double if not goal[pair[0]]}
+    return sorted(want - now), sorted(surplus), sorted(double), sorted(want & now)
+
+
+def specs(found):
+    """Give packages as dnf takes them, by exact version."""
+    return ["%s-%s" % pair for pair in found]
+
+
+def finish(machine, solver, before, again):
+    """End a transaction that was cut off: one version of each package, and with ``again`` a whole one."""
+    now = rpmdb.versions(rpmdb.everything(machine), before)
+    goal = {name: sorted(set(now[name]) - set(before[name])) or now[name] for name in before}
+    bring(machine, solver, goal, again)
+
+
+def _expect(ran):
+    if ran.rc:
+        raise dnf_errors.classify(ran.out + ran.err)

@@ -1,0 +1,90 @@
+"""Back to how earlier runs found the host: their records, made Changes again from the disk."""
+
+import os
+from collections import OrderedDict
+
+from . import containers, daemon, packages, purge, repository, service
+from .errors import HostError
+from .files import Dress, FileChange, backup_name
+
+
+def plan(machine, solver, installed, unit, pasts, cut_short):
+    """Give the Changes that take ``pasts`` (the newest first) back; what they left half, too.
+
+    ``cut_short``: an undo that was killed may have written what the engine has not read yet.
+    """
+    goals, half = _goals(pasts)
+    if any(record["kind"] == "data" for record in goals):
+        # Containers whose data is gone do not start.
+        goals = [record for record in goals if record["kind"] != "containers"]
+    changes = [change for record in goals for change in _back(machine, solver, installed, record, half)]
+    goal = next((record["state"] for record in goals if record["kind"] == "service"), unit.state)
+    settings = any(change.name == "file " + daemon.FILE for change in changes)
+    stale = half or settings or cut_short or packages.restart_engine(changes)
+    serve = service.plan_back(machine, unit, service.State(*goal), stale)
+    return _in_order(changes, serve)
+
+
+def _in_order(changes, serve):
+    # What runs is stopped before its files go, and started after they are back.
+    starts = [change for change in changes if change.name == containers.Containers.name]
+    rest = [change for change in changes if change not in starts]
+    if serve and serve[0].disruptive and serve[0].name == service.Service.name:
+        return serve + rest + starts
+    return rest + serve + starts
+
+
+def _goals(pasts):
+    """Give one record for each thing, with its oldest state, in the order of the way back."""
+    goals, half = OrderedDict(), False
+    for past in pasts:
+        for change, broke_off in reversed(past.touched):
+            half = half or broke_off
+            for record in reversed(change["records"]):
+                _merge(goals, dict(record, folder=past.folder, half=broke_off))
+    return list(goals.values()), half
+
+
+def _merge(goals, record):
+    key = (record["kind"], record.get("path"))
+    newer = goals.pop(key, None)
+    if newer is not None and record["kind"] == "packages":
+        record["before"] = dict(newer["before"], **record["before"])
+        record["half"] = record["half"] or newer["half"]
+    goals[key] = record
+
+
+def _back(machine, solver, installed, record, half):
+    kind = record["kind"]
+    if kind == "file":
+        return _file_back(machine, record)
+    if kind == "packages":
+        return packages.plan_back(machine, solver, installed, record["before"], record["half"])
+    if kind == "key":
+        return repository.plan_back(machine, record, installed.keys)
+    if kind == "containers":
+        return containers.plan_back(machine, record["ids"])
+    return purge.plan_back(record["path"]) if kind == "data" else []
+
+
+def _file_back(machine, record):
+    path, content = record["path"], None
+    if record["was"]:
+        content = _kept(os.path.join(record["folder"], backup_name(path)))
+    dress = Dress(*record["dress"]) if record["dress"] else None
+    folders = [machine.path(folder) for folder in record["folders"]]
+    if path == daemon.FILE:
+        return daemon.plan_back(machine, content, dress, folders)
+    before = "" if machine.read(path) is None else "there"
+    change = FileChange(machine, path, content, "as it was before", before, dress, folders)
+    return [change] if change.needed() else []
+
+
+def _kept(path):
+    try:
+        with open(path, "rb") as stream:
+            return stream.read()
+    except (IOError, OSError) as error:
+        raise HostError(
+            "journal-damaged", "the journal of that run is not whole, so it cannot be undone",
+            "fab provision brings the host to its desired state", "%s: %s" % (path, error.strerror))
