@@ -4,7 +4,7 @@ SHELL := /bin/bash
 BIN := .venv/bin
 PYTHON ?= $(firstword $(wildcard /usr/bin/python3.11 /usr/bin/python3.12 /usr/bin/python3.13) python3)
 
-.PHONY: demo demo-down lab-machine test bench lint clean
+.PHONY: demo demo-down lab-machine test bench chaos lint clean
 
 demo: lab-machine .venv/installed
 	xargs -a provision/lab/debian-packages.txt sh tools/debian-install
@@ -31,6 +31,12 @@ SUBNET ?= 99
 bench: .venv/installed
 	xargs -a provision/lab/debian-packages.txt sh tools/debian-install
 	$(BIN)/python -m bench --hosts $(N) --subnet $(SUBNET)
+
+# How many faults, drawn from which seed.
+SEED ?= 1
+chaos: lab-machine .venv/installed
+	xargs -a provision/lab/debian-packages.txt sh tools/debian-install
+	$(BIN)/python -m tests.lab.faults --runs $(N) --seed $(SEED)
 
 lint: .venv/installed
 	$(BIN)/ruff check .

@@ -1,0 +1,187 @@
+"""One host under test: the project that drives it, what it is wanted to be, and what goes on in it."""
+
+import json
+import os
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from provision import lab as labs
+from provision.lab import Lab, LabHost, processes
+from provision.lab import host as hosts
+from tests.lab.conftest import BIN, Project
+from tests.lab.faults.plan import Fault
+
+# No run may take longer, whatever happens to it.
+RUN_LIMIT_S = 180.0
+POLL_S = 0.1
+VERSIONS = ("28.5.2", "26.1.5")
+# The marker of the host code's start text (provision/elevate.py).
+HOST_CODE = "__provision__"
+
+
+class Broken(Exception):
+    """Something is not as it must be; the text says what."""
+
+
+class Stopped(Exception):
+    """The driver itself was told to end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A process in the host, by its pid on this machine."""
+
+    pid: int
+    parent: int
+    words: list[str]
+
+
+@dataclass
+class Site:
+    """A host, its project, and where runs keep their sockets and temporary files."""
+
+    lab: Lab
+    host: LabHost
+    project: Project
+    runtime: Path
+    stop: threading.Event
+    is_present: bool = False
+    version: int = 0
+    key: int = 3
+    known_runs: set[str] = field(default_factory=set)
+
+    def want(self, **variables: Any) -> None:
+        """Write the inventory anew, with these variables over those that the site always has."""
+        self.project.variables = {
+            "docker_engine_version": VERSIONS[self.version],
+            "docker_engine_daemon_options": {"max-concurrent-downloads": self.key},
+            **variables,
+        }
+        self.project.write()
+
+    def begin(self, fault: Fault) -> None:
+        """Bring the host to where the fault's work starts, and want what the work is about."""
+        if self.is_present == (fault.work == "install"):
+            self.want(docker_engine_state="absent" if self.is_present else "present")
+            self.converge("prepared")
+            self.is_present = not self.is_present
+        self.key = self.key % 9 + 1 if fault.work == "key" else self.key
+        self.version ^= fault.work == "version"
+        self.want(docker_engine_state="absent" if fault.work == "remove" else "present")
+        self.known_runs = set(self._runs())
+
+    def converge(self, name: str) -> float:
+        """Provision without a fault, which must succeed; gives the seconds it took."""
+        started = time.monotonic()
+        run = self.start(name, "provision", "--no-verify")
+        if self.finish(run):
+            raise Broken(f"{name}: exit {run.returncode}: {self.error() or self.tail(name)}")
+        return time.monotonic() - started
+
+    def start(self, name: str, *args: str, where: Path | None = None) -> subprocess.Popen[bytes]:
+        """Start a `fab` command, in the project or in another directory; its words go to a file ``name``."""
+        directory = where or self.project.path
+        with self.log(name).open("wb") as out:
+            return subprocess.Popen(
+                [str(BIN / "fab"), *args], cwd=directory, env=self._environment(), stdin=subprocess.DEVNULL,
+                stdout=out, stderr=out, start_new_session=True,
+            )  # fmt: skip
+
+    def _environment(self) -> dict[str, str]:
+        return self.project.environment(XDG_RUNTIME_DIR=str(self.runtime), TMPDIR=str(self.runtime))
+
+    def finish(self, run: subprocess.Popen[bytes]) -> int:
+        """Wait for the run's end and give its exit code; raises when it has none in time."""
+        if not self.passes(RUN_LIMIT_S, run):
+            run.kill()
+            run.wait()
+            raise Broken(f"a run had no end in {RUN_LIMIT_S:.0f} s")
+        return run.returncode
+
+    def passes(self, seconds: float, run: subprocess.Popen[bytes]) -> bool:
+        """Let time pass, until the run's end at most; tells whether it has ended."""
+        until = time.monotonic() + seconds
+        while run.poll() is None and time.monotonic() < until:
+            if self.stop.wait(min(POLL_S, max(until - time.monotonic(), 0))):
+                run.kill()
+                raise Stopped
+        return run.returncode is not None
+
+    def log(self, name: str) -> Path:
+        """Give the file that a run of this name writes to."""
+        return self.project.path / f"{name}.log"
+
+    def tail(self, name: str) -> str:
+        """Give the last words of a run."""
+        return " ".join(self.log(name).read_text(errors="replace").split())[-300:]
+
+    def report(self) -> dict[str, Any] | None:
+        """Give the host's part of the last run's report; None where there is none."""
+        with suppress(FileNotFoundError):
+            return self.project.host_report(self.host.name)
+        return None
+
+    def error(self) -> str:
+        """Give the last report's error as one line."""
+        error = (self.report() or {}).get("error") or {}
+        return ": ".join(error[word] for word in ("kind", "message") if word in error)
+
+    def inside(self, script: str, stdin: bytes = b"") -> str:
+        """Run a shell script in the host, without SSH; what it prints is given, an error is raised."""
+        done = labs.execute(self.host, "sh", "-c", script, stdin=stdin)
+        if done.returncode:
+            raise Broken(f"in the host: {script.split()[0]}…: {done.stderr.decode(errors='replace')[-200:]}")
+        return done.stdout.decode(errors="replace")
+
+    def processes(self) -> Iterator[Process]:
+        """Give what runs in the host; nothing while it is off."""
+        leader = hosts.leader(self.host.directory)
+        for pid in processes.in_namespace(leader) if leader else ():
+            with suppress(OSError):
+                words = Path(f"/proc/{pid}/cmdline").read_text(errors="replace").split("\0")
+                parent = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1]
+                yield Process(pid, int(parent), words)
+
+    def host_code(self) -> list[Process]:
+        """Give the processes of our code in the host: the parent that relays, and the detached child."""
+        return [p for p in self.processes() if "python" in p.words[0] and HOST_CODE in " ".join(p.words)]
+
+    def leader(self) -> int | None:
+        """Give the pid of the host's own process 1."""
+        return hosts.leader(self.host.directory)
+
+    def events(self, event: str) -> int:
+        """Count the events of this name in the journals of runs that began after ``begin``."""
+        return sum(self._count(run, event) for run in self.new_runs())
+
+    def new_runs(self) -> set[str]:
+        """Give the runs that were begun on the host after ``begin`` and have a plan."""
+        return {run for run in set(self._runs()) - self.known_runs if self._count(run, "plan")}
+
+    def result(self, run: str) -> dict[str, Any]:
+        """Give what a run on the host wrote last; empty while it has not."""
+        with suppress(OSError):
+            found: dict[str, Any] = json.loads((self._records() / run / "result").read_text())
+            return found
+        return {}
+
+    def _count(self, run: str, event: str) -> int:
+        with suppress(OSError):
+            lines = (self._records() / run / "journal").read_text().splitlines()
+            return sum(json.loads(line)["event"] == event for line in lines if line.endswith("}"))
+        return 0
+
+    def _runs(self) -> list[str]:
+        with suppress(OSError):
+            return os.listdir(self._records())
+        return []
+
+    def _records(self) -> Path:
+        # As the host sees it, with what is mounted there.
+        return Path(f"/proc/{self.leader()}/root/var/lib/provision")

@@ -1,0 +1,43 @@
+"""The fault harness draws the same faults from the same seed, and its table tells what it saw."""
+
+from dataclasses import replace
+
+from tests.lab.faults import inject, plan, table
+from tests.lab.faults.table import Result
+
+
+def result(fault: plan.Fault, recover_s: float, *problems: str) -> Result:
+    return Result(fault, True, "killed", recover_s, 9.0, problems)
+
+
+def test_the_same_seed_gives_the_same_faults_and_another_seed_gives_others() -> None:
+    assert plan.draw(50, 7, 3) == plan.draw(50, 7, 3)
+    assert plan.draw(50, 7, 3) != plan.draw(50, 8, 3)
+    assert plan.draw(50, 7, 3)[:20] == plan.draw(20, 7, 3)
+
+
+def test_every_kind_comes_once_before_any_comes_again_and_on_every_host() -> None:
+    faults = plan.draw(2 * len(plan.KINDS), 1, 3)
+    first, second = faults[: len(plan.KINDS)], faults[len(plan.KINDS) :]
+    for deck in (first, second):
+        assert {fault.kind for fault in deck} == set(plan.KINDS)
+    assert {fault.host for fault in faults} == {"el1", "el2", "el3"}
+
+
+def test_each_kind_has_a_maker_and_comes_only_in_a_work_where_it_can_strike() -> None:
+    for fault in plan.draw(300, 1, 3):
+        assert fault.kind.family in inject.FAMILIES
+        assert fault.work in fault.kind.works
+        assert fault.moment.count <= plan.STEPS[fault.work]
+
+
+def test_the_table_counts_a_host_that_did_not_recover_and_leaves_its_seconds_out() -> None:
+    fault = replace(plan.draw(1, 1, 1)[0], kind=plan.Kind("kill", ("dnf", "SIGKILL")))
+    text = table.markdown([result(fault, 2.0), result(fault, 4.0), result(fault, 90.0, "no end")])
+    assert "| kill dnf SIGKILL | 3 | 3 | killed 3 | 2 of 3 | 3.0 | 4.0 |" in text
+    assert text.splitlines()[-1].startswith("| all | 3 | 3 |")
+
+
+def test_a_table_without_a_good_row_has_no_seconds() -> None:
+    text = table.markdown([result(plan.draw(1, 1, 1)[0], 0.0, "no end")])
+    assert "| 0 of 1 |  |  |" in text
