@@ -9,11 +9,6 @@ from .files import TEMPORARY
 
 # What mkstemp puts after the prefix.
 _OURS = re.compile(re.escape(TEMPORARY) + r"[A-Za-z0-9_]{6,8}$")
-# rpm unpacks to NAME;XXXXXXXX, the time in hexadecimal digits, and renames; see rpm's lib/fsm.c.
-_RPMS = re.compile(r";[0-9a-f]{8}$")
-_UNPACKED = (
-    "/usr/bin", "/usr/libexec/docker", "/usr/libexec/docker/cli-plugins", "/usr/lib/systemd/system",
-    "/usr/share/man/man1", "/usr/share/bash-completion/completions", "/etc/containerd")
 
 
 def clear(machine, unended, timeout_s):
@@ -22,6 +17,7 @@ def clear(machine, unended, timeout_s):
     scratch.sweep(machine)
     history.forget_unborn(machine)
     for past in unended:
+        transaction.sweep_unpacked(machine, past.at)
         for path in _half_files(machine, past):
             os.unlink(path)
 
@@ -53,6 +49,4 @@ def _half_files(machine, past):
              if record["kind"] == "file"]
     folders = {os.path.dirname(os.path.realpath(machine.path(path))) for path in paths} | {past.folder}
     ours = [path for folder in folders for path in glob.glob(os.path.join(folder, TEMPORARY + "*"))]
-    unpacked = [path for folder in _UNPACKED for path in glob.glob(os.path.join(machine.path(folder), "*;*"))]
-    return ([path for path in ours if _OURS.search(path) and os.path.isfile(path)]
-            + [path for path in unpacked if _RPMS.search(path) and os.path.getctime(path) >= past.at])
+    return [path for path in ours if _OURS.search(path) and os.path.isfile(path)]

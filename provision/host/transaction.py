@@ -1,5 +1,10 @@
 """One dnf transaction as a Change, and the way back, also from a half one."""
 
+import glob
+import os
+import re
+import time
+
 from . import dnf_errors, engine, rpmdb, service
 from .change import Change
 from .errors import HostError
@@ -7,6 +12,11 @@ from .errors import HostError
 # A removal needs no repository, and takes nothing but what it names.
 REMOVE_OPTIONS = ["--disablerepo=*", "--noautoremove"]
 INSTALL_OPTIONS = ["--allowerasing"]
+# rpm unpacks to NAME;XXXXXXXX, the time in hexadecimal digits, and renames; see rpm's lib/fsm.c.
+_UNPACKED = re.compile(r";[0-9a-f]{8}$")
+_FOLDERS = (
+    "/usr/bin", "/usr/libexec/docker", "/usr/libexec/docker/cli-plugins", "/usr/lib/systemd/system",
+    "/usr/share/man/man1", "/usr/share/bash-completion/completions", "/etc/containerd")
 
 
 class Transaction(Change):
@@ -23,6 +33,7 @@ class Transaction(Change):
         self.installed = installed
         self.before_us = None
         self.ran_before_us = None
+        self.began = int(time.time())
 
     def apply(self):
         """Do what was shown."""
@@ -32,6 +43,8 @@ class Transaction(Change):
     def undo(self):
         """Bring back what was there, judged by rpm and not by memory."""
         self._observe()
+        if self.solver.broke_off:
+            sweep_unpacked(self.machine, self.began)
         bring(self.machine, self.solver, self.before_us, self.solver.broke_off)
 
     def settle(self):
@@ -95,6 +108,14 @@ def _again(machine, solver, there):
         # A repository that has newer versions only: whole files must do.
         if machine.run(["rpm", "-V", "--noconfig"] + [name for name, _ in there]).rc:
             raise
+
+
+def sweep_unpacked(machine, since):
+    """Remove the half files of a transaction that was killed after ``since`` (seconds since 1970)."""
+    found = [path for folder in _FOLDERS for path in glob.glob(os.path.join(machine.path(folder), "*;*"))]
+    for path in found:
+        if _UNPACKED.search(path) and os.path.getctime(path) >= since:
+            os.unlink(path)
 
 
 def compare(found, goal):

@@ -168,6 +168,20 @@ def test_the_undo_of_a_transaction_that_was_killed_drops_the_new_half_and_makes_
     assert step.solver.told == [("reinstall", ["docker-ce-3:26-1.x86_64"])]
 
 
+def test_half_files_of_a_transaction_that_was_killed_go_with_its_undo(tmp_path):
+    (tmp_path / "usr/bin").mkdir(parents=True)
+    step = planned(row("install", "docker-ce"))
+    step.machine.root = str(tmp_path)
+    step.records()
+    for name in ("dockerd;6b05a2b8", "theirs;x", "dockerd"):
+        (tmp_path / "usr/bin" / name).touch()
+    step.undo()
+    assert len(list((tmp_path / "usr/bin").iterdir())) == 3
+    step.solver.broke_off = True
+    step.undo()
+    assert sorted(path.name for path in (tmp_path / "usr/bin").iterdir()) == ["dockerd", "theirs;x"]
+
+
 def test_a_transaction_that_was_killed_is_finished_with_the_new_version_alone():
     machine, solver = Rpm(OLD, NEW, CONTAINERD), Solver()
     before = {"docker-ce": [OLD[1]], "containerd.io": [], "docker-ce-cli": []}
