@@ -1,6 +1,8 @@
 """What the hosts.* tasks do: list, enter, pin."""
 
+import ctypes
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -17,6 +19,9 @@ from provision.pipeline import entrants, masters
 from provision.session import Entrant
 from provision.settings import Settings
 from provision.trust import read_pins, record
+
+_PR_SET_PDEATHSIG = 1
+_prctl = getattr(ctypes.CDLL(None), "prctl", None)
 
 
 def selected(project: Settings, limit: str, via: str) -> Selection:
@@ -45,7 +50,17 @@ def shell(project: Settings, name: str, via: str) -> int:
     """Open one master and ride it with a terminal; gives ssh's exit code."""
     with _session(project, _one(project, name, via), name) as session:
         argv = ["ssh", "-F", str(session.ssh_config), *(["-t"] if sys.stdin.isatty() else []), name]
-        return subprocess.run(argv, check=False).returncode
+        # _end_with_us only makes one system call, so that it is safe in a child of a process with threads
+        return subprocess.run(argv, check=False, preexec_fn=_end_with_us).returncode
+
+
+def _end_with_us() -> None:
+    """Have the kernel end this child when its parent is killed: a shell left open would keep the master.
+
+    Linux alone can do it (prctl(2), PR_SET_PDEATHSIG); elsewhere the shell ends with its terminal.
+    """
+    if _prctl:
+        _prctl(_PR_SET_PDEATHSIG, signal.SIGHUP)
 
 
 def trust(project: Settings, name: str, fingerprint: str, replace: str, via: str) -> None:

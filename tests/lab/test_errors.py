@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import threading
 import time
 from collections.abc import Callable
@@ -267,9 +268,12 @@ def test_an_interrupted_run_ends_cleanly_and_the_next_converges(
     assert again.rc == 0, again.out
 
 
-def wait_until(is_true: object, seconds: float = 60) -> None:
-    """Wait for something on a host; fail when it does not come about."""
+def wait_until(
+    is_true: Callable[[], object], seconds: float = 60, work: subprocess.Popen[str] | None = None
+) -> None:
+    """Wait for something to come about; fail when it does not, with the words of ``work`` if that ended."""
     end = time.monotonic() + seconds
-    while not is_true():  # type: ignore[operator]
+    while not is_true():
+        assert work is None or work.poll() is None, work.communicate()
         assert time.monotonic() < end
         time.sleep(0.2)

@@ -21,7 +21,7 @@ def test_a_run_that_lost_its_controller_is_told_once_and_as_the_next_ones_own(
 ) -> None:
     project = new_project("el5", docker_engine_version="26.1.5")
     cut = project.start("provision", "--no-verify")
-    wait_until(lambda: in_host(lab, "el5", "cat /run/provision.lock") != "")
+    wait_until(lambda: in_host(lab, "el5", "cat /run/provision.lock") != "", work=cut)
     os.killpg(cut.pid, signal.SIGKILL)
     cut.communicate()
     held = project.fab("provision", "--no-verify", "--lock-timeout", "0")
