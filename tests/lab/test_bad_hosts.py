@@ -13,7 +13,7 @@ from tests.lab.mirrors import Mirror
 from tests.lab.test_bad_controller import FREE_LOCK, HOLD_LOCK
 from tests.lab.test_bad_repositories import LEFT
 from tests.lab.test_errors import error_of, expect_other_host_fine, wait_until
-from tests.lab.test_road import in_host
+from tests.lab.test_road import in_host, other_version
 
 # Break a host by one shell command, and mend it by another when the test ends.
 Harm = Callable[[str, str, str], None]
@@ -192,10 +192,8 @@ def test_a_read_only_etc_is_named_and_nothing_else_is_touched(
 def test_another_package_manager_at_work_is_named_then_waited_for(
     lab: Lab, harm: Harm, new_project: NewProject
 ) -> None:
-    project = new_project("el6", docker_engine_version="26.1.5", docker_engine_lock_timeout=0)
-    if "26.1.5" in in_host(lab, "el6", "rpm -q docker-ce"):
-        project.variables["docker_engine_version"] = "28.5.2"
-        project.write()
+    version = other_version(lab, "el6")
+    project = new_project("el6", docker_engine_version=version, docker_engine_lock_timeout=0)
     harm("el6", HOLD_RPM.format(600), FREE_RPM)
     refused = project.fab("provision")
     assert refused.rc == 8, refused.out

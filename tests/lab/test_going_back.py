@@ -6,7 +6,7 @@ import signal
 from provision.lab import Lab
 from tests.lab.conftest import Done, NewProject
 from tests.lab.test_errors import wait_until
-from tests.lab.test_road import in_host
+from tests.lab.test_road import in_host, other_version
 
 SETTING = "max-concurrent-downloads"
 SETTINGS = "cat /etc/docker/daemon.json"
@@ -19,7 +19,7 @@ def words(done: Done) -> str:
 def test_a_run_that_lost_its_controller_is_told_once_and_as_the_next_ones_own(
     lab: Lab, new_project: NewProject
 ) -> None:
-    project = new_project("el5", docker_engine_version="26.1.5")
+    project = new_project("el5", docker_engine_version=other_version(lab, "el5"))
     cut = project.start("provision", "--no-verify")
     wait_until(lambda: in_host(lab, "el5", "cat /run/provision.lock") != "", work=cut)
     os.killpg(cut.pid, signal.SIGKILL)

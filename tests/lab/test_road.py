@@ -22,6 +22,11 @@ def in_host(lab: Lab, name: str, command: str) -> str:
     return labs.execute(lab.host(name), "sh", "-c", command).stdout.decode()
 
 
+def other_version(lab: Lab, name: str) -> str:
+    """Give a version of the engine that the host does not have, whatever other tests left there."""
+    return "28.5.2" if "26.1.5" in in_host(lab, name, "rpm -q docker-ce") else "26.1.5"
+
+
 def changed_files(lab: Lab, name: str, since: str) -> list[str]:
     return in_host(lab, name, MANIFEST.format(since=since)).splitlines()
 
