@@ -7,10 +7,12 @@ is refused with a word on stderr.
 """
 
 import _socket
+import ctypes
 import os
 import sys
 
 REFUSED = "provision: prompt refused: "
+PR_SET_DUMPABLE = 4
 # Of an expired password and of a one-time code.
 FOREIGN = {"new", "current", "old", "retype", "expired", "otp"}
 
@@ -39,6 +41,13 @@ def _is_end(text: str) -> bool:
     return text == ":" or (text.startswith(" for ") and text.endswith(":"))
 
 
+def forbid_dump() -> None:
+    """Leave no core dump of a process that holds the answer; a kernel that pipes them heeds no limit."""
+    prctl = getattr(ctypes.CDLL(None), "prctl", None)
+    if prctl:
+        prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
 def main() -> int:
     """Answer the prompt in argv[1] on stdout; exit code 1 when there is no answer."""
     prompt = sys.argv[1] if len(sys.argv) > 1 else ""
@@ -47,6 +56,7 @@ def main() -> int:
         shown = "".join(letter if " " <= letter <= "~" else "?" for letter in prompt)
         sys.stderr.write(REFUSED + shown[:80] + "\n")
         return 1
+    forbid_dump()
     client = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
     client.settimeout(5)
     client.connect(os.environ["PROVISION_BROKER"])

@@ -197,7 +197,7 @@ def _earlier(name: str, run: Mapping[str, Any]) -> Earlier:
 # Errors of the host that are a refusal for safety and not a failure: nothing was tried.
 _REFUSALS = {
     "unsupported-os", "lock-held", "package-lock-held", "wrong-key", "expired-key", "podman-conflict",
-    "not-root", "clock-off", "no-python", "python-too-old",
+    "not-root", "clock-off", "no-python", "python-too-old", "no-secret",
 }  # fmt: skip
 
 

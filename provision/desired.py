@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from provision.errors import InventoryError
@@ -12,7 +12,7 @@ PREFIX = "docker_engine_"
 KNOWN = tuple(
     PREFIX + word
     for word in ("state", "version", "upgrade", "channel", "mirror", "gpg_key", "gpg_fingerprint",
-                 "daemon_options", "lock_timeout")
+                 "daemon_options", "registry_logins", "lock_timeout")
 )  # fmt: skip
 # They end up as one line of a file or one word of a command on the host.
 _SHAPES = {
@@ -23,6 +23,12 @@ _SHAPES = {
 # A template, a control character, or half a character, which no YAML can hold.
 _NO_DATA = re.compile(r"\{\{|\{%|\{#|[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _DEEPEST = 20
+# {secret: NAME} stands for what the keyring holds as secret/NAME.
+SECRET = "secret"  # noqa: S105 - the word, not a secret
+SECRET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+_OPTIONS, _LOGINS = PREFIX + "daemon_options", PREFIX + "registry_logins"
+_REGISTRY = re.compile(r"[A-Za-z0-9][A-Za-z0-9.:/_-]{0,200}")
+_PLAIN_LOGIN = re.compile(r"//[^/\s@]*:[^/\s@]*@")
 
 
 def checked(name: str, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -33,18 +39,62 @@ def checked(name: str, values: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
+def secret_names(values: Any) -> tuple[str, ...]:
+    """Give the names of the secrets that ``values`` refer to, each once, sorted."""
+    return tuple(sorted(set(_named(values))))
+
+
+def _named(value: Any) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        if set(value) == {SECRET}:
+            yield value[SECRET]
+        else:
+            for item in value.values():
+                yield from _named(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _named(item)
+
+
 def _check(name: str, key: str, value: Any) -> None:
     if key not in KNOWN:
         near = difflib.get_close_matches(key[:80], KNOWN, 1)
         hint = f"did you mean {near[0]}?" if near else "known are: " + ", ".join(KNOWN)
         raise InventoryError(f"{name}: {ascii(key)[:80]} is not known", hint)
     _check_data(name, key, value, _DEEPEST)
+    for secret in _named(value):
+        if key not in (_OPTIONS, _LOGINS) or not (isinstance(secret, str) and SECRET_NAME.fullmatch(secret)):
+            raise InventoryError(
+                f"{name}: {key} holds a secret that is refused: {ascii(secret)[:80]}",
+                f"write {{secret: NAME}}, in {_OPTIONS} and {_LOGINS} alone",
+            )
+    if key == _LOGINS:
+        _check_logins(name, value)
     pattern, wanted = _SHAPES.get(key, (None, ""))
     if pattern and not pattern.fullmatch(str(value)):
         raise InventoryError(
             f"{name}: {key} is refused: {ascii(value)[:80]}",
             f"it must be {wanted}; correct it in the inventory",
         )
+
+
+def _check_logins(name: str, logins: Any) -> None:
+    for registry, login in logins.items() if isinstance(logins, Mapping) else [("", logins)]:
+        right = isinstance(login, Mapping) and set(login) == {"username", "password"}
+        if not right or not isinstance(login["username"], str) or not _REGISTRY.fullmatch(str(registry)):
+            raise InventoryError(
+                f"{name}: {_LOGINS} is refused for {ascii(registry)[:80]}",
+                "write registry.example:5000: {username: NAME, password: {secret: NAME}}",
+            )
+        if secret_names(login["password"]) == ():
+            raise _plain(name, _LOGINS, f"{registry}: {{username: NAME, password: {{secret: NAME}}}}")
+
+
+def _plain(name: str, key: str, instead: str) -> InventoryError:
+    return InventoryError(
+        f"{name}: {key} holds a password in plain text",
+        f"fab credentials.set {name} --kind secret/NAME, and in the inventory {instead}",
+    )
 
 
 def _check_data(name: str, key: str, value: Any, levels: int) -> None:
@@ -54,6 +104,8 @@ def _check_data(name: str, key: str, value: Any, levels: int) -> None:
     if isinstance(value, (Mapping, list)):
         for item in [*value, *value.values()] if isinstance(value, Mapping) else value:
             _check_data(name, key, item, levels - 1)
+    if isinstance(value, str) and key == _OPTIONS and _PLAIN_LOGIN.search(value):
+        raise _plain(name, key, "{secret: NAME}")
     if isinstance(value, str) and _NO_DATA.search(value):
         raise InventoryError(
             f"{name}: {key} holds a template or control characters: {ascii(value)[:80]}",

@@ -1,4 +1,4 @@
-"""Turn Ctrl-C and SIGTERM into an orderly end: once, what runs is finished; twice, now."""
+"""Turn Ctrl-C, SIGTERM and SIGHUP into an orderly end: once, what runs is finished; twice, now."""
 
 import signal
 from collections.abc import Callable, Iterator
@@ -6,11 +6,18 @@ from contextlib import contextmanager
 from types import FrameType
 
 # The shell's convention, documented in the README: 128 + the signal's number.
-_EXIT = {signal.SIGINT: 130, signal.SIGTERM: 143}
+_EXIT = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
 
 
 class Terminated(KeyboardInterrupt):
     """SIGTERM came, where Ctrl-C would have raised KeyboardInterrupt."""
+
+
+class HungUp(KeyboardInterrupt):
+    """SIGHUP came: the terminal is gone."""
+
+
+_RAISED = {signal.SIGINT: KeyboardInterrupt, signal.SIGTERM: Terminated, signal.SIGHUP: HungUp}
 
 
 class Cancel:
@@ -51,24 +58,29 @@ class Cancel:
         self.exit_code = self.exit_code or _EXIT[signal.Signals(number)]
         if not self._is_orderly or not is_first:
             self._is_deaf = True
-            raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
+            raise _RAISED[signal.Signals(number)]
         for callback in self._callbacks:
             callback()
 
 
 @contextmanager
 def catch_signals() -> Iterator[Cancel]:
-    """Give a Cancel that SIGINT and SIGTERM set, for as long as the context lasts.
+    """Give a Cancel that SIGINT, SIGTERM and SIGHUP set, for as long as the context lasts.
 
-    After a signal the process is about to end, and both stay ignored.
+    After a signal the process is about to end, and all stay ignored. SIGHUP is left alone under nohup.
     """
     cancel = Cancel()
-    before = {number: signal.signal(number, cancel.trigger) for number in _EXIT}
+    heard = [number for number in _EXIT if number != signal.SIGHUP or _default(number)]
+    before = {number: signal.signal(number, cancel.trigger) for number in heard}
     try:
         yield cancel
     finally:
         for number, handler in before.items():
             signal.signal(number, signal.SIG_IGN if cancel.is_set() else handler)
+
+
+def _default(number: signal.Signals) -> bool:
+    return signal.getsignal(number) != signal.SIG_IGN
 
 
 def ignore() -> None:
@@ -79,4 +91,4 @@ def ignore() -> None:
 
 def exit_code_of(stop: KeyboardInterrupt) -> int:
     """Give the exit code of a command that ``stop`` ended."""
-    return _EXIT[signal.SIGTERM if isinstance(stop, Terminated) else signal.SIGINT]
+    return next(_EXIT[number] for number, kind in _RAISED.items() if type(stop) is kind)

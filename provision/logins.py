@@ -6,8 +6,8 @@ The only place that uses paramiko and fabric. It reads no file of the person's `
 import base64
 import logging
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import fabric
@@ -30,14 +30,14 @@ from provision.model import Credential, Host, HostKey
 
 TIMEOUT_S = 10.0
 LONGEST_EVIDENCE = 200
-KEY_TYPES = (
-    "ssh-ed25519",
-    "ecdsa-sha2-nistp256",
-    "ecdsa-sha2-nistp384",
-    "ecdsa-sha2-nistp521",
-    "rsa-sha2-512",
-    "rsa-sha2-256",
+_FAMILIES = (
+    ("ssh-ed25519",),
+    ("ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521"),
+    ("rsa-sha2-512", "rsa-sha2-256"),
 )
+KEY_TYPES = tuple(name for family in _FAMILIES for name in family)
+# Opens a way to a host's port, such as one through a jump host.
+Dial = Callable[[], Any]
 
 # paramiko prints tracebacks to stderr when nobody listens to its log.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
@@ -71,7 +71,22 @@ class _Exactly(AuthStrategy):  # type: ignore[misc]
         return self._sources
 
 
-def fetch_key(host: Host, sock: Any = None, timeout_s: float = TIMEOUT_S) -> HostKey:
+def fetch_keys(host: Host, dial: Dial | None = None, timeout_s: float = TIMEOUT_S) -> Iterator[HostKey]:
+    """Give each key that a host shows, the best type first; the next is only asked for when it is wanted.
+
+    ``dial`` opens a way to its port each time. Raises what ``fetch_key`` does.
+    """
+    first = fetch_key(host, dial and dial(), timeout_s)
+    yield first
+    for types in _FAMILIES:
+        if first.type.removeprefix("ssh-").split("-")[0] not in types[0]:
+            with suppress(NotSsh):  # it has shown that it is: so it has no key of this type
+                yield fetch_key(host, dial and dial(), timeout_s, types)
+
+
+def fetch_key(
+    host: Host, sock: Any = None, timeout_s: float = TIMEOUT_S, types: tuple[str, ...] = KEY_TYPES
+) -> HostKey:
     """Ask a host for its public key, before and without any login.
 
     ``sock`` is an open way to its port, such as one through a jump host; without it the
@@ -81,7 +96,7 @@ def fetch_key(host: Host, sock: Any = None, timeout_s: float = TIMEOUT_S) -> Hos
     with _explained(host, timeout_s):
         transport = _Transport(sock or socket.create_connection(_place(host), timeout_s))
         try:
-            return _shown_key(host, transport, timeout_s)
+            return _shown_key(host, transport, timeout_s, types)
         finally:
             transport.close()
 
@@ -107,8 +122,8 @@ def can_login(
         connection.client.close()
 
 
-def _shown_key(host: Host, transport: Any, timeout_s: float) -> HostKey:
-    transport.get_security_options().key_types = KEY_TYPES
+def _shown_key(host: Host, transport: Any, timeout_s: float, types: tuple[str, ...]) -> HostKey:
+    transport.get_security_options().key_types = types
     transport.banner_timeout = timeout_s
     transport.start_client(timeout=timeout_s)
     shown = transport.get_remote_server_key()
@@ -137,9 +152,10 @@ def _connection(host: Host, key: HostKey, proof: "_Exactly", sock: Any, timeout_
         connect_timeout=timeout_s,
         connect_kwargs=options | {"transport_factory": _Transport},
     )
-    pinned = paramiko.PKey.from_type_string(key.type, base64.b64decode(key.key))
     name = host.address if host.port == paramiko.config.SSH_PORT else f"[{host.address}]:{host.port}"
-    connection.client.get_host_keys().add(name, key.type, pinned)
+    for each in key.all:
+        pinned = paramiko.PKey.from_type_string(each.type, base64.b64decode(each.key))
+        connection.client.get_host_keys().add(name, each.type, pinned)
     connection.client.set_missing_host_key_policy(paramiko.RejectPolicy())
     return connection
 

@@ -81,22 +81,35 @@ class Secret:
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """How one host is entered; all None means: the keys of the person's ssh-agent."""
+    """How one host is entered; all None means: the keys of the person's ssh-agent.
+
+    ``secrets`` are those that its desired state names, ``{secret: NAME}``.
+    """
 
     password: Secret | None = None
     key_file: Path | None = None
     passphrase: Secret | None = None
     sudo_password: Secret | None = None
+    secrets: Mapping[str, Secret] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
 class HostKey:
-    """A pinned public key: ``name`` is the inventory name, ``key`` the base64 blob."""
+    """A pinned public key: ``name`` is the inventory name, ``key`` the base64 blob.
+
+    ``others`` are keys of other types that the host may show as well.
+    """
 
     name: str
     type: str
     key: str
     trust: str = "console"
+    others: tuple["HostKey", ...] = ()
+
+    @property
+    def all(self) -> tuple["HostKey", ...]:
+        """Each key that the host may show, this one first."""
+        return (self, *self.others)
 
     @property
     def fingerprint(self) -> str:
@@ -110,12 +123,13 @@ class Session:
     """An open ControlMaster; ``run_dir`` holds the ``clients`` ssh config and the broker's socket.
 
     ``sudo_token`` is what the broker takes for this host's sudo password; None when no
-    password is needed.
+    password is needed. ``secret_tokens`` are those for the secrets of its desired state, by name.
     """
 
     host: Host
     run_dir: Path
     sudo_token: str | None = None
+    secret_tokens: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @property
     def ssh_config(self) -> Path:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -28,8 +28,9 @@ from provision.trust import trust
 from provision.verify import verify
 
 ExitCode = Callable[[tuple[HostReport, ...]], int]
-# Given the run's id and the names of its hosts, opens what a person sees while it goes on.
-Show = Callable[[str, tuple[str, ...]], AbstractContextManager[View]]
+# Given the run's id, and by the name of each host the fingerprint that it has to show (empty for one that is
+# not even tried), opens what a person sees while it goes on.
+Show = Callable[[str, Mapping[str, str]], AbstractContextManager[View]]
 Sessions = tuple[Session, ...]
 T = TypeVar("T")
 
@@ -88,10 +89,14 @@ class _Clock:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A run that has ended: its Report and each host's log. Call ``confirm`` once they are written."""
+    """A run that has ended: its Report, each host's log, and the fingerprint that each had to show.
+
+    Call ``confirm`` once they are written.
+    """
 
     report: Report
     logs: Mapping[str, str]
+    fingerprints: Mapping[str, str]
     confirm: Callable[[], None]
 
 
@@ -107,8 +112,9 @@ def run(
     started, clock = time.time(), _Clock()
     selection, candidates = _candidates(request, settings, clock)
     order = Order(_run_id(started), request.command, request.only_plan, request.values)
+    fingerprints = {host.name: _fingerprint(candidates[host.name]) for host in selection.hosts}
     with ExitStack() as connected:
-        with show(order.run, tuple(host.name for host in selection.hosts)) as view:
+        with show(order.run, fingerprints) as view:
             road = Run(order, Ledger(selection.hosts, view), cancel, clock)
             _drive(request, candidates, selection.hosts, road, connected)
         hosts = road.ledger.reports()
@@ -122,7 +128,7 @@ def run(
             hosts=hosts,
             stages=clock.seconds,
         )
-        yield Finished(report, road.ledger.logs(), road.confirm)
+        yield Finished(report, road.ledger.logs(), fingerprints, road.confirm)
 
 
 def _drive(
@@ -159,7 +165,8 @@ def _candidates(
         # May ask for the master password: no live view, and Ctrl-C ends it at once.
         with clock.time(Stage.UNLOCK):
             opened.result()
-            return selection, entrants(settings, selection)
+            converges = _converge in STEPS[request.command]
+            return selection, entrants(settings, selection, converges=converges)
 
 
 @contextmanager
@@ -177,20 +184,31 @@ def masters(cancel: Cancel, tell: Tell = unheard) -> Iterator[tuple[Connections,
         yield opened, run_dir
 
 
-def entrants(settings: Settings, selection: Selection) -> dict[str, Entrant | ProvisionError]:
-    """Unlock and trust: give what each host is entered with, jump hosts included, or why it is not."""
-    hosts = selection.jumps + selection.hosts
+def entrants(
+    settings: Settings, selection: Selection, *, converges: bool = False
+) -> dict[str, Entrant | ProvisionError]:
+    """Unlock and trust: give what each host is entered with, jump hosts included, or why it is not.
+
+    Only a run that ``converges`` wants the secrets of the desired state: no shell is refused for want of one.
+    """
+    hosts = _only_entered(selection.jumps) + (
+        selection.hosts if converges else _only_entered(selection.hosts)
+    )
     credentials = unlock(hosts, settings)
-    keys = trust(hosts, settings.pins, _fetch_key)
+    keys = trust(hosts, settings.pins, _fetch_keys)
     return {host.name: _entrant(host, credentials[host.name], keys[host.name]) for host in hosts}
 
 
-def _fetch_key(host: Host) -> HostKey:
+def _only_entered(hosts: tuple[Host, ...]) -> tuple[Host, ...]:
+    return tuple(replace(host, desired={}) for host in hosts)
+
+
+def _fetch_keys(host: Host) -> Iterator[HostKey]:
     if host.jump:
         raise UnknownHostKey(
             f"{host.name} lies behind {host.jump} and has no pin yet", f"fab hosts.trust {host.name}"
         )
-    return logins.fetch_key(host)
+    return logins.fetch_keys(host)
 
 
 def _entrant(
@@ -199,6 +217,10 @@ def _entrant(
     if isinstance(key, ProvisionError):
         return key
     return credential if isinstance(credential, ProvisionError) else Entrant(host, credential, key)
+
+
+def _fingerprint(candidate: Entrant | ProvisionError) -> str:
+    return candidate.key.fingerprint if isinstance(candidate, Entrant) else ""
 
 
 def _walk(

@@ -108,11 +108,17 @@ def sudo_password(session: Session) -> Secret | None:
     return broker.ask(session.run_dir / "broker", session.sudo_token)
 
 
+def named_secret(session: Session, name: str) -> Secret | None:
+    """Ask the run's broker for a secret of this host's desired state; None when it has none of that name."""
+    token = session.secret_tokens.get(name)
+    return broker.ask(session.run_dir / "broker", token) if token else None
+
+
 def save_sessions(sessions: tuple[Session, ...], run_dir: Path) -> None:
     """Write what child processes of this run need to use its sessions; no secret is in it."""
     rows = [
         {"name": s.host.name, "address": s.host.address, "port": s.host.port, "user": s.host.user,
-         "jump": s.host.jump, "sudo_token": s.sudo_token}
+         "jump": s.host.jump, "sudo_token": s.sudo_token, "secret_tokens": dict(s.secret_tokens)}
         for s in sessions
     ]  # fmt: skip
     path = run_dir / "sessions.json"
@@ -124,8 +130,8 @@ def load_sessions(run_dir: Path) -> dict[str, Session]:
     """Read what ``save_sessions`` wrote, by host name."""
     sessions = {}
     for row in json.loads((run_dir / "sessions.json").read_text()):
-        token = row.pop("sudo_token")
-        sessions[row["name"]] = Session(Host(**row), run_dir, token)
+        tokens = row.pop("sudo_token"), row.pop("secret_tokens")
+        sessions[row["name"]] = Session(Host(**row), run_dir, *tokens)
     return sessions
 
 

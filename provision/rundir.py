@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -13,6 +14,9 @@ from pathlib import Path
 from provision.errors import ControllerDiskFull, StateUnusable
 
 _PREFIX = "provision-"
+_FALLBACK = Path("/tmp")  # noqa: S108 - mkdtemp makes it private
+# A hidden one is being made, which takes no time; one of this age was never finished.
+_STALE_S = 3600.0
 # The path is written into ssh configs, and a socket's path ends near 100 bytes.
 _PLAIN = re.compile(r"/[A-Za-z0-9/._-]{0,63}")
 
@@ -25,7 +29,8 @@ def open_run_dir() -> Iterator[Path]:
     Raises StateUnusable when it cannot be made, ControllerDiskFull when what is in it has no room.
     """
     parent = _parent()
-    _sweep(parent)
+    for place in {parent, _FALLBACK}:
+        _sweep(place)
     try:
         made = Path(tempfile.mkdtemp(prefix=f".{_PREFIX}{os.getuid()}-", dir=parent))
     except OSError as error:
@@ -66,18 +71,31 @@ def _evidence(error: OSError) -> str:
 def _parent() -> Path:
     runtime = os.environ.get("XDG_RUNTIME_DIR", "")
     usable = _PLAIN.fullmatch(runtime) and os.access(runtime, os.W_OK | os.X_OK)
-    return Path(runtime if usable else "/tmp")  # noqa: S108 - mkdtemp makes it private
+    return Path(runtime) if usable else _FALLBACK
 
 
 def _sweep(parent: Path) -> None:
-    for left in parent.glob(f"{_PREFIX}{os.getuid()}-*"):
+    made, unborn = (parent.glob(f"{dot}{_PREFIX}{os.getuid()}-*") for dot in ("", "."))
+    for left in [*made, *filter(_is_stale, unborn)]:
         with suppress(OSError):
             if left.lstat().st_uid == os.getuid():  # in /tmp anyone can make a directory of that name
                 _sweep_one(left)
 
 
+def _is_stale(left: Path) -> bool:
+    try:
+        return time.time() - left.lstat().st_mtime > _STALE_S
+    except FileNotFoundError:  # its maker has given it its name
+        return False
+
+
 def _sweep_one(left: Path) -> None:
-    lock = os.open(left / "lock", os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+    try:
+        lock = os.open(left / "lock", os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        if _is_stale(left):  # something wrote into it while it was removed
+            shutil.rmtree(left, ignore_errors=True)
+        return
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         shutil.rmtree(left, ignore_errors=True)

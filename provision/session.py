@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 from types import TracebackType
@@ -120,7 +120,8 @@ class Connections:
         rows = [(number, e.host, e.credential) for number, e in enumerate(entrants)]
         _write(self._run_dir / "masters", sshconfig.masters(self._run_dir, rows))
         _write(self._run_dir / "clients", sshconfig.clients(self._run_dir, rows))
-        _write(self._run_dir / "pins", "".join(f"{e.host.name} {e.key.type} {e.key.key}\n" for e in entrants))
+        pins = [f"{e.host.name} {key.type} {key.key}\n" for e in entrants for key in e.key.all]
+        _write(self._run_dir / "pins", "".join(pins))
         helper = resources.files("provision").joinpath("askpass.py").read_text()
         _write(self._run_dir / "askpass", f"#!{sys.executable} -IS\n{helper}", mode=0o700)
 
@@ -133,9 +134,14 @@ class Connections:
                 self._reach(entrant)
             except _PasswordNotOffered:
                 self._log_in(entrant, ("-o", _INTERACTIVE))
-            return sudo.prove(session, entrant.credential, self._broker)
+            return self._granted(sudo.prove(session, entrant.credential, self._broker), entrant.credential)
         except ProvisionError as error:
             return error
+
+    def _granted(self, session: Session, credential: Credential) -> Session:
+        rows = credential.secrets.items()
+        tokens = {name: self._broker.grant(secret, once=False) for name, secret in rows}
+        return replace(session, secret_tokens=tokens)
 
     def _reach(self, entrant: Entrant) -> None:
         """Log in; where nobody was talked to, and it may go better soon, try again within the budget."""

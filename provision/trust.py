@@ -5,7 +5,7 @@ import binascii
 import fcntl
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace as changed
@@ -14,10 +14,13 @@ from pathlib import Path
 from provision.errors import ChangedHostKey, InventoryError, ProvisionError, UnknownHostKey, UsageError
 from provision.model import INVENTORY_NAME, Host, HostKey
 
-Fetch = Callable[[Host], HostKey]
+# Gives each key that a host shows, the best type first.
+Fetch = Callable[[Host], Iterable[HostKey]]
 
 FETCHES_AT_ONCE = 32
 CHANGED = "reinstalled, the address was given to another server, or someone sits in between"
+# The best first; ssh itself takes whichever of a host's pinned keys it offers.
+_ORDER = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "ssh-rsa")
 TRUST = re.compile(r"trust=(\S+)")
 
 
@@ -25,7 +28,7 @@ def trust(hosts: tuple[Host, ...], pins: Path, fetch: Fetch) -> dict[str, HostKe
     """Give each host's key, or a typed refusal.
 
     A pinned host costs no network. A host with ``host_key: SHA256:…`` in the inventory and no
-    pin has its key fetched (by ``fetch``, before any login), compared, and pinned. Without
+    pin has its keys fetched (by ``fetch``, before any login), compared, and pinned. Without
     either: UnknownHostKey. Where pin, inventory and host disagree: ChangedHostKey with both
     fingerprints. What ``fetch`` raises becomes that host's error.
     Raises InventoryError for a pins file that cannot be read, UsageError when it cannot be written.
@@ -41,19 +44,21 @@ def trust(hosts: tuple[Host, ...], pins: Path, fetch: Fetch) -> dict[str, HostKe
 
 
 def record(pins: Path, key: HostKey, replace: str | None = None) -> None:
-    """Pin one key; the file's other lines stay as they are.
+    """Pin one key, with its others; the lines of other hosts stay as they are.
 
-    Another key under the same name is only replaced when ``replace`` is its fingerprint;
-    otherwise ChangedHostKey. Raises InventoryError or UsageError as ``trust`` does.
+    Other keys under the same name are only replaced, and then all of them, when ``replace`` is the
+    fingerprint of one; otherwise ChangedHostKey. Raises InventoryError or UsageError as ``trust`` does.
     """
     with _locked(pins):
         old = read_pins(pins).get(key.name, ())
-        doomed = [pin for pin in old if pin.fingerprint == replace]
-        known = any(_same(pin, key) for pin in old)
-        if old and not known and not doomed:
+        fresh = [each for each in key.all if not any(_same(each, pin) for pin in old)]
+        is_named = replace in {pin.fingerprint for pin in old}
+        if old and len(fresh) == len(key.all) and not is_named:
             raise ChangedHostKey.than_pinned(key.name, old[0].fingerprint, key.fingerprint)
-        if doomed or not known:
-            _write(pins, _without(doomed, _text(pins)) + ("" if known else f"{_line(key)}\n"))
+        doomed = [pin for pin in old if is_named and not any(_same(each, pin) for each in key.all)]
+        if fresh or doomed:
+            lines = "".join(f"{_line(each)}\n" for each in fresh)
+            _write(pins, _without(doomed, _text(pins)) + lines)
 
 
 def read_pins(pins: Path) -> Mapping[str, tuple[HostKey, ...]]:
@@ -87,7 +92,8 @@ def _from_pins(host: Host, pinned: tuple[HostKey, ...]) -> HostKey:
             "else correct host_key in the inventory",
             evidence=f"inventory {host.host_key}, pinned {pin}",
         )
-    return matching[0]
+    best = min(matching, key=_rank)
+    return changed(best, others=tuple(key for key in matching if key is not best))
 
 
 def _from_inventory(host: Host, fetch: Fetch) -> HostKey:
@@ -97,15 +103,21 @@ def _from_inventory(host: Host, fetch: Fetch) -> HostKey:
             f"fab hosts.trust {host.name}",
             meaning="a password given to the wrong machine is lost; compare the fingerprint first",
         )
-    key = fetch(host)
-    if key.fingerprint != host.host_key:
-        raise ChangedHostKey(
-            f"{host.name} shows another host key than the inventory says",
-            "compare with the cloud console; only if it agrees: correct host_key in the inventory",
-            evidence=f"inventory {host.host_key}, offered {key.fingerprint} ({key.type})",
-            meaning=CHANGED,
-        )
-    return changed(key, name=host.name, trust="console")
+    offered = []
+    for key in fetch(host):
+        if key.fingerprint == host.host_key:
+            return changed(key, name=host.name, trust="console")
+        offered.append(f"{key.fingerprint} ({key.type})")
+    raise ChangedHostKey(
+        f"{host.name} shows another host key than the inventory says",
+        "compare with the cloud console; only if it agrees: correct host_key in the inventory",
+        evidence=f"inventory {host.host_key}, offered {', '.join(offered)}",
+        meaning=CHANGED,
+    )
+
+
+def _rank(key: HostKey) -> int:
+    return _ORDER.index(key.type) if key.type in _ORDER else len(_ORDER)
 
 
 def _replace(name: str, pin: str) -> str:

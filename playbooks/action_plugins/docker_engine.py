@@ -17,7 +17,7 @@ import socket
 import sys
 import time
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ RESULT = '{"changed":'
 NO_PYTHON = 127
 OLD_PYTHON = 95
 RUN_DIR = "PROVISION_RUN_DIR"
+SECRET = "secret"  # noqa: S105 - the word, not a secret
 
 # Every EL has one of these: yum and dnf are written in Python.
 _FIND = (
@@ -58,7 +59,7 @@ class ActionModule(ActionBase):
     TRANSFERS_FILES = False
     _VALID_ARGS = frozenset(
         ("state", "version", "upgrade", "channel", "mirror", "gpg_key", "gpg_fingerprint",
-         "daemon_options", "lock_timeout", "purge_data", "run", "verb", "what")
+         "daemon_options", "registry_logins", "lock_timeout", "purge_data", "run", "verb", "what")
     )  # fmt: skip
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -75,6 +76,9 @@ class ActionModule(ActionBase):
     def _request(self) -> dict[str, Any]:
         wanted = self._wanted()
         verb, state = wanted.pop("verb"), wanted["state"]
+        if verb == "undo" or state == "absent":
+            # What is not written now is not sent: there may be secrets in it.
+            wanted |= {"daemon_options": {}, "registry_logins": {}}
         return {
             "run": wanted.pop("run", "") or time.strftime("%Y%m%d-%H%M%S-") + secrets.token_hex(2),
             "verb": verb,
@@ -110,10 +114,10 @@ class ActionModule(ActionBase):
 
     def _ask(self, name: str, request: Mapping[str, Any]) -> tuple[str, str]:
         """Give what the loader printed; the only place that knows how a host and its root are reached."""
-        run_dir, data = os.environ.get(RUN_DIR), payload(request)
+        run_dir = os.environ.get(RUN_DIR)
         if run_dir:
-            return brokered(Path(run_dir), name, data, ANSWER_TIMEOUT_S + 2 * request["lock_timeout_s"])
-        command, stdin = plain(data)
+            return brokered(Path(run_dir), name, request, ANSWER_TIMEOUT_S + 2 * request["lock_timeout_s"])
+        command, stdin = plain(payload(resolve(request, lambda _: None)))
         try:
             said = self._low_level_execute_command(marked(command), in_data=stdin)
         except AnsibleConnectionFailure as error:
@@ -146,8 +150,23 @@ def plain(data: bytes) -> tuple[str, bytes]:
     return f"sh -c {shlex.quote(script)}", stdin
 
 
-def brokered(run_dir: Path, name: str, data: bytes, timeout_s: float) -> tuple[str, str]:
-    """Run the loader over the run's own Session, with the broker's password where sudo wants one.
+def resolve(values: Any, ask: Callable[[str], str | None]) -> Any:
+    """Give a copy of ``values`` in which each {"secret": NAME} has its "value", by ``ask``: for stdin alone.
+
+    Raises AnsibleActionFail where ``ask`` gives None.
+    """
+    if isinstance(values, Mapping):
+        if set(values) == {SECRET}:
+            text = ask(str(values[SECRET]))
+            if text is None:
+                raise AnsibleActionFail("no secret", result={"error": _no_secret(str(values[SECRET]))})
+            return {SECRET: values[SECRET], "value": text}
+        return {key: resolve(value, ask) for key, value in values.items()}
+    return [resolve(value, ask) for value in values] if isinstance(values, list) else values
+
+
+def brokered(run_dir: Path, name: str, request: Mapping[str, Any], timeout_s: float) -> tuple[str, str]:
+    """Run the loader over the run's own Session; its broker gives the secrets, and the password for sudo.
 
     Ends with the run: an orphan of Ansible would wait, with the master, for an end of which nobody hears.
     Not by Ansible's connection: that has no limit for what a host prints before the command begins.
@@ -155,6 +174,12 @@ def brokered(run_dir: Path, name: str, data: bytes, timeout_s: float) -> tuple[s
     elevate, errors, remote = session_modules()
     session = remote.load_sessions(run_dir)[name]
     password = remote.sudo_password(session)
+
+    def told(secret: str) -> str | None:
+        found = remote.named_secret(session, secret)
+        return found.reveal() if found else None
+
+    data = payload(resolve(request, told))
     sudo = session.host.user != "root"
     elevated = elevate.wrap(loader().decode(), data, sudo=sudo, password=password)
     try:
@@ -287,6 +312,15 @@ def _no_key_file(error: OSError) -> dict[str, str]:
         "message": "docker_engine_gpg_key names a file that this controller cannot read",
         "hint": "correct docker_engine_gpg_key, or leave it out: then hosts take the mirror's key",
         "evidence": str(error),
+        "state": "nothing was changed",
+    }
+
+
+def _no_secret(name: str) -> dict[str, str]:
+    return {
+        "kind": "no-secret",
+        "message": f"a value is {{secret: {shown(name)}}}, and nobody here knows it",
+        "hint": "fab provision asks the keyring; for ansible-playbook write the value, by its vault",
         "state": "nothing was changed",
     }
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from provision.credentials import master
-from provision.credentials.entries import Kind, Owner
+from provision.credentials.entries import Kind, Owner, Sort, parse_sort
 from provision.credentials.kdbx import KdbxKeyring
 from provision.credentials.lookup import Way, find_ways, unlock
 from provision.credentials.vault import Vault
@@ -11,7 +11,19 @@ from provision.errors import KeyringError, ProvisionError, UsageError
 from provision.model import Host, Secret
 from provision.settings import Settings
 
-__all__ = ["Kind", "Owner", "check", "forget", "init", "names", "open_early", "store", "unlock"]
+__all__ = [
+    "Kind",
+    "Owner",
+    "Sort",
+    "check",
+    "forget",
+    "init",
+    "names",
+    "open_early",
+    "parse_sort",
+    "store",
+    "unlock",
+]
 
 
 def open_early(settings: Settings) -> None:
@@ -42,7 +54,7 @@ def init(settings: Settings) -> Path:
     return backend.path
 
 
-def store(settings: Settings, owner: Owner, kind: Kind, secret: Secret) -> None:
+def store(settings: Settings, owner: Owner, kind: Sort, secret: Secret) -> None:
     """Put one secret into the keyring and read it back.
 
     Raises UsageError for what cannot be a secret, KeyringError when the keyring fails.
@@ -50,13 +62,14 @@ def store(settings: Settings, owner: Owner, kind: Kind, secret: Secret) -> None:
     Vault.of(settings).put(owner, kind, secret)
 
 
-def forget(settings: Settings, owner: Owner, kind: Kind | None = None) -> tuple[Kind, ...]:
+def forget(settings: Settings, owner: Owner, kind: Sort | None = None) -> tuple[Sort, ...]:
     """Remove the secrets of one owner, of one kind or of all, and give the kinds removed.
 
     Raises UsageError when there were none.
     """
     vault = Vault.of(settings)
-    gone = tuple(each for each in ((kind,) if kind else tuple(Kind)) if vault.drop(owner, each))
+    sorts: tuple[Sort, ...] = (kind,) if kind else tuple(Kind)
+    gone = tuple(each for each in sorts if vault.drop(owner, each))
     if not gone:
         raise UsageError(f"the keyring holds no {kind or 'secret'} for {owner}", "fab credentials.list")
     return gone

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
+from provision.desired import SECRET_NAME
 from provision.errors import UsageError
 from provision.model import INVENTORY_NAME, Host, Secret
 from provision.settings import Settings
@@ -18,6 +19,30 @@ class Kind(StrEnum):
     PASSWORD = "password"  # noqa: S105 - the word, not a password
     SUDO = "sudo"
     PASSPHRASE = "passphrase"  # noqa: S105 - the word, not a passphrase
+
+
+@dataclass(frozen=True, slots=True)
+class NamedSecret:
+    """What the desired state names as ``{secret: NAME}``: the login of a proxy, of a registry."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return f"secret/{self.name}"
+
+
+Sort = Kind | NamedSecret
+
+
+def parse_sort(word: str) -> Sort:
+    """Read what a person types behind --kind: ``password``, ``secret/proxy``; raises UsageError."""
+    scope, slash, name = word.partition("/")
+    if slash and scope == "secret" and SECRET_NAME.fullmatch(name):
+        return NamedSecret(name)
+    try:
+        return Kind(word)
+    except ValueError:
+        raise UsageError(f"--kind {word} is not known", f"one of {', '.join(Kind)}, secret/NAME") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +84,8 @@ def service(settings: Settings) -> str:
     return f"provision/{settings.keyring_file.parent.name}"
 
 
-def username(owner: Owner, kind: Kind) -> str:
-    """Name one entry: ``host/web1/password``, ``group/web/sudo``, ``all/passphrase``."""
+def username(owner: Owner, kind: Sort) -> str:
+    """Name one entry: ``host/web1/password``, ``group/web/sudo``, ``all/secret/proxy``."""
     return f"{owner}/{kind}"
 
 
@@ -71,7 +96,7 @@ def owners(host: Host) -> Iterator[Owner]:
     yield Owner.everyone()
 
 
-def set_command(owner: Owner, kind: Kind = Kind.PASSWORD) -> str:
+def set_command(owner: Owner, kind: Sort = Kind.PASSWORD) -> str:
     """Give the command that a person types to store this entry."""
     who = owner.name if owner.scope == "host" else str(owner)
     return f"fab credentials.set {who}" + ("" if kind is Kind.PASSWORD else f" --kind {kind}")

@@ -6,9 +6,10 @@ import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from provision.credentials.entries import Kind, Owner, set_command
+from provision.credentials.entries import Kind, NamedSecret, Owner, set_command
 from provision.credentials.kdbx import KdbxKeyring
 from provision.credentials.vault import Vault
+from provision.desired import secret_names
 from provision.errors import MissingCredential, ProvisionError
 from provision.model import Credential, Host
 from provision.settings import Settings
@@ -56,7 +57,7 @@ def agent_has_keys() -> bool:
 
 def _way_or_error(host: Host, vault: Vault, agent: Callable[[], bool]) -> Way | ProvisionError:
     try:
-        return _with_sudo(host, vault, _login(host, vault, agent))
+        return _with_secrets(host, vault, _with_sudo(host, vault, _login(host, vault, agent)))
     except MissingCredential as error:
         return error
 
@@ -93,6 +94,20 @@ def _with_sudo(host: Host, vault: Vault, way: Way) -> Way:
         return way
     owner, secret = found
     return Way(replace(way.credential, sudo_password=secret), (*way.origin, f"sudo from {owner}"))
+
+
+def _with_secrets(host: Host, vault: Vault, way: Way) -> Way:
+    secrets, origin = {}, list(way.origin)
+    for name in secret_names(host.desired):
+        found = vault.find(host, NamedSecret(name))
+        if not found:
+            raise MissingCredential(
+                f"the inventory names the secret {name} for {host.name}, and the keyring has none",
+                set_command(Owner.everyone(), NamedSecret(name)),
+            )
+        owner, secrets[name] = found
+        origin.append(f"{NamedSecret(name)} from {owner}")
+    return Way(replace(way.credential, secrets=secrets), tuple(origin))
 
 
 def _missing(host: Host, vault: Vault) -> MissingCredential:

@@ -8,7 +8,7 @@ from keyring import errors
 from keyring.backend import KeyringBackend
 
 from provision.credentials.choose import choose
-from provision.credentials.entries import Kind, Owner, flaw, owners, service, set_command, username
+from provision.credentials.entries import Kind, Owner, Sort, flaw, owners, service, set_command, username
 from provision.credentials.kdbx import KdbxKeyring
 from provision.errors import KeyringError, MissingCredential, UsageError
 from provision.model import Host, Secret
@@ -29,7 +29,7 @@ class Vault:
         """Open the keyring that the settings and the environment choose; raises KeyringError."""
         return cls(choose(settings), service(settings))
 
-    def find(self, host: Host, kind: Kind) -> tuple[Owner, Secret] | None:
+    def find(self, host: Host, kind: Sort) -> tuple[Owner, Secret] | None:
         """Give the nearest entry for a host, from itself, its groups in order, or all."""
         for owner in owners(host):
             secret = self.get(owner, kind)
@@ -37,7 +37,7 @@ class Vault:
                 return owner, secret
         return None
 
-    def get(self, owner: Owner, kind: Kind) -> Secret | None:
+    def get(self, owner: Owner, kind: Sort) -> Secret | None:
         """Give one secret or None; raises MissingCredential for one that cannot be used."""
         text = self._ask(lambda: self.backend.get_password(self.service, username(owner, kind)))
         if text is None:
@@ -49,7 +49,7 @@ class Vault:
             )
         return Secret(text)
 
-    def put(self, owner: Owner, kind: Kind, secret: Secret) -> None:
+    def put(self, owner: Owner, kind: Sort, secret: Secret) -> None:
         """Store one secret and read it back; raises UsageError or KeyringError."""
         problem = flaw(secret)
         if problem:
@@ -62,7 +62,7 @@ class Vault:
                 f"use the embedded file: {set_command(owner, kind)} --keyring kdbx",
             )
 
-    def drop(self, owner: Owner, kind: Kind) -> bool:
+    def drop(self, owner: Owner, kind: Sort) -> bool:
         """Remove one secret; False when there was none."""
         name = username(owner, kind)
         if self._ask(lambda: self.backend.get_password(self.service, name)) is None:
@@ -78,10 +78,10 @@ class Vault:
         backend = self.backend
         if isinstance(backend, KdbxKeyring):
             return backend.usernames(self.service)
-        pairs = [(owner, kind) for owner in candidates for kind in Kind]
+        pairs: list[tuple[Owner, Sort]] = [(owner, kind) for owner in candidates for kind in Kind]
         return tuple(sorted(username(*pair) for pair in pairs if self._holds(*pair)))
 
-    def _holds(self, owner: Owner, kind: Kind) -> bool:
+    def _holds(self, owner: Owner, kind: Sort) -> bool:
         name = username(owner, kind)
         return self._ask(lambda: self.backend.get_password(self.service, name)) is not None
 

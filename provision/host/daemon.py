@@ -4,10 +4,10 @@ import json
 import os
 import re
 
-from . import scratch
+from . import scratch, secret
 from .change import Together
 from .errors import HostError
-from .files import FileChange, diff
+from .files import FileChange, diff, private
 
 FILE = "/etc/docker/daemon.json"
 # The keys that we wrote, so that one that is no longer wanted can be taken out again.
@@ -72,12 +72,13 @@ def plan(machine, desired, unit_command=None):
     ours = wanted_keys(options, enforcing, os.path.exists(machine.path(SWARM_STATE)))
     removed = [key for key, value in options.items() if value is None]
     found = _parse(machine.text(FILE))
-    whole = merge(found or {}, _ours_before(machine), ours, removed)
+    whole = merge(found or {}, _ours_before(machine), secret.revealed(ours), removed)
     refuse_unsafe(whole, unit_command)
-    if whole == found:
+    hidden = sorted(key for key, value in ours.items() if secret.inside(value))
+    if whole == found and not (hidden and _is_open(machine)):
         return []
     validate(machine, whole)
-    return [_together(machine, found, _dump(whole), sorted(ours))]
+    return [_together(machine, found, _dump(whole), _record(sorted(ours), hidden), private() if hidden else None)]
 
 
 def plan_absent(machine, before):
@@ -93,13 +94,17 @@ def plan_absent(machine, before):
     theirs = None if text is None else _parse(text.decode("utf-8", "replace"))
     rest = merge(found, ours, {key: value for key, value in (theirs or {}).items() if key in ours})
     content = text if text is not None and rest == theirs else _dump(rest) if rest else None
-    return [_together(machine, found, content, None, before.folders(machine, FILE))]
+    return [_together(machine, found, content, None, folders=before.folders(machine, FILE))]
 
 
-def plan_back(machine, content, dress, folders):
-    """Give the Change that brings an earlier file back as it was, valid or not."""
-    before, after = _told(machine, _parse(machine.text(FILE)), content)
-    change = _Masked(machine, FILE, content, after, before, dress, folders)
+def plan_back(machine, content, dress, folders, ours_then=b""):
+    """Give the Change that brings an earlier file back as it was, valid or not.
+
+    ``ours_then`` is what OURS held then: it tells which keys hold a secret.
+    """
+    hidden = sorted(set(_hidden(machine.text(OURS)) + _hidden(ours_then.decode("utf-8", "replace"))))
+    before, after = _told(machine, _parse(machine.text(FILE)), content, hidden)
+    change = _Masked(machine, FILE, content, after, before, dress, folders, hidden)
     return [change] if change.needed() else []
 
 
@@ -139,9 +144,9 @@ def validate(machine, whole):
 
 
 class _Masked(FileChange):
-    def __init__(self, *words, **named):
-        FileChange.__init__(self, *words, **named)
-        self.diff = diff(FILE, _shown(self.old), _shown(self.content))
+    def __init__(self, machine, path, content, after="", before="", dress=None, folders=None, hidden=()):
+        FileChange.__init__(self, machine, path, content, after, before, dress, folders)
+        self.diff = diff(FILE, *_shown(self.old, self.content, hidden))
 
 
 class _Judged(_Masked):
@@ -152,16 +157,18 @@ class _Judged(_Masked):
         FileChange.apply(self)
 
 
-def _together(machine, found, content, ours, folders=None):
-    record = None if ours is None else _dump(ours)
-    parts = [_Judged(machine, FILE, content, folders=folders), FileChange(machine, OURS, record)]
-    before, after = _told(machine, found, content)
+def _together(machine, found, content, record, dress=None, folders=None):
+    hidden = sorted(set(_hidden(machine.text(OURS)) + _hidden((record or b"").decode("ascii"))))
+    parts = [
+        _Judged(machine, FILE, content, dress=dress, folders=folders, hidden=hidden),
+        FileChange(machine, OURS, record)]
+    before, after = _told(machine, found, content, hidden)
     change = Together("file " + FILE, before, after, parts)
     change.diff = parts[0].diff
     return change
 
 
-def _told(machine, found, content):
+def _told(machine, found, content, hidden):
     if content is None:
         return "", "removed"
     whole = _parse(content.decode("utf-8", "replace"))
@@ -171,7 +178,7 @@ def _told(machine, found, content):
         return "", _count(whole)
     if found is None:
         return "not valid JSON", _count(whole)
-    found, whole = masked(found), masked(whole)
+    found, whole = (masked(side) for side in secret.shown(found, whole, hidden))
     keys = sorted(key for key in set(found) | set(whole) if found.get(key) != whole.get(key))
     if len(keys) != 1:
         return "", ", ".join(keys) or _count(whole)
@@ -189,12 +196,19 @@ def masked(value, secret=False):
     return LOGIN.sub("//" + MASK + "@", value) if isinstance(value, type(u"")) else value
 
 
-def _shown(content):
-    if content is None:
-        return None
-    found = _parse(content.decode("utf-8", "replace"))
-    return LOGIN.sub("//" + MASK + "@", content.decode("utf-8", "replace")).encode("utf-8") if found is None else (
-        _dump(masked(found)))
+def _shown(old, new, hidden):
+    texts = [None if side is None else side.decode("utf-8", "replace") for side in (old, new)]
+    found = [None if text is None else _parse(text) for text in texts]
+    sides = secret.shown(found[0], found[1], hidden)
+    return [_lines(text, side, hidden) for text, side in zip(texts, sides)]
+
+
+def _lines(text, side, hidden):
+    if side is not None:
+        return _dump(masked(side))
+    if text is not None and hidden:
+        text = secret.SHOWN  # Not JSON: nobody knows where in it the secret stands.
+    return None if text is None else LOGIN.sub("//" + MASK + "@", text).encode("utf-8")
 
 
 def _count(whole):
@@ -207,12 +221,31 @@ def _word(value):
     return json.dumps(value, sort_keys=True) if isinstance(value, (dict, list, bool)) else "%s" % value
 
 
+def _is_open(machine):
+    return bool(os.stat(machine.path(FILE)).st_mode & 0o077)
+
+
+def _record(keys, hidden):
+    return _dump({"keys": keys, "secret": hidden} if hidden else keys)
+
+
 def _ours_before(machine):
+    found = _json(machine.text(OURS))
+    keys = found.get("keys") if isinstance(found, dict) else found
+    return keys if isinstance(keys, list) else []
+
+
+def _hidden(text):
+    """Give the keys that hold a secret, by the text of OURS."""
+    found = _json(text)
+    return found.get("secret", []) if isinstance(found, dict) else []
+
+
+def _json(text):
     try:
-        found = json.loads(machine.text(OURS) or "[]")
+        return json.loads(text or "[]")
     except ValueError:
         return []
-    return found if isinstance(found, list) else []
 
 
 def _parse(text):

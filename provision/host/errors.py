@@ -2,6 +2,8 @@
 
 import errno
 
+from . import secret
+
 
 class HostError(Exception):
     """What happened, in the words that the controller shows; ``kind`` is a stable short name."""
@@ -18,7 +20,7 @@ class HostError(Exception):
     def describe(self):
         """Give the failure as plain data; ``state`` says what is changed on the host."""
         names = ("kind", "message", "hint", "evidence", "meaning", "state")
-        return {name: getattr(self, name) for name in names}
+        return {name: secret.scrub(getattr(self, name)) for name in names}
 
 
 def disk_full(evidence):

@@ -6,14 +6,14 @@ import time
 from contextlib import contextmanager
 
 from . import (
-    clock, detach, dnf, facts, history, lock, packages, plans, recover, repository, run, service, undo)
+    clock, detach, dnf, facts, history, lock, packages, plans, recover, repository, run, secret, service, undo)
 from .errors import as_host_error
 from .machine import Machine
 
 
 def main(text):
     """Take a request (JSON text), print the result as one line of JSON."""
-    machine, request = Machine(), json.loads(text)
+    machine, request = Machine(), secret.typed(json.loads(text))
     result = respond(machine, request)
     sys.stdout.write(json.dumps(result, sort_keys=True) + "\n")
     sys.stdout.flush()

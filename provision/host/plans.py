@@ -1,6 +1,6 @@
 """The lists: which Changes, in which order, bring a host to what is desired."""
 
-from . import containers, daemon, owned, packages, purge, repository, service
+from . import containers, daemon, owned, packages, purge, registries, repository, service
 
 
 def present(machine, observed, desired, solver, cut_short):
@@ -11,7 +11,8 @@ def present(machine, observed, desired, solver, cut_short):
     software = packages.plan(machine, solver, installed, desired)
     settings = daemon.plan(machine, desired, unit.command)
     restart = settings or packages.restart_engine(software) or cut_short
-    changes = source + software + settings + service.plan(machine, unit, bool(restart))
+    logins = registries.plan(machine, desired)
+    changes = source + software + settings + logins + service.plan(machine, unit, bool(restart))
     if not changes:
         return []
     trusted = repository.is_trusted(desired["gpg_fingerprint"], installed.keys)
@@ -34,7 +35,7 @@ def absent(machine, desired, solver, purge_data):
 def _ours(machine, desired, solver, installed, before, stays):
     unit = service.Unit(machine)
     software = packages.plan_absent(machine, solver, installed, before.packages)
-    settings = daemon.plan_absent(machine, before)
+    settings = daemon.plan_absent(machine, before) + registries.plan_absent(machine)
     serve = service.plan_back(machine, unit, before.unit if stays else service.NONE, bool(settings))
     rest = software + settings + repository.plan_absent(machine, desired, installed.keys, before)
     # An engine that goes is stopped first; one that stays reads its old settings last.

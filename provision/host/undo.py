@@ -3,7 +3,7 @@
 import os
 from collections import OrderedDict
 
-from . import containers, daemon, packages, purge, repository, service
+from . import containers, daemon, packages, purge, registries, repository, service
 from .errors import HostError
 from .files import Dress, FileChange, backup_name
 
@@ -74,7 +74,11 @@ def _file_back(machine, record):
     dress = Dress(*record["dress"]) if record["dress"] else None
     folders = [machine.path(folder) for folder in record["folders"]]
     if path == daemon.FILE:
-        return daemon.plan_back(machine, content, dress, folders)
+        ours = os.path.join(record["folder"], backup_name(daemon.OURS))
+        then = _kept(ours) if os.path.isfile(ours) else b""
+        return daemon.plan_back(machine, content, dress, folders, then)
+    if path == registries.FILE:
+        return registries.plan_back(machine, content, dress, folders)
     before = "" if machine.read(path) is None else "there"
     change = FileChange(machine, path, content, "as it was before", before, dress, folders)
     return [change] if change.needed() else []

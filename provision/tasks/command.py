@@ -14,7 +14,7 @@ from typing import Any
 from invoke.exceptions import Exit
 from invoke.tasks import task
 
-from provision import interrupts
+from provision import dumps, interrupts
 from provision.credentials.master import from_environment
 from provision.errors import Interrupted, ProvisionError, UsageError
 from provision.model import HostReport
@@ -84,6 +84,7 @@ def _parameter(name: str, default: Any = inspect.Parameter.empty) -> inspect.Par
 def _guarded(body: Body, context: Any, values: dict[str, Any], shared: tuple[str, ...]) -> int:
     page = page_for(sys.stderr)
     try:
+        dumps.forbid()
         from_environment()  # an inventory script must not see the master password
         _check(context, values)
         flags = Flags(**{each: values.pop(each) for each in shared})

@@ -3,8 +3,9 @@
 import getpass
 import sys
 
+from provision import audit
 from provision import credentials as keyring
-from provision.credentials import Kind, Owner
+from provision.credentials import Owner, Sort, parse_sort
 from provision.errors import UsageError
 from provision.inventory import ALL
 from provision.model import Secret
@@ -14,7 +15,7 @@ from provision.tasks.project import Flags, settings
 
 _OWNER = {
     "owner": "a host (web1), a group (group/web) or all: each host uses the nearest that there is",
-    "kind": "password (of the login), sudo, or passphrase (of the key file)",
+    "kind": "password (of the login), sudo, passphrase (of the key file), or secret/NAME (of the inventory)",
 }
 
 
@@ -31,8 +32,10 @@ def init(flags: Flags) -> None:
 )
 def set_(flags: Flags, owner: str, kind: str = "password", stdin: bool = False) -> None:
     """Store a secret of a host, a group or all hosts."""
-    whose, sort = Owner.parse(owner), _kind(kind)
-    keyring.store(settings(flags), whose, sort, _secret(whose, sort, stdin))
+    whose, sort, project = Owner.parse(owner), parse_sort(kind), settings(flags)
+    secret = _secret(whose, sort, stdin)
+    with audit.recorded(project.state_dir, f"credentials.set {sort}", str(whose)):
+        keyring.store(project, whose, sort, secret)
     print(f"stored the {sort} of {whose}")
 
 
@@ -46,9 +49,10 @@ def check(flags: Flags, limit: str = ALL) -> int:
 @command(positional=("owner",), help=_OWNER)
 def forget(flags: Flags, owner: str, kind: str = "") -> None:
     """Remove the secrets of a host, a group or all hosts."""
-    whose = Owner.parse(owner)
-    gone = keyring.forget(settings(flags), whose, _kind(kind) if kind else None)
-    print(f"removed the {' and the '.join(gone)} of {whose}")
+    whose, project = Owner.parse(owner), settings(flags)
+    with audit.recorded(project.state_dir, f"credentials.forget {kind}".rstrip(), str(whose)):
+        gone = keyring.forget(project, whose, parse_sort(kind) if kind else None)
+    print(f"removed the {' and the '.join(map(str, gone))} of {whose}")
 
 
 @command(name="list")
@@ -58,14 +62,7 @@ def list_(flags: Flags) -> None:
     sys.stdout.writelines(f"{name}\n" for name in keyring.names(project, reach.known_hosts(project)))
 
 
-def _kind(word: str) -> Kind:
-    try:
-        return Kind(word)
-    except ValueError:
-        raise UsageError(f"--kind {word} is not known", f"one of {', '.join(Kind)}") from None
-
-
-def _secret(owner: Owner, kind: Kind, from_stdin: bool) -> Secret:
+def _secret(owner: Owner, kind: Sort, from_stdin: bool) -> Secret:
     if from_stdin:
         return Secret(sys.stdin.readline().removesuffix("\n"))
     if not sys.stdin.isatty():

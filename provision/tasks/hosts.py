@@ -4,7 +4,7 @@ import sys
 
 from provision.inventory import ALL
 from provision.pipeline import Request
-from provision.tasks import reach, runs
+from provision.tasks import pins, reach, runs
 from provision.tasks.command import ROAD, command, typed
 from provision.tasks.consent import AGREE, LOCK, Question, lock_values, plan_then_do
 from provision.tasks.project import Flags, settings
@@ -54,13 +54,23 @@ def shell(flags: Flags, name: str, via: str = "public") -> int:
 
 
 @command(
-    positional=("name",),
-    help=_NAME
+    positional=("hosts",),
+    help=_HOSTS
     | {"fingerprint": "pin only if the host shows this one (SHA256:...); asks nothing",
+       "from-file": "take keys or fingerprints from a console's export (- is standard input); asks nothing",
        "replace": "the fingerprint of the old pin, when the host's key has changed",
-       "via": _SELECTION["via"]},
+       "check": "only compare what the hosts show with their pins; nobody is logged in to"},
 )  # fmt: skip
-def trust(flags: Flags, name: str, fingerprint: str = "", replace: str = "", via: str = "public") -> None:
-    """Show a host's key and pin it when you confirm it."""
-    for each in name.split(","):
-        reach.trust(settings(flags), each, fingerprint, replace, via)
+def trust(
+    flags: Flags, hosts: str, fingerprint: str = "", from_file: str = "", replace: str = "",
+    check: bool = False, via: str = "public",
+) -> int:  # fmt: skip
+    """Show a host's key and pin it when you confirm it.
+
+    A console's export is the log of a first boot, as cloud-init prints it, or a list: name type key, or
+    name SHA256:..., a line each.
+    """
+    if check:
+        return pins.check(settings(flags), hosts, via)
+    pins.trust(settings(flags), hosts, pins.Proof(fingerprint, from_file, replace), via)
+    return 0

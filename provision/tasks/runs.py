@@ -11,11 +11,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from provision.errors import ReportNotWritten, UsageError
+from provision import audit
+from provision.errors import ProvisionError, ReportNotWritten, StateUnusable, UsageError
 from provision.interrupts import catch_signals
 from provision.ledger import View
 from provision.model import HostReport, Report
-from provision.pipeline import Request, run
+from provision.pipeline import Finished, Request, run
 from provision.report import console, files, past, text
 from provision.report.advice import retold
 from provision.report.exit_code import FAILED, exit_code
@@ -52,11 +53,11 @@ def carry_out(request: Request, flags: Flags, manner: Manner) -> Report:
     )
     previous = past.last_with_checks(project.state_dir) if request.command == "verify" else None
     with catch_signals() as cancel:
-        show = functools.partial(_show, request, flags)
+        show = functools.partial(_show, request, flags, project.state_dir)
         with run(request, project, show, judge, cancel) as done:
             hosts = tuple(_retold(host, request.typed) for host in done.report.hosts)
             report = replace(done.report, hosts=hosts)
-            unwritten = _write(report, project.state_dir, done.logs)
+            unwritten = _write(request, report, project.state_dir, done)
             if not unwritten:
                 done.confirm()
     if flags.output == "json":
@@ -75,18 +76,35 @@ def _retold(host: HostReport, typed: str) -> HostReport:
     return replace(host, failure=replace(host.failure, hint=retold(host.failure.hint, typed)))
 
 
-def _write(report: Report, state_dir: Path, logs: Mapping[str, str]) -> ReportNotWritten | None:
+def _write(request: Request, report: Report, state_dir: Path, done: Finished) -> ProvisionError | None:
     """Write the report before it is shown, since who reads our output may go; give why it cannot be."""
+    results = {host.name: host.failure.kind if host.failure else str(host.status) for host in report.hosts}
     try:
-        files.write(report, state_dir, logs)
-    except ReportNotWritten as error:
+        files.write(report, state_dir, done.logs)
+        _audit(request, state_dir, report.run, done.fingerprints, results)
+    except (ReportNotWritten, StateUnusable) as error:
         return error
     return None
 
 
+def _audit(
+    request: Request,
+    state_dir: Path,
+    run_id: str,
+    fingerprints: Mapping[str, str],
+    results: Mapping[str, str],
+) -> None:
+    verb = f"{request.command} --plan" if request.only_plan and request.command != "plan" else request.command
+    rows = results.items()
+    audit.record(state_dir, *(audit.Entry(verb, host, fingerprints[host], end, run_id) for host, end in rows))
+
+
 def _show(
-    request: Request, flags: Flags, run_id: str, names: tuple[str, ...]
+    request: Request, flags: Flags, state_dir: Path, run_id: str, fingerprints: Mapping[str, str]
 ) -> AbstractContextManager[View]:
+    # Before the first host is touched: a run that is killed is known, too.
+    _audit(request, state_dir, run_id, fingerprints, dict.fromkeys(fingerprints, audit.BEGUN))
+    names = tuple(fingerprints)
     if flags.output == "json":
         stream = Stream(sys.stdout)
         stream.start(run_id, request.command, names)

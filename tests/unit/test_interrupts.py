@@ -6,14 +6,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from provision.interrupts import Cancel, Terminated, catch_signals, exit_code_of
+from provision.interrupts import Cancel, HungUp, Terminated, catch_signals, exit_code_of
 
-BOTH = (signal.SIGINT, signal.SIGTERM)
+ALL = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @pytest.fixture(autouse=True)
 def handlers() -> Iterator[None]:
-    before = {number: signal.getsignal(number) for number in BOTH}
+    before = {number: signal.getsignal(number) for number in ALL}
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
@@ -28,7 +28,9 @@ def begun(cancel: Cancel) -> Cancel:
     return cancel
 
 
-@pytest.mark.parametrize(("number", "kind", "code"), [(2, KeyboardInterrupt, 130), (15, Terminated, 143)])
+@pytest.mark.parametrize(
+    ("number", "kind", "code"), [(2, KeyboardInterrupt, 130), (15, Terminated, 143), (1, HungUp, 129)]
+)
 def test_before_a_host_is_touched_a_signal_raises_at_once(
     number: int, kind: type[KeyboardInterrupt], code: int
 ) -> None:
@@ -76,3 +78,10 @@ def test_after_a_signal_the_last_words_are_not_disturbed_and_without_one_all_is_
         begun(cancel)
         send(signal.SIGTERM)
     assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+
+
+def test_under_nohup_a_hang_up_changes_nothing() -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    with catch_signals() as cancel:
+        send(signal.SIGHUP)
+    assert not cancel.is_set()

@@ -7,6 +7,7 @@ import socket
 import sys
 import threading
 import time
+from dataclasses import replace
 
 import paramiko
 import pytest
@@ -22,7 +23,7 @@ from provision.errors import (
     SilentHost,
     Unreachable,
 )
-from provision.logins import can_login, fetch_key
+from provision.logins import can_login, fetch_key, fetch_keys
 from provision.model import Credential, Host, HostKey, Secret
 
 SHORT_S = 1.0
@@ -127,6 +128,29 @@ def test_the_fingerprint_is_the_one_that_openssh_shows(port):
 def test_an_rsa_key_is_taken_when_there_is_no_better(door):
     with ssh_server(door, RSA) as port:
         assert fetch_key(host(port)).type == "ssh-rsa"
+
+
+def test_each_type_of_key_is_given_the_best_first_and_no_login_is_tried(port, door):
+    assert [key.type for key in fetch_keys(host(port))] == [ECDSA.get_name(), "ssh-rsa"]
+    assert door.asked == []
+
+
+def test_the_next_type_is_asked_for_only_when_it_is_wanted(port):
+    dialled = []
+
+    def dial():
+        dialled.append(1)
+        return socket.create_connection(("127.0.0.1", port))
+
+    keys = fetch_keys(host(1, "198.51.100.1"), dial)
+    assert next(keys).type == ECDSA.get_name()
+    assert len(dialled) == 1
+
+
+def test_any_of_the_pinned_keys_lets_a_login_through(door):
+    both = replace(pin(ECDSA), others=(pin(RSA),))
+    with ssh_server(door, RSA) as port:
+        assert can_login(host(port), both, Credential(password=Secret("right one")))
 
 
 def test_an_open_way_is_used_instead_of_dialling(port):

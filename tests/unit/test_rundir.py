@@ -59,6 +59,40 @@ def test_what_a_killed_run_left_is_swept_by_the_next(runtime: Path) -> None:
         assert list(runtime.iterdir()) == [path]
 
 
+def test_what_was_left_before_it_had_its_name_is_swept_when_it_is_old(runtime: Path) -> None:
+    fresh, old = (runtime / f".provision-{os.getuid()}-{word}" for word in ("fresh", "old"))
+    for left in (fresh, old):
+        left.mkdir()
+        (left / "lock").touch()
+    os.utime(old, (0, 0))
+    with open_run_dir():
+        assert (fresh.exists(), old.exists()) == (True, False)
+
+
+def test_what_something_wrote_into_while_it_was_removed_is_swept_when_it_is_old(runtime: Path) -> None:
+    left = runtime / f"provision-{os.getuid()}-half"
+    left.mkdir()
+    with open_run_dir():
+        assert left.exists()
+    os.utime(left, (0, 0))
+    with open_run_dir():
+        assert not left.exists()
+
+
+def test_a_run_elsewhere_sweeps_what_was_left_in_the_other_place(
+    runtime: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("provision.rundir._FALLBACK", runtime)
+    left = runtime / f"provision-{os.getuid()}-left"
+    left.mkdir()
+    (left / "lock").touch()
+    (runtime / "user").mkdir()
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime / "user"))
+    with open_run_dir() as path:
+        assert path.parent == runtime / "user"
+        assert not left.exists()
+
+
 def test_a_living_run_is_left_alone() -> None:
     with open_run_dir() as first, open_run_dir() as second:
         assert first.exists()

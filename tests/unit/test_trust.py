@@ -4,6 +4,7 @@ import base64
 import hashlib
 import multiprocessing
 import subprocess
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -46,14 +47,14 @@ def test_a_host_without_pin_and_fingerprint_is_refused_unasked(pins):
 
 def test_a_fingerprint_of_the_inventory_is_compared_and_pinned(pins):
     shown = key(trust="tofu")
-    found = trust((host(host_key=shown.fingerprint),), pins, lambda _: shown)
+    found = trust((host(host_key=shown.fingerprint),), pins, lambda _: [shown])
     assert found == {"web1": key(trust="console")}
     assert trust((host(),), pins, unasked) == found
 
 
 def test_another_key_than_the_inventory_says_is_refused_with_both(pins):
     said, shown = key(seed="said").fingerprint, key(seed="shown")
-    refusal = trust((host(host_key=said),), pins, lambda _: shown)["web1"]
+    refusal = trust((host(host_key=said),), pins, lambda _: [shown])["web1"]
     assert isinstance(refusal, ChangedHostKey)
     assert f"inventory {said}, offered {shown.fingerprint}" in refusal.failure.evidence
     assert not pins.exists()
@@ -72,7 +73,7 @@ def test_one_host_that_cannot_be_asked_leaves_the_others(pins):
     def fetch(asked):
         if asked.name == "down":
             raise NoAnswer("no answer")
-        return key(asked.name)
+        return [key(asked.name)]
 
     hosts = tuple(host(name, host_key=key(name).fingerprint) for name in ("web1", "down", "web2"))
     found = trust(hosts, pins, fetch)
@@ -95,6 +96,37 @@ def test_a_second_type_of_key_may_be_the_one_that_the_inventory_names(pins):
     pins.parent.mkdir()
     pins.write_text("".join(f"web1 {each.type} {each.key}\n" for each in (key(), rsa)))
     assert trust((host(host_key=rsa.fingerprint),), pins, unasked) == {"web1": rsa}
+
+
+def test_of_several_pins_the_best_leads_and_the_others_stay_good(pins):
+    ed, rsa = key(), key(kind="ssh-rsa")
+    pins.parent.mkdir()
+    pins.write_text("".join(f"web1 {each.type} {each.key}\n" for each in (rsa, ed)))
+    found = trust((host(),), pins, unasked)["web1"]
+    assert (found.type, [each.type for each in found.all]) == ("ssh-ed25519", ["ssh-ed25519", "ssh-rsa"])
+
+
+def test_the_fingerprint_of_the_inventory_may_be_that_of_a_second_type(pins):
+    ed, rsa = key(), key(kind="ssh-rsa")
+    found = trust((host(host_key=rsa.fingerprint),), pins, lambda _: [ed, rsa])["web1"]
+    assert found == key(kind="ssh-rsa")
+    assert read_pins(pins) == {"web1": (found,)}
+
+
+def test_keys_of_several_types_are_pinned_together_and_replaced_together(pins):
+    both = replace(key(), others=(key(kind="ssh-rsa"),))
+    record(pins, both)
+    assert len(read_pins(pins)["web1"]) == 2
+    record(pins, key(seed="new"), replace=key(kind="ssh-rsa").fingerprint)
+    assert read_pins(pins)["web1"] == (key(seed="new"),)
+
+
+def test_a_further_type_of_a_pinned_host_needs_one_of_its_pins_beside_it(pins):
+    record(pins, key())
+    with pytest.raises(ChangedHostKey):
+        record(pins, key(kind="ssh-rsa"))
+    record(pins, replace(key(kind="ssh-rsa"), others=(key(),)))
+    assert {pin.type for pin in read_pins(pins)["web1"]} == {"ssh-ed25519", "ssh-rsa"}
 
 
 def test_the_line_is_name_type_key_and_trust_and_ssh_reads_it(pins):
@@ -132,7 +164,7 @@ def test_another_key_needs_the_old_fingerprint(pins):
     record(pins, old)
     for wrong in (None, new.fingerprint):
         with pytest.raises(ChangedHostKey) as caught:
-            record(pins, new, replace=wrong)
+            record(pins, new, wrong)
         assert f"--replace {old.fingerprint}" in caught.value.failure.hint
     assert read_pins(pins)["web1"] == (old,)
     record(pins, new, replace=old.fingerprint)

@@ -1,0 +1,87 @@
+"""Keep one line for each thing that was done to a host, its pin or its secrets: who, what, how it ended."""
+
+import json
+import os
+import pwd
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from provision.errors import ProvisionError, StateUnusable
+
+FILE = "audit.jsonl"
+BEGUN = "begun"
+DONE = "done"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What was done: ``verb`` is the command, ``host`` whom it is about (a host, ``group/web``, ``all``).
+
+    ``fingerprint`` is that of the key which the host had to show, empty where none took part. ``result`` is
+    ``begun``, ``done``, a host's status in the report, or the kind of the error. ``run`` is its report.
+    """
+
+    verb: str
+    host: str
+    fingerprint: str
+    result: str
+    run: str = ""
+
+
+def record(state_dir: Path, *entries: Entry) -> None:
+    """Append a line for each entry to ``state_dir``'s audit.jsonl: 0600, on the disk before this returns.
+
+    All go out in one write, so the lines of two runs do not mix. Raises StateUnusable when there is no way
+    to write them.
+    """
+    now, who = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), whoami()
+    text = "".join(_line(now, who, entry) for entry in entries)
+    path = state_dir / FILE
+    try:
+        state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        descriptor = os.open(path, flags, 0o600)
+        try:
+            os.fchmod(descriptor, 0o600)
+            os.write(descriptor, text.encode())
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise StateUnusable(
+            f"{path} cannot be written, where all that is done to hosts is recorded",
+            f"see who owns it and that there is room: ls -l {path}; df -h {state_dir}",
+            evidence=error.strerror or "",
+        ) from error
+
+
+@contextmanager
+def recorded(state_dir: Path, verb: str, host: str, fingerprint: str = "") -> Iterator[None]:
+    """Record what happens inside as ``done``, or by the kind of the error that ends it."""
+    try:
+        yield
+    except BaseException as error:
+        result = error.failure.kind if isinstance(error, ProvisionError) else type(error).__name__
+        with suppress(StateUnusable):  # the first error is the one to tell
+            record(state_dir, Entry(verb, host, fingerprint, result))
+        raise
+    record(state_dir, Entry(verb, host, fingerprint, DONE))
+
+
+def whoami() -> str:
+    """Give who does it, as ``user@controller``: by the kernel's word, not by what $USER says."""
+    try:
+        name = pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        name = str(os.getuid())
+    return f"{name}@{socket.gethostname()}"
+
+
+def _line(now: str, who: str, entry: Entry) -> str:
+    run = {"run": entry.run} if entry.run else {}
+    row = {"time": now, "who": who, "verb": entry.verb, "host": entry.host, "fingerprint": entry.fingerprint}
+    return json.dumps(row | {"result": entry.result} | run) + "\n"

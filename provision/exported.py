@@ -1,0 +1,71 @@
+"""Read what a cloud console says of hosts' keys: its log of the first boot, or a list made of it."""
+
+import base64
+import binascii
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from provision.errors import UsageError
+from provision.model import HostKey
+
+_KEY = re.compile(
+    r"\b(ssh-ed25519|ecdsa-sha2-nistp(?:256|384|521)|ssh-rsa) (AAAA[A-Za-z0-9+/]+={0,2})(?![A-Za-z0-9+/=])"
+)
+_FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}(?![A-Za-z0-9+/])")
+# What cloud-init prints; around it stands whatever else the boot has said.
+_BLOCK = re.compile(r"-----BEGIN SSH HOST KEY \w+-----\n(.*?)-----END SSH HOST KEY", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What the console says of one host: whole keys, one a type, and fingerprints."""
+
+    keys: tuple[HostKey, ...]
+    fingerprints: tuple[str, ...]
+
+
+def exported(text: str, name: str, names: Iterable[str]) -> Exported:
+    """Find the keys of the host ``name``; ``names`` are all that are asked for.
+
+    In a list each line begins with a host's name. A text in which no line does is one host's own console
+    log. Raises UsageError when it says nothing of this host, names two keys of one type, or could be any
+    of several hosts'.
+    """
+    names = tuple(names)
+    lines = [line for line in _told(text).splitlines() if _KEY.search(line) or _FINGERPRINT.search(line)]
+    named = [line for line in lines if line.split()[0] in names]
+    if not named and len(names) > 1:
+        raise UsageError(
+            "that file names no host", "put the host's name before each line, or trust one at a time"
+        )
+    own = [line for line in named if line.split()[0] == name] if named else lines
+    keys = {
+        HostKey(name, kind, blob)
+        for line in own
+        for kind, blob in _KEY.findall(line)
+        if _is_whole(kind, blob)
+    }
+    fingerprints = {found for line in own for found in _FINGERPRINT.findall(line)}
+    if not keys and not fingerprints:
+        raise UsageError(
+            f"that file holds no host key of {name}", "export the log of its first boot, and try again"
+        )
+    if len({key.type for key in keys}) < len(keys):
+        raise UsageError(
+            f"that file holds two different keys of one type for {name}", "see which boot is the last one"
+        )
+    return Exported(tuple(sorted(keys, key=lambda key: key.type)), tuple(sorted(fingerprints)))
+
+
+def _told(text: str) -> str:
+    blocks = _BLOCK.findall(text.replace("\r", ""))
+    return "".join(blocks) if blocks else text
+
+
+def _is_whole(kind: str, blob: str) -> bool:
+    try:
+        data = base64.b64decode(blob, validate=True)
+    except (binascii.Error, ValueError):
+        return False
+    return data[4 : 4 + int.from_bytes(data[:4])] == kind.encode()

@@ -1,0 +1,76 @@
+"""A secret inside the desired state: it shows nothing of itself, and is taken out of whatever is said."""
+
+# What the state is written with where a secret stands: {"secret": NAME, "value": TEXT}.
+_NAME, _VALUE = "secret", "value"
+SHOWN = u"(secret)"
+CHANGED = u"(secret changed)"
+# Of this process, which handles one request: no error of whatever program may repeat them.
+_KNOWN = set()
+# A shorter one would be found in every word.
+_SHORTEST = 4
+
+
+class Secret(object):
+    """A text that is neither printed nor written as JSON unless it is asked for by name."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text):
+        self._text = text
+        _KNOWN.add(text)
+
+    def reveal(self):
+        """Give the text; only where it goes into its one file."""
+        return self._text
+
+    def __repr__(self):
+        return "Secret(***)"
+
+    def __reduce__(self):
+        raise TypeError("a Secret is not pickled")
+
+
+def typed(value):
+    """Give ``value`` with a Secret wherever one was sent."""
+    if isinstance(value, dict):
+        if set(value) == {_NAME, _VALUE}:
+            return Secret(value[_VALUE])
+        return {key: typed(item) for key, item in value.items()}
+    return [typed(item) for item in value] if isinstance(value, list) else value
+
+
+def revealed(value):
+    """Give ``value`` with the text of each Secret, to be written."""
+    if isinstance(value, Secret):
+        return value.reveal()
+    if isinstance(value, dict):
+        return {key: revealed(item) for key, item in value.items()}
+    return [revealed(item) for item in value] if isinstance(value, list) else value
+
+
+def inside(value):
+    """Is there a Secret in ``value``?"""
+    if isinstance(value, dict):
+        return any(inside(item) for item in value.values())
+    return any(inside(item) for item in value) if isinstance(value, list) else isinstance(value, Secret)
+
+
+def scrub(text):
+    """Give ``text`` without any secret of this run."""
+    if isinstance(text, bytes):
+        text = text.decode("utf-8", "replace")
+    for known in sorted(_KNOWN, key=len, reverse=True):
+        text = text.replace(known, SHOWN) if len(known) >= _SHORTEST else text
+    return text
+
+
+def shown(old, new, hidden):
+    """Give copies of two mappings (or None) to show, in which the values of the keys ``hidden`` are words."""
+    sides = [None if side is None else dict(side) for side in (old, new)]
+    for key in hidden:
+        both = all(side is not None and key in side for side in sides)
+        changed = both and old[key] != new[key]
+        for side, word in zip(sides, (SHOWN, CHANGED if changed else SHOWN)):
+            if side is not None and key in side:
+                side[key] = word
+    return sides

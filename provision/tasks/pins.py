@@ -1,0 +1,203 @@
+"""What hosts.trust does: fetch a host's keys, have one confirmed, pin it; or compare all pins."""
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from provision import audit, logins
+from provision.errors import ChangedHostKey, ProvisionError, UnknownHostKey, UsageError
+from provision.exported import Exported, exported
+from provision.host_values import natural
+from provision.inventory import Selection
+from provision.model import Host, HostKey, HostReport, Session, Status
+from provision.report.exit_code import exit_code
+from provision.settings import Settings
+from provision.tasks.reach import selected, sessions
+from provision.trust import FETCHES_AT_ONCE, read_pins, record
+
+Keys = Callable[[Host], Iterator[HostKey]]
+_NOTHING = Exported((), ())
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What a person says of the keys: a fingerprint, the file of a console, and which pin is to go."""
+
+    fingerprint: str = ""
+    from_file: str = ""
+    replace: str = ""
+
+
+def trust(project: Settings, limit: str, proof: Proof, via: str) -> None:
+    """Pin the key of each selected host by what ``proof`` says of it, or what is typed at the terminal."""
+    selection = selected(project, limit, via)
+    if proof.fingerprint and len(selection.hosts) > 1:
+        raise UsageError("a fingerprint is that of one host", "name one host, or use --from-file")
+    names = [host.name for host in selection.hosts]
+    text = _read(proof.from_file) if proof.from_file else ""
+    with _ways(project, selection) as keys:
+        for host in selection.hosts:
+            said = exported(text, host.name, names) if proof.from_file else _NOTHING
+            _pin(project, host, keys, proof, said)
+
+
+def check(project: Settings, limit: str, via: str) -> int:
+    """Compare each host's pin with what it shows, without logging in to it; gives the exit code."""
+    selection, pins = selected(project, limit, via), read_pins(project.pins)
+    with _ways(project, selection) as keys, ThreadPoolExecutor(FETCHES_AT_ONCE) as pool:
+        judge = partial(_verdict, pins=pins, keys=keys)
+        verdicts = dict(zip(selection.hosts, pool.map(judge, selection.hosts), strict=True))
+    for host in sorted(verdicts, key=lambda host: natural(host.name)):
+        print(f"{host.name}  {_told(verdicts[host])}")
+    reports = [HostReport("", _status(verdict)) for verdict in verdicts.values()]
+    _audit_check(project, verdicts)
+    return exit_code(reports)
+
+
+def _verdict(host: Host, pins: Mapping[str, tuple[HostKey, ...]], keys: Keys) -> HostKey | ProvisionError:
+    try:
+        return _shown_pin(host, pins.get(host.name, ()), keys)
+    except ProvisionError as error:
+        return error
+
+
+def _shown_pin(host: Host, pinned: tuple[HostKey, ...], keys: Keys) -> HostKey:
+    """Give the pin that the host shows; raises ChangedHostKey when it shows none of them."""
+    if not pinned:
+        raise UnknownHostKey(f"no key of {host.name} is pinned", f"fab hosts.trust {host.name}")
+    offered = []
+    for key in keys(host):
+        offered.append(key)
+        if any((pin.type, pin.key) == (key.type, key.key) for pin in pinned):
+            return key
+    raise ChangedHostKey.than_pinned(host.name, pinned[0].fingerprint, offered[0].fingerprint)
+
+
+def _told(verdict: HostKey | ProvisionError) -> str:
+    if isinstance(verdict, HostKey):
+        return f"shows its pin, {verdict.type} {verdict.fingerprint}"
+    failure = verdict.failure
+    return f"{failure.message}{failure.evidence and f' ({failure.evidence})'}; next: {failure.hint}"
+
+
+def _status(verdict: HostKey | ProvisionError) -> Status:
+    return Status.OK if isinstance(verdict, HostKey) else verdict.failure.status
+
+
+def _audit_check(project: Settings, verdicts: dict[Host, HostKey | ProvisionError]) -> None:
+    audit.record(
+        project.state_dir,
+        *(audit.Entry("hosts.trust --check", host.name, verdict.fingerprint, audit.DONE)
+          if isinstance(verdict, HostKey)
+          else audit.Entry("hosts.trust --check", host.name, "", verdict.failure.kind)
+          for host, verdict in verdicts.items()),
+    )  # fmt: skip
+
+
+def _pin(project: Settings, host: Host, keys: Keys, proof: Proof, said: Exported) -> None:
+    old = read_pins(project.pins).get(host.name, ())
+    key = _chosen(host, old, keys, proof, said)
+    if all(any((pin.type, pin.key) == (each.type, each.key) for pin in old) for each in key.all):
+        print(f"{host.name} shows {key.fingerprint}, which is pinned already")
+        return
+    with audit.recorded(project.state_dir, "hosts.trust", host.name, key.fingerprint):
+        _expect_replaced(old, key, proof.replace)
+        is_proven = bool(said.keys or said.fingerprints or proof.fingerprint or host.host_key)
+        if not is_proven and not (project.interactive and _confirmed(key)):
+            raise UnknownHostKey(
+                f"{host.name} shows {key.fingerprint} ({key.type}); it is not confirmed, so not pinned",
+                "compare it with the cloud console, then: "
+                f"fab hosts.trust {host.name} --fingerprint {key.fingerprint}",
+            )
+        word = "console" if is_proven else "tofu"
+        pins = [replace(each, trust=word, others=()) for each in key.all]
+        record(project.pins, replace(pins[0], others=tuple(pins[1:])), proof.replace or None)
+    for pin in pins:
+        print(f"pinned {host.name} {pin.type} {pin.fingerprint} in {os.path.relpath(project.pins)}")
+
+
+def _chosen(host: Host, old: tuple[HostKey, ...], keys: Keys, proof: Proof, said: Exported) -> HostKey:
+    """Give the key that is to be pinned: those of the file, else the one that the host shows and is named."""
+    if said.keys:
+        return replace(said.keys[0], others=said.keys[1:])
+    wanted = said.fingerprints or tuple(filter(None, [proof.fingerprint or host.host_key]))
+    pinned = {pin.fingerprint for pin in old}
+    offered = []
+    for key in keys(host):
+        if key.fingerprint in (wanted or pinned) or not (wanted or pinned):
+            return key
+        offered.append(key)
+    if wanted:
+        raise ChangedHostKey(
+            f"{host.name} shows another host key than the one you gave",
+            "take the fingerprint from the cloud console again; if it differs still, do not log in",
+            evidence=f"given {', '.join(wanted)}, offered "
+            + ", ".join(f"{key.fingerprint} ({key.type})" for key in offered),
+        )
+    return offered[0]
+
+
+def _expect_replaced(old: tuple[HostKey, ...], key: HostKey, named: str) -> None:
+    pinned = {pin.fingerprint for pin in old}
+    if old and named not in pinned and pinned.isdisjoint(each.fingerprint for each in key.all):
+        raise ChangedHostKey.than_pinned(key.name, old[0].fingerprint, key.fingerprint)
+
+
+def _confirmed(key: HostKey) -> bool:
+    shown = f"{key.name} shows this host key:\n  {key.type} {key.fingerprint}\n"
+    question = "Compare it with what the cloud console says. Type yes to pin it: "
+    print(shown + question, end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip() == "yes"
+
+
+def _read(place: str) -> str:
+    try:
+        return sys.stdin.read() if place == "-" else Path(place).read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise UsageError(f"{place} cannot be read: {error.strerror}", f"ls -l {place}") from error
+
+
+def _jumps(selection: Selection) -> tuple[Host, ...]:
+    """Give each host that leads to another one; it may be selected itself."""
+    by_name = {host.name: host for host in (*selection.jumps, *selection.hosts)}
+    found: dict[str, Host] = {}
+    for host in selection.hosts:
+        while host.jump and host.jump not in found:
+            host = by_name[host.jump]
+            found[host.name] = host
+    return tuple(found.values())
+
+
+@contextmanager
+def _ways(project: Settings, selection: Selection) -> Iterator[Keys]:
+    """Give what fetches a host's keys; only the jump hosts on the way are logged in to."""
+    jumps = _jumps(selection)
+    with ExitStack() as stack:
+        opened = stack.enter_context(sessions(project, Selection(jumps, ()))) if jumps else {}
+
+        def keys(host: Host) -> Iterator[HostKey]:
+            if not host.jump:
+                return logins.fetch_keys(host)
+            session = opened[host.jump]
+            if isinstance(session, ProvisionError):
+                raise session
+            return logins.fetch_keys(host, partial(_through, stack, session, host))
+
+        yield keys
+
+
+def _through(stack: ExitStack, session: Session, host: Host) -> socket.socket:
+    ours, theirs = socket.socketpair()
+    argv = ["ssh", "-F", str(session.ssh_config), "-W", f"[{host.address}]:{host.port}", session.host.name]
+    end = theirs.fileno()
+    with theirs:
+        way = stack.enter_context(subprocess.Popen(argv, stdin=end, stdout=end, stderr=subprocess.DEVNULL))
+    stack.callback(way.terminate)
+    return ours

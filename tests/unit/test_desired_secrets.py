@@ -1,0 +1,100 @@
+"""{secret: NAME} in the inventory: which are taken, from where the text comes, and where it goes."""
+
+import importlib.util
+import json
+from pathlib import Path
+
+import pytest
+from ansible.errors import AnsibleActionFail
+
+from provision import desired
+from provision.broker import Broker
+from provision.credentials.entries import Kind, NamedSecret, Owner, parse_sort, set_command, username
+from provision.errors import InventoryError, UsageError
+from provision.model import Host, Secret, Session
+from provision.remote import load_sessions, named_secret, save_sessions
+
+PLUGIN = Path(__file__).parents[2] / "playbooks/action_plugins/docker_engine.py"
+PROXIES = {"proxies": {"http-proxy": {"secret": "proxy"}, "https-proxy": {"secret": "proxy"}}}
+LOGINS = {"r.example:5000": {"username": "ci", "password": {"secret": "registry"}}}
+
+
+@pytest.fixture(scope="module")
+def plugin():
+    spec = importlib.util.spec_from_file_location("plugin", PLUGIN)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def checked(**values):
+    return desired.checked("web1", {f"docker_engine_{key}": value for key, value in values.items()})
+
+
+def test_their_names_are_found_wherever_they_stand():
+    found = checked(daemon_options=PROXIES | {"x": [{"secret": "deep"}]}, registry_logins=LOGINS)
+    assert desired.secret_names(found) == ("deep", "proxy", "registry")
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"mirror": {"secret": "x"}}, "holds a secret that is refused"),
+        ({"daemon_options": {"a": {"secret": "../x"}}}, "holds a secret that is refused"),
+        ({"daemon_options": {"a": {"secret": ["x"]}}}, "holds a secret that is refused"),
+        ({"daemon_options": {"p": "http://user:swordfish@proxy:1"}}, "a password in plain text"),
+        ({"registry_logins": {"r": {"username": "ci", "password": "swordfish"}}}, "a password in plain text"),
+        ({"registry_logins": {"r": {"username": "ci"}}}, "registry_logins is refused"),
+        ({"registry_logins": {"r\nx": LOGINS["r.example:5000"]}}, "registry_logins"),
+        ({"registry_logins": ["r"]}, "registry_logins is refused"),
+    ],
+)
+def test_what_is_no_reference_or_no_place_for_one_is_refused_without_its_text(values, words):
+    with pytest.raises(InventoryError, match=words) as caught:
+        checked(**values)
+    failure = caught.value.failure
+    assert "swordfish" not in failure.message + failure.hint + failure.evidence
+
+
+def test_an_address_without_a_password_is_no_secret():
+    assert checked(daemon_options={"proxies": {"http-proxy": "http://proxy:3128", "no-proxy": "a@b"}})
+
+
+def test_the_keyring_has_it_under_its_own_name():
+    assert parse_sort("secret/proxy") == NamedSecret("proxy")
+    assert parse_sort("sudo") is Kind.SUDO
+    assert username(Owner.everyone(), NamedSecret("proxy")) == "all/secret/proxy"
+    assert set_command(Owner.host("web1"), NamedSecret("p")) == "fab credentials.set web1 --kind secret/p"
+    for wrong in ("secret", "secret/", "secret/a/b", "secret/../x", "pin"):
+        with pytest.raises(UsageError):
+            parse_sort(wrong)
+
+
+def test_a_worker_gets_it_from_the_broker_by_a_token_and_a_file_holds_none(tmp_path):
+    with Broker(tmp_path / "broker") as broker:
+        token = broker.grant(Secret("swordfish"), once=False)
+        save_sessions((Session(Host("web1", "192.0.2.1"), tmp_path, None, {"proxy": token}),), tmp_path)
+        session = load_sessions(tmp_path)["web1"]
+        assert named_secret(session, "proxy") == Secret("swordfish")
+        assert named_secret(session, "another") is None
+    assert "swordfish" not in (tmp_path / "sessions.json").read_text()
+    assert (tmp_path / "sessions.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_the_plugin_puts_the_text_beside_the_name_in_a_copy(plugin):
+    request = {"desired": {"daemon_options": PROXIES, "list": [{"secret": "x"}]}}
+    resolved = plugin.resolve(request, {"proxy": "p", "x": "y"}.get)
+    assert resolved["desired"]["list"] == [{"secret": "x", "value": "y"}]
+    assert resolved["desired"]["daemon_options"]["proxies"]["https-proxy"] == {
+        "secret": "proxy",
+        "value": "p",
+    }
+    assert "value" not in json.dumps(request)
+
+
+def test_a_secret_that_nobody_knows_is_an_error_with_its_name(plugin):
+    with pytest.raises(AnsibleActionFail) as caught:
+        plugin.resolve({"a": {"secret": "proxy"}}, lambda _: None)
+    error = caught.value.result["error"]
+    assert error["kind"] == "no-secret"
+    assert "{secret: proxy}" in error["message"]
