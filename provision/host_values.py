@@ -21,15 +21,16 @@ _INTERFACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,14}")
 # What no ssh config of OpenSSH 8.4 can hold in quotes: a quote, a backslash, a ${variable}.
 _UNQUOTABLE = re.compile(r"[\"\\]|\$\{")
 
-# A plain-text password has no place here, whatever its name.
-_PASSWORDS = {
-    "ansible_password": "password",
+# A plain-text password has no place here, whatever its name. In Ansible's order: the last that is set counts.
+PLAIN_PASSWORDS = {
     "ansible_pass": "password",
+    "ansible_password": "password",
     "ansible_ssh_pass": "password",
     "ansible_ssh_password": "password",
     "ansible_become_password": "sudo",
     "ansible_become_pass": "sudo",
     "ansible_sudo_pass": "sudo",
+    "ansible_private_key_passphrase": "passphrase",
     "ansible_ssh_private_key_passphrase": "passphrase",
 }
 _UNDERSTOOD = {
@@ -89,11 +90,12 @@ def natural(name: str) -> list[tuple[int, int, str]]:
 
 def _refuse_unsafe(name: str, values: Mapping[str, Any]) -> None:
     for key, value in values.items():
-        if key in _PASSWORDS:
-            kind = "" if _PASSWORDS[key] == "password" else f" --kind {_PASSWORDS[key]}"
+        if key in PLAIN_PASSWORDS:
+            kind = "" if PLAIN_PASSWORDS[key] == "password" else f" --kind {PLAIN_PASSWORDS[key]}"
             raise InventoryError(
                 f"{name} has a password in plain text: {key}",
-                f"fab credentials.set {name}{kind}, then remove {key} from the inventory",
+                f"fab credentials.set {name}{kind}, then remove {key} from the inventory; "
+                "fab credentials.import takes all that are there",
             )
         if key.startswith("ansible_") and not _is_accepted(key, value):
             shown = ascii(key)[1:80].rstrip("'")

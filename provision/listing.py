@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from provision.errors import InventoryError
+from provision.model import Secret
 
 READ_TIMEOUT_S = 60
 # Ansible takes up to 10 s and 150 MB for a megabyte of YAML, which is 5000 hosts.
@@ -36,20 +37,24 @@ _PLACE = re.compile(r"^Origin: (/\S+:\d+:\d+)$", re.MULTILINE)
 
 
 @contextmanager
-def listing(sources: tuple[Path, ...], limit: str, environ: Mapping[str, str]) -> Iterator["Listing"]:
+def listing(
+    sources: tuple[Path, ...], limit: str, environ: Mapping[str, str], vault: Secret | None = None
+) -> Iterator["Listing"]:
     """Start ansible-inventory over ``sources``; it and what it started are gone when the context ends.
 
-    ``limit`` is an Ansible pattern, empty for all. Raises InventoryError for a file that is too large.
+    ``limit`` is an Ansible pattern, empty for all; ``vault`` opens encrypted files.
+    Raises InventoryError for a file that is too large.
     """
     for source in sources:
         _check_size(source)
     argv = [str(Path(sys.executable).with_name("ansible-inventory")), "--list"]
     argv += [word for source in sources for word in ("-i", str(source))]
     argv += [f"--limit={limit}"] if limit else []
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err, _pipe(vault) as pipe:
+        argv += [f"--vault-password-file=/dev/fd/{number}" for number in pipe]
         process = subprocess.Popen(
             argv, stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=_environment(sources, environ),
-            start_new_session=True,
+            start_new_session=True, pass_fds=pipe,
         )  # fmt: skip
         try:
             _cap_memory(process.pid)
@@ -108,6 +113,21 @@ def cause(words: str) -> str:
         place = _PLACE.search(words)
         return telling[0][2] + (f" ({place[1]})" if place else "")
     return ([line for line in lines if "rror" in line] or lines or [""])[0]
+
+
+@contextmanager
+def _pipe(secret: Secret | None) -> Iterator[tuple[int, ...]]:
+    """Give the descriptor from which ``secret`` can be read once; none without a secret."""
+    if secret is None:
+        yield ()
+        return
+    reader, writer = os.pipe()
+    os.write(writer, secret.reveal().encode())
+    os.close(writer)
+    try:
+        yield (reader,)
+    finally:
+        os.close(reader)
 
 
 def _environment(sources: tuple[Path, ...], environ: Mapping[str, str]) -> dict[str, str]:

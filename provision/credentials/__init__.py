@@ -3,7 +3,9 @@
 from pathlib import Path
 
 from provision.credentials import master
+from provision.credentials.doctor import examine
 from provision.credentials.entries import Kind, Owner, Sort, parse_sort
+from provision.credentials.intake import Found
 from provision.credentials.kdbx import KdbxKeyring
 from provision.credentials.lookup import Way, find_ways, unlock
 from provision.credentials.vault import Vault
@@ -12,18 +14,9 @@ from provision.model import Host, Secret
 from provision.settings import Settings
 
 __all__ = [
-    "Kind",
-    "Owner",
-    "Sort",
-    "check",
-    "forget",
-    "init",
-    "names",
-    "open_early",
-    "parse_sort",
-    "store",
-    "unlock",
-]
+    "Kind", "Owner", "Sort", "check", "examine", "forget", "init", "keep", "names", "open_early",
+    "parse_sort", "store", "unlock",
+]  # fmt: skip
 
 
 def open_early(settings: Settings) -> None:
@@ -60,6 +53,15 @@ def store(settings: Settings, owner: Owner, kind: Sort, secret: Secret) -> None:
     Raises UsageError for what cannot be a secret, KeyringError when the keyring fails.
     """
     Vault.of(settings).put(owner, kind, secret)
+
+
+def keep(settings: Settings, found: tuple[Found, ...]) -> tuple[Secret, ...]:
+    """Store what was found elsewhere, each read back, and give those secrets; raises as ``store``."""
+    vault = Vault.of(settings)
+    stored = [(each, each.secret) for each in found if each.secret is not None]
+    for each, secret in stored:
+        vault.put(each.owner, each.kind, secret)
+    return tuple(secret for _, secret in stored)
 
 
 def forget(settings: Settings, owner: Owner, kind: Sort | None = None) -> tuple[Sort, ...]:

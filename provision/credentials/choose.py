@@ -39,6 +39,19 @@ def choose(settings: Settings) -> KeyringBackend:
     return _named(variable, settings) if variable else _desktop() or _embedded(settings)
 
 
+def explain(settings: Settings, backend: KeyringBackend) -> str:
+    """Say why ``choose`` has taken this ``backend``."""
+    if settings.keyring:
+        return f"named by --keyring {settings.keyring}"
+    if settings.master_file:
+        return "of the lab, with a throw-away master password"
+    if os.environ.get("PYTHON_KEYRING_BACKEND"):
+        return "named by PYTHON_KEYRING_BACKEND"
+    if isinstance(backend, KdbxKeyring):
+        return "the embedded file, as no desktop keyring answers here"
+    return "this desktop's"
+
+
 def refuse(backend: KeyringBackend) -> None:
     """Raise KeyringError when a backend loses secrets or shows them; name it and why."""
     members = backend.backends if isinstance(backend, ChainerBackend) else ()

@@ -7,9 +7,10 @@ The file is then ``$PROVISION_KEYRING_FILE``, or the one of the project in this 
 
 import os
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from keyring.backend import KeyringBackend
 from keyring.errors import PasswordDeleteError, PasswordSetError
@@ -75,6 +76,22 @@ class KdbxKeyring(KeyringBackend):
         book = self._book()
         return book.usernames(service) if book else ()
 
+    @contextmanager
+    def rehearsal(self) -> Iterator["KdbxKeyring"]:
+        """Give a copy beside the file, to try things on; it is gone afterwards. Raises KeyringError."""
+        self._existing()
+        try:
+            with TemporaryDirectory(dir=self.path.parent, prefix=".rehearsal-") as directory:
+                copy = KdbxKeyring(Path(directory) / self.path.name, self._unlocked)
+                with storage.exclusive(copy.path):
+                    storage.replace(copy.path, self.path.read_bytes())
+                yield copy
+        except OSError as error:
+            raise storage.cannot_write(self.path, error) from error
+
+    def _unlocked(self) -> Secret:
+        return self._master or self._obtain()
+
     def _save(self, book: Book) -> None:
         self._open = None
         data, copy = book.seal()
@@ -101,8 +118,7 @@ class KdbxKeyring(KeyringBackend):
                 stamp, data = _stamp(os.fstat(source.fileno())), source.read()
         except PermissionError as error:
             raise KeyringError(f"{self.path} cannot be read", f"ls -l {self.path}") from error
-        if self._master is None:
-            self._master = self._obtain()
+        self._master = self._unlocked()
         return stamp, self._opened(data, self._master)
 
     def _opened(self, data: bytes, master_password: Secret) -> Book:

@@ -1,5 +1,6 @@
 """Where the master password of the embedded keyring file comes from."""
 
+import ctypes
 import getpass
 import os
 import secrets
@@ -38,6 +39,7 @@ class Sources:
 def from_environment() -> str | None:
     """Take PROVISION_MASTER out of the environment, before anything else is started with it; keep it."""
     if VARIABLE in os.environ:
+        _blot(VARIABLE)
         _taken[VARIABLE] = os.environ.pop(VARIABLE)
     return _taken.get(VARIABLE)
 
@@ -75,11 +77,32 @@ def invent(keyring_file: Path, sources: Sources) -> Secret:
     return master
 
 
+def _blot(variable: str) -> None:
+    """Write over the variable where the kernel shows it, in /proc/PID/environ: unsetting leaves it there."""
+    getenv = ctypes.CDLL(None).getenv
+    getenv.restype = ctypes.c_void_p
+    place = getenv(os.fsencode(variable))
+    if place:
+        ctypes.memset(place, ord("x"), len(os.environb[os.fsencode(variable)]))
+
+
+def from_descriptor(flag: str, number: int) -> str:
+    """Read one line from the descriptor that ``--flag`` names, and close it; raises KeyringError."""
+    try:
+        with os.fdopen(number, "rb") as pipe:
+            return _line(pipe.read(LONGEST_READ_BYTES))
+    except OSError as error:
+        raise KeyringError(
+            f"--{flag} {number} cannot be read: {error.strerror}",
+            f"open it in the shell: fab … --{flag} {number} {number}< FILE",
+        ) from error
+
+
 def _given(sources: Sources) -> str | None:
     if sources.file:
         return _read_file(sources.file)
     if sources.descriptor is not None:
-        return _read_descriptor(sources.descriptor)
+        return from_descriptor("unlock-fd", sources.descriptor)
     credential = _credential()
     return _read_file(credential) if credential else None
 
@@ -99,22 +122,11 @@ def _read_file(file: Path) -> str:
         ) from error
 
 
-def _read_descriptor(number: int) -> str:
-    try:
-        with os.fdopen(number, "rb") as pipe:
-            return _line(pipe.read(LONGEST_READ_BYTES))
-    except OSError as error:
-        raise KeyringError(
-            f"--unlock-fd {number} cannot be read: {error.strerror}",
-            f"open it in the shell: fab … --unlock-fd {number} {number}< FILE",
-        ) from error
-
-
 def _line(data: bytes) -> str:
     try:
         return data.decode().removesuffix("\n")
     except UnicodeDecodeError:
-        raise KeyringError("the master password is not UTF-8 text", "fab credentials.check") from None
+        raise KeyringError("a password that was given is not UTF-8 text", "fab credentials.check") from None
 
 
 def _make(file: Path) -> None:

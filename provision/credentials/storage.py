@@ -23,7 +23,7 @@ def exclusive(file: Path) -> Iterator[None]:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = os.open(_beside(file, ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise _cannot_write(file, error) from error
+        raise cannot_write(file, error) from error
     try:
         _wait_for(lock, file)
         yield
@@ -45,12 +45,25 @@ def replace(file: Path, data: bytes) -> None:
         _sync_directory(file.parent)
     except OSError as error:
         fresh.unlink(missing_ok=True)
-        raise _cannot_write(file, error) from error
+        raise cannot_write(file, error) from error
 
 
 def previous(file: Path) -> Path:
     """Give the place of the copy from before the last write."""
     return _beside(file, ".previous")
+
+
+def all_of(file: Path) -> tuple[Path, ...]:
+    """Give the files that there are: the keyring, and what a write leaves beside it."""
+    return tuple(each for each in (file, previous(file), _beside(file, ".lock")) if each.exists())
+
+
+def cannot_write(file: Path, error: OSError) -> KeyringError:
+    """Give the error of a keyring file that the disk does not take."""
+    return KeyringError(
+        f"cannot write {file}: {error.strerror}",
+        f"make room or set the rights (ls -ld {file.parent}), then try again; the old file is unharmed",
+    )
 
 
 def _write(fresh: Path, data: bytes) -> None:
@@ -100,10 +113,3 @@ def _taken(lock: int) -> bool:
 
 def _beside(file: Path, suffix: str) -> Path:
     return file.with_name(file.name + suffix)
-
-
-def _cannot_write(file: Path, error: OSError) -> KeyringError:
-    return KeyringError(
-        f"cannot write {file}: {error.strerror}",
-        f"make room or set the rights (ls -ld {file.parent}), then try again; the old file is unharmed",
-    )

@@ -2,15 +2,17 @@
 
 import getpass
 import sys
+from pathlib import Path
 
 from provision import audit
 from provision import credentials as keyring
 from provision.credentials import Owner, Sort, parse_sort
+from provision.credentials import scan as search
 from provision.errors import UsageError
 from provision.inventory import ALL
 from provision.model import Secret
-from provision.tasks import reach
-from provision.tasks.command import command
+from provision.tasks import moving, reach
+from provision.tasks.command import LOCAL, command
 from provision.tasks.project import Flags, settings
 
 _OWNER = {
@@ -62,9 +64,60 @@ def list_(flags: Flags) -> None:
     sys.stdout.writelines(f"{name}\n" for name in keyring.names(project, reach.known_hosts(project)))
 
 
+@command()
+def doctor(flags: Flags) -> int:
+    """Examine the keyring and what it needs."""
+    faults = 0
+    for found in keyring.examine(settings(flags)):
+        faults += bool(found.hint)
+        print(f"{'FAULT' if found.hint else 'right'}  {found.part:8} {found.seen}")
+        if found.hint:
+            print(f"       next     {found.hint}")
+    return min(faults, 1)
+
+
+@command(
+    name="import",
+    help={"csv": "read a table from standard input: OWNER,SECRET or OWNER,KIND,SECRET",
+          "vault": "a file of OWNER: SECRET that Ansible's vault encrypts",
+          "vault-fd": "read the vault's password from this file descriptor"},
+)  # fmt: skip
+def import_(flags: Flags, csv: bool = False, vault: str = "", vault_fd: str = "") -> int:
+    """Take passwords of an inventory into the keyring.
+
+    It then names the files that held them. --csv and --vault take them from elsewhere.
+    """
+    project = settings(flags)
+    if csv:
+        return moving.from_table(project)
+    if vault:
+        return moving.from_vault(project, Path(vault), vault_fd)
+    return moving.from_inventory(project, vault_fd)
+
+
+@command(
+    shared=LOCAL, positional=("path",),
+    help={"path": "a file or a directory", "tracked": "only what git tracks, as for a commit hook"},
+)  # fmt: skip
+def scan(flags: Flags, path: str, tracked: bool = False) -> int:
+    """Find passwords and keys in plain text in files."""
+    place = Path(path)
+    if not place.exists():
+        raise UsageError(f"there is no {path}", "fab credentials.scan . looks through this directory")
+    return moving.show(search.scan(search.tracked(place) if tracked else [place]))
+
+
 def _secret(owner: Owner, kind: Sort, from_stdin: bool) -> Secret:
     if from_stdin:
-        return Secret(sys.stdin.readline().removesuffix("\n"))
+        return Secret(_line(sys.stdin.buffer.readline()))
     if not sys.stdin.isatty():
         raise UsageError("there is no terminal to ask on", "pipe the secret in and add --stdin")
     return Secret(getpass.getpass(f"{kind} of {owner}: "))
+
+
+def _line(data: bytes) -> str:
+    # not as text: that takes a carriage return inside a secret for its end
+    try:
+        return data.decode().removesuffix("\n").removesuffix("\r")
+    except UnicodeDecodeError:
+        raise UsageError("the secret is not UTF-8 text", "pipe in UTF-8, one line") from None

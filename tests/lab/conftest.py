@@ -223,3 +223,22 @@ def project_in(directory: Path, lab: Lab, keyring_file: Path, **variables: Any) 
     project.keyring.parent.mkdir()
     shutil.copy(keyring_file, project.keyring)
     return project
+
+
+TinyDisk = Callable[[Path, str], Path]
+
+
+@pytest.fixture
+def tiny_disk() -> Iterator[TinyDisk]:
+    """Give a function that mounts a small disk on a directory."""
+    made: list[Path] = []
+
+    def mount(place: Path, size: str) -> Path:
+        place.mkdir(exist_ok=True)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", place], check=True)
+        made.append(place)
+        return place
+
+    yield mount
+    for place in made:
+        subprocess.run(["umount", "-l", place], check=True)

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -17,11 +17,10 @@ import pytest
 
 from provision import lab as labs
 from provision.lab import Lab
-from tests.lab.conftest import MASTER, NewProject, Person, Project
+from tests.lab.conftest import MASTER, NewProject, Person, Project, TinyDisk
 from tests.lab.test_errors import error_of, wait_until
 from tests.lab.test_road import in_host
 
-TinyDisk = Callable[[Path, str], Path]
 twice_too = pytest.mark.parametrize("times", [1, 2], ids=["once", "twice"])
 # Gives no end, and is deaf to Ctrl-C itself.
 SLOW_INVENTORY = '#!/bin/sh\ntrap "" INT\ntouch "$(dirname "$0")/begun"\nsleep 60\n'
@@ -49,22 +48,6 @@ def runtime() -> Iterator[Path]:
     place = Path(tempfile.mkdtemp(prefix="bad-"))
     yield place
     shutil.rmtree(place, ignore_errors=True)
-
-
-@pytest.fixture
-def tiny_disk() -> Iterator[TinyDisk]:
-    """Give a function that mounts a small disk on a directory."""
-    made: list[Path] = []
-
-    def mount(place: Path, size: str) -> Path:
-        place.mkdir(exist_ok=True)
-        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", place], check=True)
-        made.append(place)
-        return place
-
-    yield mount
-    for place in made:
-        subprocess.run(["umount", "-l", place], check=True)
 
 
 def fill(place: Path) -> None:

@@ -152,6 +152,14 @@ def admit(person: Person) -> None:
     person.project.pin("web1", person._host("web1"))
 
 
+def lose(person: Person) -> None:
+    """Have a keyring that opens by another master password than the person knows."""
+    admit(person)
+    shutil.rmtree(person.project.keyring.parent)
+    assert person.project.fab("credentials.init", PROVISION_MASTER="one that nobody knows").rc == 0
+    person.words["KEYRING"] = str(person.project.keyring)
+
+
 def reinstall(person: Person) -> None:
     """Let web1 show another key than its pin: that of web2 is pinned."""
     admit(person)
@@ -234,6 +242,7 @@ BEGINNINGS: dict[str, Callable[[Person], None]] = {
     "first-server": settle,
     "adding-a-host": admit,
     "a-host-key-changed": reinstall,
+    "a-lost-master-password": lose,
     "a-failed-run": fail,
     "reading-a-report": provide,
     "a-killed-run": admit,

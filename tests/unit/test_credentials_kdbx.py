@@ -1,7 +1,5 @@
 """The embedded keyring file: what it keeps, and what it does when it is harmed."""
 
-import functools
-import io
 import multiprocessing
 import os
 import subprocess
@@ -17,27 +15,9 @@ from provision.credentials.book import Book
 from provision.credentials.kdbx import KdbxKeyring
 from provision.errors import KeyringError
 from provision.model import Secret
+from tests.unit.keyrings import cheap_blank
 
 MASTER = Secret("correct horse battery")
-
-
-@functools.cache
-def _cheap():
-    database = pykeepass.create_database(io.BytesIO(), password="first")
-    parameters = database.kdbx.header.value.dynamic_header.kdf_parameters.data.dict
-    parameters["I"].value, parameters["M"].value, parameters["P"].value = 1, 64 * 1024, 1
-    out = io.BytesIO()
-    database.save(out)
-    return out.getvalue()
-
-
-def cheap_blank(master):
-    """Make an empty file whose Argon2 takes no time; everything else is as in a real one."""
-    database = pykeepass.PyKeePass(io.BytesIO(_cheap()), password="first")
-    database.password = master.reveal()
-    out = io.BytesIO()
-    database.save(out)
-    return out.getvalue()
 
 
 @pytest.fixture(scope="module")

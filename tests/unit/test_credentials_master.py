@@ -1,6 +1,8 @@
 """Where the master password comes from, and in which order."""
 
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -54,6 +56,17 @@ def test_the_variable_is_last_and_leaves_the_environment(tmp_path, monkeypatch):
     monkeypatch.setenv("PROVISION_MASTER", "from the variable")
     assert obtain(tmp_path, Sources()).reveal() == "from the variable"
     assert "PROVISION_MASTER" not in os.environ
+
+
+def test_the_variable_is_gone_from_what_the_kernel_shows_of_the_process():
+    script = (
+        "import os; from provision.credentials.master import from_environment as take\n"
+        "assert take() == os.environ['SAME'] == take()\n"
+        "print(open('/proc/self/environ').read().count('canary'), 'PROVISION_MASTER' in os.environ)"
+    )
+    environment = {"PROVISION_MASTER": "canary é", "PATH": os.environ["PATH"], "SAME": "canary é"}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True)
+    assert done.stdout == "1 False\n", done.stderr
 
 
 def test_without_any_source_the_error_names_them(tmp_path):

@@ -1,11 +1,8 @@
 """From hosts to credentials, and the verbs of ``fab credentials``."""
 
-import functools
-import io
 import subprocess
 from pathlib import Path
 
-import pykeepass
 import pytest
 
 from provision.credentials import Kind, Owner, check, forget, init, lookup, names, store, unlock, vault
@@ -14,28 +11,10 @@ from provision.credentials.lookup import agent_has_keys
 from provision.errors import KeyringError, MissingCredential, UsageError
 from provision.model import Credential, Host, Secret, Status
 from provision.settings import Settings
+from tests.unit.keyrings import cheap_blank
 
 WEB1 = Host("web1", "192.0.2.1", groups=("blue", "web", "all"))
 OPS1 = Host("ops1", "192.0.2.2", user="ops", become=True, groups=("ops",))
-
-
-@functools.cache
-def _cheap():
-    database = pykeepass.create_database(io.BytesIO(), password="first")
-    parameters = database.kdbx.header.value.dynamic_header.kdf_parameters.data.dict
-    parameters["I"].value, parameters["M"].value, parameters["P"].value = 1, 64 * 1024, 1
-    out = io.BytesIO()
-    database.save(out)
-    return out.getvalue()
-
-
-def cheap_blank(master):
-    """Make an empty file whose Argon2 takes no time; everything else is as in a real one."""
-    database = pykeepass.PyKeePass(io.BytesIO(_cheap()), password="first")
-    database.password = master.reveal()
-    out = io.BytesIO()
-    database.save(out)
-    return out.getvalue()
 
 
 @pytest.fixture

@@ -1,0 +1,106 @@
+"""Examine the keyring and what it needs: which one, where, who may read it, and does it keep a secret."""
+
+import os
+import secrets
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from keyring import errors
+from keyring.backend import KeyringBackend
+
+from provision.credentials import storage
+from provision.credentials.choose import choose, explain
+from provision.credentials.entries import service
+from provision.credentials.kdbx import KdbxKeyring
+from provision.errors import ProvisionError, UsageError
+from provision.settings import Settings
+from provision.ssh_errors import refuse_old_ssh
+
+CANARY = "doctor/canary"
+# What a keyring is known to lose or to change: blanks at the ends, signs, more than one alphabet.
+CANARY_SIGNS = " '\"\\%${{ 7*7 }} é🐙 "
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What was seen of one ``part``; a fault has a ``hint``, and what is right has none."""
+
+    part: str
+    seen: str
+    hint: str = ""
+
+
+def examine(settings: Settings) -> Iterator[Finding]:
+    """Give what is found, part by part; what depends on a fault is not looked at."""
+    yield _ssh()
+    try:
+        backend = choose(settings)
+        name = "KDBX 4" if isinstance(backend, KdbxKeyring) else backend.name
+        yield Finding("keyring", f"{name}: {explain(settings, backend)}")
+        if isinstance(backend, KdbxKeyring):
+            yield from _file(backend, settings)
+        else:
+            yield _canary(backend, settings)
+    except ProvisionError as error:
+        yield _fault("keyring", error)
+
+
+def _ssh() -> Finding:
+    try:
+        version = subprocess.run(["ssh", "-V"], capture_output=True, text=True, check=False).stderr.strip()
+        refuse_old_ssh(version)
+    except FileNotFoundError:
+        return Finding("ssh", "there is no ssh on this controller", "install OpenSSH 8.4 or newer")
+    except UsageError as error:
+        return _fault("ssh", error)
+    return Finding("ssh", version.partition(",")[0])
+
+
+def _file(backend: KdbxKeyring, settings: Settings) -> Iterator[Finding]:
+    if not backend.path.exists():
+        yield Finding("file", f"{backend.path} is not made yet", "fab credentials.init")
+        return
+    yield _mode(backend.path)
+    entries = len(backend.usernames(service(settings)))
+    yield Finding("master", f"it opens the file; entries of this project: {entries}")
+    with backend.rehearsal() as copy:
+        yield _canary(copy, settings)
+
+
+def _mode(file: Path) -> Finding:
+    open_to_others = [str(each) for each in storage.all_of(file) if each.stat().st_mode & 0o077]
+    if open_to_others:
+        names = " ".join(open_to_others)
+        return Finding("file", f"others may read or write {names}", f"chmod 600 {names}")
+    strangers = [str(each) for each in storage.all_of(file) if each.stat().st_uid != os.geteuid()]
+    if strangers:
+        names = " ".join(strangers)
+        return Finding("file", f"{names} belongs to another user", f"chown {os.geteuid()} {names}")
+    if file.parent.stat().st_mode & 0o022:
+        return Finding("file", f"others may replace files in {file.parent}", f"chmod 700 {file.parent}")
+    return Finding("file", f"{file}: only you may read it")
+
+
+def _canary(backend: KeyringBackend, settings: Settings) -> Finding:
+    """Set, get and delete a secret; the embedded file is not written, a copy beside it is."""
+    name, text = service(settings), secrets.token_urlsafe(16) + CANARY_SIGNS
+    try:
+        backend.set_password(name, CANARY, text)
+        kept = backend.get_password(name, CANARY) == text
+        backend.delete_password(name, CANARY)
+        gone = backend.get_password(name, CANARY) is None
+    except errors.KeyringError as error:
+        told = f"it does not answer: {type(error).__name__}: {error}"
+        return Finding("canary", told, "unlock it, or use the embedded file: --keyring kdbx")
+    if not kept or not gone:
+        told = "it gave back something else than was stored" if not kept else "it keeps what was deleted"
+        return Finding("canary", told, "use the embedded file: --keyring kdbx")
+    return Finding("canary", "a secret was set, read back the same, and deleted")
+
+
+def _fault(part: str, error: ProvisionError) -> Finding:
+    failure = error.failure
+    told = f"{failure.message} ({failure.evidence})" if failure.evidence else failure.message
+    return Finding(part, told, failure.hint)
