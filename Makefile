@@ -34,9 +34,11 @@ bench: .venv/installed
 
 # How many faults, drawn from which seed.
 SEED ?= 1
+# provision, or harden: what is broken.
+WORK ?= provision
 chaos: lab-machine .venv/installed
 	xargs -a provision/lab/debian-packages.txt sh tools/debian-install
-	$(BIN)/python -m tests.lab.faults --runs $(N) --seed $(SEED)
+	$(BIN)/python -m tests.lab.faults --runs $(N) --seed $(SEED) --work $(WORK)
 
 lint: .venv/installed
 	$(BIN)/ruff check .

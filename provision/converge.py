@@ -23,7 +23,10 @@ _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "USER", "LOGNAME")
 ACTION = "docker_engine"
 
 # What to type for a host on which the command has failed; without its own, that of provision.
-_AGAIN = {"undo": "fab hosts.undo NAME", "uninstall": "fab uninstall --limit NAME"}
+_ACCESS = ("keys.install", "keys.remove", "hosts.harden", "credentials.rotate")
+_AGAIN = {"undo": "fab hosts.undo NAME", "uninstall": "fab uninstall --limit NAME"} | {
+    verb: f"fab {verb} NAME" for verb in _ACCESS
+}
 # An undo of which nothing was heard may be done; a second one would take it back.
 _LOOK = _AGAIN | {"undo": "fab plan --limit NAME"}
 _PROVISION = "fab provision --limit NAME"
@@ -36,13 +39,14 @@ class Order:
     """What is asked of every host: ``what`` is the command, as the lock on the host shows it.
 
     With ``check`` it is only planned. ``values`` are the role's, without their prefix; they stand above
-    those of the inventory.
+    those of the inventory. ``by_host`` are those of one host, by its name.
     """
 
     run: str
     what: str
     check: bool = False
     values: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    by_host: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, hash=False)
 
 
 def converge(
@@ -169,10 +173,13 @@ _Dumper.add_representer(_Untrusted, lambda dumper, values: dumper.represent_mapp
 
 def _inventory(sessions: tuple[Session, ...], order: Order) -> str:
     asked = {"run": order.run, "what": order.what} | dict(order.values)
-    ours = {PREFIX + name: value for name, value in asked.items()}
+
+    def ours(name: str) -> dict[str, Any]:
+        return {PREFIX + key: value for key, value in (asked | dict(order.by_host.get(name, {}))).items()}
+
     hosts = {
         s.host.name: _Untrusted(
-            dict(s.host.desired) | ours, ansible_connection="ssh", ansible_user=s.host.user
+            dict(s.host.desired) | ours(s.host.name), ansible_connection="ssh", ansible_user=s.host.user
         )
         for s in sessions
     }
@@ -197,7 +204,7 @@ def _earlier(name: str, run: Mapping[str, Any]) -> Earlier:
 # Errors of the host that are a refusal for safety and not a failure: nothing was tried.
 _REFUSALS = {
     "unsupported-os", "lock-held", "package-lock-held", "wrong-key", "expired-key", "podman-conflict",
-    "not-root", "clock-off", "no-python", "python-too-old", "no-secret",
+    "not-root", "clock-off", "no-python", "python-too-old", "no-secret", "sshd-config",
 }  # fmt: skip
 
 

@@ -229,6 +229,18 @@ class HostFailed(ProvisionError):
     """The code on the host ended in a typed error; ``kind`` is the host's word."""
 
 
+class AccessRefused(ProvisionError):
+    """A change of who gets in that would, or could, lock somebody out; nothing was changed."""
+
+    kind, status = "access-refused", Status.REFUSED
+
+
+class NotProvenFromOutside(ProvisionError):
+    """A change of who gets in was made, and new logins were not as they should be."""
+
+    kind, status, stage = "access-not-proven", Status.FAILED, Stage.VERIFY
+
+
 class NotProven(ProvisionError):
     """The checks could not be run to their end."""
 

@@ -4,6 +4,7 @@ The only place that uses paramiko and fabric. It reads no file of the person's `
 """
 
 import base64
+import io
 import logging
 import socket
 from collections.abc import Callable, Iterator
@@ -12,8 +13,9 @@ from typing import Any
 
 import fabric
 import paramiko
-from paramiko.auth_strategy import AuthStrategy, InMemoryPrivateKey, Password
+from paramiko.auth_strategy import AuthFailure, AuthStrategy, InMemoryPrivateKey, NoneAuth, Password
 
+from provision import keypair
 from provision.errors import (
     ChangedHostKey,
     ConnectionRefused,
@@ -122,6 +124,23 @@ def can_login(
         connection.client.close()
 
 
+def ways_in(host: Host, key: HostKey, sock: Any = None, timeout_s: float = TIMEOUT_S) -> tuple[str, ...]:
+    """Ask a host which ways of login it offers to its user: ``("publickey", "password")``.
+
+    Nothing is proven and no secret is sent. The host must show ``key``; raises as ``can_login``.
+    """
+    connection = _connection(host, key, _Exactly([NoneAuth(host.user)]), sock, timeout_s)
+    try:
+        with _explained(host, timeout_s):
+            connection.open()
+        return ("none",)
+    except AuthFailure as error:
+        _demand_an_answer(host, connection.client.get_transport(), timeout_s)
+        return tuple(getattr(error.result[-1].result, "allowed_types", ()))
+    finally:
+        connection.client.close()
+
+
 def _shown_key(host: Host, transport: Any, timeout_s: float, types: tuple[str, ...]) -> HostKey:
     transport.get_security_options().key_types = types
     transport.banner_timeout = timeout_s
@@ -163,6 +182,10 @@ def _connection(host: Host, key: HostKey, proof: "_Exactly", sock: Any, timeout_
 def _sources(host: Host, credential: Credential) -> list[Any]:
     if credential.key_file:
         return [InMemoryPrivateKey(host.user, _private_key(credential))]
+    if credential.private_key:
+        keypair.public(credential.private_key)
+        ours = paramiko.Ed25519Key.from_private_key(io.StringIO(keypair.pem(credential.private_key)))
+        return [InMemoryPrivateKey(host.user, ours)]
     if credential.password:
         return [Password(host.user, credential.password.reveal)]
     keys = paramiko.Agent().get_keys()

@@ -84,12 +84,16 @@ class Credential:
     """How one host is entered; all None means: the keys of the person's ssh-agent.
 
     ``secrets`` are those that its desired state names, ``{secret: NAME}``.
+    ``private_key`` is an ed25519 key as ``keypair`` makes it. ``pending`` is the new password of a rotation
+    that did not come to its end: it may be the right one by now.
     """
 
     password: Secret | None = None
     key_file: Path | None = None
     passphrase: Secret | None = None
     sudo_password: Secret | None = None
+    private_key: Secret | None = None
+    pending: Secret | None = None
     secrets: Mapping[str, Secret] = field(default_factory=dict, hash=False)
 
 
@@ -123,13 +127,15 @@ class Session:
     """An open ControlMaster; ``run_dir`` holds the ``clients`` ssh config and the broker's socket.
 
     ``sudo_token`` is what the broker takes for this host's sudo password; None when no
-    password is needed. ``secret_tokens`` are those for the secrets of its desired state, by name.
+    password is needed. ``secret_tokens`` are those for the secrets of what is wanted there, by name.
+    ``by_pending`` tells that the host was entered by what a rotation had left as pending.
     """
 
     host: Host
     run_dir: Path
     sudo_token: str | None = None
     secret_tokens: Mapping[str, str] = field(default_factory=dict, hash=False)
+    by_pending: bool = False
 
     @property
     def ssh_config(self) -> Path:

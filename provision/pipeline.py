@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from provision import logins, receipts
+from provision.access import FLOWS, Locks, locks, settled
 from provision.batches import in_batches
 from provision.broker import Broker
 from provision.converge import Order, converge
@@ -63,6 +64,8 @@ class Run:
     ledger: Ledger
     cancel: Cancel
     clock: "_Clock"
+    settings: Settings
+    locks: Locks | None = None
     sessions: dict[str, Session] = field(default_factory=dict)
 
     def confirm(self) -> None:
@@ -115,7 +118,7 @@ def run(
     fingerprints = {host.name: _fingerprint(candidates[host.name]) for host in selection.hosts}
     with ExitStack() as connected:
         with show(order.run, fingerprints) as view:
-            road = Run(order, Ledger(selection.hosts, view), cancel, clock)
+            road = Run(order, Ledger(selection.hosts, view), cancel, clock, settings)
             _drive(request, candidates, selection.hosts, road, connected)
         hosts = road.ledger.reports()
         report = Report(
@@ -143,6 +146,7 @@ def _drive(
     road.cancel.begin()
     try:
         connections, run_dir = connected.enter_context(masters(road.cancel, road.ledger.tell))
+        road.locks = locks(request.command, road.settings, ready, connections)
         with room_in(run_dir):
             _walk(request, ready, wanted, road, connections, run_dir)
     except ControllerDiskFull as error:
@@ -262,7 +266,7 @@ def _waves(
             answers = next(waves, None)
         if answers is None:
             return
-        sessions = _kept(answers, road.ledger, Session)
+        sessions = _kept(settled(answers, road.settings), road.ledger, Session)
         yield tuple(session for session in sessions if session.host.name in names)
 
 
@@ -300,6 +304,27 @@ def _prove(road: Run, sessions: Sessions) -> Generator[Sessions, None, None]:
     yield ()
 
 
+def _begin_access(road: Run, sessions: Sessions) -> Generator[Sessions, None, None]:
+    """Say what is wanted on each host; who would be locked out of one leaves the road here."""
+    assert road.locks
+    ready = _kept(road.locks.begin(sessions), road.ledger, Session)
+    road.order = replace(road.order, by_host=road.locks.values)
+    if ready:
+        save_sessions(ready, ready[0].run_dir)
+        yield ready
+
+
+def _finish_access(road: Run, sessions: Sessions) -> Generator[Sessions, None, None]:
+    """Prove by new logins who gets in now."""
+    assert road.locks
+    road.ledger.enter((s.host.name for s in sessions), Stage.VERIFY)
+    with road.clock.time(Stage.VERIFY):
+        done = _kept(road.locks.finish(sessions), road.ledger, Session)
+    road.sessions |= {session.host.name: session for session in done}
+    yield done
+
+
+_ACCESS: tuple[Step, ...] = (_begin_access, _converge, _finish_access)
 STEPS: dict[str, tuple[Step, ...]] = {
     "plan": (_converge,),
     "provision": (_converge, _prove),
@@ -307,6 +332,7 @@ STEPS: dict[str, tuple[Step, ...]] = {
     "ping": (),
     "undo": (_converge,),
     "uninstall": (_converge,),
+    **dict.fromkeys(FLOWS, _ACCESS),
 }
 
 

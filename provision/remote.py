@@ -3,10 +3,12 @@
 import fcntl
 import json
 import shlex
+import socket
 import subprocess
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -109,9 +111,24 @@ def sudo_password(session: Session) -> Secret | None:
 
 
 def named_secret(session: Session, name: str) -> Secret | None:
-    """Ask the run's broker for a secret of this host's desired state; None when it has none of that name."""
+    """Ask the run's broker for a secret of what is wanted on this host; None where it has none such."""
     token = session.secret_tokens.get(name)
     return broker.ask(session.run_dir / "broker", token) if token else None
+
+
+@contextmanager
+def way_through(session: Session, host: Host) -> Iterator[socket.socket]:
+    """Give a socket that leads to ``host`` from the jump host of ``session``, as ``ssh -W`` makes it."""
+    ours, theirs = socket.socketpair()
+    argv = [*_ssh(session), "-W", f"[{host.address}]:{host.port}", session.host.name]
+    end = theirs.fileno()
+    with subprocess.Popen(argv, stdin=end, stdout=end, stderr=subprocess.DEVNULL) as way:
+        theirs.close()
+        try:
+            yield ours
+        finally:
+            ours.close()
+            way.terminate()
 
 
 def save_sessions(sessions: tuple[Session, ...], run_dir: Path) -> None:

@@ -16,11 +16,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from provision import errors, remote, sshconfig, sudo
+from provision import errors, keypair, remote, sshconfig, sudo
+from provision.agent import Agent
 from provision.broker import Broker
 from provision.errors import ProvisionError
 from provision.greeting import Greeting, listen
-from provision.model import Credential, Host, HostKey, Session
+from provision.model import Credential, Host, HostKey, Secret, Session
 from provision.ssh_errors import (
     endless,
     explain,
@@ -74,6 +75,7 @@ class Connections:
         self._open_masters: list[subprocess.Popen[bytes]] = []
         self._pool: ThreadPoolExecutor | None = None
         self._closing = threading.Event()
+        self._agent = Agent(sshconfig.agent_socket(run_dir))
 
     def __enter__(self) -> Self:
         return self
@@ -82,6 +84,7 @@ class Connections:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._closing.set()
+        self._agent.close()
         for master in self._masters:
             master.terminate()
         for master in self._masters:
@@ -91,6 +94,10 @@ class Connections:
                     master.stdin.close()
         if self._pool:
             self._pool.shutdown()
+
+    def grant(self, secret: Secret) -> str:
+        """Give a token for ``secret`` that the broker answers for the whole run."""
+        return self._broker.grant(secret, once=False)
 
     def abort(self) -> None:
         """End what is not open yet; who waits for it gets Interrupted."""
@@ -122,6 +129,10 @@ class Connections:
         _write(self._run_dir / "clients", sshconfig.clients(self._run_dir, rows))
         pins = [f"{e.host.name} {key.type} {key.key}\n" for e in entrants for key in e.key.all]
         _write(self._run_dir / "pins", "".join(pins))
+        for number, _, credential in rows:
+            if credential.private_key:
+                _write(sshconfig.public_key(self._run_dir, number), keypair.public(credential.private_key))
+                self._agent.add(credential.private_key)
         helper = resources.files("provision").joinpath("askpass.py").read_text()
         _write(self._run_dir / "askpass", f"#!{sys.executable} -IS\n{helper}", mode=0o700)
 
@@ -129,12 +140,7 @@ class Connections:
         try:
             if entrant.host.jump and not (via and isinstance(via.result(), Session)):
                 return _jump_failed(entrant.host)
-            session = Session(entrant.host, self._run_dir)
-            try:
-                self._reach(entrant)
-            except _PasswordNotOffered:
-                self._log_in(entrant, ("-o", _INTERACTIVE))
-            return self._granted(sudo.prove(session, entrant.credential, self._broker), entrant.credential)
+            return self._granted(self._enter(entrant), entrant.credential)
         except ProvisionError as error:
             return error
 
@@ -142,6 +148,31 @@ class Connections:
         rows = credential.secrets.items()
         tokens = {name: self._broker.grant(secret, once=False) for name, secret in rows}
         return replace(session, secret_tokens=tokens)
+
+    def _enter(self, entrant: Entrant) -> Session:
+        """Log in and become root; a password of a rotation that was cut short is the second try."""
+        session = Session(entrant.host, self._run_dir)
+        try:
+            self._knock(entrant)
+        except errors.WrongPassword:
+            if not (entrant.credential.password and entrant.credential.pending):
+                raise
+            entrant = replace(entrant, credential=_rotated(entrant.credential))
+            self._knock(entrant)
+            session = replace(session, by_pending=True)
+        try:
+            return sudo.prove(session, entrant.credential, self._broker)
+        except errors.SudoRefused:
+            if not (entrant.credential.sudo_password and entrant.credential.pending):
+                raise
+            session = replace(session, by_pending=True)
+            return sudo.prove(session, _rotated(entrant.credential), self._broker)
+
+    def _knock(self, entrant: Entrant) -> None:
+        try:
+            self._reach(entrant)
+        except _PasswordNotOffered:
+            self._log_in(entrant, ("-o", _INTERACTIVE))
 
     def _reach(self, entrant: Entrant) -> None:
         """Log in; where nobody was talked to, and it may go better soon, try again within the budget."""
@@ -217,6 +248,13 @@ class Connections:
                 "PROVISION_BROKER": str(self._run_dir / "broker"),
             }
         )
+
+
+def _rotated(credential: Credential) -> Credential:
+    """Give the credential as it is if the rotation that was cut short had come as far as the host."""
+    new, old = credential.pending, credential.password
+    sudo_password = new if old is None or credential.sudo_password == old else credential.sudo_password
+    return replace(credential, password=old and new, sudo_password=sudo_password, pending=None)
 
 
 def _interrupted(host: Host) -> ProvisionError:

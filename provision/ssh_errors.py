@@ -52,7 +52,7 @@ _WORDS = (
         errors.WrongPassword,
         "{name} refused the login of {user}",
         "the {secret} is wrong, or this way of login is off on the host; one attempt was made",
-        "fab credentials.set {name}",
+        "{cure}",
     ),
     _Word(
         r"Too many authentication failures|Received disconnect",
@@ -85,6 +85,13 @@ _UNREACHABLE: tuple[tuple[str, type[errors.Unreachable]], ...] = (
 _NO_DNS = "Temporary failure in name resolution"
 
 _OFFERED = re.compile(r"(SHA256:[A-Za-z0-9+/=]{43})")
+
+
+# A key of the keyring that the host has lost gives way to the password.
+_CURE = {
+    False: "fab credentials.set {name}",
+    True: "fab credentials.forget {name} --kind private-key, then: fab keys.install {name}",
+}
 
 
 def explain(host: Host, key: HostKey, credential: Credential, stderr: str) -> ProvisionError:
@@ -155,6 +162,7 @@ def _typed(word: _Word, host: Host, credential: Credential, stderr: str) -> Prov
         "address": host.address,
         "port": host.port,
         "secret": "key" if credential.key_file or not credential.password else "password",
+        "cure": _CURE[bool(credential.private_key)].format(name=host.name),
     }
     return word.error(
         word.message.format(**values),

@@ -62,7 +62,7 @@ def _master(run_dir: Path, number: int, host: Host, credential: Credential) -> s
         f"  User {host.user}",
         f"  HostKeyAlias {host.name}",
         f"  ControlPath {run_dir}/{number}",
-        *(f"  {line}" for line in _login(credential)),
+        *(f"  {line}" for line in _login(run_dir, number, credential)),
     ]
     if host.jump:
         # never ProxyJump: the nested ssh would be handed the target's password
@@ -70,12 +70,28 @@ def _master(run_dir: Path, number: int, host: Host, credential: Credential) -> s
     return "\n".join(lines) + "\n"
 
 
-def _login(credential: Credential) -> list[str]:
+def agent_socket(run_dir: Path) -> Path:
+    """Give where the run's own ssh-agent answers."""
+    return run_dir / "agent"
+
+
+def public_key(run_dir: Path, number: int) -> Path:
+    """Give the file that says which key of the agent the host of this number is for."""
+    return run_dir / f"{number}.pub"
+
+
+def _login(run_dir: Path, number: int, credential: Credential) -> list[str]:
     if credential.key_file:
         return [
             f'IdentityFile "{_literal(str(credential.key_file))}"',
             "PreferredAuthentications publickey",
             "IdentityAgent none",
+        ]
+    if credential.private_key:
+        return [
+            f"IdentityFile {public_key(run_dir, number)}",
+            "PreferredAuthentications publickey",
+            f"IdentityAgent {agent_socket(run_dir)}",
         ]
     if credential.password:
         return ["PubkeyAuthentication no", "IdentityAgent none", "PreferredAuthentications password"]

@@ -1,5 +1,7 @@
 """Prove once, with one attempt, that the login user becomes root."""
 
+from dataclasses import replace
+
 from provision import errors
 from provision.broker import Broker
 from provision.elevate import NO_PYTHON, NO_SUDO, OLD_PYTHON, sudo_true, wrap
@@ -35,7 +37,7 @@ def prove(session: Session, credential: Credential, broker: Broker) -> Session:
         raise _no_sudo(host)
     if answer.rc != 0:
         raise _refused(host, answer, no_password=password is None)
-    return Session(host, session.run_dir, broker.grant(password, once=False) if password else None)
+    return replace(session, sudo_token=broker.grant(password, once=False) if password else None)
 
 
 def _no_python(host: Host, answer: Completed) -> errors.NoPython:

@@ -59,7 +59,7 @@ class ActionModule(ActionBase):
     TRANSFERS_FILES = False
     _VALID_ARGS = frozenset(
         ("state", "version", "upgrade", "channel", "mirror", "gpg_key", "gpg_fingerprint",
-         "daemon_options", "registry_logins", "lock_timeout", "purge_data", "run", "verb", "what")
+         "daemon_options", "registry_logins", "lock_timeout", "purge_data", "run", "verb", "what", "access")
     )  # fmt: skip
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -76,7 +76,7 @@ class ActionModule(ActionBase):
     def _request(self) -> dict[str, Any]:
         wanted = self._wanted()
         verb, state = wanted.pop("verb"), wanted["state"]
-        if verb == "undo" or state == "absent":
+        if verb != "converge" or state == "absent":
             # What is not written now is not sent: there may be secrets in it.
             wanted |= {"daemon_options": {}, "registry_logins": {}}
         return {
@@ -91,6 +91,7 @@ class ActionModule(ActionBase):
             # A run of provision says so once its report is written; Ansible alone says nothing back.
             "acknowledges": RUN_DIR in os.environ,
             "now": int(time.time()),
+            "access": wanted.pop("access"),
             "desired": wanted | self._key(wanted.pop("gpg_key"), wanted["mirror"]),
         }
 

@@ -4,18 +4,19 @@ from pathlib import Path
 
 from provision.credentials import master
 from provision.credentials.doctor import examine
-from provision.credentials.entries import Kind, Owner, Sort, parse_sort
+from provision.credentials.entries import MADE, Kind, Owner, Sort, parse_sort
 from provision.credentials.intake import Found
 from provision.credentials.kdbx import KdbxKeyring
 from provision.credentials.lookup import Way, find_ways, unlock
+from provision.credentials.rotation import Rotation
 from provision.credentials.vault import Vault
 from provision.errors import KeyringError, ProvisionError, UsageError
 from provision.model import Host, Secret
 from provision.settings import Settings
 
 __all__ = [
-    "Kind", "Owner", "Sort", "check", "examine", "forget", "init", "keep", "names", "open_early",
-    "parse_sort", "store", "unlock",
+    "MADE", "Kind", "Owner", "Rotation", "Sort", "check", "examine", "forget", "init", "keep", "names",
+    "open_early", "parse_sort", "store", "unlock",
 ]  # fmt: skip
 
 

@@ -19,6 +19,14 @@ class Kind(StrEnum):
     PASSWORD = "password"  # noqa: S105 - the word, not a password
     SUDO = "sudo"
     PASSPHRASE = "passphrase"  # noqa: S105 - the word, not a passphrase
+    # Those that no person types: see rotation.py.
+    PRIVATE_KEY = "private-key"
+    PENDING_KEY = "pending-key"
+    PENDING_PASSWORD = "pending-password"  # noqa: S105 - the word, not a password
+    PREVIOUS_PASSWORD = "previous-password"  # noqa: S105 - the word, not a password
+
+
+MADE = (Kind.PRIVATE_KEY, Kind.PENDING_KEY, Kind.PENDING_PASSWORD, Kind.PREVIOUS_PASSWORD)
 
 
 @dataclass(frozen=True, slots=True)

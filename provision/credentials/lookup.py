@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from provision import keypair
 from provision.credentials.entries import Kind, NamedSecret, Owner, set_command
 from provision.credentials.kdbx import KdbxKeyring
 from provision.credentials.vault import Vault
@@ -29,8 +30,8 @@ def unlock(hosts: tuple[Host, ...], settings: Settings) -> dict[str, Credential 
     """Give each host's credential, or the MissingCredential that names the command to type.
 
     A ``key_file`` of the inventory comes first, with the passphrase of the keyring when there
-    is one; then a password of the keyring; then a running ssh-agent that holds keys. A sudo
-    password is looked up for those who are not root, and may be missing (NOPASSWD).
+    is one; then a private key of the keyring; then a password of it; then a running ssh-agent
+    that holds keys. A sudo password is looked up for those who are not root, and may be missing (NOPASSWD).
     Each secret is searched under the host, its groups in order, then ``all``.
     Raises KeyringError when the keyring itself does not open: no host can go on then.
     """
@@ -57,7 +58,8 @@ def agent_has_keys() -> bool:
 
 def _way_or_error(host: Host, vault: Vault, agent: Callable[[], bool]) -> Way | ProvisionError:
     try:
-        return _with_secrets(host, vault, _with_sudo(host, vault, _login(host, vault, agent)))
+        way = _with_sudo(host, vault, _login(host, vault, agent))
+        return _with_secrets(host, vault, _with_pending(host, vault, way))
     except MissingCredential as error:
         return error
 
@@ -65,6 +67,10 @@ def _way_or_error(host: Host, vault: Vault, agent: Callable[[], bool]) -> Way | 
 def _login(host: Host, vault: Vault, agent: Callable[[], bool]) -> Way:
     if host.key_file:
         return _by_key(host, vault)
+    key = vault.get(Owner.host(host.name), Kind.PRIVATE_KEY)
+    if key:
+        keypair.public(key, host.name)  # what is no key must not be met with all hosts at the door
+        return Way(Credential(private_key=key), (f"key from {Owner.host(host.name)}",))
     found = vault.find(host, Kind.PASSWORD)
     if found:
         owner, secret = found
@@ -94,6 +100,15 @@ def _with_sudo(host: Host, vault: Vault, way: Way) -> Way:
         return way
     owner, secret = found
     return Way(replace(way.credential, sudo_password=secret), (*way.origin, f"sudo from {owner}"))
+
+
+def _with_pending(host: Host, vault: Vault, way: Way) -> Way:
+    """Add the password of a rotation that was cut short: nobody knows whether the host has it by now."""
+    pending = vault.get(Owner.host(host.name), Kind.PENDING_PASSWORD)
+    found = vault.find(host, Kind.PASSWORD) if pending else None
+    if not pending or (found and found[1] == pending):
+        return way
+    return Way(replace(way.credential, pending=pending), (*way.origin, "a rotation that was cut short"))
 
 
 def _with_secrets(host: Host, vault: Vault, way: Way) -> Way:

@@ -40,6 +40,10 @@ class FileChange(Change):
         """Is the file not yet as it shall be?"""
         return not self._is(self.content, self.dress)
 
+    def is_back(self):
+        """Is the file as it was when the Change was made?"""
+        return self._is(self.old, self.old_dress)
+
     def apply(self):
         """Write, or remove, the file."""
         self._put(self.content, self.dress)
@@ -76,11 +80,11 @@ class FileChange(Change):
         elif not self._is(content, dress):
             _make(_missing(os.path.dirname(self.target)))
             replace_file(self.target, content, dress)
-            self._label()
+            self._label(self.target)
 
-    def _label(self):
+    def _label(self, path):
         if self.machine.has("restorecon") and self.machine.read("/sys/fs/selinux/enforce"):
-            self.machine.run(["restorecon", self.target])
+            self.machine.run(["restorecon", path])
 
 
 def private():

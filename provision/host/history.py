@@ -24,6 +24,8 @@ class Past(object):
         self.planned = bool(plan)
         self.who = plan.get("who", "")
         self.at = plan.get("at", 0)
+        self.verb = plan.get("verb", "")
+        self.what = plan.get("what", "")
         self.of = plan.get("of", [])
         self.cancels = plan.get("cancels", False)
         self.changes = plan.get("changes", [])
@@ -57,8 +59,9 @@ class Past(object):
         return os.path.exists(os.path.join(self.folder, "told"))
 
     def lasts(self):
-        """Did it leave the host other than it was?"""
-        return bool(self.result and self.result.get("changed")) and not self.cancels
+        """Did it leave the host other than it was, in a way that an undo knows how to take back?"""
+        changed = bool(self.result and self.result.get("changed")) and not self.cancels
+        return changed and (self.verb != "access" or any(change["records"] for change in self.changes))
 
     def entry(self):
         """Give it as a result tells of it."""

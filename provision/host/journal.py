@@ -31,7 +31,7 @@ class Journal(object):
             for path, content in change.backups():
                 replace_file(os.path.join(self.folder, backup_name(path)), content, mode=0o600)
         self.note(
-            "plan", who=request["who"], what=request.get("what", ""), of=list(of), cancels=cancels,
+            "plan", who=request["who"], what=request.get("what", ""), verb=request.get("verb", ""), of=list(of), cancels=cancels,
             changes=[_written(change) for change in changes])
 
     def note(self, event, **details):

@@ -43,9 +43,10 @@ class Machine(object):
         found = [self.path(folder + "/" + program) for folder in SEARCH_PATH.split(":")]
         return any(os.access(place, os.X_OK) for place in found)
 
-    def run(self, argv, timeout_s=COMMAND_TIMEOUT_S, outlives=False):
+    def run(self, argv, timeout_s=COMMAND_TIMEOUT_S, outlives=False, stdin=None):
         """Run a command in the C locale; give its exit code and texts, or raise when it does not end.
 
+        ``stdin`` (bytes) is where a secret travels: everybody may read a command line.
         One that ``outlives`` this process, should that be killed, writes to files: a pipe without a reader
         would end it in the middle of its work.
         """
@@ -53,19 +54,19 @@ class Machine(object):
         streams = [tempfile.TemporaryFile(dir=self.path(scratch.SMALL)) for _ in (1, 2)] if outlives else ()
         out, err = streams or (subprocess.PIPE, subprocess.PIPE)
         with open(os.devnull, "rb") as nothing:
+            source = nothing if stdin is None else subprocess.PIPE
             process = subprocess.Popen(
-                argv, stdin=nothing, stdout=out, stderr=err, env=environment, close_fds=True,
-                preexec_fn=_lead)
-        said = _wait(process, argv, timeout_s)
+                argv, stdin=source, stdout=out, stderr=err, env=environment, close_fds=True, preexec_fn=_lead)
+        said = _wait(process, argv, timeout_s, stdin)
         return Ran(process.returncode, *[_text(*pair) for pair in zip(streams or (None, None), said)])
 
 
-def _wait(process, argv, timeout_s):
+def _wait(process, argv, timeout_s, stdin):
     late = []
     timer = threading.Timer(timeout_s, _end, (process, late))
     timer.start()
     try:
-        said = process.communicate()
+        said = process.communicate(stdin)
     except BaseException:
         _end(process, late)
         process.wait()

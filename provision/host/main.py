@@ -6,9 +6,13 @@ import time
 from contextlib import contextmanager
 
 from . import (
-    clock, detach, dnf, facts, history, lock, packages, plans, recover, repository, run, secret, service, undo)
+    access, clock, detach, dnf, facts, history, lock, packages, plans, recover, repository, run, secret,
+    service, undo)
 from .errors import as_host_error
 from .machine import Machine
+
+
+ACCESS = "access"
 
 
 def main(text):
@@ -36,11 +40,11 @@ def respond(machine, request):
 def answer(machine, request):
     """Do what the request asks, here and now; every failure becomes part of the result."""
     result, apart = _empty(), time.time() - request["now"]
-    work = _undo if request.get("verb") == "undo" else _converge
+    work = _WORKS.get(request.get("verb"), _converge)
     try:
         if request["mode"] == "plan":
             # While another run is at work, one without a result was not cut short.
-            work(machine, request, result, [] if lock.taken(machine) else history.unended(machine))
+            work(machine, request, result, [] if lock.taken(machine) else _unended(machine, request))
         else:
             with lock.held(machine, request):
                 _apply(machine, request, result, work)
@@ -60,7 +64,7 @@ def _empty():
 def _apply(machine, request, result, work):
     detach.limit()
     result["earlier"] = history.untold(machine)
-    unended = history.unended(machine)
+    unended = _unended(machine, request)
     recover.clear(machine, unended, request["lock_timeout_s"])
     work(machine, request, result, unended)
 
@@ -104,6 +108,19 @@ def _undo(machine, request, result, unended):
         _close(machine, request, result, undos, "completed")
 
 
+def _access(machine, request, result, unended):
+    result["system"] = facts.gather(machine).system
+    _do(machine, request, result, access.plan(machine, request))
+    if result["error"] is None:
+        _close(machine, request, result, unended, "completed")
+
+
+def _unended(machine, request):
+    """Give the runs that were cut short, of those that this one can end: who gets in is no matter of the engine."""
+    about = request["what"] if request.get("verb") == ACCESS else None
+    return [past for past in history.unended(machine) if about == (past.what if past.verb == ACCESS else None)]
+
+
 @contextmanager
 def _observed(machine, request, result):
     observed = facts.gather(machine)
@@ -137,3 +154,6 @@ def _note_told(machine, request, result):
         history.mark_told(history.not_told(machine, told))
     except EnvironmentError:
         return  # It is told once more.
+
+
+_WORKS = {"undo": _undo, ACCESS: _access}

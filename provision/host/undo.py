@@ -3,7 +3,7 @@
 import os
 from collections import OrderedDict
 
-from . import containers, daemon, packages, purge, registries, repository, service
+from . import containers, daemon, packages, purge, registries, repository, service, sshd
 from .errors import HostError
 from .files import Dress, FileChange, backup_name
 
@@ -22,7 +22,7 @@ def plan(machine, solver, installed, unit, pasts, cut_short):
     settings = any(change.name == "file " + daemon.FILE for change in changes)
     stale = half or settings or cut_short or packages.restart_engine(changes)
     serve = service.plan_back(machine, unit, service.State(*goal), stale)
-    return _in_order(changes, serve)
+    return _in_order(changes, serve) + sshd.plan_back(machine, changes)
 
 
 def _in_order(changes, serve):

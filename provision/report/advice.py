@@ -14,7 +14,9 @@ PLAN_ONLY = ("--diff", "--detailed-exitcode", "--plan")
 # The options of a run that are followed by a value; every other word is the name of hosts.
 VALUED = (*SELECTION, "--lock-timeout", "--tolerate", "--unlock-fd", "--color", "--output")
 # The commands that take their hosts without a flag.
-_NAMED = ("hosts.ping", "hosts.undo")
+_NAMED = (
+    "hosts.ping", "hosts.undo", "hosts.harden", "keys.install", "keys.remove", "credentials.rotate",
+)  # fmt: skip
 # What says how one run is shown or unlocked, and nothing of what is wanted.
 _OWN_OF_A_RUN = ("--output", "--color", "--unlock-fd")
 
@@ -82,7 +84,7 @@ def retold(text: str, command: str) -> str:
     def said(found: re.Match[str]) -> str:
         return shlex.join([*program, found[1], *kept])
 
-    return re.sub(r"\bfab ((?:hosts|credentials)\.[a-z]+|plan|provision|verify|uninstall)\b", said, text)
+    return re.sub(r"\bfab ((?:hosts|credentials|keys)\.[a-z]+|plan|provision|verify|uninstall)\b", said, text)
 
 
 def _parts(command: str) -> tuple[list[str], str, list[str]]:

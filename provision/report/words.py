@@ -28,6 +28,10 @@ _OWN = {
     "verify": VERIFY_WORDS,
     "ping": PING_WORDS,
     "undo": WORDS | {Status.OK: "unchanged", Status.CHANGED: "undone"},
+    "install": WORDS | {Status.OK: "unchanged", Status.CHANGED: "key added"},
+    "remove": WORDS | {Status.OK: "unchanged", Status.CHANGED: "key removed"},
+    "harden": WORDS | {Status.OK: "unchanged", Status.CHANGED: "hardened"},
+    "rotate": WORDS | {Status.OK: "unchanged", Status.CHANGED: "rotated"},
     "uninstall": WORDS | {Status.OK: "unchanged", Status.CHANGED: "uninstalled"},
 }
 

@@ -6,10 +6,11 @@ from fabric.main import Fab
 from invoke.collection import Collection
 
 from provision import __version__
-from provision.tasks import credentials, hosts, lab, root
+from provision.tasks import credentials, hosts, keys, lab, root
 
 namespace = Collection(root.plan, root.provision, root.verify, root.uninstall)
 namespace.add_collection(Collection.from_module(hosts))
+namespace.add_collection(Collection.from_module(keys))
 namespace.add_collection(Collection.from_module(credentials))
 namespace.add_collection(Collection.from_module(lab))
 

@@ -6,13 +6,15 @@ from pathlib import Path
 
 from provision import audit
 from provision import credentials as keyring
-from provision.credentials import Owner, Sort, parse_sort
+from provision.credentials import MADE, Owner, Sort, parse_sort
 from provision.credentials import scan as search
 from provision.errors import UsageError
 from provision.inventory import ALL
 from provision.model import Secret
 from provision.tasks import moving, reach
-from provision.tasks.command import LOCAL, command
+from provision.tasks.command import LOCAL, ROAD, command
+from provision.tasks.consent import LOCK
+from provision.tasks.keys import HOSTS, change_access
 from provision.tasks.project import Flags, settings
 
 _OWNER = {
@@ -35,6 +37,8 @@ def init(flags: Flags) -> None:
 def set_(flags: Flags, owner: str, kind: str = "password", stdin: bool = False) -> None:
     """Store a secret of a host, a group or all hosts."""
     whose, sort, project = Owner.parse(owner), parse_sort(kind), settings(flags)
+    if sort in MADE:
+        raise UsageError(f"the {sort} of a host is made, and not set", f"fab keys.install {owner}")
     secret = _secret(whose, sort, stdin)
     with audit.recorded(project.state_dir, f"credentials.set {sort}", str(whose)):
         keyring.store(project, whose, sort, secret)
@@ -55,6 +59,15 @@ def forget(flags: Flags, owner: str, kind: str = "") -> None:
     with audit.recorded(project.state_dir, f"credentials.forget {kind}".rstrip(), str(whose)):
         gone = keyring.forget(project, whose, parse_sort(kind) if kind else None)
     print(f"removed the {' and the '.join(map(str, gone))} of {whose}")
+
+
+@command(shared=ROAD, positional=("hosts",), help=HOSTS | LOCK)
+def rotate(flags: Flags, hosts: str, via: str = "public", lock_timeout: str = "") -> int:
+    """Give hosts a new password, and keep the old one.
+
+    It is pending in the keyring until a new login has proven it; cut off anywhere, the next run gets in.
+    """
+    return change_access("credentials.rotate", flags, hosts, via, lock_timeout)
 
 
 @command(name="list")

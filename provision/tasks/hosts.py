@@ -7,6 +7,7 @@ from provision.pipeline import Request
 from provision.tasks import pins, reach, runs
 from provision.tasks.command import ROAD, command, typed
 from provision.tasks.consent import AGREE, LOCK, Question, lock_values, plan_then_do
+from provision.tasks.keys import change_access
 from provision.tasks.project import Flags, settings
 
 _SELECTION = {
@@ -45,6 +46,15 @@ def undo(
     values = {"verb": "undo"} | lock_values(lock_timeout)
     request = Request("undo", typed(), hosts, via, values=values)
     return plan_then_do(request, flags, Question("The last run is undone on {hosts}."), plan=plan, yes=yes)
+
+
+@command(shared=ROAD, positional=("hosts",), help=_HOSTS | LOCK)
+def harden(flags: Flags, hosts: str, via: str = "public", lock_timeout: str = "") -> int:
+    """Turn password login off on hosts that a key lets in.
+
+    A timer there puts it back after two minutes, unless new logins have shown that all is well.
+    """
+    return change_access("hosts.harden", flags, hosts, via, lock_timeout)
 
 
 @command(positional=("name",), help=_NAME | {"via": _SELECTION["via"]})

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from provision import audit
 from provision import credentials as keyring
 from provision.credentials import intake
 from provision.credentials.entries import set_command
@@ -77,6 +78,14 @@ def _stored(project: Settings, found: tuple[Found, ...], files: tuple[Path, ...]
     if not found:
         raise UsageError("there is no password to import", "fab credentials.set NAME stores one")
     stored = keyring.keep(project, found)
+    audit.record(
+        project.state_dir,
+        *(
+            audit.Entry(f"credentials.import {each.kind}", str(each.owner), "", audit.DONE)
+            for each in found
+            if each.secret
+        ),
+    )
     left = [each for each in found if each.secret is None]
     for each in found:
         if each.secret:

@@ -167,12 +167,14 @@ def test_all_pins_are_compared_without_logging_in(lab: Lab, new_project: NewProj
 @pytest.fixture
 def many_keys(lab: Lab) -> Iterator[str]:
     """Let el4 have an RSA key as well; gives what its console shows after the first boot."""
-    make = "ssh-keygen -q -t rsa -b 2048 -N '' -f /etc/ssh/ssh_host_rsa_key; systemctl reload ssh"
-    in_host(lab, "el4", make)
-    show = "cat /etc/ssh/ssh_host_*_key.pub"
-    keys = in_host(lab, "el4", show)
+    drop_in, scan = "/etc/ssh/sshd_config.d/60-rsa.conf", "ssh-keyscan -t rsa localhost 2>/dev/null"
+    make = "ssh-keygen -q -t rsa -b 2048 -N '' -f /etc/ssh/ssh_host_rsa_key"
+    in_host(lab, "el4", f"{make}; echo HostKey /etc/ssh/ssh_host_rsa_key > {drop_in}; systemctl reload ssh")
+    wait_until(lambda: in_host(lab, "el4", scan) != "", 10)
+    keys = in_host(lab, "el4", "cat /etc/ssh/ssh_host_*_key.pub")
     yield f"el4 login: \n-----BEGIN SSH HOST KEY KEYS-----\n{keys}-----END SSH HOST KEY KEYS-----\n"
-    in_host(lab, "el4", "rm /etc/ssh/ssh_host_rsa_key*; systemctl reload ssh")
+    in_host(lab, "el4", f"rm /etc/ssh/ssh_host_rsa_key* {drop_in}; systemctl reload ssh")
+    wait_until(lambda: in_host(lab, "el4", scan) == "", 10)
 
 
 def test_the_export_of_a_console_pins_each_type_of_key_and_any_of_them_opens_the_host(

@@ -1,5 +1,6 @@
 """Secrets are taken from where they do not belong, whole or not at all, and the places are named."""
 
+import json
 import os
 import subprocess
 import sys
@@ -266,6 +267,11 @@ def test_a_table_of_a_file_is_imported_and_the_file_named(project, tmp_path):
         done = project("credentials.import", "--csv", stdin=stdin)
     assert done.returncode == 0, done.stderr
     assert "  passwords.csv\n" in done.stdout
+    audited = [json.loads(line) for line in (tmp_path / ".provision/audit.jsonl").read_text().splitlines()]
+    assert [(row["verb"], row["host"], row["result"]) for row in audited] == [
+        ("credentials.import password", "host/web1", "done"),
+        ("credentials.import sudo", "all", "done"),
+    ]
     assert "destroy" not in project("credentials.import", "--csv", text="web1,one\n").stdout
     (tmp_path / "inventory").mkdir()
     assert project("credentials.list").stdout == "all/sudo\nhost/web1/password\n"

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from tests.lab.faults import inject, plan, table
+from tests.lab.faults import harden, inject, plan, table
 from tests.lab.faults.table import Result
 
 
@@ -41,3 +41,12 @@ def test_the_table_counts_a_host_that_did_not_recover_and_leaves_its_seconds_out
 def test_a_table_without_a_good_row_has_no_seconds() -> None:
     text = table.markdown([result(plan.draw(1, 1, 1)[0], 0.0, "no end")])
     assert "| 0 of 1 |  |  |" in text
+
+
+def test_the_same_seed_kills_hardenings_at_the_same_moments() -> None:
+    assert harden.draw(40, 7, 3) == harden.draw(40, 7, 3) != harden.draw(40, 8, 3)
+
+
+def test_eighty_hardenings_meet_every_victim_with_a_good_key_and_with_a_broken_one() -> None:
+    met = {(fault.kind.details[0], fault.kind.details[-1]) for fault in harden.draw(80, 1, 3)}
+    assert met == {(who, key) for who in harden.WHO for key in ("key good", "key broken")}

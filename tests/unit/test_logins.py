@@ -2,6 +2,7 @@
 
 import contextlib
 import gc
+import io
 import logging
 import socket
 import sys
@@ -12,7 +13,7 @@ from dataclasses import replace
 import paramiko
 import pytest
 
-from provision import logins
+from provision import keypair, logins
 from provision.errors import (
     ChangedHostKey,
     ConnectionRefused,
@@ -23,7 +24,7 @@ from provision.errors import (
     SilentHost,
     Unreachable,
 )
-from provision.logins import can_login, fetch_key, fetch_keys
+from provision.logins import can_login, fetch_key, fetch_keys, ways_in
 from provision.model import Credential, Host, HostKey, Secret
 
 SHORT_S = 1.0
@@ -335,12 +336,18 @@ def test_nothing_holds_the_secret_when_the_connection_is_closed(door, port, text
     assert counts(secret) == before
 
 
+def timers():
+    return {each for each in threading.enumerate() if isinstance(each, threading.Timer)}
+
+
 def test_a_silent_host_does_not_hold_up_the_exit():
+    # the servers of other tests, which are in this process too, may have some
+    before = timers()
     greet = lambda connection: connection.sendall(b"SSH-2.0-OpenSSH_9.9\r\n")  # noqa: E731
     with listening(greet) as port, pytest.raises(SilentHost):
         fetch_key(host(port), timeout_s=SHORT_S)
     time.sleep(0.2)
-    assert not [each for each in threading.enumerate() if isinstance(each, threading.Timer)]
+    assert not timers() - before
 
 
 def test_no_log_of_the_libraries_holds_the_secret(caplog, port):
@@ -364,3 +371,15 @@ def test_nothing_is_written_to_the_terminal(capfd, port):
     with listening(lambda connection: connection.close()) as closing, pytest.raises(Unreachable):
         fetch_key(host(closing), timeout_s=SHORT_S)
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_host_says_which_ways_in_it_offers_and_is_sent_no_secret(port, door):
+    assert set(ways_in(host(port), pin(ECDSA), timeout_s=SHORT_S)) == {"password", "publickey"}
+    assert door.asked == []
+
+
+def test_a_key_of_the_keyring_lets_in(port, door):
+    key, other = keypair.generate(), keypair.generate()
+    door.keys = [paramiko.Ed25519Key.from_private_key(io.StringIO(keypair.pem(key)))]
+    assert can_login(host(port), pin(ECDSA), Credential(private_key=key), timeout_s=SHORT_S)
+    assert not can_login(host(port), pin(ECDSA), Credential(private_key=other), timeout_s=SHORT_S)

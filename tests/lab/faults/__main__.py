@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from provision import lab as labs
-from tests.lab.faults import plan, run, table
+from tests.lab.faults import harden, plan, run, table
 from tests.lab.faults.table import Result
 
 STATE = Path(".provision/chaos")
@@ -19,7 +19,9 @@ HOSTS = 3
 def main() -> int:
     """Play what was asked for and print the table; 0 when every host came through every fault."""
     asked = _arguments()
-    faults = plan.draw(asked.runs, asked.seed, asked.hosts)
+    work = harden if asked.work == "harden" else run
+    draw = harden.draw if asked.work == "harden" else plan.draw
+    faults = draw(asked.runs, asked.seed, asked.hosts)
     if asked.list:
         print("\n".join(map(str, faults)))
         return 0
@@ -29,7 +31,7 @@ def main() -> int:
     started = time.monotonic()
     subnet = labs.free_subnet() if asked.subnet is None else asked.subnet
     with run.open_lab(f"cha{subnet}", asked.hosts, subnet, STATE) as lab:
-        results = run.play_all(lab, faults, place, lambda result: _tell(result, place / "faults.jsonl"))
+        results = work.play_all(lab, faults, place, lambda result: _tell(result, place / "faults.jsonl"))
     text = table.markdown(results)
     (place / "table.md").write_text(text)
     print(
@@ -53,6 +55,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1, help="the same seed gives the same faults")
     parser.add_argument("--hosts", type=int, default=HOSTS, help="how many hosts, each broken by itself")
     parser.add_argument("--subnet", type=int, help="the lab's, 198.18.N.0/24; else a free one")
+    parser.add_argument("--work", choices=("provision", "harden"), default="provision", help="what is broken")
     parser.add_argument("--list", action="store_true", help="print the faults and break nothing")
     return parser.parse_args()
 

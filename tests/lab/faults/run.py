@@ -111,7 +111,7 @@ def _strike(site: Site, fault: Fault) -> tuple[bool, str]:
     try:
         what.prepare()
         run = site.start("struck", "provision", "--no-verify")
-        was_struck = _reached(site, fault.moment, run) and what.strike(run)
+        was_struck = reached(site, fault.moment, run) and what.strike(run)
         site.finish(run)
     finally:
         _heal(what, run)
@@ -126,7 +126,7 @@ def _heal(what: Injection, run: Run | None) -> None:
     what.heal()
 
 
-def _reached(site: Site, moment: Moment, run: Run) -> bool:
+def reached(site: Site, moment: Moment, run: Run) -> bool:
     """Wait for the moment; False when the run ended before it."""
     while moment.event and site.events(moment.event) < moment.count:
         if site.passes(POLL_S, run):

@@ -74,6 +74,10 @@ class Site:
         self.key = self.key % 9 + 1 if fault.work == "key" else self.key
         self.version ^= fault.work == "version"
         self.want(docker_engine_state="absent" if fault.work == "remove" else "present")
+        self.note_runs()
+
+    def note_runs(self) -> None:
+        """Take the runs that there are on the host for those of before."""
         self.known_runs = set(self._runs())
 
     def converge(self, name: str) -> float:

@@ -1,0 +1,52 @@
+"""credentials.rotate: a new password, pending in the keyring until a new login has proven it."""
+
+from dataclasses import replace
+
+from provision import remote
+from provision.access.case import Case, Flow, Wanted
+from provision.errors import NotProvenFromOutside, ProvisionError
+from provision.model import Credential, Secret, Session
+
+NAME = "pending-password"
+
+
+class Rotate(Flow):
+    """The password of the login user; on a host that is entered by a key, PAM's own word is the proof."""
+
+    def begin(self, case: Case) -> Wanted:
+        """Want the pending password on the host."""
+        pending = self.rotation.begin_password(case.host)
+        return Wanted({"user": case.host.user, "password": {"secret": NAME}}, {NAME: pending})
+
+    def reopened(self, case: Case) -> Session:
+        """Let sudo be given the new password where it asked for the old one of the same user."""
+        session, password = case.session, case.credential.password
+        if not session.sudo_token or password not in (None, case.credential.sudo_password):
+            return session
+        return replace(session, sudo_token=session.secret_tokens[NAME])
+
+    def finish(self, case: Case) -> None:
+        """Log in with it where the host is entered by a password; then make it the one that is used."""
+        pending = self.rotation.begin_password(case.host)
+        if case.credential.password and not case.lets_in(Credential(password=pending)):
+            raise self._put_back(case)
+        self.rotation.promote_password(case.host)
+
+    def _put_back(self, case: Case) -> ProvisionError:
+        old = self.rotation.password(case.host)
+        state = "the new password is pending in the keyring; the next login tries it too"
+        if old and _set(case, old):
+            state = "the old password is set again"
+        return NotProvenFromOutside(
+            f"{case.host.name} took a new password, and does not let it in",
+            f"on the host, journalctl -t sshd says why; then: fab credentials.rotate {case.host.name}",
+            state=state,
+        )
+
+
+def _set(case: Case, password: Secret) -> bool:
+    line = f"{case.host.user}:{password.reveal()}\n".encode()
+    try:
+        return remote.run(case.session, "chpasswd", stdin=line).rc == 0
+    except ProvisionError:
+        return False

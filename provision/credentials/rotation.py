@@ -1,0 +1,105 @@
+"""Secrets on their way: pending until a new login has proven them, then promoted, the old one kept.
+
+Each step is one entry of the keyring, read back. Cut off anywhere, what opens the host is still there:
+a pending password is tried after the one that it replaces, a pending key is not tried at all.
+"""
+
+import secrets as random_source
+import string
+import threading
+
+from provision import keypair
+from provision.credentials.entries import Kind, Owner
+from provision.credentials.vault import Vault
+from provision.model import Host, Secret
+from provision.settings import Settings
+
+_CLASSES = (string.ascii_lowercase, string.ascii_uppercase, string.digits, "-_.+")
+_LENGTH = 28
+
+
+class Rotation:
+    """The moves of one project's keyring; safe to be called for many hosts at once."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._lock = threading.RLock()
+
+    def password(self, host: Host) -> Secret | None:
+        """Give the password that the keyring has for the host."""
+        with self._lock:
+            found = self._vault().find(host, Kind.PASSWORD)
+            return found[1] if found else None
+
+    def begin_password(self, host: Host) -> Secret:
+        """Give the pending password: that of a rotation that was cut short, or a new one."""
+        with self._lock:
+            pending = self._vault().get(_own(host), Kind.PENDING_PASSWORD)
+            if pending is None or pending == self.password(host):  # the latter was promoted already
+                pending = _invented()
+                self._vault().put(_own(host), Kind.PENDING_PASSWORD, pending)
+            return pending
+
+    def promote_password(self, host: Host) -> None:
+        """Make the pending password the host's, and that of its sudo where that was the same."""
+        with self._lock:
+            vault, owner, old = self._vault(), _own(host), self.password(host)
+            pending = vault.get(owner, Kind.PENDING_PASSWORD)
+            if pending is None:
+                return
+            if old and old != pending:
+                vault.put(owner, Kind.PREVIOUS_PASSWORD, old)
+            sudo = vault.find(host, Kind.SUDO)
+            if sudo and (old is None or sudo[1] == old):
+                vault.put(owner, Kind.SUDO, pending)
+            vault.put(owner, Kind.PASSWORD, pending)
+            vault.drop(owner, Kind.PENDING_PASSWORD)
+
+    def begin_key(self, host: Host) -> Secret:
+        """Give the pending private key: one that is left from before, or a new one."""
+        with self._lock:
+            pending = self.pending_key(host)
+            if pending is None:
+                pending = keypair.generate()
+                self._vault().put(_own(host), Kind.PENDING_KEY, pending)
+            return pending
+
+    def pending_key(self, host: Host) -> Secret | None:
+        """Give the private key that is not used yet, or no longer."""
+        with self._lock:
+            return self._vault().get(_own(host), Kind.PENDING_KEY)
+
+    def promote_key(self, host: Host) -> None:
+        """Let the host be entered by the pending key from now on."""
+        self._move_key(host, Kind.PENDING_KEY, Kind.PRIVATE_KEY)
+
+    def demote_key(self, host: Host) -> None:
+        """Let the host be entered by its key no longer."""
+        self._move_key(host, Kind.PRIVATE_KEY, Kind.PENDING_KEY)
+
+    def drop_key(self, host: Host) -> None:
+        """Forget the pending key."""
+        with self._lock:
+            self._vault().drop(_own(host), Kind.PENDING_KEY)
+
+    def _move_key(self, host: Host, source: Kind, target: Kind) -> None:
+        with self._lock:
+            key = self._vault().get(_own(host), source)
+            if key:
+                self._vault().put(_own(host), target, key)
+                self._vault().drop(_own(host), source)
+
+    def _vault(self) -> Vault:
+        return Vault.of(self._settings)
+
+
+def _own(host: Host) -> Owner:
+    return Owner.host(host.name)
+
+
+def _invented() -> Secret:
+    """Make a password with a letter of each class that a policy may ask for, and none that a shell reads."""
+    letters = [random_source.choice(each) for each in _CLASSES]
+    letters += [random_source.choice("".join(_CLASSES)) for _ in range(_LENGTH - len(letters))]
+    random_source.SystemRandom().shuffle(letters)
+    return Secret("".join(letters))
