@@ -4,7 +4,7 @@ SHELL := /bin/bash
 BIN := .venv/bin
 PYTHON ?= $(firstword $(wildcard /usr/bin/python3.11 /usr/bin/python3.12 /usr/bin/python3.13) python3)
 
-.PHONY: demo demo-down lab-machine test bench chaos lint clean
+.PHONY: demo demo-down lab-machine test leak-test bench chaos lint clean
 
 demo: lab-machine .venv/installed
 	xargs -a provision/lab/debian-packages.txt sh tools/debian-install
@@ -24,6 +24,12 @@ test: lab-machine .venv/installed
 	xargs -a tests/debian-packages.txt sh tools/debian-install
 	$(BIN)/pytest -n 4 tests/unit
 	$(BIN)/pytest tests/lab
+	$(BIN)/pytest tests/leak
+
+# No secret comes to light: docs/security.md.
+leak-test: lab-machine .venv/installed
+	xargs -a provision/lab/debian-packages.txt sh tools/debian-install
+	$(BIN)/pytest -s tests/leak
 
 # How many hosts, and the lab's subnet.
 N ?= 10

@@ -1,0 +1,38 @@
+"""The door `fab`, with all that the programs behind it can be made to say.
+
+Type `python -m tests.leak.verbose TASK …`. No flag of ours does that; a person who looks for a fault may.
+"""
+
+import functools
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from unittest.mock import patch
+
+from ansible_runner import RunnerConfig
+
+from provision import converge
+from provision.tasks import program
+
+VERBOSITY = 4
+# Stays in the directory from which the command was typed.
+LOG = "ansible.log"
+
+
+def main() -> None:
+    """Let Invoke, Ansible and what it starts speak at length, and run the task."""
+    environment = converge._environment
+
+    def loud(prepared: Mapping[str, str], run_dir: Path) -> dict[str, str]:
+        return environment(prepared, run_dir) | {
+            "ANSIBLE_DEBUG": "1",
+            "ANSIBLE_LOG_PATH": str(Path.cwd() / LOG),
+        }
+
+    config = functools.partial(RunnerConfig, verbosity=VERBOSITY)
+    with patch.multiple(converge, _environment=loud, RunnerConfig=config):
+        program.run([sys.argv[0], "--debug", *sys.argv[1:]])
+
+
+if __name__ == "__main__":
+    main()
