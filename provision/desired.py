@@ -28,7 +28,7 @@ SECRET = "secret"  # noqa: S105 - the word, not a secret
 SECRET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _OPTIONS, _LOGINS = PREFIX + "daemon_options", PREFIX + "registry_logins"
 _REGISTRY = re.compile(r"[A-Za-z0-9][A-Za-z0-9.:/_-]{0,200}")
-_PLAIN_LOGIN = re.compile(r"//[^/\s@]*:[^/\s@]*@")
+_PLAIN_LOGIN = re.compile(r"//[^\s@]*:[^\s@]*@|^[\w.%+-]+:[^\s@]+@[\w.-]+:\d+$")
 
 
 def checked(name: str, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -65,7 +65,7 @@ def _check(name: str, key: str, value: Any) -> None:
     for secret in _named(value):
         if key not in (_OPTIONS, _LOGINS) or not (isinstance(secret, str) and SECRET_NAME.fullmatch(secret)):
             raise InventoryError(
-                f"{name}: {key} holds a secret that is refused: {ascii(secret)[:80]}",
+                f"{name}: {key} holds a secret that is refused",
                 f"write {{secret: NAME}}, in {_OPTIONS} and {_LOGINS} alone",
             )
     if key == _LOGINS:
@@ -107,7 +107,8 @@ def _check_data(name: str, key: str, value: Any, levels: int) -> None:
     if isinstance(value, str) and key == _OPTIONS and _PLAIN_LOGIN.search(value):
         raise _plain(name, key, "{secret: NAME}")
     if isinstance(value, str) and _NO_DATA.search(value):
+        shown = "" if key == _LOGINS else f": {ascii(value)[:80]}"
         raise InventoryError(
-            f"{name}: {key} holds a template or control characters: {ascii(value)[:80]}",
+            f"{name}: {key} holds a template or control characters{shown}",
             "write the value itself; templates are not evaluated here",
         )

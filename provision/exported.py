@@ -12,6 +12,8 @@ from provision.model import HostKey
 _KEY = re.compile(
     r"\b(ssh-ed25519|ecdsa-sha2-nistp(?:256|384|521)|ssh-rsa) (AAAA[A-Za-z0-9+/]+={0,2})(?![A-Za-z0-9+/=])"
 )
+# A line of a list: a name, and at once the key. What cloud-init logs has a colon behind its first word.
+_OTHERS = re.compile(r"(?!ssh-|ecdsa-)\S*[^\s:] (?:ssh-ed25519|ecdsa-sha2-\S+|ssh-rsa) AAAA")
 _FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}(?![A-Za-z0-9+/])")
 # What cloud-init prints; around it stands whatever else the boot has said.
 _BLOCK = re.compile(r"-----BEGIN SSH HOST KEY \w+-----\n(.*?)-----END SSH HOST KEY", re.DOTALL)
@@ -39,6 +41,8 @@ def exported(text: str, name: str, names: Iterable[str]) -> Exported:
         raise UsageError(
             "that file names no host", "put the host's name before each line, or trust one at a time"
         )
+    if not named and any(_OTHERS.match(line) for line in lines):
+        raise UsageError(f"that file names hosts, and not {name}", f"put {name} before each of its lines")
     own = [line for line in named if line.split()[0] == name] if named else lines
     keys = {
         HostKey(name, kind, blob)

@@ -33,6 +33,7 @@ _SCRIPT_SAID = "Standard error from inventory script:"
 _REFUSAL = re.compile(r"\[WARNING\]: Failed to parse inventory with '(\w+)' plugin: (.*)")
 # What the plugin says that was merely asked first, and did not find the file to be its own.
 _NOT_MINE = re.compile(r"no root 'plugin' key found|Invalid host pattern '(---|\w+:)'")
+_PASSWORD = re.compile(r"\b(ansible_\w*pass\w*[\"']?\s*[=:]\s*)\S.*")
 _PLACE = re.compile(r"^Origin: (/\S+:\d+:\d+)$", re.MULTILINE)
 
 
@@ -50,7 +51,7 @@ def listing(
     argv = [str(Path(sys.executable).with_name("ansible-inventory")), "--list"]
     argv += [word for source in sources for word in ("-i", str(source))]
     argv += [f"--limit={limit}"] if limit else []
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err, _pipe(vault) as pipe:
+    with _unnamed() as out, _unnamed() as err, _pipe(vault) as pipe:
         argv += [f"--vault-password-file=/dev/fd/{number}" for number in pipe]
         process = subprocess.Popen(
             argv, stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=_environment(sources, environ),
@@ -63,6 +64,13 @@ def listing(
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+
+
+def _unnamed() -> IO[bytes]:
+    """Give a file that is in memory alone, where there is such: a vault's passwords come out in the clear."""
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("inventory"), "w+b")
+    return tempfile.TemporaryFile()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +111,14 @@ class Listing:
 
 
 def cause(words: str) -> str:
-    """Give the one line of ansible-inventory's ``words`` that says why, with the place where it is known."""
+    """Give the one line of ansible-inventory's ``words`` that says why, with the place where it is known.
+
+    It may repeat a line of the inventory: a password in it is masked.
+    """
+    return _PASSWORD.sub(r"\1***", _cause(words))
+
+
+def _cause(words: str) -> str:
     lines = [" ".join(line.split()) for line in words.splitlines() if line.strip()]
     if _SCRIPT_SAID in lines[:-1]:
         return lines[lines.index(_SCRIPT_SAID) + 1]

@@ -184,7 +184,10 @@ def _of_row(row: list[str], line: int) -> Found:
     kind = row[1] if len(row) == 3 else Kind.PASSWORD
     if kind not in tuple(Kind):
         raise UsageError(f"line {line} names no known kind", f"one of {', '.join(Kind)}")
-    owner, secret = Owner.parse(row[0]), Secret(row[-1])
+    try:
+        owner, secret = Owner.parse(row[0]), Secret(row[-1])
+    except UsageError:  # which repeats it, and where columns are swapped it is the secret
+        raise UsageError(f"line {line} begins with no host, group/NAME or all", _TABLE) from None
     problem = flaw(secret)
     if problem:
         raise UsageError(f"line {line}: this cannot be a {kind}: {problem}", set_command(owner, Kind(kind)))

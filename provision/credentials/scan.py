@@ -141,7 +141,7 @@ def _around(number: int, addresses: set[int]) -> set[int]:
 
 def _in_line(line: str, near: bool) -> str:
     for found in _VARIABLE.finditer(line):
-        if _is_plain(found["value"]):
+        if _is_plain(found["value"]) or _looks_odd(found["value"]):
             return f"{found['key']} in plain text"
     if _PRIVATE_KEY.search(line):
         return "a private key"
@@ -189,6 +189,14 @@ def _cells(line: str) -> list[str]:
 def _is_plain(value: str) -> bool:
     bare = value.strip("\"'`,;:|})")
     return bool(bare) and value[0] not in "|>" and not _STAND_IN.match(value) and not _STAND_IN.match(bare)
+
+
+def _looks_odd(value: str) -> bool:
+    """Tell whether the value of a variable, which is no prose, only begins as what stands for a secret."""
+    bare = value.strip("\"'")
+    begins = bare[:1] == "$" and not re.match(r"\$(?:ANSIBLE_VAULT|[A-Z_][A-Z0-9_]*$|[{(])", bare)
+    opens = bare[:1] in ("<", "[") and bare[-1] not in ">]" and any(map(str.isdigit, bare))
+    return begins or opens
 
 
 def _is_password(value: str) -> bool:

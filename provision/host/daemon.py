@@ -136,7 +136,8 @@ def validate(machine, whole):
         ran = machine.run(["dockerd", "--validate", "--config-file", path])
     finally:
         folder.close()
-    said = " ".join((ran.err or ran.out).split())
+    # before it is cut, and before its blanks are: half a secret is not known any more
+    said = " ".join(secret.scrub(ran.err or ran.out).split())
     if ran.rc and "unknown flag" not in said:
         raise _refused(
             "the engine refuses this daemon.json", "mend docker_engine_daemon_options; then: fab provision",

@@ -1,5 +1,7 @@
 """A secret inside the desired state: it shows nothing of itself, and is taken out of whatever is said."""
 
+import json
+
 # What the state is written with where a secret stands: {"secret": NAME, "value": TEXT}.
 _NAME, _VALUE = "secret", "value"
 SHOWN = u"(secret)"
@@ -59,9 +61,15 @@ def scrub(text):
     """Give ``text`` without any secret of this run."""
     if isinstance(text, bytes):
         text = text.decode("utf-8", "replace")
-    for known in sorted(_KNOWN, key=len, reverse=True):
-        text = text.replace(known, SHOWN) if len(known) >= _SHORTEST else text
+    forms = set(form for known in _KNOWN if len(known) >= _SHORTEST for form in _forms(known))
+    for form in sorted(forms, key=len, reverse=True):
+        text = text.replace(form, SHOWN)
     return text
+
+
+def _forms(known):
+    """Give how a program may quote it: as it is, or as JSON and Go's %q do."""
+    return known, json.dumps(known)[1:-1], json.dumps(known, ensure_ascii=False)[1:-1]
 
 
 def shown(old, new, hidden):

@@ -17,6 +17,7 @@ from provision.exported import Exported, exported
 from provision.host_values import natural
 from provision.inventory import Selection
 from provision.model import Host, HostKey, HostReport, Session, Status
+from provision.report.clean import clean
 from provision.report.exit_code import exit_code
 from provision.settings import Settings
 from provision.tasks.reach import selected, sessions
@@ -55,7 +56,7 @@ def check(project: Settings, limit: str, via: str) -> int:
         judge = partial(_verdict, pins=pins, keys=keys)
         verdicts = dict(zip(selection.hosts, pool.map(judge, selection.hosts), strict=True))
     for host in sorted(verdicts, key=lambda host: natural(host.name)):
-        print(f"{host.name}  {_told(verdicts[host])}")
+        print(clean(f"{host.name}  {_told(verdicts[host])}"))
     reports = [HostReport("", _status(verdict)) for verdict in verdicts.values()]
     _audit_check(project, verdicts)
     return exit_code(reports)

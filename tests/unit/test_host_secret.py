@@ -127,6 +127,25 @@ def test_what_the_engine_says_of_it_is_told_without_it(machine):
     assert "hunter2" not in json.dumps(caught.value.describe())
 
 
+@pytest.mark.parametrize(
+    ("text", "form"),
+    [
+        ('pass"word', 'pass\\"word'),
+        ("back\\slash", "back\\\\slash"),
+        ("two  blanks", "two  blanks"),
+        ("caf\u00e9", "caf\\u00e9"),
+    ],
+)
+def test_it_is_known_however_a_program_quotes_it_and_wherever_its_words_are_cut(machine, text, form):
+    program = Path(machine.path("/usr/bin/dockerd"))
+    program.parent.mkdir(parents=True)
+    program.touch(mode=0o755)
+    machine.run = lambda argv, timeout_s=60: Ran(1, "", f'parse "{form}"' + "x" * 293)
+    with pytest.raises(HostError) as caught:
+        plan(machine, proxies={"http-proxy": sent(text)})
+    assert form[-4:] not in json.dumps(caught.value.describe(), ensure_ascii=False)
+
+
 LOGINS = {"r.example:5000": {"username": "ci", "password": sent("sword:fish")}}
 
 

@@ -267,3 +267,8 @@ def test_a_person_sees_the_error_the_next_step_and_exit_code_1(
     assert not [word for word in ("Traceback", "hunter2", "\x1b") if word in done.stderr]
     assert done.stdout == ""
     assert not (tmp_path / ".provision").exists()
+
+
+def test_a_password_in_a_line_that_cannot_be_read_is_masked():
+    said = "[WARNING]: Failed to parse inventory with 'ini' plugin: bad: web1 ansible_password='S3cret x"
+    assert listing.cause(said) == "bad: web1 ansible_password=***"
