@@ -205,6 +205,7 @@ def _earlier(name: str, run: Mapping[str, Any]) -> Earlier:
 _REFUSALS = {
     "unsupported-os", "lock-held", "package-lock-held", "wrong-key", "expired-key", "podman-conflict",
     "not-root", "clock-off", "no-python", "python-too-old", "no-secret", "sshd-config",
+    "only-way-in", "linked-key-file",
 }  # fmt: skip
 
 

@@ -128,7 +128,8 @@ class Session:
 
     ``sudo_token`` is what the broker takes for this host's sudo password; None when no
     password is needed. ``secret_tokens`` are those for the secrets of what is wanted there, by name.
-    ``by_pending`` tells that the host was entered by what a rotation had left as pending.
+    ``by_pending`` tells that the host was entered by what a rotation had left as pending,
+    ``sudo_by_pending`` that its sudo took that.
     """
 
     host: Host
@@ -136,6 +137,7 @@ class Session:
     sudo_token: str | None = None
     secret_tokens: Mapping[str, str] = field(default_factory=dict, hash=False)
     by_pending: bool = False
+    sudo_by_pending: bool = False
 
     @property
     def ssh_config(self) -> Path:

@@ -266,7 +266,7 @@ def _waves(
             answers = next(waves, None)
         if answers is None:
             return
-        sessions = _kept(settled(answers, road.settings), road.ledger, Session)
+        sessions = _kept(settled(answers, ready, road.settings), road.ledger, Session)
         yield tuple(session for session in sessions if session.host.name in names)
 
 

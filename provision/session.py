@@ -157,16 +157,19 @@ class Connections:
         except errors.WrongPassword:
             if not (entrant.credential.password and entrant.credential.pending):
                 raise
+            pending = entrant.credential.pending
             entrant = replace(entrant, credential=_rotated(entrant.credential))
             self._knock(entrant)
-            session = replace(session, by_pending=True)
+            sudo_too = entrant.credential.sudo_password == pending
+            session = replace(session, by_pending=True, sudo_by_pending=sudo_too)
         try:
             return sudo.prove(session, entrant.credential, self._broker)
         except errors.SudoRefused:
             if not (entrant.credential.sudo_password and entrant.credential.pending):
                 raise
-            session = replace(session, by_pending=True)
-            return sudo.prove(session, _rotated(entrant.credential), self._broker)
+            session = replace(session, by_pending=True, sudo_by_pending=True)
+            rotated = replace(entrant.credential, sudo_password=entrant.credential.pending)
+            return sudo.prove(session, rotated, self._broker)
 
     def _knock(self, entrant: Entrant) -> None:
         try:

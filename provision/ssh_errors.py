@@ -87,11 +87,7 @@ _NO_DNS = "Temporary failure in name resolution"
 _OFFERED = re.compile(r"(SHA256:[A-Za-z0-9+/=]{43})")
 
 
-# A key of the keyring that the host has lost gives way to the password.
-_CURE = {
-    False: "fab credentials.set {name}",
-    True: "fab credentials.forget {name} --kind private-key, then: fab keys.install {name}",
-}
+_METHODS = re.compile(r"Permission denied \(([\w,.-]*)\)")
 
 
 def explain(host: Host, key: HostKey, credential: Credential, stderr: str) -> ProvisionError:
@@ -162,13 +158,25 @@ def _typed(word: _Word, host: Host, credential: Credential, stderr: str) -> Prov
         "address": host.address,
         "port": host.port,
         "secret": "key" if credential.key_file or not credential.password else "password",
-        "cure": _CURE[bool(credential.private_key)].format(name=host.name),
+        "cure": _cure(host, credential, stderr),
     }
     return word.error(
         word.message.format(**values),
         word.hint.format(**values),
         meaning=word.meaning.format(**values),
         evidence=_line_with(word.pattern, stderr),
+    )
+
+
+def _cure(host: Host, credential: Credential, stderr: str) -> str:
+    if not credential.private_key:
+        return f"fab credentials.set {host.name}"
+    methods = _METHODS.search(stderr)
+    if methods and {"password", "keyboard-interactive"}.intersection(methods[1].split(",")):
+        return f"fab credentials.forget {host.name} --kind private-key, then: fab keys.install {host.name}"
+    return (
+        "no password lets in there, so keep the key; on the provider's console: journalctl -t sshd, "
+        f"and authorized_keys of {host.user}"
     )
 
 

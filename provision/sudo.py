@@ -5,7 +5,7 @@ from dataclasses import replace
 from provision import errors
 from provision.broker import Broker
 from provision.elevate import NO_PYTHON, NO_SUDO, OLD_PYTHON, sudo_true, wrap
-from provision.model import Credential, Host, Session
+from provision.model import Credential, Host, Secret, Session
 from provision.remote import Completed, over_master
 
 TIMEOUT_S = 30.0
@@ -38,6 +38,12 @@ def prove(session: Session, credential: Credential, broker: Broker) -> Session:
     if answer.rc != 0:
         raise _refused(host, answer, no_password=password is None)
     return replace(session, sudo_token=broker.grant(password, once=False) if password else None)
+
+
+def takes(session: Session, password: Secret) -> bool:
+    """Does sudo take this password on an open Session? One attempt."""
+    stdin = password.reveal().encode() + b"\n"
+    return over_master(session, sudo_true(), stdin=stdin, timeout_s=TIMEOUT_S).rc == 0
 
 
 def _no_python(host: Host, answer: Completed) -> errors.NoPython:

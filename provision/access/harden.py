@@ -11,7 +11,8 @@ systemctl stop 'provision-sshd-restore-*.timer'
 while systemctl is-active --quiet 'provision-sshd-restore-*.service'; do sleep 0.1; done
 rm -f /run/provision-sshd-restore
 """
-_RESTORE = "[ ! -e /run/provision-sshd-restore ] || sh /run/provision-sshd-restore\n" + _CONFIRM
+# Where it cannot be put back (a full disk) the script and the timer stay.
+_RESTORE = "[ ! -e /run/provision-sshd-restore ] || sh /run/provision-sshd-restore || exit 1\n" + _CONFIRM
 
 _TIMER = "a timer on the host puts password login back within two minutes"
 

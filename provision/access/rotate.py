@@ -2,8 +2,9 @@
 
 from dataclasses import replace
 
-from provision import remote
+from provision import remote, sudo
 from provision.access.case import Case, Flow, Wanted
+from provision.credentials import Rotation
 from provision.errors import NotProvenFromOutside, ProvisionError
 from provision.model import Credential, Secret, Session
 
@@ -13,24 +14,29 @@ NAME = "pending-password"
 class Rotate(Flow):
     """The password of the login user; on a host that is entered by a key, PAM's own word is the proof."""
 
+    def __init__(self, rotation: Rotation) -> None:
+        super().__init__(rotation)
+        self._begun: dict[str, Secret] = {}
+
     def begin(self, case: Case) -> Wanted:
         """Want the pending password on the host."""
-        pending = self.rotation.begin_password(case.host)
+        pending = self._begun[case.host.name] = self.rotation.begin_password(case.host)
         return Wanted({"user": case.host.user, "password": {"secret": NAME}}, {NAME: pending})
 
     def reopened(self, case: Case) -> Session:
-        """Let sudo be given the new password where it asked for the old one of the same user."""
-        session, password = case.session, case.credential.password
-        if not session.sudo_token or password not in (None, case.credential.sudo_password):
+        """Let sudo be given the new password if that is the one which it asks for: it may want root's."""
+        session = case.session
+        if not session.sudo_token or not sudo.takes(session, self._begun[case.host.name]):
             return session
         return replace(session, sudo_token=session.secret_tokens[NAME])
 
     def finish(self, case: Case) -> None:
         """Log in with it where the host is entered by a password; then make it the one that is used."""
-        pending = self.rotation.begin_password(case.host)
-        if case.credential.password and not case.lets_in(Credential(password=pending)):
+        new, session = self._begun[case.host.name], case.session
+        if case.credential.password and not case.lets_in(Credential(password=new)):
             raise self._put_back(case)
-        self.rotation.promote_password(case.host)
+        opens_sudo = bool(session.sudo_token) and session.sudo_token == session.secret_tokens[NAME]
+        self.rotation.promote_password(case.host, new, opens_sudo=opens_sudo)
 
     def _put_back(self, case: Case) -> ProvisionError:
         old = self.rotation.password(case.host)

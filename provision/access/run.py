@@ -53,13 +53,17 @@ class Locks:
         return Case(session, entrant.key, entrant.credential, way)
 
 
-def settled(answers: Mapping[str, Session | ProvisionError], settings: Settings) -> Answers:
+def settled(
+    answers: Mapping[str, Session | ProvisionError], entrants: tuple[Entrant, ...], settings: Settings
+) -> Answers:
     """Promote the pending password of every host that it has let in: that was its proof."""
     rotation = Rotation(settings)
+    tried = {entrant.host.name: entrant.credential.pending for entrant in entrants}
 
     def settle(session: Session) -> Session:
-        if session.by_pending:
-            rotation.promote_password(session.host)
+        pending = tried[session.host.name]
+        if session.by_pending and pending:
+            rotation.promote_password(session.host, pending, opens_sudo=session.sudo_by_pending)
         return session
 
     opened = tuple(answer for answer in answers.values() if isinstance(answer, Session))

@@ -68,10 +68,10 @@ def keep(settings: Settings, found: tuple[Found, ...]) -> tuple[Secret, ...]:
 def forget(settings: Settings, owner: Owner, kind: Sort | None = None) -> tuple[Sort, ...]:
     """Remove the secrets of one owner, of one kind or of all, and give the kinds removed.
 
-    Raises UsageError when there were none.
+    Those that we made, and nobody else knows, go only by their kind. Raises UsageError when there were none.
     """
     vault = Vault.of(settings)
-    sorts: tuple[Sort, ...] = (kind,) if kind else tuple(Kind)
+    sorts: tuple[Sort, ...] = (kind,) if kind else tuple(each for each in Kind if each not in MADE)
     gone = tuple(each for each in sorts if vault.drop(owner, each))
     if not gone:
         raise UsageError(f"the keyring holds no {kind or 'secret'} for {owner}", "fab credentials.list")

@@ -4,9 +4,12 @@ Each step is one entry of the keyring, read back. Cut off anywhere, what opens t
 a pending password is tried after the one that it replaces, a pending key is not tried at all.
 """
 
+import fcntl
 import secrets as random_source
 import string
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from provision import keypair
 from provision.credentials.entries import Kind, Owner
@@ -32,28 +35,33 @@ class Rotation:
             return found[1] if found else None
 
     def begin_password(self, host: Host) -> Secret:
-        """Give the pending password: that of a rotation that was cut short, or a new one."""
-        with self._lock:
+        """Give the pending password: that of a rotation that was cut short, or a new one.
+
+        Of two runs at once both get the same.
+        """
+        with self._alone():
             pending = self._vault().get(_own(host), Kind.PENDING_PASSWORD)
             if pending is None or pending == self.password(host):  # the latter was promoted already
                 pending = _invented()
                 self._vault().put(_own(host), Kind.PENDING_PASSWORD, pending)
             return pending
 
-    def promote_password(self, host: Host) -> None:
-        """Make the pending password the host's, and that of its sudo where that was the same."""
-        with self._lock:
-            vault, owner, old = self._vault(), _own(host), self.password(host)
-            pending = vault.get(owner, Kind.PENDING_PASSWORD)
-            if pending is None:
-                return
-            if old and old != pending:
-                vault.put(owner, Kind.PREVIOUS_PASSWORD, old)
+    def promote_password(self, host: Host, proven: Secret, *, opens_sudo: bool) -> None:
+        """Make the password that the host has taken the one that is used, also for sudo where that took it.
+
+        What another run has as pending meanwhile stays pending.
+        """
+        with self._alone():
+            vault, owner = self._vault(), _own(host)
             sudo = vault.find(host, Kind.SUDO)
-            if sudo and (old is None or sudo[1] == old):
-                vault.put(owner, Kind.SUDO, pending)
-            vault.put(owner, Kind.PASSWORD, pending)
-            vault.drop(owner, Kind.PENDING_PASSWORD)
+            old = self.password(host) or (sudo[1] if sudo and opens_sudo else None)
+            if old and old != proven:
+                vault.put(owner, Kind.PREVIOUS_PASSWORD, old)
+            if sudo and opens_sudo:
+                vault.put(owner, Kind.SUDO, proven)
+            vault.put(owner, Kind.PASSWORD, proven)
+            if vault.get(owner, Kind.PENDING_PASSWORD) == proven:
+                vault.drop(owner, Kind.PENDING_PASSWORD)
 
     def begin_key(self, host: Host) -> Secret:
         """Give the pending private key: one that is left from before, or a new one."""
@@ -88,6 +96,14 @@ class Rotation:
             if key:
                 self._vault().put(_own(host), target, key)
                 self._vault().drop(_own(host), source)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keep other threads out, and other runs of the project."""
+        self._settings.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with self._lock, (self._settings.state_dir / "rotation.lock").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
 
     def _vault(self) -> Vault:
         return Vault.of(self._settings)

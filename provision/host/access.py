@@ -1,6 +1,7 @@
 """Who gets into the host, and how: the Changes to keys, to sshd's setting and to a password."""
 
 from . import authorized, password, sshd
+from .errors import HostError
 
 
 def plan(machine, request):
@@ -14,6 +15,10 @@ def plan(machine, request):
     if "key" in wanted:
         changes += authorized.plan(machine, user, wanted["key"], True)
     if "absent_key" in wanted:
+        if sshd.takes_no_password(sshd.effective(machine, user)):
+            raise HostError(
+                "only-way-in", "no password lets in here, so the key stays",
+                "fab hosts.undo brings password login back after fab hosts.harden; then: fab keys.remove")
         changes += authorized.plan(machine, user, wanted["absent_key"], False)
     if "password" in wanted:
         changes += password.plan(machine, user, wanted["password"])

@@ -40,10 +40,12 @@ class AuthorizedKeys(FileChange):
 
     def __init__(self, machine, path, content, account):
         self.account = account
-        mode = FILE_MODE
+        dress = Dress(FILE_MODE, account.uid, account.gid)
         if os.path.isfile(machine.path(path)):
-            mode = os.stat(machine.path(path)).st_mode & 0o7777
-        FileChange.__init__(self, machine, path, content, dress=Dress(mode, account.uid, account.gid))
+            # A file of root's that several users share stays root's.
+            there = os.stat(machine.path(path))
+            dress = Dress(there.st_mode & 0o7777, there.st_uid, there.st_gid)
+        FileChange.__init__(self, machine, path, content, dress=dress)
         self.diff = ""
 
     def apply(self):
@@ -73,6 +75,10 @@ def _place(machine, account):
         raise HostError(
             "no-key-file", "sshd on this host reads no file of keys for " + account.name,
             "set AuthorizedKeysFile in sshd_config there", "AuthorizedKeysFile " + place[0])
+    if any(os.path.islink(machine.path(each)) for each in (path, os.path.dirname(path))):
+        raise HostError(
+            "linked-key-file", "the file of keys of %s is a link, which root does not follow" % account.name,
+            "put a file in the place of the link on the host", path)
     return path
 
 

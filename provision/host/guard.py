@@ -16,7 +16,7 @@ PATIENCE_S = 120
 _REMOVE = "rm -f '{path}'\n"
 # Beside the file and then over it, with its mode and owner: a reader sees the old or the new one.
 _PUT_BACK = (
-    "cp -p '{path}' '{path}.provision' && cat '{kept}' > '{path}.provision' && mv -f '{path}.provision' '{path}'\n")
+    "cp -p '{path}' '{path}.provision'\ncat '{kept}' > '{path}.provision'\nmv -f '{path}.provision' '{path}'\n")
 
 
 def is_set(machine):
@@ -77,4 +77,5 @@ def _script(setting, run, unit):
     kept = "%s/%s/%s" % (FOLDER, run, backup_name(setting.path))
     back = (_REMOVE if setting.old is None else _PUT_BACK).format(path=setting.target, kept=kept)
     reload = "systemctl reload %s\n" % unit if unit else ""
-    return back + reload + "rm -f %s\n" % SCRIPT
+    # What fails leaves the script, which says that the setting is not proven.
+    return "set -e\n" + back + reload + "rm -f %s\n" % SCRIPT

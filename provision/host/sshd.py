@@ -30,7 +30,9 @@ def effective(machine, user):
 
     Raises when it does not accept its own files: then nothing here would be true.
     """
-    ran = machine.run([PROGRAM, "-T", "-C", "user=%s,host=localhost,addr=127.0.0.1" % user])
+    # All that a Match may ask for: without one of them, sshd refuses settings that are right.
+    who = "user=%s,host=localhost,addr=127.0.0.1,laddr=127.0.0.1,lport=22" % user
+    ran = machine.run([PROGRAM, "-T", "-C", who])
     if ran.rc:
         raise _refusal(ran, "sshd does not accept its own settings")
     lines = [line.split(None, 1) for line in ran.out.splitlines()]

@@ -54,7 +54,10 @@ def check(flags: Flags, limit: str = ALL) -> int:
 
 @command(positional=("owner",), help=_OWNER)
 def forget(flags: Flags, owner: str, kind: str = "") -> None:
-    """Remove the secrets of a host, a group or all hosts."""
+    """Remove the secrets of a host, a group or all hosts.
+
+    What was made here and nobody else knows (private-key, previous-password) goes only by its --kind.
+    """
     whose, project = Owner.parse(owner), settings(flags)
     with audit.recorded(project.state_dir, f"credentials.forget {kind}".rstrip(), str(whose)):
         gone = keyring.forget(project, whose, parse_sort(kind) if kind else None)

@@ -181,6 +181,7 @@ def test_forget_removes_one_kind_or_all_and_tells_which(ready):
     assert forget(ready, Owner.host("web1"), Kind.SUDO) == (Kind.SUDO,)
     assert forget(ready, Owner.host("web1")) == (Kind.PASSWORD,)
     assert names(ready) == ("host/ops1/password",)
+    put(ready, Owner.host("web1"), "made", Kind.PRIVATE_KEY)
     with pytest.raises(UsageError, match="holds no secret"):
         forget(ready, Owner.host("web1"))
 

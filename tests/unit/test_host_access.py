@@ -124,6 +124,38 @@ def test_a_key_that_failed_to_be_added_is_taken_back_with_its_folder(machine):
     assert not os.path.exists(machine.path("/home/root/.ssh"))
 
 
+@pytest.mark.parametrize("link", [FILE, os.path.dirname(FILE)])
+def test_a_file_that_the_user_has_linked_to_another_is_not_followed_by_root(machine, link):
+    put(machine, "/etc/secretfile/authorized_keys", "secret\n")
+    aim = "/etc/secretfile/authorized_keys" if link == FILE else "/etc/secretfile"
+    os.makedirs(os.path.dirname(machine.path(link)))
+    os.symlink(machine.path(aim), machine.path(link))
+    with pytest.raises(HostError) as caught:
+        authorized.plan(machine, "root", KEY, True)
+    assert caught.value.kind == "linked-key-file"
+    assert machine.text("/etc/secretfile/authorized_keys") == "secret\n"
+
+
+def test_a_file_that_is_there_keeps_its_owner(machine):
+    put(machine, FILE, "")
+    os.chown(machine.path(FILE), 0, 12)
+    applied(authorized.plan(machine, "root", KEY, True))
+    assert (os.stat(machine.path(FILE)).st_uid, os.stat(machine.path(FILE)).st_gid) == (0, 12)
+
+
+def test_the_last_key_stays_where_no_password_lets_in(machine):
+    put(machine, FILE, KEY + "\n")
+    applied(sshd.plan(machine, "root", "run-1"))
+    with pytest.raises(HostError) as caught:
+        access.plan(machine, {"access": {"user": "root", "absent_key": KEY}, "run": "run-2"})
+    assert caught.value.kind == "only-way-in"
+
+
+def test_sshd_is_told_all_that_its_settings_may_ask_of_a_login(machine):
+    sshd.effective(machine, "ops")
+    assert "user=ops,host=localhost,addr=127.0.0.1,laddr=127.0.0.1,lport=22" in machine.calls[-1]
+
+
 def test_the_file_is_the_one_that_sshd_reads(machine):
     put(machine, sshd.MAIN, "AuthorizedKeysFile /etc/ssh/keys/%u\n")
     (change,) = authorized.plan(machine, "ops", KEY, True)
@@ -191,10 +223,20 @@ def test_the_timers_script_puts_back_what_was_there(machine, tmp_path, main_text
     assert sshd.takes_no_password(sshd.effective(machine, "root"))
     script = machine.text(guard.SCRIPT).replace("/var/lib", f"{tmp_path}/var/lib")
     script = script.replace("systemctl", "true").replace(guard.SCRIPT, machine.path(guard.SCRIPT))
-    subprocess.run(["sh", "-e", "-c", script], check=True)
+    subprocess.run(["sh", "-c", script], check=True)
     assert machine.text(sshd.MAIN) == main_text
     assert not os.path.exists(machine.path(sshd.DROP_IN))
     assert not guard.is_set(machine)
+
+
+def test_where_it_cannot_be_put_back_the_script_stays_and_says_so(machine, tmp_path):
+    put(machine, sshd.MAIN, "PasswordAuthentication yes\n")
+    applied(sshd.plan(machine, "root", "run-1"))  # without a journal there is no copy to put back
+    script = machine.text(guard.SCRIPT).replace("/var/lib", f"{tmp_path}/var/lib")
+    script = script.replace("systemctl", "true").replace(guard.SCRIPT, machine.path(guard.SCRIPT))
+    assert subprocess.run(["sh", "-c", script], check=False, capture_output=True).returncode != 0
+    assert guard.is_set(machine)
+    assert sshd.takes_no_password(sshd.effective(machine, "root"))
 
 
 def test_a_setting_that_another_line_overrules_is_told_with_what_sshd_says(machine):

@@ -9,6 +9,13 @@ from provision.ssh_errors import explain, refuse_old_ssh
 WEB1 = Host("web1", "192.0.2.1")
 KEY = HostKey("web1", "ssh-ed25519", "AAAA")
 BY_PASSWORD = Credential(password=Secret("x"))
+BY_KEY = Credential(private_key=Secret("x"))
+
+
+def test_a_key_is_given_up_only_where_a_password_lets_in():
+    for methods, word in (("publickey,password", "credentials.forget"), ("publickey", "keep the key")):
+        error = explain(WEB1, KEY, BY_KEY, f"root@192.0.2.1: Permission denied ({methods}).")
+        assert word in error.failure.hint
 
 
 @pytest.mark.parametrize(
