@@ -1,5 +1,6 @@
 """Hand on what is done while the rest is still at work, in as few parts as a short wait allows."""
 
+import time
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from queue import Empty, Queue
@@ -9,11 +10,12 @@ T = TypeVar("T")
 
 
 def in_batches(
-    work: Callable[[Callable[[T], None]], None], wait_s: float
+    work: Callable[[Callable[[T], None]], None], wait_s: float, longest_s: float
 ) -> Generator[tuple[T, ...], None, None]:
     """Run ``work`` in a thread, and give what it hands to its argument, until it ends.
 
-    A batch is given when nothing has followed for ``wait_s``, and at the end. Raises what ``work`` raises.
+    A batch is given when nothing has followed for ``wait_s``, when ``longest_s`` have passed since its first,
+    and at the end. Raises what ``work`` raises.
     Who stops early has to close the iterator, which then waits for the end of ``work``.
     """
     done: Queue[T | None] = Queue()
@@ -26,19 +28,21 @@ def in_batches(
 
     with ThreadPoolExecutor(1, "batches") as pool:
         running = pool.submit(run)
-        yield from _batches(done, wait_s)
+        yield from _batches(done, wait_s, longest_s)
         running.result()
 
 
-def _batches(done: Queue[T | None], wait_s: float) -> Iterator[tuple[T, ...]]:
+def _batches(done: Queue[T | None], wait_s: float, longest_s: float) -> Iterator[tuple[T, ...]]:
     batch: list[T] = []
+    end = 0.0
     while True:
         try:
-            one = done.get(timeout=wait_s if batch else None)
+            one = done.get(timeout=max(0.0, min(wait_s, end - time.monotonic())) if batch else None)
         except Empty:
             yield tuple(batch)
             batch = []
             continue
+        end = end if batch else time.monotonic() + longest_s
         if one is None:
             yield tuple(batch)
             return

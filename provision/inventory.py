@@ -11,7 +11,7 @@ from provision import host_values
 from provision.errors import InventoryError, NothingSelected
 from provision.listing import Listing, listing
 from provision.model import Host
-from provision.settings import Settings
+from provision.settings import LONGEST_SHOWN, Settings, is_there
 
 # The pattern that takes every host; a limit that is empty is a mistake and never this.
 ALL = "all"
@@ -36,8 +36,9 @@ def read(
     a value that is refused, NothingSelected when no host is left.
     """
     for source in settings.inventory:
-        if not source.exists():
-            raise InventoryError(f"there is no inventory at {source}", "name yours with --inventory PATH")
+        if not is_there(source):
+            shown = str(source)[:LONGEST_SHOWN]
+            raise InventoryError(f"there is no inventory at {shown}", "name yours with --inventory PATH")
     if not limit.strip():
         raise NothingSelected("the limit is empty", "name hosts or groups, or leave --limit out for all")
     data, chosen = _listed(settings.inventory, limit, environ)

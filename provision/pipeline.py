@@ -37,6 +37,8 @@ T = TypeVar("T")
 
 # How long a converged host waits for others, so that they are verified together, which is cheaper.
 HAND_ON_S = 5.0
+# In a large fleet one follows the other for minutes, and each guard of hosts.harden waits for 2 of them.
+HAND_ON_MOST_S = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,7 +296,7 @@ def _converge(road: Run, sessions: Sessions) -> Generator[Sessions, None, None]:
                 sessions, sessions[0].run_dir, road.order, on_outcome=heard, cancelled=road.cancel.is_set
             )
 
-    yield from in_batches(play, HAND_ON_S)
+    yield from in_batches(play, HAND_ON_S, HAND_ON_MOST_S)
 
 
 def _prove(road: Run, sessions: Sessions) -> Generator[Sessions, None, None]:

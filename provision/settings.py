@@ -5,6 +5,9 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+# How much of a path that a person typed is repeated.
+LONGEST_SHOWN = 200
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -23,6 +26,11 @@ class Settings:
     keyring: str | None = None
     unlock_fd: int | None = None
     interactive: bool = False
+
+
+def is_there(path: Path) -> bool:
+    """Tell whether there is such a file; a path that is too long to be one is none, and no error."""
+    return os.path.exists(path)
 
 
 def project_root(start: Path) -> Path:

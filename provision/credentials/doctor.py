@@ -4,10 +4,10 @@ import os
 import secrets
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from keyring import errors
 from keyring.backend import KeyringBackend
 
 from provision.credentials import storage
@@ -91,7 +91,9 @@ def _canary(backend: KeyringBackend, settings: Settings) -> Finding:
         kept = backend.get_password(name, CANARY) == text
         backend.delete_password(name, CANARY)
         gone = backend.get_password(name, CANARY) is None
-    except errors.KeyringError as error:
+    except Exception as error:  # a backend is anybody's code, and raises what it likes
+        with suppress(Exception):
+            backend.delete_password(name, CANARY)
         told = f"it does not answer: {type(error).__name__}: {error}"
         return Finding("canary", told, "unlock it, or use the embedded file: --keyring kdbx")
     if not kept or not gone:

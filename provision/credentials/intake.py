@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from provision.credentials import scan
-from provision.credentials.entries import Kind, Owner, flaw, set_command
+from provision.credentials.entries import MADE, Kind, Owner, flaw, set_command
 from provision.errors import UsageError
 from provision.host_values import PLAIN_PASSWORDS
 from provision.listing import listing
@@ -62,7 +62,7 @@ def from_vault(file: Path, vault: Secret) -> tuple[Found, ...]:
             for name, kinds in content.items()
             for kind, value in _kinds(kinds).items()
         )
-    except (OSError, yaml.YAMLError, AttributeError, ValueError, _Unclear) as error:
+    except (OSError, yaml.YAMLError, AttributeError, ValueError, RecursionError, _Unclear) as error:
         raise UsageError(
             f"{file} holds no table of secrets that this vault password opens",
             "it is YAML, OWNER: SECRET or OWNER: {KIND: SECRET}; for Ansible's own layout leave out --vault",
@@ -157,7 +157,10 @@ def _usable(secret: Secret) -> Secret:
 def _owner(name: object) -> Owner:
     if name in PLAIN_PASSWORDS:
         raise _Unclear(f"{name} is a variable, and no owner of a secret")
-    return Owner.parse(str(name))
+    try:
+        return Owner.parse(str(name))
+    except UsageError:  # which repeats it
+        raise _Unclear("one of its keys is no host, group/NAME or all") from None
 
 
 def _kinds(value: Any) -> Mapping[str, Any]:
@@ -182,8 +185,11 @@ def _of_row(row: list[str], line: int) -> Found:
     if len(row) not in (2, 3):
         raise UsageError(f"line {line} has {len(row)} parts", _TABLE)
     kind = row[1] if len(row) == 3 else Kind.PASSWORD
-    if kind not in tuple(Kind):
-        raise UsageError(f"line {line} names no known kind", f"one of {', '.join(Kind)}")
+    if kind not in tuple(Kind) or kind in MADE:
+        raise UsageError(
+            f"line {line} names no known kind",
+            f"one of {', '.join(each for each in Kind if each not in MADE)}",
+        )
     try:
         owner, secret = Owner.parse(row[0]), Secret(row[-1])
     except UsageError:  # which repeats it, and where columns are swapped it is the secret

@@ -89,8 +89,15 @@ def files(path: Path) -> Iterator[Path]:
     for directory, inner, names in os.walk(path, onerror=lambda error: closed.append(Path(error.filename))):
         inner[:] = sorted(name for name in inner if name != ".git")
         found = (Path(directory, name) for name in sorted(names))
-        yield from (file for file in found if file.is_file())
+        yield from (file for file in found if _may_be_file(file))
     yield from closed
+
+
+def _may_be_file(file: Path) -> bool:
+    try:
+        return file.is_file()
+    except OSError:  # in a directory that may be listed and not entered: reading it tells so
+        return True
 
 
 def tracked(path: Path) -> tuple[Path, ...]:

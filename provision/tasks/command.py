@@ -85,6 +85,7 @@ def _guarded(body: Body, context: Any, values: dict[str, Any], shared: tuple[str
     page = page_for(sys.stderr)
     try:
         dumps.forbid()
+        sys.stdin = sys.stdin or Path(os.devnull).open()  # noqa: SIM115 - closed by who started us
         from_environment()  # an inventory script must not see the master password
         _check(context, values)
         flags = Flags(**{each: values.pop(each) for each in shared})

@@ -11,6 +11,7 @@ from provision.credentials import scan as search
 from provision.errors import UsageError
 from provision.inventory import ALL
 from provision.model import Secret
+from provision.settings import LONGEST_SHOWN, is_there
 from provision.tasks import moving, reach
 from provision.tasks.command import LOCAL, ROAD, command
 from provision.tasks.consent import LOCK
@@ -118,8 +119,10 @@ def import_(flags: Flags, csv: bool = False, vault: str = "", vault_fd: str = ""
 def scan(flags: Flags, path: str, tracked: bool = False) -> int:
     """Find passwords and keys in plain text in files."""
     place = Path(path)
-    if not place.exists():
-        raise UsageError(f"there is no {path}", "fab credentials.scan . looks through this directory")
+    if not is_there(place):
+        raise UsageError(
+            f"there is no {path[:LONGEST_SHOWN]}", "fab credentials.scan . looks through this directory"
+        )
     return moving.show(search.scan(search.tracked(place) if tracked else [place]))
 
 

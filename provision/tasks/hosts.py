@@ -2,6 +2,7 @@
 
 import sys
 
+from provision.errors import UsageError
 from provision.inventory import ALL
 from provision.pipeline import Request
 from provision.tasks import pins, reach, runs
@@ -81,6 +82,8 @@ def trust(
     name SHA256:..., a line each.
     """
     if check:
+        if fingerprint or from_file or replace:
+            raise UsageError("--check only compares, and pins nothing", f"fab hosts.trust {hosts} --check")
         return pins.check(settings(flags), hosts, via)
     pins.trust(settings(flags), hosts, pins.Proof(fingerprint, from_file, replace), via)
     return 0

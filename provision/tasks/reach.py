@@ -16,7 +16,7 @@ from provision.inventory import ALL, Selection, read
 from provision.model import Host, Session
 from provision.pipeline import entrants, masters
 from provision.session import Entrant
-from provision.settings import Settings
+from provision.settings import Settings, is_there
 from provision.trust import read_pins
 
 _PR_SET_PDEATHSIG = 1
@@ -30,7 +30,7 @@ def selected(project: Settings, limit: str, via: str) -> Selection:
 
 def known_hosts(project: Settings) -> tuple[Host, ...]:
     """Give the inventory's hosts; none when there is no inventory to read."""
-    return selected(project, ALL, "public").hosts if all(p.exists() for p in project.inventory) else ()
+    return selected(project, ALL, "public").hosts if all(map(is_there, project.inventory)) else ()
 
 
 def listing(project: Settings, limit: str, via: str) -> str:

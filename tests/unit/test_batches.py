@@ -13,7 +13,7 @@ def test_what_comes_together_is_handed_on_together() -> None:
         for number in range(5):
             hand_on(number)
 
-    assert list(in_batches(work, 60)) == [(0, 1, 2, 3, 4)]
+    assert list(in_batches(work, 60, 60)) == [(0, 1, 2, 3, 4)]
 
 
 def test_one_that_takes_its_time_holds_nobody() -> None:
@@ -24,10 +24,23 @@ def test_one_that_takes_its_time_holds_nobody() -> None:
         assert others_went_on.wait(60)
         hand_on("slow")
 
-    batches = in_batches(work, 0.01)
+    batches = in_batches(work, 0.01, 60)
     assert next(batches) == ("quick",)
     others_went_on.set()
     assert list(batches) == [("slow",)]
+
+
+def test_many_that_follow_each_other_do_not_hold_the_first() -> None:
+    first_went_on = threading.Event()
+
+    def work(hand_on: Callable[[str], None]) -> None:
+        while not first_went_on.wait(0.01):
+            hand_on("one")
+
+    batches = in_batches(work, 60, 0.1)
+    assert set(next(batches)) == {"one"}
+    first_went_on.set()
+    list(batches)
 
 
 def test_what_goes_wrong_in_the_work_is_raised_after_what_was_done() -> None:
@@ -35,7 +48,7 @@ def test_what_goes_wrong_in_the_work_is_raised_after_what_was_done() -> None:
         hand_on("done")
         raise OSError("no room")
 
-    batches = in_batches(work, 60)
+    batches = in_batches(work, 60, 60)
     assert next(batches) == ("done",)
     with pytest.raises(OSError, match="no room"):
         next(batches)
@@ -49,7 +62,7 @@ def test_who_stops_early_waits_for_the_end_of_the_work() -> None:
         may_end.wait(60)
         ended.set()
 
-    batches = in_batches(work, 0.01)
+    batches = in_batches(work, 0.01, 60)
     next(batches)
     threading.Timer(0.1, may_end.set).start()
     batches.close()

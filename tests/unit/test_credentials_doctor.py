@@ -231,3 +231,19 @@ def test_a_third_partys_keyring_is_used_by_its_variable(fab, tmp_path):
     assert "s3cret" in (tmp_path / "kept").read_text()
     assert fab("credentials.forget", "web1", **third).returncode == 0
     assert (tmp_path / "kept").read_text() == "{}"
+
+
+def test_a_backend_that_raises_what_it_likes_is_told_and_keeps_no_canary(fab, tmp_path):
+    (tmp_path / "odd.py").write_text(
+        "from pathlib import Path\n"
+        "from keyring.backend import KeyringBackend\n"
+        "class Odd(KeyringBackend):\n"
+        "    priority = 5\n"
+        f"    def set_password(self, *words): Path('{tmp_path}/kept').touch()\n"
+        "    def get_password(self, *words): raise ZeroDivisionError('odd')\n"
+        f"    def delete_password(self, *words): Path('{tmp_path}/kept').unlink()\n"
+    )
+    done = fab("credentials.doctor", PYTHON_KEYRING_BACKEND="odd.Odd", PYTHONPATH=str(tmp_path))
+    assert done.returncode == 1
+    assert "FAULT  canary   it does not answer: ZeroDivisionError: odd" in done.stdout
+    assert not (tmp_path / "kept").exists()

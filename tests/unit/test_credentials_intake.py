@@ -319,3 +319,34 @@ def test_an_owner_that_no_inventory_can_hold_is_refused():
         from_table("web1'] | //Entry[',x")
     assert "Entry" not in str(caught.value.failure)
     assert Owner.parse("web1") == from_table("web1,x")[0].owner
+
+
+def test_a_kind_that_only_we_make_is_not_taken(project):
+    done = project("credentials.import", "--csv", text="web1,private-key,x\n")
+    assert (done.returncode, "names no known kind" in done.stderr) == (1, True)
+
+
+def test_a_closed_stdin_is_an_empty_one(project, tmp_path):
+    done = subprocess.run(
+        ["sh", "-c", f"exec {BIN}/fab credentials.import --csv <&-"], cwd=tmp_path, capture_output=True,
+        text=True, check=False, env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)},
+    )  # fmt: skip
+    assert (done.returncode, "no password to import" in done.stderr) == (1, True), done.stderr
+
+
+@pytest.mark.parametrize(
+    "words", [("credentials.scan", "x" * 5000), ("credentials.import", "--inventory", "x" * 5000)]
+)
+def test_a_path_that_is_too_long_is_no_file_and_is_not_repeated_whole(project, words):
+    done = project(*words)
+    assert done.returncode == 1
+    assert "there is no" in done.stderr
+    assert len(done.stderr) < 1000
+
+
+def test_a_vault_that_is_nested_without_end_is_refused_in_words(tmp_path):
+    file = tmp_path / "deep.yml"
+    file.write_text("{a: " * 5000)
+    encrypt("encrypt", str(file))
+    with pytest.raises(UsageError, match="holds no table of secrets"):
+        from_vault(file, VAULT)

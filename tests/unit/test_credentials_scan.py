@@ -215,3 +215,14 @@ def test_only_what_git_tracks_is_given_to_a_commit_hook(tmp_path):
 def test_this_project_itself_holds_none():
     places = ["inventory", "docs", "playbooks", "README.md", "CHANGELOG.md", "Vagrantfile"]
     assert list(scan(CHECKOUT / place for place in places)) == []
+
+
+def test_a_directory_that_may_be_listed_and_not_entered_is_told(tmp_path, monkeypatch):
+    (tmp_path / "hosts.yml").write_text("web1: {}\n")
+
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "is_file", refuse)
+    monkeypatch.setattr(Path, "open", refuse)
+    assert [each.what for each in scan([tmp_path])] == ["cannot be read: Permission denied"]
