@@ -29,16 +29,19 @@ class Broker:
         self._grants: dict[str, tuple[Secret, bool]] = {}
         self._lock = threading.Lock()
         self._server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._thread = threading.Thread(target=self._serve, name="broker", daemon=True)
+        self._ending = threading.Event()
 
     def __enter__(self) -> Self:
         self._server.bind(str(self._path))
         self._server.listen(128)
-        threading.Thread(target=self._serve, name="broker", daemon=True).start()
+        self._thread.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._stop()
         self._server.close()
         self._path.unlink(missing_ok=True)
         with self._lock:
@@ -62,7 +65,22 @@ class Broker:
                 peer, _ = self._server.accept()
             except OSError:
                 return
+            if self._ending.is_set():
+                peer.close()
+                return
             threading.Thread(target=self._answer, args=(peer,), daemon=True).start()
+
+    def _stop(self) -> None:
+        """Wake the thread and wait for its end, before its socket is closed.
+
+        A close does not wake a thread that waits in accept(2). When the kernel restarts its call, the number
+        may be that of the next broker's socket: it would take a peer of that one, and answer with nothing.
+        """
+        self._ending.set()
+        with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as last:
+            last.settimeout(_PATIENCE_S)
+            last.connect(str(self._path))
+        self._thread.join(_PATIENCE_S)
 
     def _answer(self, peer: socket.socket) -> None:
         peer.settimeout(_PATIENCE_S)

@@ -3,6 +3,7 @@ import socket
 import stat
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -61,6 +62,19 @@ def test_the_socket_is_gone_with_the_run(tmp_path: Path) -> None:
     with Broker(tmp_path / "broker"):
         assert stat.S_ISSOCK((tmp_path / "broker").stat().st_mode)
     assert not (tmp_path / "broker").exists()
+
+
+def test_one_that_has_ended_takes_no_peer_of_the_next(tmp_path: Path) -> None:
+    with Broker(tmp_path / "first") as first:
+        number = first._server.fileno()
+        assert ask(tmp_path / "first", first.grant(Secret("1"), once=False)) == Secret("1")
+    assert "broker" not in [thread.name for thread in threading.enumerate()]
+    with Broker(tmp_path / "second") as second:
+        assert second._server.fileno() == number  # else this test shows nothing
+        token = second.grant(Secret("2"), once=False)
+        for _ in range(50):
+            subprocess.run(["true"], check=True)
+        assert [ask(tmp_path / "second", token) for _ in range(6)] == [Secret("2")] * 6
 
 
 @pytest.mark.parametrize(
