@@ -1,5 +1,6 @@
 """Keep one line for each thing that was done to a host, its pin or its secrets: who, what, how it ended."""
 
+import errno
 import json
 import os
 import pwd
@@ -47,7 +48,8 @@ def record(state_dir: Path, *entries: Entry) -> None:
         descriptor = os.open(path, flags, 0o600)
         try:
             os.fchmod(descriptor, 0o600)
-            os.write(descriptor, text.encode())
+            if os.write(descriptor, text.encode()) < len(text.encode()):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             os.fsync(descriptor)
         finally:
             os.close(descriptor)

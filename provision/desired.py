@@ -108,7 +108,8 @@ def _check_data(name: str, key: str, value: Any, levels: int) -> None:
         raise _plain(name, key, "{secret: NAME}")
     if isinstance(value, str) and _NO_DATA.search(value):
         shown = "" if key == _LOGINS else f": {ascii(value)[:80]}"
+        wanted = "{secret: NAME} for a password" if key == _LOGINS else "the value itself"
         raise InventoryError(
             f"{name}: {key} holds a template or control characters{shown}",
-            "write the value itself; templates are not evaluated here",
+            f"write {wanted}; templates are not evaluated here",
         )

@@ -117,7 +117,7 @@ def run(
     started, clock = time.time(), _Clock()
     selection, candidates = _candidates(request, settings, clock)
     order = Order(_run_id(started), request.command, request.only_plan, request.values)
-    fingerprints = {host.name: _fingerprint(candidates[host.name]) for host in selection.hosts}
+    fingerprints = {host.name: fingerprint(candidates[host.name]) for host in selection.hosts}
     with ExitStack() as connected:
         with show(order.run, fingerprints) as view:
             road = Run(order, Ledger(selection.hosts, view), cancel, clock, settings)
@@ -225,7 +225,8 @@ def _entrant(
     return credential if isinstance(credential, ProvisionError) else Entrant(host, credential, key)
 
 
-def _fingerprint(candidate: Entrant | ProvisionError) -> str:
+def fingerprint(candidate: Entrant | ProvisionError) -> str:
+    """Give that of the key which a host has to show; empty for one that is not even tried."""
     return candidate.key.fingerprint if isinstance(candidate, Entrant) else ""
 
 

@@ -1,5 +1,7 @@
 """The keyring of a project, and what each host is entered with."""
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from provision.credentials import master
@@ -56,12 +58,18 @@ def store(settings: Settings, owner: Owner, kind: Sort, secret: Secret) -> None:
     Vault.of(settings).put(owner, kind, secret)
 
 
-def keep(settings: Settings, found: tuple[Found, ...]) -> tuple[Secret, ...]:
-    """Store what was found elsewhere, each read back, and give those secrets; raises as ``store``."""
+def keep(
+    settings: Settings, found: tuple[Found, ...], recorded: Callable[[Found], AbstractContextManager[None]]
+) -> tuple[Secret, ...]:
+    """Store what was found elsewhere, each read back and inside its ``recorded``; raises as ``store``.
+
+    Gives the secrets that were stored.
+    """
     vault = Vault.of(settings)
     stored = [(each, each.secret) for each in found if each.secret is not None]
     for each, secret in stored:
-        vault.put(each.owner, each.kind, secret)
+        with recorded(each):
+            vault.put(each.owner, each.kind, secret)
     return tuple(secret for _, secret in stored)
 
 

@@ -10,7 +10,6 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from keyring.backend import KeyringBackend
 from keyring.errors import PasswordDeleteError, PasswordSetError
@@ -81,10 +80,9 @@ class KdbxKeyring(KeyringBackend):
         """Give a copy beside the file, to try things on; it is gone afterwards. Raises KeyringError."""
         self._existing()
         try:
-            with TemporaryDirectory(dir=self.path.parent, prefix=".rehearsal-") as directory:
-                copy = KdbxKeyring(Path(directory) / self.path.name, self._unlocked)
-                with storage.exclusive(copy.path):
-                    storage.replace(copy.path, self.path.read_bytes())
+            with storage.exclusive(self.path), storage.beside(self.path) as directory:
+                copy = KdbxKeyring(directory / self.path.name, self._unlocked)
+                storage.replace(copy.path, self.path.read_bytes())
                 yield copy
         except OSError as error:
             raise storage.cannot_write(self.path, error) from error

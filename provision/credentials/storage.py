@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,6 +30,21 @@ def exclusive(file: Path) -> Iterator[None]:
         yield
     finally:
         os.close(lock)
+
+
+@contextmanager
+def beside(file: Path) -> Iterator[Path]:
+    """Give an empty directory beside ``file``; it is gone afterwards, and so is what a killed process left.
+
+    The caller holds the lock. Raises OSError.
+    """
+    directory = _beside(file, ".rehearsal")
+    try:
+        shutil.rmtree(directory, ignore_errors=True)
+        directory.mkdir(mode=0o700)
+        yield directory
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 def replace(file: Path, data: bytes) -> None:

@@ -8,6 +8,7 @@ from . import scratch, secret
 from .change import Together
 from .errors import HostError
 from .files import FileChange, diff, private
+from .jsonfile import dump, parse
 
 FILE = "/etc/docker/daemon.json"
 # The keys that we wrote, so that one that is no longer wanted can be taken out again.
@@ -71,14 +72,14 @@ def plan(machine, desired, unit_command=None):
     enforcing = machine.text("/sys/fs/selinux/enforce").strip() == "1"
     ours = wanted_keys(options, enforcing, os.path.exists(machine.path(SWARM_STATE)))
     removed = [key for key, value in options.items() if value is None]
-    found = _parse(machine.text(FILE))
+    found = parse(machine.text(FILE))
     whole = merge(found or {}, _ours_before(machine), secret.revealed(ours), removed)
     refuse_unsafe(whole, unit_command)
     hidden = sorted(key for key, value in ours.items() if secret.inside(value))
     if whole == found and not (hidden and _is_open(machine)):
         return []
     validate(machine, whole)
-    return [_together(machine, found, _dump(whole), _record(sorted(ours), hidden), private() if hidden else None)]
+    return [_together(machine, found, dump(whole), _record(sorted(ours), hidden), private() if hidden else None)]
 
 
 def plan_absent(machine, before):
@@ -87,13 +88,13 @@ def plan_absent(machine, before):
     What our keys replaced comes back, and the operator's own text if that is what is left.
     """
     ours = _ours_before(machine)
-    found = _parse(machine.text(FILE))
+    found = parse(machine.text(FILE))
     if not ours or not found:
         return []
     text = before.content(FILE)
-    theirs = None if text is None else _parse(text.decode("utf-8", "replace"))
+    theirs = None if text is None else parse(text.decode("utf-8", "replace"))
     rest = merge(found, ours, {key: value for key, value in (theirs or {}).items() if key in ours})
-    content = text if text is not None and rest == theirs else _dump(rest) if rest else None
+    content = text if text is not None and rest == theirs else dump(rest) if rest else None
     return [_together(machine, found, content, None, folders=before.folders(machine, FILE))]
 
 
@@ -103,7 +104,7 @@ def plan_back(machine, content, dress, folders, ours_then=b""):
     ``ours_then`` is what OURS held then: it tells which keys hold a secret.
     """
     hidden = sorted(set(_hidden(machine.text(OURS)) + _hidden(ours_then.decode("utf-8", "replace"))))
-    before, after = _told(machine, _parse(machine.text(FILE)), content, hidden)
+    before, after = _told(machine, parse(machine.text(FILE)), content, hidden)
     change = _Masked(machine, FILE, content, after, before, dress, folders, hidden)
     return [change] if change.needed() else []
 
@@ -132,7 +133,7 @@ def validate(machine, whole):
     path = os.path.join(folder.path, "daemon.json")
     try:
         with open(path, "wb") as stream:
-            stream.write(_dump(whole))
+            stream.write(dump(whole))
         ran = machine.run(["dockerd", "--validate", "--config-file", path])
     finally:
         folder.close()
@@ -154,7 +155,7 @@ class _Judged(_Masked):
     def apply(self):
         """Let the engine, which may just have been installed, judge it first."""
         if self.content is not None:
-            validate(self.machine, _parse(self.content.decode("utf-8")))
+            validate(self.machine, parse(self.content.decode("utf-8")))
         FileChange.apply(self)
 
 
@@ -172,7 +173,7 @@ def _together(machine, found, content, record, dress=None, folders=None):
 def _told(machine, found, content, hidden):
     if content is None:
         return "", "removed"
-    whole = _parse(content.decode("utf-8", "replace"))
+    whole = parse(content.decode("utf-8", "replace"))
     if whole is None:
         return "", "not valid JSON"
     if machine.read(FILE) is None:
@@ -199,14 +200,14 @@ def masked(value, secret=False):
 
 def _shown(old, new, hidden):
     texts = [None if side is None else side.decode("utf-8", "replace") for side in (old, new)]
-    found = [None if text is None else _parse(text) for text in texts]
+    found = [None if text is None else parse(text) for text in texts]
     sides = secret.shown(found[0], found[1], hidden)
     return [_lines(text, side, hidden) for text, side in zip(texts, sides)]
 
 
 def _lines(text, side, hidden):
     if side is not None:
-        return _dump(masked(side))
+        return dump(masked(side))
     if text is not None and hidden:
         text = secret.SHOWN  # Not JSON: nobody knows where in it the secret stands.
     return None if text is None else LOGIN.sub("//" + MASK + "@", text).encode("utf-8")
@@ -227,7 +228,7 @@ def _is_open(machine):
 
 
 def _record(keys, hidden):
-    return _dump({"keys": keys, "secret": hidden} if hidden else keys)
+    return dump({"keys": keys, "secret": hidden} if hidden else keys)
 
 
 def _ours_before(machine):
@@ -247,19 +248,6 @@ def _json(text):
         return json.loads(text or "[]")
     except ValueError:
         return []
-
-
-def _parse(text):
-    try:
-        found = json.loads(text or "{}")
-    except ValueError:
-        return None
-    return found if isinstance(found, dict) else None
-
-
-def _dump(value):
-    text = json.dumps(value, indent=2, sort_keys=True, separators=(",", ": "))
-    return (text + "\n").encode("ascii")
 
 
 def _refused(message, hint, evidence="", meaning=""):

@@ -1,12 +1,12 @@
 """The logins of registries, for root's docker: /root/.docker/config.json, of which nothing but names is shown."""
 
 import base64
-import json
 import os
 
 from . import secret
 from .change import Together
 from .files import FileChange, private
+from .jsonfile import dump, parse
 
 FILE = "/root/.docker/config.json"
 # Whose logins are ours, and whether the folder came with them.
@@ -26,7 +26,7 @@ def plan(machine, desired):
     """Give the Changes that let root's docker log in where ``desired`` says, and no more where it did."""
     wanted = {name: _entry(login) for name, login in (desired.get("registry_logins") or {}).items()}
     ours, folder_is_ours = _record(machine)
-    found = _parse(machine.text(FILE))
+    found = parse(machine.text(FILE))
     whole = _merged(found or {}, ours, wanted)
     if whole == found and not (wanted and _is_open(machine)) or not (whole or found):
         return []
@@ -38,7 +38,7 @@ def plan(machine, desired):
 def plan_absent(machine):
     """Give the Changes that take our logins out; a file with nothing else in it goes."""
     ours, folder_is_ours = _record(machine)
-    found = _parse(machine.text(FILE))
+    found = parse(machine.text(FILE))
     if not ours or not found:
         return []
     return [_together(machine, found, _merged(found, ours, {}), None, folder_is_ours)]
@@ -52,10 +52,10 @@ def plan_back(machine, content, dress, folders):
 
 
 def _together(machine, found, whole, record, folder_is_ours):
-    content, dress = (_dump(whole), private()) if whole else (None, None)
+    content, dress = (dump(whole), private()) if whole else (None, None)
     # A file that goes takes the folder that came with it along.
     folders = None if whole else [_folder(machine)] * folder_is_ours
-    kept = None if record is None else _dump(record)
+    kept = None if record is None else dump(record)
     parts = [
         _Hidden(machine, FILE, content, dress=dress, folders=folders), FileChange(machine, OURS, kept)]
     return Together(NAME, "" if found is not None else "not valid JSON", _told(found or {}, whole), parts)
@@ -91,17 +91,5 @@ def _is_open(machine):
 
 
 def _record(machine):
-    found = _parse(machine.text(OURS)) or {}
+    found = parse(machine.text(OURS)) or {}
     return found.get("names", []), found.get("folder", False)
-
-
-def _parse(text):
-    try:
-        found = json.loads(text or "{}")
-    except ValueError:
-        return None
-    return found if isinstance(found, dict) else None
-
-
-def _dump(value):
-    return (json.dumps(value, indent=1, sort_keys=True, separators=(",", ": ")) + "\n").encode("ascii")

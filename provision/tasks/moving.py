@@ -5,6 +5,7 @@ import os
 import stat
 import sys
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from provision import audit
@@ -79,15 +80,7 @@ def show(findings: Iterable[Finding]) -> int:
 def _stored(project: Settings, found: tuple[Found, ...], files: tuple[Path, ...]) -> int:
     if not found:
         raise UsageError("there is no password to import", "fab credentials.set NAME stores one")
-    stored = keyring.keep(project, found)
-    audit.record(
-        project.state_dir,
-        *(
-            audit.Entry(f"credentials.import {each.kind}", str(each.owner), "", audit.DONE)
-            for each in found
-            if each.secret
-        ),
-    )
+    stored = keyring.keep(project, found, lambda each: _recorded(project, each))
     left = [each for each in found if each.secret is None]
     for each in found:
         if each.secret:
@@ -102,6 +95,10 @@ def _stored(project: Settings, found: tuple[Found, ...], files: tuple[Path, ...]
             "a password that lay in plain text, or in a repository, is no secret: change it on the host too"
         )
     return 8 if left else 0
+
+
+def _recorded(project: Settings, found: Found) -> AbstractContextManager[None]:
+    return audit.recorded(project.state_dir, f"credentials.import {found.kind}", str(found.owner))
 
 
 def _by_hand(found: Found) -> str:

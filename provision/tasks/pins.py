@@ -17,6 +17,7 @@ from provision.exported import Exported, exported
 from provision.host_values import natural
 from provision.inventory import Selection
 from provision.model import Host, HostKey, HostReport, Session, Status
+from provision.pipeline import entrants
 from provision.report.clean import clean
 from provision.report.exit_code import exit_code
 from provision.settings import Settings
@@ -181,7 +182,7 @@ def _ways(project: Settings, selection: Selection) -> Iterator[Keys]:
     """Give what fetches a host's keys; only the jump hosts on the way are logged in to."""
     jumps = _jumps(selection)
     with ExitStack() as stack:
-        opened = stack.enter_context(sessions(project, Selection(jumps, ()))) if jumps else {}
+        opened = stack.enter_context(sessions(entrants(project, Selection(jumps, ())))) if jumps else {}
 
         def keys(host: Host) -> Iterator[HostKey]:
             if not host.jump:

@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from provision import audit
@@ -14,7 +14,7 @@ from provision.host_values import natural
 from provision.interrupts import catch_signals
 from provision.inventory import ALL, Selection, read
 from provision.model import Host, Session
-from provision.pipeline import entrants, masters
+from provision.pipeline import entrants, fingerprint, masters
 from provision.session import Entrant
 from provision.settings import Settings, is_there
 from provision.trust import read_pins
@@ -47,13 +47,13 @@ def listing(project: Settings, limit: str, via: str) -> str:
 
 def shell(project: Settings, name: str, via: str) -> int:
     """Open one master and ride it with a terminal; gives ssh's exit code."""
-    selection = _one(project, name, via)
-    with sessions(project, selection) as opened:
+    ready = entrants(project, _one(project, name, via))
+    with sessions(ready) as opened:
         session = opened[name]
         if isinstance(session, ProvisionError):
             raise session
         argv = ["ssh", "-F", str(session.ssh_config), *(["-t"] if sys.stdin.isatty() else []), name]
-        with audit.recorded(project.state_dir, "hosts.shell", name):
+        with audit.recorded(project.state_dir, "hosts.shell", name, fingerprint(ready[name])):
             # _end_with_us only makes one system call, so that it is safe in a child of a process with threads
             return subprocess.run(argv, check=False, preexec_fn=_end_with_us).returncode
 
@@ -87,9 +87,8 @@ def _one(project: Settings, name: str, via: str) -> Selection:
 
 
 @contextmanager
-def sessions(project: Settings, selection: Selection) -> Iterator[dict[str, Session | ProvisionError]]:
+def sessions(ready: Mapping[str, Entrant | ProvisionError]) -> Iterator[dict[str, Session | ProvisionError]]:
     """Open hosts, through their jump hosts; gives by name each one's Session, or what keeps it closed."""
-    ready = entrants(project, selection)
     with catch_signals() as cancel, masters(cancel) as (connections, _):
         answers: dict[str, Session | ProvisionError] = {
             name: each for name, each in ready.items() if isinstance(each, ProvisionError)

@@ -263,6 +263,10 @@ def test_every_host_of_a_run_is_audited_before_it_is_touched_and_after(new_proje
     ]  # fmt: skip
     assert {line["run"] for line in lines} == {project.report()["run"]}
     assert all(line["fingerprint"].startswith("SHA256:") for line in lines)
+    assert project.fab("hosts.shell", "el6", stdin="true\n").rc == 0
+    shell = audit(project)[-1]
+    assert (shell["verb"], shell["host"], shell["result"]) == ("hosts.shell", "el6", "done")
+    assert shell["fingerprint"] == lines[1]["fingerprint"]
     stored = next(line for line in audit(project) if line["verb"].startswith("credentials"))
     assert (stored["verb"], stored["host"], stored["result"]) == (
         "credentials.set password",

@@ -14,9 +14,10 @@ MASTER = "master password"
 WRONG = "mistyped password"
 PROXY = "proxy login"
 REGISTRY = "registry password"
-SECRETS = (PASSWORD, SUDO, PASSPHRASE, MASTER, WRONG, PROXY, REGISTRY)
+IMPORTED = "imported password"
+SECRETS = (PASSWORD, SUDO, PASSPHRASE, MASTER, WRONG, PROXY, REGISTRY, IMPORTED)
 # What stands around a marker, where the secret is no free text.
-SHAPES = {PROXY: ("http://ops:", "@192.0.2.1:3128")}
+SHAPES = {PROXY: ("http://ops:", "@192.0.2.1:3128"), IMPORTED: ("el9,", "")}
 # The places that a secret must be at, as ends of what a hit is called; each step that needs one is below.
 MUST_HOLD = {
     MASTER: ("environ of fab",),
@@ -89,7 +90,9 @@ STEPS = (
     Step("credentials.set el2 --kind sudo --stdin", stdin=SUDO),
     Step("credentials.set all --kind secret/proxy --stdin", stdin=PROXY),
     Step("credentials.set all --kind secret/registry --stdin", stdin=REGISTRY),
+    Step("credentials.import --csv", stdin=IMPORTED),
     Step("credentials.list"),
+    Step("credentials.doctor"),
     Step("plan --diff", variable=True, wanted=_LOGINS),
     Step("provision", wanted=_setting(4)),
     Step("provision --no-verify", FAILED, wanted={"daemon_options": {"no-such-option": True}}),
@@ -113,4 +116,5 @@ STEPS = (
     Step("hosts.undo el1 --yes"),
     Step("keys.remove el1"),
     Step("credentials.forget el1"),
+    Step("credentials.forget el9"),
 )

@@ -60,6 +60,13 @@ def test_no_room_is_a_typed_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         record(tmp_path, Entry("plan", "web1", "", "ok"))
 
 
+def test_a_line_that_is_cut_short_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = os.write
+    monkeypatch.setattr(os, "write", lambda file, data: whole(file, data[:20]))
+    with pytest.raises(StateUnusable, match=r"audit\.jsonl cannot be written"):
+        record(tmp_path, Entry("plan", "web1", "", "ok"))
+
+
 def _write_many(state: Path, host: str) -> None:
     for _ in range(50):
         record(state, Entry("plan", host, "f" * 300, "ok"), Entry("plan", host, "f" * 300, "ok"))

@@ -191,6 +191,14 @@ def test_a_person_without_a_desktop_sees_the_embedded_file(fab):
     assert "right  canary   a secret was set, read back the same, and deleted" in done.stdout
 
 
+def test_the_copy_that_a_killed_one_left_goes_with_the_next(fab, tmp_path):
+    left = tmp_path / "keys" / "keyring.kdbx.rehearsal"
+    left.mkdir()
+    (left / "keyring.kdbx.new").write_bytes(b"half a copy")
+    assert fab("credentials.doctor").returncode == 0
+    assert not left.exists()
+
+
 @pytest.mark.parametrize("how", ["option", "variable", "chain"])
 @pytest.mark.parametrize(("name", "why"), REFUSED.items())
 def test_a_person_is_told_why_a_backend_is_refused_and_what_to_do(fab, tmp_path, how, name, why):

@@ -277,6 +277,23 @@ def test_a_table_of_a_file_is_imported_and_the_file_named(project, tmp_path):
     assert project("credentials.list").stdout == "all/sudo\nhost/web1/password\n"
 
 
+def test_what_was_stored_before_the_keyring_failed_is_recorded_and_so_is_the_failure(project, tmp_path):
+    (tmp_path / "odd.py").write_text(
+        "from keyring.backend import KeyringBackend\nfrom keyring.errors import PasswordSetError\n"
+        "class Odd(KeyringBackend):\n    priority = 5\n    kept = {}\n"
+        "    def get_password(self, s, u): return self.kept.get(u)\n"
+        "    def delete_password(self, s, u): del self.kept[u]\n"
+        "    def set_password(self, s, u, p):\n"
+        "        if 'web2' in u: raise PasswordSetError('full')\n        self.kept[u] = p\n"
+    )
+    odd = {"PYTHON_KEYRING_BACKEND": "odd.Odd", "PYTHONPATH": str(tmp_path)}
+    table = "web1,one\nweb2,two\nweb3,three\n"
+    assert project("credentials.import", "--csv", text=table, **odd).returncode != 0
+    audited = [json.loads(line) for line in (tmp_path / ".provision/audit.jsonl").read_text().splitlines()]
+    ended = [(row["host"], row["result"]) for row in audited]
+    assert ended == [("host/web1", "done"), ("host/web2", "keyring")]
+
+
 def test_a_table_with_one_bad_line_stores_nothing(project):
     assert project("credentials.import", "--csv", text="web1,one\nweb2,\n").returncode == 1
     assert project("credentials.list").stdout == ""

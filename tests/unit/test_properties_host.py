@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from provision.host import daemon, dnf, facts, history, lock, openpgp, packages, repository, service
+from provision.host import daemon, dnf, facts, history, jsonfile, lock, openpgp, packages, repository, service
 from provision.host.errors import HostError
 from provision.host.machine import Machine, Ran
 from tests.unit import hostile
@@ -172,7 +172,7 @@ UNIT = "{ path=/usr/bin/dockerd ; argv[]=/usr/bin/dockerd --containerd=/run/cont
 
 @given(OBJECTS)
 def test_a_file_is_read_back_as_it_was_written(whole):
-    assert daemon._parse(daemon._dump(whole).decode()) == whole
+    assert jsonfile.parse(jsonfile.dump(whole).decode()) == whole
 
 
 @given(OPTIONS, OPTIONS)
@@ -222,7 +222,7 @@ def test_options_reach_the_file_what_others_wrote_stays_and_undo_brings_all_back
         return
     for change in changes:
         change.apply()
-    found = daemon._parse(before.decode("utf-8", "replace"))
+    found = jsonfile.parse(before.decode("utf-8", "replace"))
     check_whole(json.loads(machine.text(daemon.FILE)), found, options)
     assert daemon.plan(machine, {"daemon_options": options}, UNIT) == []
     for change in changes:
