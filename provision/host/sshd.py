@@ -5,6 +5,7 @@ includes its folder early enough, and to the top of sshd_config everywhere else.
 """
 
 import fnmatch
+import glob
 import os
 import re
 
@@ -63,6 +64,30 @@ def takes_no_password(settings):
     return all(settings.get(word, "no") == "no" for word in _JUDGED)
 
 
+def exceptions(machine):
+    """Give, in words, each Match under which a password is taken whatever stands above it.
+
+    For whom it holds is the operator's affair, and sshd -T answers for one login at a time.
+    """
+    drop_ins = os.path.dirname(DROP_IN)
+    names = sorted(glob.glob(os.path.join(machine.path(drop_ins), "*.conf")))
+    paths = [MAIN] + [os.path.join(drop_ins, os.path.basename(name)) for name in names]
+    return [
+        "a password is taken under %s (%s)" % (match[:80], path)
+        for path in paths for match in _open_matches(machine.text(path))]
+
+
+def _open_matches(text):
+    found, match = [], ""
+    for line in text.splitlines():
+        words = re.split(r"[\s=]+", line.strip().lower())
+        if words[0] == "match":
+            match = line.strip()
+        elif match and words[0] in WORDS and words[1:2] == ["yes"] and match not in found:
+            found.append(match)
+    return found
+
+
 class Reload(Change):
     """sshd reading its settings anew; those of ``user`` must let no password in, if one is named."""
 
@@ -72,7 +97,7 @@ class Reload(Change):
         self.machine = machine
         self.user = user
         self.unit = unit
-        self.after = "open connections stay"
+        self.after = "; ".join(["open connections stay"] + exceptions(machine))
 
     def apply(self):
         """Let sshd judge its files, then reload it."""

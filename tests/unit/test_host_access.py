@@ -251,6 +251,19 @@ def test_a_setting_that_another_line_overrules_is_told_with_what_sshd_says(machi
     assert "passwordauthentication yes" in caught.value.evidence
 
 
+def test_a_match_that_lets_some_in_by_a_password_is_named_and_stays(machine):
+    text = "Match User ann\n  PasswordAuthentication no\nMatch User bob\n  X11Forwarding no\n"
+    put(machine, sshd.MAIN, text + "  PasswordAuthentication=yes\n")
+    drop_in = "/etc/ssh/sshd_config.d/50-ops.conf"
+    put(machine, drop_in, "Match Address 10.0.0.0/8\nKbdInteractiveAuthentication yes\n")
+    assert sshd.exceptions(machine) == [
+        f"a password is taken under Match User bob ({sshd.MAIN})",
+        f"a password is taken under Match Address 10.0.0.0/8 ({drop_in})",
+    ]
+    told = sshd.Reload(machine, "root", "sshd.service").after
+    assert told.startswith("open connections stay; a password is taken under")
+
+
 def test_settings_that_sshd_does_not_accept_are_refused_before_anything_is_changed(machine):
     machine.fails = {"sshd -T"}
     with pytest.raises(HostError) as caught:
