@@ -48,13 +48,14 @@ def read(script: str, log: Path, *, sample: bool = False) -> gauge.Reading:
 def test_a_process_that_stays_behind_is_counted_and_ended(tmp_path: Path) -> None:
     left = tmp_path / "left"
     spin = "import os, time; print(os.getpid(), flush=True)\nwhile time.process_time() < 0.3: pass"
-    spin += "\ntime.sleep(60)"
-    reading = read(f'{sys.executable} -c "{spin}" >{left} & sleep 0.8', tmp_path / "log")
+    spin += "\nprint(0, flush=True)\ntime.sleep(60)"
+    spun = f"until [ $(wc -l <{left}) = 2 ]; do sleep 0.05; done"
+    reading = read(f'{sys.executable} -c "{spin}" >{left} & {spun}', tmp_path / "log")
     assert (reading.rc, reading.cpu_s > 0.25, reading.wall_s < 10) == (0, True, True)
-    assert not Path(f"/proc/{left.read_text().strip()}").exists()
+    assert not Path(f"/proc/{left.read_text().split()[0]}").exists()
 
 
 def test_memory_is_that_of_all_processes(tmp_path: Path) -> None:
-    hold = f"{sys.executable} -c 'import time; held = bytearray(30 << 20); time.sleep(0.6)'"
+    hold = f"{sys.executable} -c 'import time; held = bytearray(30 << 20); time.sleep(1.5)'"
     reading = read(f"{hold} & {hold}; wait", tmp_path / "log", sample=True)
     assert 60 < reading.pss_mb < 120
