@@ -35,14 +35,19 @@ def read(
     ``via`` is 'public' or 'private' and chooses the address. Raises InventoryError for a source or
     a value that is refused, NothingSelected when no host is left.
     """
-    for source in settings.inventory:
-        if not is_there(source):
-            shown = str(source)[:LONGEST_SHOWN]
-            raise InventoryError(f"there is no inventory at {shown}", "name yours with --inventory PATH")
+    expect_there(settings.inventory)
     if not limit.strip():
         raise NothingSelected("the limit is empty", "name hosts or groups, or leave --limit out for all")
     data, chosen = _listed(settings.inventory, limit, environ)
     return _select(data, chosen, via)
+
+
+def expect_there(sources: tuple[Path, ...]) -> None:
+    """Raise InventoryError for a source that does not exist."""
+    for source in sources:
+        if not is_there(source):
+            shown = str(source)[:LONGEST_SHOWN]
+            raise InventoryError(f"there is no inventory at {shown}", "name yours with --inventory PATH")
 
 
 def _listed(

@@ -7,7 +7,7 @@ import re
 from . import scratch, secret
 from .change import Together
 from .errors import HostError
-from .files import FileChange, diff, private
+from .files import FileChange, diff, is_open, private
 from .jsonfile import dump, parse
 
 FILE = "/etc/docker/daemon.json"
@@ -76,7 +76,7 @@ def plan(machine, desired, unit_command=None):
     whole = merge(found or {}, _ours_before(machine), secret.revealed(ours), removed)
     refuse_unsafe(whole, unit_command)
     hidden = sorted(key for key, value in ours.items() if secret.inside(value))
-    if whole == found and not (hidden and _is_open(machine)):
+    if whole == found and not (hidden and is_open(machine.path(FILE))):
         return []
     validate(machine, whole)
     return [_together(machine, found, dump(whole), _record(sorted(ours), hidden), private() if hidden else None)]
@@ -221,10 +221,6 @@ def _word(value):
     if value is None:
         return "unset"
     return json.dumps(value, sort_keys=True) if isinstance(value, (dict, list, bool)) else "%s" % value
-
-
-def _is_open(machine):
-    return bool(os.stat(machine.path(FILE)).st_mode & 0o077)
 
 
 def _record(keys, hidden):

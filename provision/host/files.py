@@ -92,6 +92,11 @@ def private():
     return Dress(0o600, os.geteuid(), os.getegid())
 
 
+def is_open(target):
+    """May others than its owner read, write or run this file, which is there?"""
+    return bool(os.stat(target).st_mode & 0o077)
+
+
 def backup_name(path):
     """Give what the old content of ``path`` is called in the directory of its run."""
     return path.strip("/").replace("/", "%")

@@ -5,7 +5,7 @@ import os
 
 from . import secret
 from .change import Together
-from .files import FileChange, private
+from .files import FileChange, is_open, private
 from .jsonfile import dump, parse
 
 FILE = "/root/.docker/config.json"
@@ -28,7 +28,7 @@ def plan(machine, desired):
     ours, folder_is_ours = _record(machine)
     found = parse(machine.text(FILE))
     whole = _merged(found or {}, ours, wanted)
-    if whole == found and not (wanted and _is_open(machine)) or not (whole or found):
+    if whole == found and not (wanted and is_open(machine.path(FILE))) or not (whole or found):
         return []
     folder_is_ours = folder_is_ours or not os.path.isdir(_folder(machine))
     record = {"names": sorted(wanted), "folder": folder_is_ours} if wanted else None
@@ -84,10 +84,6 @@ def _entry(login):
 
 def _folder(machine):
     return machine.path(os.path.dirname(FILE))
-
-
-def _is_open(machine):
-    return bool(os.stat(machine.path(FILE)).st_mode & 0o077)
 
 
 def _record(machine):

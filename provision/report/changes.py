@@ -113,4 +113,7 @@ def _done(change: Change) -> str:
         return f"{what} restarted"
     if kind(change) == "service":
         return f"{what} {change.after.rpartition(' ')[2] or 'changed'}"
+    if kind(change) == "reload":
+        _, mark, exceptions = change.after.partition("; ")
+        return change.name + mark + exceptions
     return change.name

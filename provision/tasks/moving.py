@@ -16,10 +16,11 @@ from provision.credentials.intake import Found
 from provision.credentials.master import from_descriptor
 from provision.credentials.scan import Finding
 from provision.errors import UsageError
+from provision.inventory import expect_there
 from provision.model import Secret
 from provision.report.clean import clean
 from provision.report.layout import count
-from provision.settings import LONGEST_SHOWN, Settings, is_there
+from provision.settings import Settings
 from provision.tasks.project import whole_number
 
 TABLE_CAP_BYTES = 4 << 20
@@ -47,11 +48,7 @@ def from_vault(project: Settings, file: Path, vault_fd: str) -> int:
 
 def from_inventory(project: Settings, vault_fd: str) -> int:
     """Import the passwords of the inventory, and name the files that held them."""
-    for source in project.inventory:
-        if not is_there(source):
-            raise UsageError(
-                f"there is no inventory at {str(source)[:LONGEST_SHOWN]}", "name yours with --inventory PATH"
-            )
+    expect_there(project.inventory)
     sealed = vault_fd or intake.sealed(project.inventory)
     vault = _vault_password(project, vault_fd) if sealed else None
     found = intake.from_inventory(project.inventory, os.environ, vault)

@@ -1,8 +1,6 @@
 """What hosts.trust does: fetch a host's keys, have one confirmed, pin it; or compare all pins."""
 
 import os
-import socket
-import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -16,8 +14,9 @@ from provision.errors import ChangedHostKey, ProvisionError, UnknownHostKey, Usa
 from provision.exported import Exported, exported
 from provision.host_values import natural
 from provision.inventory import Selection
-from provision.model import Host, HostKey, HostReport, Session, Status
+from provision.model import Host, HostKey, HostReport, Status
 from provision.pipeline import entrants
+from provision.remote import way_through
 from provision.report.clean import clean
 from provision.report.exit_code import exit_code
 from provision.settings import Settings
@@ -190,16 +189,6 @@ def _ways(project: Settings, selection: Selection) -> Iterator[Keys]:
             session = opened[host.jump]
             if isinstance(session, ProvisionError):
                 raise session
-            return logins.fetch_keys(host, partial(_through, stack, session, host))
+            return logins.fetch_keys(host, lambda: stack.enter_context(way_through(session, host)))
 
         yield keys
-
-
-def _through(stack: ExitStack, session: Session, host: Host) -> socket.socket:
-    ours, theirs = socket.socketpair()
-    argv = ["ssh", "-F", str(session.ssh_config), "-W", f"[{host.address}]:{host.port}", session.host.name]
-    end = theirs.fileno()
-    with theirs:
-        way = stack.enter_context(subprocess.Popen(argv, stdin=end, stdout=end, stderr=subprocess.DEVNULL))
-    stack.callback(way.terminate)
-    return ours

@@ -236,6 +236,18 @@ def test_a_setting_that_a_match_block_overrules_is_undone(own_lab: Lab, keyed: P
     ]
 
 
+def test_a_match_that_lets_others_in_by_a_password_is_named(own_lab: Lab, keyed: Project) -> None:
+    in_host(own_lab, "el5", f"printf 'Match User ops\\n  PasswordAuthentication yes\\n' >> {MAIN}")
+    done = keyed.fab("hosts.harden", "el5")
+    assert done.rc == 0, done.out
+    said = " ".join(done.out.split())
+    assert f"reload sshd; a password is taken under Match User ops ({MAIN})" in said
+    assert not by_password(keyed, "el5")
+    assert lets_in(keyed, "el5", Credential(password=own_lab.host("el5").password), "ops")
+    assert keyed.fab("hosts.undo", "el5", "--yes").rc == 0
+    assert by_password(keyed, "el5")
+
+
 def test_when_the_key_opens_nothing_after_the_reload_all_is_put_back_at_once(
     own_lab: Lab, keyed: Project
 ) -> None:
