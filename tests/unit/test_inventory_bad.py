@@ -197,7 +197,10 @@ def test_a_dynamic_inventory_that_hangs_is_ended_with_all_that_it_started(
     pid = tmp_path / "pid"
     error = refusal(tmp_path, f"#!/bin/sh\nsleep 600 &\necho $! > {pid}\nwait\n", "hosts.sh")
     assert "gave no end in 4 s" in str(error)
-    assert not is_running(int(pid.read_text()))
+    end = time.monotonic() + 5  # it is killed, and nobody can wait for it: a busy machine takes a moment
+    while is_running(int(pid.read_text())):
+        assert time.monotonic() < end
+        time.sleep(0.02)
 
 
 def is_running(pid: int) -> bool:
