@@ -14,7 +14,18 @@ from ansible_runner import Runner, RunnerConfig
 
 from provision import errors
 from provision.desired import PREFIX
-from provision.model import Change, Earlier, Failure, Outcome, Session, Stage, Status
+from provision.model import (
+    Change,
+    Consent,
+    Containers,
+    Earlier,
+    Failure,
+    Harm,
+    Outcome,
+    Session,
+    Stage,
+    Status,
+)
 
 _PACKAGE = Path(__file__).resolve().parent
 _FORK_BYTES = 100 << 20
@@ -189,7 +200,29 @@ def _inventory(sessions: tuple[Session, ...], order: Order) -> str:
 def _outcome(name: str, result: Mapping[str, Any], failure: Failure | None = None) -> Outcome:
     earlier = tuple(_earlier(name, run) for run in result.get("earlier", ()))
     heard = bool(result.get("heard"))
-    return Outcome(_changes(result), str(result.get("system", "")), failure, earlier=earlier, heard=heard)
+    return Outcome(
+        _changes(result),
+        str(result.get("system", "")),
+        failure,
+        earlier=earlier,
+        heard=heard,
+        consent=_consent(result.get("consent")),
+        containers=_containers(result.get("containers")),
+        installed=bool(result.get("installed")),
+    )
+
+
+def _consent(found: Mapping[str, Any] | None) -> Consent | None:
+    if not found:
+        return None
+    harms = tuple(Harm(harm["what"], tuple(harm["names"]), harm["count"]) for harm in found["harms"])
+    return Consent(found["digest"], tuple(found["ids"]), harms)
+
+
+def _containers(found: Mapping[str, Any] | None) -> Containers | None:
+    if not found:
+        return None
+    return Containers(found["untouched"], tuple(found["restarted"]), tuple(found["lost"]))
 
 
 def _changes(result: Mapping[str, Any]) -> tuple[Change, ...]:
@@ -205,7 +238,7 @@ def _earlier(name: str, run: Mapping[str, Any]) -> Earlier:
 _REFUSALS = {
     "unsupported-os", "lock-held", "package-lock-held", "wrong-key", "expired-key", "podman-conflict",
     "not-root", "clock-off", "no-python", "python-too-old", "no-secret", "sshd-config",
-    "only-way-in", "linked-key-file",
+    "only-way-in", "linked-key-file", "disruption-refused", "plan-changed",
 }  # fmt: skip
 
 

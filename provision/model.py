@@ -161,13 +161,48 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One step of a plan as a person reads it; ``before`` is empty for something new."""
+    """One step of a plan as a person reads it; ``before`` is empty for something new.
+
+    ``sign`` is "+" for what is new, "~" for what changes, "-" for what goes.
+    """
 
     name: str
     before: str = ""
     after: str = ""
     disruptive: bool = False
     diff: str = ""
+    sign: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Harm:
+    """One effect of a plan on what runs: ``what`` is a clause, ``names`` are the first of ``count``."""
+
+    what: str
+    names: tuple[str, ...]
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """What a person has to agree to before a host is disrupted.
+
+    ``digest`` is that of the plan, ``ids`` are the containers that run; the host plans again and refuses
+    when either has changed.
+    """
+
+    digest: str
+    ids: tuple[str, ...]
+    harms: tuple[Harm, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Containers:
+    """What became of the containers that ran when the engine was restarted."""
+
+    untouched: int
+    restarted: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +225,8 @@ class Earlier:
 class Outcome:
     """What ``converge`` found or did on one host; ``system`` is like 'CentOS Stream 9 (x86_64)'.
 
-    ``heard`` tells that the host itself has said so, be it a failure.
+    ``heard`` tells that the host itself has said so, be it a failure. ``consent`` is set where the plan
+    would disrupt what runs. ``installed`` tells that this run has installed the engine.
     """
 
     changes: tuple[Change, ...] = ()
@@ -199,6 +235,9 @@ class Outcome:
     seconds: float = 0.0
     earlier: tuple[Earlier, ...] = ()
     heard: bool = False
+    consent: Consent | None = None
+    containers: Containers | None = None
+    installed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

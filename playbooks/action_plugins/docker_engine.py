@@ -59,7 +59,8 @@ class ActionModule(ActionBase):
     TRANSFERS_FILES = False
     _VALID_ARGS = frozenset(
         ("state", "version", "upgrade", "channel", "mirror", "gpg_key", "gpg_fingerprint",
-         "daemon_options", "registry_logins", "lock_timeout", "purge_data", "run", "verb", "what", "access")
+         "daemon_options", "registry_logins", "may_remove", "disruption", "consent", "lock_timeout",
+         "purge_data", "run", "verb", "what", "access")
     )  # fmt: skip
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -92,6 +93,8 @@ class ActionModule(ActionBase):
             "acknowledges": RUN_DIR in os.environ,
             "now": int(time.time()),
             "access": wanted.pop("access"),
+            "disruption": wanted.pop("disruption"),
+            "consent": wanted.pop("consent"),
             "desired": wanted | self._key(wanted.pop("gpg_key"), wanted["mirror"]),
         }
 
@@ -244,10 +247,11 @@ def answer(stdout: str, stderr: str) -> dict[str, Any]:
                 break
     rc = next((line.rpartition(RC_MARK)[2] for line in reversed(lines) if RC_MARK in line), "")
     error = _no_end_of_output(lines) if len(stdout) >= OUTPUT_CAP_BYTES else _no_answer(rc, stderr)
-    return {"changed": False, "changes": [], "system": "", "undone": [], "earlier": [], "error": error}
+    empty = {"changed": False, "changes": [], "system": "", "undone": [], "earlier": []}
+    return empty | {"installed": False, "consent": None, "containers": None, "error": error}
 
 
-_CHANGE_WORDS = ("name", "before", "after", "diff")
+_CHANGE_WORDS = ("name", "before", "after", "diff", "sign")
 _RUN_WORDS = ("run", "who", "how")
 _ERROR_WORDS = ("kind", "message", "hint", "evidence", "meaning", "state")
 
@@ -263,8 +267,32 @@ def known(found: Mapping[str, Any]) -> dict[str, Any]:
         "system": shown(found["system"]),
         "undone": [shown(name) for name in found["undone"]],
         "earlier": [_known_run(run) for run in found["earlier"]],
+        "installed": bool(found["installed"]),
+        "consent": _known_consent(found["consent"]),
+        "containers": _known_containers(found["containers"]),
         **_known_end(found),
     }
+
+
+def _known_consent(found: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    if not found:
+        return None
+    harms = [
+        {"what": shown(harm["what"]), "names": _shown_all(harm["names"]), "count": int(harm["count"])}
+        for harm in found["harms"]
+    ]
+    return {"digest": shown(found["digest"]), "ids": _shown_all(found["ids"]), "harms": harms}
+
+
+def _known_containers(found: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    if not found:
+        return None
+    names = {word: _shown_all(found[word]) for word in ("restarted", "lost")}
+    return {"untouched": int(found["untouched"]), **names}
+
+
+def _shown_all(values: Any) -> list[str]:
+    return [shown(value) for value in values]
 
 
 def _known_run(run: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,9 @@
 """A Change: one step from what is to what is wanted, that can be shown, made and taken back."""
 
 
+REMOVED = "removed"
+
+
 class Change(object):
     """A step of the plan; plan, apply and undo are the same list, so they cannot disagree.
 
@@ -12,6 +15,8 @@ class Change(object):
     after = ""
     disruptive = False
     diff = ""
+    # "+", "~" or "-"; empty: judged by before and after.
+    sign = ""
     # What cannot be taken back says so in its line, before anything is changed.
     undoable = True
     # Does it change rpm's database, which one program at a time may do?
@@ -40,7 +45,15 @@ class Change(object):
         """Give how a person reads it, one mapping a line."""
         names = ("name", "before", "after", "disruptive", "diff")
         line = {name: getattr(self, name) for name in names}
+        line["sign"] = self.sign or sign(self.before, self.after)
         return [line if self.undoable else dict(line, after=self.after + ": this cannot be undone")]
+
+
+def sign(before, after):
+    """Return "+" for something new, "-" for something that goes, "~" for something that changes."""
+    if after in ("", REMOVED) and (before or after):
+        return "-"
+    return "~" if before else "+"
 
 
 class Together(Change):
@@ -52,6 +65,7 @@ class Together(Change):
         self.after = after
         self.parts = parts
         self.diff = "".join(part.diff for part in parts)
+        self.sign = parts[0].sign
         self.uses_rpm = any(part.uses_rpm for part in parts)
 
     def apply(self):

@@ -35,6 +35,7 @@ class FileChange(Change):
         self.before = before
         self.after = after if content is not None else "removed"
         self.diff = diff(path, self.old, content)
+        self.sign = "+" if self.old is None else "-" if content is None else "~"
 
     def needed(self):
         """Is the file not yet as it shall be?"""

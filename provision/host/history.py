@@ -67,7 +67,8 @@ class Past(object):
         """Give it as a result tells of it."""
         result = self.result or {}
         undone = result.get("error") and not result.get("changed")
-        lines = [line for change in self.changes for line in change["lines"]]
+        # A journal of an earlier version has lines without a sign.
+        lines = [dict({"sign": ""}, **line) for change in self.changes for line in change["lines"]]
         return {
             "run": self.run, "who": self.who, "at": self.at, "changes": lines,
             "how": result.get("how") or ("undone" if undone else "finished"), "error": result.get("error")}

@@ -58,7 +58,9 @@ def answer(machine, request):
 
 
 def _empty():
-    return {"system": "", "changed": False, "changes": [], "undone": [], "earlier": [], "error": None}
+    return {
+        "system": "", "changed": False, "changes": [], "undone": [], "earlier": [], "error": None,
+        "installed": False, "consent": None, "containers": None}
 
 
 def _apply(machine, request, result, work):

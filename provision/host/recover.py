@@ -41,7 +41,7 @@ def line(past):
     left = ", ".join(past.left()) or "its result"
     return {
         "name": "run " + past.run, "before": "cut short before the end of: " + left, "after": "finished",
-        "disruptive": False, "diff": ""}
+        "disruptive": False, "diff": "", "sign": "~"}
 
 
 def _half_files(machine, past):

@@ -14,6 +14,7 @@ REMOVE_OPTIONS = ["--disablerepo=*", "--noautoremove"]
 INSTALL_OPTIONS = ["--allowerasing"]
 # rpm unpacks to NAME;XXXXXXXX, the time in hexadecimal digits, and renames; see rpm's lib/fsm.c.
 _UNPACKED = re.compile(r";[0-9a-f]{8}$")
+_SIGNS = {"install": "+", "remove": "-"}
 _FOLDERS = (
     "/usr/bin", "/usr/libexec/docker", "/usr/libexec/docker/cli-plugins", "/usr/lib/systemd/system",
     "/usr/share/man/man1", "/usr/share/bash-completion/completions", "/etc/containerd")
@@ -71,7 +72,7 @@ class Transaction(Change):
         after = {"remove": "removed", "reinstall": "installed again"}.get(row.action) or rpmdb.short(row.evr)
         return {
             "name": "package " + row.name, "before": self._before(row), "after": after,
-            "disruptive": False, "diff": ""}
+            "disruptive": False, "diff": "", "sign": _SIGNS.get(row.action, "~")}
 
     def _before(self, row):
         if row.action in ("remove", "reinstall"):

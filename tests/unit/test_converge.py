@@ -36,7 +36,14 @@ def test_a_task_before_ours_says_nothing_of_the_host() -> None:
 
 
 def test_our_task_says_what_changed() -> None:
-    change = {"name": "package docker-ce", "before": "", "after": "28.5.2", "disruptive": False, "diff": ""}
+    change = {
+        "name": "package docker-ce",
+        "before": "",
+        "after": "28.5.2",
+        "disruptive": False,
+        "diff": "",
+        "sign": "+",
+    }
     found = outcome(event("runner_on_ok", changes=[change], system="CentOS Stream 10 (x86_64)"))
     assert found.failure is None
     assert (found.system, found.changes[0].after) == ("CentOS Stream 10 (x86_64)", "28.5.2")
@@ -95,14 +102,14 @@ def test_the_advice_of_a_host_names_the_command_that_was_typed(what: str, again:
 
 
 def test_earlier_runs_of_a_host_come_with_its_outcome() -> None:
-    change = {"name": "file x", "before": "", "after": "1 key", "disruptive": False, "diff": ""}
+    change = {"name": "file x", "before": "", "after": "1 key", "disruptive": False, "diff": "", "sign": "+"}
     error = {"kind": "k", "message": "m", "hint": "then: fab provision"}
     runs = [
         {"run": "r1", "who": "w", "at": 5, "how": "finished", "changes": [change], "error": None},
         {"run": "r2", "who": "w", "at": 6, "how": "undone", "changes": [], "error": error},
     ]
     first, second = outcome(event("runner_on_ok", earlier=runs)).earlier
-    assert first == Earlier("r1", "w", 5, "finished", (Change("file x", "", "1 key"),))
+    assert first == Earlier("r1", "w", 5, "finished", (Change("file x", "", "1 key", sign="+"),))
     assert second.failure
     assert second.failure.message == "m"
 

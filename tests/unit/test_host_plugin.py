@@ -44,7 +44,8 @@ def send(plugin, cwd):
 def test_the_host_code_runs_from_memory_and_answers_in_json(plugin, tmp_path):
     ran = send(plugin, tmp_path)
     found = plugin.answer(ran.stdout.decode(), "")
-    assert set(found) == {"heard", "system", "changed", "changes", "undone", "earlier", "error"}
+    ends = {"heard", "system", "changed", "changes", "undone", "earlier", "error"}
+    assert set(found) == ends | {"installed", "consent", "containers"}
     assert ran.stderr == b""
 
 
@@ -67,7 +68,8 @@ def test_a_host_without_python_says_so(plugin):
 
 
 def result(**other):
-    return {"system": "s", "changed": True, "changes": [], "undone": [], "earlier": [], "error": None} | other
+    empty = {"system": "s", "changes": [], "undone": [], "earlier": [], "error": None}
+    return empty | {"changed": True, "installed": False, "consent": None, "containers": None} | other
 
 
 def test_noise_before_and_after_the_answer_is_ignored(plugin):
@@ -92,8 +94,15 @@ def test_an_error_becomes_a_failed_task_with_message_and_hint(plugin):
 
 def test_each_change_has_a_diff_that_ansible_shows(plugin):
     lines = [
-        {"name": "package x", "before": "1", "after": "2", "disruptive": False, "diff": ""},
-        {"name": "file y", "before": "", "after": "1 key", "disruptive": False, "diff": "--- y\n"},
+        {"name": "package x", "before": "1", "after": "2", "disruptive": False, "diff": "", "sign": "+"},
+        {
+            "name": "file y",
+            "before": "",
+            "after": "1 key",
+            "disruptive": False,
+            "diff": "--- y\n",
+            "sign": "+",
+        },
     ]
     task = plugin.task_result(result(changes=lines))
     assert [each["prepared"] for each in task["diff"]] == ["package x: 1 → 2\n", "--- y\n"]

@@ -286,8 +286,11 @@ def plugin():
     return module
 
 
-ANSWER = {"changed": True, "changes": [], "earlier": [], "error": None, "system": "s", "undone": []}
-STEP = {"name": "n", "before": "", "after": "a", "disruptive": False, "diff": ""}
+ANSWER = {
+    "changed": True, "changes": [], "earlier": [], "error": None, "system": "s", "undone": [],
+    "installed": False, "consent": None, "containers": None,
+}  # fmt: skip
+STEP = {"name": "n", "before": "", "after": "a", "disruptive": False, "diff": "", "sign": "+"}
 ERROR = {"kind": "k", "message": "m", "hint": "", "evidence": "", "meaning": "", "state": ""}
 RUN = {"run": "r", "who": "w", "at": 5, "how": "finished", "changes": [STEP], "error": ERROR}
 
