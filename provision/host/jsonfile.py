@@ -25,9 +25,7 @@ def read(content):
     if not text.strip():
         return {}
     try:
-        found = json.loads(text, parse_constant=_refuse_constant)
-    except Unreadable:
-        raise
+        found = json.loads(text)
     except (ValueError, RuntimeError) as error:
         raise _unreadable(error)
     if found is None:
@@ -75,10 +73,6 @@ def _text(content):
         before = content[:error.start].decode(encoding, "replace")
         line = before.count("\n") + 1
         raise Unreadable("it is no %s text" % encoding.upper(), line, len(before.rpartition("\n")[2]) + 1)
-
-
-def _refuse_constant(name):
-    raise Unreadable("%s is no JSON" % name)
 
 
 def _unreadable(error):
