@@ -109,7 +109,8 @@ def test_live_restore_is_off_on_a_swarm_node():
 @pytest.mark.parametrize(
     ("broken", "place"),
     [('{ "a": ', "line 1"), ("[]", "line 1, column 1"), ("{} text", "line 1, column 4"),
-     ('{\n  "data-root": "/hunter2"\n  "icc": 1}', "line 3, column 3"), (b'{\n"a": "\xff"}', "line 2, column 7")],
+     ('{\n  "data-root": "/hunter2"\n  "icc": 1}', "line 3, column 3"),
+     (b'{\n"a": "\xff"}', "line 2, column 7")],
 )  # fmt: skip
 def test_a_broken_file_is_refused_with_its_place_and_without_its_text(machine, broken, place):
     content = broken if isinstance(broken, bytes) else broken.encode()
