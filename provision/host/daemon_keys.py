@@ -65,13 +65,14 @@ def wanted_keys(options, enforcing=False, swarm=False, found=None, mine=(), flag
         del keys["live-restore"]
     theirs = {key for key in found if key not in mine} | set(flagged)
     wanted = {key: value for key, value in keys.items() if key not in theirs or (key in options and key != _OPTS)}
-    _pair(wanted, options, found, mine, theirs)
+    _pair(wanted, options, found, mine, theirs, flagged)
     return {key: value for key, value in overlay(wanted, options).items() if key not in flagged}
 
 
-def _pair(wanted, options, found, mine, theirs):
+def _pair(wanted, options, found, mine, theirs, flagged):
     """Let log-driver and log-opts yield together: options of one driver stop the engine with another."""
-    if _DRIVER not in found and _OPTS in theirs and _DRIVER not in options:
+    stay = _OPTS in flagged or (_OPTS in theirs and _OPTS not in options)
+    if stay and _DRIVER not in found and _DRIVER not in options:
         wanted.pop(_DRIVER, None)
     driver = options.get(_DRIVER) if _DRIVER in options else DEFAULTS[_DRIVER]
     if _DRIVER in theirs and _DRIVER not in options:

@@ -59,6 +59,14 @@ def test_what_the_inventory_names_overrules_and_log_opts_go_with_their_driver(ma
     assert converge(machine, **{"log-driver": "local", "live-restore": True}) == []
 
 
+@pytest.mark.parametrize("wish", [None, {"max-size": "1m"}])
+def test_log_opts_that_the_inventory_overrules_leave_the_driver_to_us(machine, wish):
+    put(machine, daemon.FILE, {"log-opts": {"tag": "x"}})
+    converge(machine, **{"log-opts": wish})
+    assert held(machine)["log-driver"] == "local"
+    assert converge(machine, **{"log-opts": wish}) == []
+
+
 def test_what_a_null_took_out_is_not_put_back(machine):
     put(machine, daemon.FILE, {"live-restore": True})
     for _ in range(3):

@@ -211,6 +211,8 @@ def machine_with(place, text):
 @example('{"hosts": null}', {"hosts": 5})
 @example('{"hosts": "tcp://0.0.0.0:2375"}', {})
 @example("", {"hosts": ["0.0.0.0:2375"]})
+@example('{"log-opts": null}', {"log-opts": None})
+@example('{"log-opts": {"tag": "x"}}', {"log-driver": "syslog"})
 def test_options_reach_the_file_what_others_wrote_stays_and_undo_brings_all_back(
     tmp_path_factory, text, options
 ):
