@@ -34,8 +34,8 @@ HOSTS = {"web1": "el1", "web2": "el2"}
 ANSWERS = {
     r"[Mm]aster password (?:of|for) .*: $": MASTER,
     r"The same again: $": MASTER,
-    r"Type yes to (?:pin|do) it: $": "yes",
-    r"Type purge to do it: $": "purge",
+    r"Type yes to (?:go on|do it): $": "yes",
+    r"Type purge to (?:go on|do it): $": "purge",
 }
 PROMPT = r"root@\w+:\S*# $"
 QUESTIONS = [*ANSWERS, r"password of (\S+): $", PROMPT]
