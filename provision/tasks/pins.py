@@ -20,6 +20,7 @@ from provision.remote import way_through
 from provision.report.clean import clean
 from provision.report.exit_code import exit_code
 from provision.settings import Settings
+from provision.tasks.command import told
 from provision.tasks.confirm import confirm
 from provision.tasks.reach import selected, sessions
 from provision.trust import FETCHES_AT_ONCE, read_pins, record
@@ -86,7 +87,7 @@ def _told(verdict: HostKey | ProvisionError) -> str:
     if isinstance(verdict, HostKey):
         return f"shows its pin, {verdict.type} {verdict.fingerprint}"
     failure = verdict.failure
-    return f"{failure.message}{failure.evidence and f' ({failure.evidence})'}; next: {failure.hint}"
+    return f"{failure.message}{failure.evidence and f' ({failure.evidence})'}; next: {told(failure.hint)}"
 
 
 def _status(verdict: HostKey | ProvisionError) -> Status:
