@@ -343,6 +343,23 @@ def test_only_hosts_in_their_good_state_exit_with_zero(statuses):
             "fab hosts.ping web1; then look",
             "provision hosts.ping web1; then look",
         ),
+        (  # what it has already is not said twice
+            "fab uninstall --inventory prod.yml --keyring kdbx",
+            "fab uninstall --limit web1 --inventory prod.yml --plan shows it; fab uninstall --yes does it",
+            "fab uninstall --keyring kdbx --limit web1 --inventory prod.yml --plan shows it; "
+            "fab uninstall --inventory prod.yml --keyring kdbx --yes does it",
+        ),
+        (
+            "fab credentials.check -i one.yml --inventory=two.yml",
+            "fab credentials.init, then fab credentials.set web1",
+            "fab credentials.init -i one.yml --inventory=two.yml, "
+            "then fab credentials.set -i one.yml --inventory=two.yml web1",
+        ),
+        (
+            "provision credentials.set web1",
+            "fab credentials.set web1 -i x",
+            "provision credentials.set web1 -i x",
+        ),
         (
             "fab provision --inventory prod.yml --keyring kdbx",
             "fab credentials.set web1 --kind sudo",
