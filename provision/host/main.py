@@ -60,7 +60,7 @@ def answer(machine, request):
 def _empty():
     return {
         "system": "", "changed": False, "changes": [], "undone": [], "earlier": [], "error": None,
-        "installed": False, "consent": None, "containers": None}
+        "installed": False, "consent": None, "containers": None, "waited": []}
 
 
 def _apply(machine, request, result, work):
@@ -129,10 +129,12 @@ def _observed(machine, request, result):
     result["system"] = observed.system
     text = repository.repo_text(observed, request["desired"])
     facts.refuse_unfit(machine, observed)
-    solver = dnf.Dnf(machine, repository.REPO_FILE, text)
+    applies = request["mode"] == "apply"
+    solver = dnf.Dnf(machine, repository.REPO_FILE, text, request["lock_timeout_s"] if applies else None)
     try:
         yield observed, solver
     finally:
+        result["waited"] += solver.waited
         solver.close()
 
 

@@ -1,6 +1,6 @@
 """The lists: which Changes, in which order, bring a host to what is desired."""
 
-from . import containers, daemon, owned, packages, purge, registries, repository, service
+from . import containers, daemon, kernel, owned, packages, purge, registries, repository, service
 
 
 def present(machine, observed, desired, solver, cut_short):
@@ -8,7 +8,8 @@ def present(machine, observed, desired, solver, cut_short):
     installed = packages.Installed(machine)
     unit = service.Unit(machine)
     source = repository.plan(machine, observed, desired, installed.keys)
-    software = packages.plan(machine, solver, installed, desired)
+    modules = kernel.lacking(machine, desired, unit)
+    software = packages.plan(machine, solver, installed, desired, modules) + kernel.plan(machine, modules)
     settings = daemon.plan(machine, desired, unit.command)
     restart = settings or packages.restart_engine(software) or cut_short
     logins = registries.plan(machine, desired)
