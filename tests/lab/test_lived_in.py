@@ -17,7 +17,8 @@ from tests.lab.lived_in.scenes import BY_NAME, SCENES, Scene
 from tests.lab.lived_in.stages import Story, Theirs
 
 ENGINE = ("docker-ce-", "containerd.io-", "docker-buildx-plugin-", "docker-compose-plugin-")
-# What a refused run leaves is its own record only.
+# Files that a run of ours writes too, so that only what others wrote in them is judged.
+SHARED = ("/daemon.json", "/docker-ce.repo")
 THEIRS = (
     "containers",
     "volumes",
@@ -104,9 +105,10 @@ def harmed(scene: Scene, before: Theirs, after: Theirs) -> list[str]:
 def rewritten(before: Theirs, after: Theirs) -> list[str]:
     """Name the files of theirs that are not as they were, and the keys of daemon.json that are not."""
     files = [
-        path for path, what in before["files"].items()
-        if after["files"].get(path) != what and not path.endswith(("/daemon.json", "/docker-ce.repo")) and what[3]
-    ]  # fmt: skip
+        path
+        for path, what in before["files"].items()
+        if what[3] and after["files"].get(path) != what and not path.endswith(SHARED)
+    ]
     try:
         theirs, whole = (json.loads(each["daemon"] or "{}") for each in (before, after))
     except ValueError:

@@ -53,8 +53,10 @@ def build(place: Path) -> list[Path]:
             install=INSTALL_PODMAN.replace("PODMAN_TEXT", PODMAN), files="/usr/bin/podman\n/usr/bin/conmon",
         ),
         *(
-            SPEC.format(name=f"busy{name}", version="1", requires="", pre=BUSY.format(s), install="", files="")
-            for name, s in BUSY_S.items()
+            SPEC.format(
+                name=f"busy{name}", version="1", requires="", pre=BUSY.format(seconds), install="", files=""
+            )
+            for name, seconds in BUSY_S.items()
         ),
     ]  # fmt: skip
     for number, text in enumerate(specs):

@@ -151,8 +151,12 @@ systemctl daemon-reload; start
 container slow-app --restart always theirs {STAYS}
 """
 # A transaction of dnf's own, which holds its locks for as long as its package says.
-BUSY = "setsid dnf -y -q --disablerepo='*' --nogpgcheck install /root/rpms/busy{0}-1*.rpm > /dev/null 2>&1 < /dev/null &\n"
-BUSY += "for _ in $(seq 100); do [ -e /run/busy ] && break; sleep 0.1; done; [ -e /run/busy ]"
+BUSY = """\
+setsid dnf -y -q --disablerepo='*' --nogpgcheck install /root/rpms/busy{0}-1*.rpm \
+    > /dev/null 2>&1 < /dev/null &
+for _ in $(seq 100); do [ -e /run/busy ] && break; sleep 0.1; done
+[ -e /run/busy ]
+"""
 # One is over within --lock-timeout, the other is not.
 BUSY_S = {"short": 6, "long": 60}
 LOCK_TIMEOUT_S = 20
@@ -167,8 +171,13 @@ SCENES = (
     Scene(
         "swarm", "a Swarm manager with a service", SWARM, asks=True, says=("swarm-web",), renewed=True
     ),
-    Scene("flags", "a unit with flags, a drop-in and an EnvironmentFile", FLAGS, engine="/var/lib/docker journald"),
-    Scene("bound", "a unit with Requires=docker.service", BOUND, asks=True, says=("bound-app",), renewed=True),
+    Scene(
+        "flags", "a unit with flags, a drop-in and an EnvironmentFile", FLAGS,
+        engine="/var/lib/docker journald",
+    ),
+    Scene(
+        "bound", "a unit with Requires=docker.service", BOUND, asks=True, says=("bound-app",), renewed=True
+    ),
     Scene(
         "broken", "a broken daemon.json under a running engine", BROKEN, refused=True,
         says=("line 4",), engine="/srv/docker",

@@ -1,9 +1,6 @@
 """The stages, each one `fab` run over all hosts, and what every host was like after each."""
 
-import io
 import json
-import os
-import tarfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -12,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from provision import lab as labs
-from provision import sample
 from provision.lab import Lab, LabHost
 from tests.lab.conftest import Done, Project
+from tests.lab.faults import ground
 from tests.lab.lived_in import rpms
 from tests.lab.lived_in.scenes import LOCK_TIMEOUT_S, SCENES, TOOLS, Scene
 
@@ -91,7 +88,7 @@ def _report(project: Project) -> list[dict[str, Any]]:
 
 def _prepare(lab: Lab, host: LabHost, scene: Scene, place: Path) -> None:
     root = host.directory / "root/root"
-    (root / "image.tar").write_bytes(image())
+    (root / "image.tar").write_bytes(ground.image())
     (root / "theirs.py").write_bytes(LOOK)
     (root / "rpms").mkdir()
     for package in place.glob("rpms/RPMS/*/*.rpm"):
@@ -120,14 +117,3 @@ def build(place: Path) -> None:
     """Build the packages of other people below ``place``."""
     (place / "rpms").mkdir()
     rpms.build(place / "rpms")
-
-
-def image() -> bytes:
-    """Return the sample program as the tar of an image."""
-    program = sample.program(os.uname().machine)
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as tar:
-        member = tarfile.TarInfo("sample")
-        member.size, member.mode = len(program), 0o755
-        tar.addfile(member, io.BytesIO(program))
-    return buffer.getvalue()

@@ -95,7 +95,7 @@ def tasks():
 def answered():
     """Return what the published port answers; nothing where none is published."""
     try:
-        with urllib.request.urlopen("http://127.0.0.1:%d/" % PORT, timeout=5) as stream:
+        with urllib.request.urlopen(f"http://127.0.0.1:{PORT}/", timeout=5) as stream:
             return stream.read().decode().split()[-1]
     except OSError:
         return ""
