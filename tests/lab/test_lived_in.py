@@ -208,6 +208,13 @@ def test_a_purge_takes_nothing_of_theirs(story: Story, scene: Scene) -> None:
     assert harmed(scene, before, after) + moved(before, after) == []
 
 
+@pytest.mark.parametrize("scene", [BY_NAME["slow"]], ids=["slow"])
+def test_an_engine_that_starts_slowly_is_waited_for(story: Story, scene: Scene) -> None:
+    assert story.slow["result"]["error"] is None
+    assert story.slow["result"]["changed"]
+    assert harmed(scene, story.begun[scene.name], story.slow["theirs"]) == []
+
+
 def _as_it_was(story: Story, scene: Scene, stage: str) -> None:
     before, after = story.begun[scene.name], story.seen[stage][scene.name]
     assert story.error(stage, scene) == {} or scene.refused

@@ -4,7 +4,7 @@ import json
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,10 @@ from tests.lab.conftest import Done, Project
 from tests.lab.faults import ground
 from tests.lab.lived_in import rpms
 from tests.lab.lived_in.scenes import LOCK_TIMEOUT_S, SCENES, TOOLS, Scene
+from tests.lab.test_changes import Host as Driven
 
 LOOK = Path(__file__).with_name("theirs.py").read_bytes()
+SLOW_DRIVER = Path(__file__).with_name("slow_driver.py").read_bytes()
 WORKERS = 6
 LOCK = ("--lock-timeout", str(LOCK_TIMEOUT_S))
 AGREED = ("--allow-disruption",)
@@ -46,6 +48,7 @@ class Story:
     reports: dict[str, dict[str, Any]] = field(default_factory=dict)
     seen: dict[str, dict[str, Theirs]] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
+    slow: dict[str, Any] = field(default_factory=dict)
 
     def report(self, stage: str, scene: Scene) -> dict[str, Any]:
         """Return what the stage's report says of the scene's host."""
@@ -73,12 +76,24 @@ def tell(project: Project, progress: Callable[[str], None]) -> Story:
     for stage, argv in STAGES.items():
         started = time.monotonic()
         _on_each(lambda scene, stage=stage: _sh(hosts[scene.name], scene.before.get(stage, "true")))
-        story.done[stage] = project.fab(*argv, timeout_s=400)
+        story.done[stage] = done = project.fab(*argv, timeout_s=400)
+        assert done.rc != 1, done.out + done.err
         story.reports[stage] = {row["name"]: row for row in _report(project)}
         story.seen[stage] = _look(hosts)
         story.seconds[stage] = time.monotonic() - started
         progress(f"{stage}: exit {story.done[stage].rc}, {story.seconds[stage]:.0f} s")
+    story.slow = _provisioned_slowly(project.lab, hosts["slow"])
     return story
+
+
+def _provisioned_slowly(lab: Lab, host: LabHost) -> dict[str, Any]:
+    """Return what the code on the host says when its limits are shorter than the engine's start."""
+    driven = Driven(replace(lab, hosts=(host,)))
+    driven.sh("cat > /root/slow_driver.py", SLOW_DRIVER)
+    asked = driven.request(disruption="allow")
+    said = labs.execute(host, "python3", "/root/slow_driver.py", stdin=json.dumps(asked).encode())
+    result: dict[str, Any] = json.loads(said.stdout)
+    return {"result": result, "theirs": json.loads(_sh(host, "python3 /root/theirs.py"))}
 
 
 def _report(project: Project) -> list[dict[str, Any]]:
