@@ -143,10 +143,21 @@ DISABLED = f"""\
 by_hand; start; systemctl disable docker > /dev/null 2>&1
 container manual-app theirs {STAYS}
 """
+# It is at work for as long before it is ready, as one with a thousand containers is.
 SLOW = f"""\
 by_hand
+cat > /usr/local/sbin/slow-dockerd <<'END'
+#!/bin/bash
+until=$((SECONDS + 5)); while [ $SECONDS -lt $until ]; do :; done
+exec /usr/bin/dockerd "$@"
+END
+chmod 755 /usr/local/sbin/slow-dockerd
 mkdir -p /etc/systemd/system/docker.service.d
-printf '[Service]\\nExecStartPre=/bin/sleep 4\\n' > /etc/systemd/system/docker.service.d/slow.conf
+cat > /etc/systemd/system/docker.service.d/slow.conf <<'END'
+[Service]
+ExecStart=
+ExecStart=/usr/local/sbin/slow-dockerd -H fd:// --containerd=/run/containerd/containerd.sock
+END
 systemctl daemon-reload; start
 container slow-app --restart always theirs {STAYS}
 """

@@ -6,16 +6,17 @@ import sys
 
 sys.path.insert(0, "/root/provision_host.zip")
 
-from provision_host import main, service
+from provision_host import health, main, service
 
 SCALE = 60.0
 
 
 def scale_down():
-    """Divide every limit of the service by SCALE; not how often it looks."""
-    for name in dir(service):
-        if name.endswith("_TIMEOUT_S") or name.endswith("_LIMIT_S"):
-            setattr(service, name, getattr(service, name) / SCALE)
+    """Divide every limit of a start by SCALE; not how often it looks."""
+    for module in (health, service):
+        for name in dir(module):
+            if name.endswith(("_TIMEOUT_S", "STALL_S")):
+                setattr(module, name, getattr(module, name) / SCALE)
 
 
 if __name__ == "__main__":
