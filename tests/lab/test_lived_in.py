@@ -5,12 +5,14 @@ One `fab` run a stage over all hosts; each test judges what one stage left on on
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from provision import lab as labs
+from provision.lab import Lab
 from tests.lab.conftest import STATE, make_keyring, project_in
 from tests.lab.lived_in import stages
 from tests.lab.lived_in.scenes import BY_NAME, SCENES, Scene
@@ -41,20 +43,24 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     name = f"liv{subnet}"
     labs.down(name, STATE)
     try:
-        lab = labs.up(name, len(SCENES), "el10", state_dir=STATE, subnet=subnet, progress=print)
+        lab = named(labs.up(name, len(SCENES), "el10", state_dir=STATE, subnet=subnet, progress=print))
         (place / "keyring").mkdir()
         (place / "project").mkdir()
         project = project_in(place / "project", lab, make_keyring(lab, place / "keyring"))
         stages.build(project.path)
         for scene, host in zip(SCENES, lab.hosts, strict=True):
-            assert host.password
             project.add(scene.name, host)
             project.hosts[scene.name] |= scene.variables
-            project.store(scene.name, host.password.reveal())
         project.write()
         yield _kept(stages.tell(project, print), place)
     finally:
         labs.down(name, STATE)
+
+
+def named(lab: Lab) -> Lab:
+    """Return the lab with its hosts called like the scenes."""
+    pairs = zip(SCENES, lab.hosts, strict=True)
+    return replace(lab, hosts=tuple(replace(host, name=scene.name) for scene, host in pairs))
 
 
 def _kept(story: Story, place: Path) -> Story:
