@@ -25,7 +25,7 @@ AGREED = ("--allow-disruption",)
 # disrupt; ``again`` finds nothing to do; ``back`` brings it there once more, so that there is something to
 # uninstall.
 STAGES: dict[str, tuple[str, ...]] = {
-    "planned": ("plan", *LOCK),
+    "planned": ("plan",),
     "unasked": ("provision", *LOCK),
     "agreed": ("provision", *LOCK, *AGREED),
     "verified": ("verify",),
