@@ -148,6 +148,12 @@ class Interrupted(ProvisionError):
     kind, status = "interrupted", Status.UNKNOWN
 
 
+class DisruptionStopped(ProvisionError):
+    """A host that was to be disrupted after another one, which failed."""
+
+    kind, status = "disruption-stopped", Status.REFUSED
+
+
 class Unreachable(ProvisionError):
     """No SSH conversation came about; a subclass tells the cause, in ``says``, ``means`` and ``advice``."""
 

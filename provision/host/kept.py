@@ -146,7 +146,7 @@ class Keep(Hold):
         rm = [each.name for each in self.watch.before if each.rm]
         return [
             ("containers restart", [each.name for each in self.watch.before if not each.rm]),
-            ("containers are lost, since they were started with --rm", rm)]
+            ("containers started with --rm are lost", rm)]
 
     @property
     def outcome(self):

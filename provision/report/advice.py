@@ -17,7 +17,7 @@ _ADVISED = re.compile(
 )
 PLAN_ONLY = ("--diff", "--detailed-exitcode", "--plan")
 # The options of a run that are followed by a value; every other word is the name of hosts.
-VALUED = (*SELECTION, "--lock-timeout", "--tolerate", "--unlock-fd", "--color", "--output")
+VALUED = (*SELECTION, "--lock-timeout", "--serial", "--tolerate", "--unlock-fd", "--color", "--output")
 # The commands that take their hosts without a flag.
 _NAMED = (
     "hosts.ping", "hosts.undo", "hosts.harden", "keys.install", "keys.remove", "credentials.rotate",

@@ -6,6 +6,7 @@ from provision.model import Status
 from provision.report.buckets import Group, cause, group, names
 from provision.report.changes import LEGEND, plan_lines
 from provision.report.failures import failure_lines, joined
+from provision.report.harms import consent_lines
 from provision.report.layout import Page, count
 from provision.report.words import BAD, PLAN_WORDS, STYLES
 
@@ -21,9 +22,11 @@ def to_change(page: Page, hosts: Group, *, diff: bool) -> Iterator[str]:
 
     The last line says what the signs mean.
     """
-    for alike in group(hosts, lambda host: (host.changes, host.system)):
+    for alike in group(hosts, lambda host: (host.changes, host.system, tuple(consent_lines(host.consent)))):
         yield from _heading(page, alike)
         yield from plan_lines(page, alike[0].changes, diff=diff)
+        for line in consent_lines(alike[0].consent):
+            yield from page.block(f"needs consent: {line}", NAMES_COLUMN)
     if any(host.changes for host in hosts):
         first, *rest = page.block(LEGEND, NAMES_COLUMN)
         yield from ["  signs".ljust(NAMES_COLUMN) + first.lstrip(), *rest]
