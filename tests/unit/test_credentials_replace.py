@@ -1,8 +1,11 @@
 """Storing over what is stored: only when somebody agrees, and the old value is kept."""
 
 import io
+import os
+import subprocess
 import sys
 from dataclasses import replace as changed
+from pathlib import Path
 
 import pytest
 
@@ -249,3 +252,46 @@ def test_the_settings_of_a_lab_are_known_as_such(tmp_path):
     (place / "inventory.yml").write_text("all: {}")
     assert project.is_lab(project.settings(project.Flags(), tmp_path))
     assert not project.is_lab(project.settings(project.Flags(["x.yml"]), tmp_path))
+
+
+@pytest.fixture
+def with_lab(tmp_path):
+    """A project of a person while a lab is up; gives a function that runs `fab` in it."""
+    (tmp_path / "fabfile.py").write_text("from provision.tasks import namespace\n")
+    place = tmp_path / project.LAB
+    place.mkdir(parents=True)
+    (place / "inventory.yml").write_text("all: {hosts: {el1: {}}}")
+    (place / "master").write_text("a throw-away one")
+    (place / "keyring.kdbx").write_bytes(cheap_blank(Secret("a throw-away one")))
+    (place / "keyring.kdbx").chmod(0o600)
+    (tmp_path / "mine.ini").write_text("web1 ansible_host=192.0.2.1\n")
+    fab = Path(sys.executable).with_name("fab")
+    kept = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "COLUMNS": "200"}
+
+    def run(*words, text=""):
+        done = subprocess.run(
+            [fab, *words], cwd=tmp_path, env=kept, input=text, capture_output=True, text=True
+        )
+        return done.returncode, " ".join((done.stdout + done.stderr).split())
+
+    return run
+
+
+def test_while_a_lab_is_up_each_advice_leads_to_the_inventory_that_was_named(with_lab):
+    code, said = with_lab("credentials.check", "--inventory", "mine.ini")
+    assert code == 8
+    assert (
+        "fab credentials.init --inventory mine.ini, then fab credentials.set --inventory mine.ini web1"
+        in said
+    )
+    code, said = with_lab("hosts.trust", "all", "--check", "--inventory", "mine.ini")
+    assert "next: fab hosts.trust --inventory mine.ini web1" in said
+    code, said = with_lab("credentials.init")
+    assert code == 1
+    assert "a lab is up" in said
+    assert "fab credentials.init --inventory inventory/hosts.yml" in said
+    code, said = with_lab("credentials.set", "web1", "--stdin", text="s3cret\n")
+    assert code == 1
+    assert "fab credentials.set web1 --inventory inventory/hosts.yml" in said
+    code, said = with_lab("credentials.set", "el1", "--stdin", text="s3cret\n")
+    assert (code, said) == (0, f"stored the password of host/el1 {owners.LAB_NOTE}")
