@@ -1,8 +1,7 @@
-"""Packages on a host that has others already: nothing of theirs moves or goes unasked; who is at work is waited for."""
+"""Packages on a host that has others: none moves or goes unasked, and who is at work is waited for."""
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -117,7 +116,8 @@ def test_what_no_repository_can_bring_back_is_said_before_it_goes(host: Host) ->
 
 
 def test_containers_of_another_runtime_keep_it_even_where_it_may_go(host: Host) -> None:
-    host.sh("dnf -q -y install podman 2>&1; cp /bin/sleep /root/conmon; setsid /root/conmon 600 > /dev/null 2>&1 &")
+    host.sh("dnf -q -y install podman 2>&1; cp /bin/sleep /root/conmon")
+    host.sh("setsid /root/conmon 600 > /dev/null 2>&1 &")
     try:
         error = refused(host, desired=MAY)
         assert error["kind"] == "would-remove-packages"
