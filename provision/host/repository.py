@@ -117,6 +117,8 @@ def plan_absent(machine, desired, trusted, before):
         machine, KEY_FILE, before.content(KEY_FILE), folders=before.folders(machine, KEY_FILE))
     forget = [] if before.key_trusted else [ForgetKey(machine, plain(desired["gpg_fingerprint"]), trusted)]
     needed = [part for part in [file] + forget + [key] if part.needed()]
+    if not needed:
+        return []
     after = "removed" if file.content is None else _base(file.content.decode("utf-8", "replace"))
     change = Together("repository docker-ce", _base(machine.text(REPO_FILE)), after, needed)
     change.diff = file.diff

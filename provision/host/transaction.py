@@ -5,7 +5,7 @@ import os
 import re
 import time
 
-from . import dnf_errors, engine, rpmdb, service
+from . import dnf_errors, engine, health, rpmdb
 from .change import Change
 from .errors import HostError
 
@@ -67,7 +67,13 @@ class Transaction(Change):
     def settle(self):
         """Let the engine run as it did, if it did: the packages' scriptlets restart it, or stop it for good."""
         if self.ran_before_us not in (None, engine.version(self.machine)):
-            service.bring_up(self.machine, "restart")
+            health.bring_up(self.machine, "restart")
+
+    def look(self):
+        """Return the packages that do not have their old versions."""
+        now = rpmdb.versions(rpmdb.everything(self.machine), self.before_us or {})
+        other = sorted(name for name in now if now[name] != self.before_us[name])
+        return "packages " + " ".join(other) if other else ""
 
     def records(self):
         """Give the versions that were there of each package that is named."""

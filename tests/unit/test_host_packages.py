@@ -312,7 +312,7 @@ def test_undo_does_nothing_when_nothing_came():
 def test_what_ran_before_runs_again_when_packages_are_undone(monkeypatch, before, after, restarts):
     versions, restarted = [before, after], []
     monkeypatch.setattr(transaction.engine, "version", lambda machine: versions.pop(0))
-    monkeypatch.setattr(transaction.service, "bring_up", lambda machine, verb: restarted.append(verb))
+    monkeypatch.setattr(transaction.health, "bring_up", lambda machine, verb: restarted.append(verb))
     step = planned(row("upgrade", "docker-ce"), found=(OLD,))
     step.records()
     step.undo()
