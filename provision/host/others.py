@@ -46,6 +46,15 @@ def refuse_removals(machine, rows, may_remove):
             "docker_engine_may_remove lets packages go, never what runs by them")
 
 
+def refuse_dependents(machine, rows):
+    """Raise for ``rows``: packages of others that would go with ours."""
+    if rows:
+        raise HostError(
+            REMOVES, "packages of this host need what would be removed: " + ", ".join(row.name for row in rows),
+            "remove them on the host first, or keep this host out of the run; then: fab provision",
+            "; ".join(_needed(machine, row) for row in rows)[:600], "they are not ours to remove")
+
+
 def containers(machine):
     """Return what runs beside Docker: root's containers by podman's name, the others by their monitor."""
     names = []

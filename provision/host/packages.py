@@ -69,6 +69,7 @@ def plan_absent(machine, solver, installed, owned):
     if not {row.name for row in rows} <= set(every):
         # Somebody's package needs what came along with ours: that stays.
         rows = solver.resolve("remove", ours, REMOVE_OPTIONS)
+    others.refuse_dependents(machine, [row for row in rows if row.name not in owned])
     rows = _ordered(rows)
     return _planned(machine, solver, installed, rows, "remove", [row.name for row in rows], REMOVE_OPTIONS)
 
@@ -78,6 +79,7 @@ def plan_back(machine, solver, installed, goal, half):
     found = rpmdb.everything(machine)
     missing, surplus, double, there = compare(found, goal)
     rows = [] if half else _resolved(solver, missing, surplus)
+    others.refuse_dependents(machine, [row for row in rows if row.action == "remove" and row.name not in goal])
     if half:
         rows = [_row("install", pair) for pair in missing] + [_row("reinstall", pair) for pair in there]
         rows += [_row("remove", pair) for pair in surplus + double]

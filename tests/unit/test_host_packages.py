@@ -403,5 +403,23 @@ def test_absent_removes_what_we_installed_and_leaves_what_was_there_before():
 def test_a_dependency_that_somebodys_package_needs_by_now_stays():
     solver = Solver(row("remove", "docker-ce"), row("remove", "libcgroup"), row("remove", "theirs"))
     found = (NEW, ("libcgroup", "0:1-1.x86_64"), ("theirs", "0:1-1.x86_64"))
+    resolve = solver.resolve
+
+    def resolved(verb, specs, options=()):
+        return [each for each in resolve(verb, specs) if "libcgroup" in specs or each.name == "docker-ce"]
+
+    solver.resolve = resolved
     packages.plan_absent(Rpm(*found), solver, Installed(), ["docker-ce", "libcgroup"])
     assert [specs for _, specs in solver.told] == [["docker-ce", "libcgroup"], ["docker-ce"]]
+
+
+def test_an_uninstall_or_undo_that_would_take_somebodys_package_is_refused():
+    solver = Solver(row("remove", "docker-ce"), row("remove", "theirs", "0:1-1"))
+    machine = Rpm(NEW)
+    for planned in (
+        lambda: packages.plan_absent(machine, solver, Installed(), ["docker-ce"]),
+        lambda: packages.plan_back(machine, solver, Installed(), {"docker-ce": []}, False),
+    ):
+        with pytest.raises(HostError, match="need what would be removed: theirs") as caught:
+            planned()
+        assert caught.value.kind == "would-remove-packages"
