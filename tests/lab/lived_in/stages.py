@@ -52,7 +52,8 @@ class Story:
 
     def report(self, stage: str, scene: Scene) -> dict[str, Any]:
         """Return what the stage's report says of the scene's host."""
-        return dict(self.reports[stage].get(scene.name, {}))
+        assert self.done[stage].rc != 1, self.done[stage].err
+        return dict(self.reports[stage][scene.name])
 
     def error(self, stage: str, scene: Scene) -> dict[str, Any]:
         """Return the stage's error of the scene's host; empty where it has none."""
