@@ -127,7 +127,7 @@ mkdir /srv/pod; tar -x -C /srv/pod -f /root/image.tar
 ctr --namespace k8s.io run --detach --rootfs /srv/pod cri-pod /sample {STAYS}
 ctr --namespace k8s.io snapshots prepare cri-layer ""
 """
-# As on EL 8: podman wants a runc of its own, which containerd.io replaces.
+# As on EL: podman needs an oci-runtime, which its runc is, and which containerd.io replaces.
 PODMAN = """\
 rpm -i --nosignature /root/rpms/runc-*.rpm /root/rpms/podman-*.rpm
 setsid podman run > /dev/null 2>&1 < /dev/null &
