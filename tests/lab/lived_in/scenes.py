@@ -17,6 +17,7 @@ packages() { dnf -y -q install "$@" > /dev/null 2>&1 || dnf -y install "$@"; }
 image() { docker import --change 'ENTRYPOINT ["/sample"]' /root/image.tar theirs > /dev/null; }
 start() { systemctl enable --now docker > /dev/null 2>&1; image; }
 by_hand() { repository by-hand; packages docker-ce docker-ce-cli containerd.io; }
+disk() { mkdir /srv/docker; mount -t tmpfs -o size=200m tmpfs /srv/docker; }
 container() { docker run -d --name "$@" > /dev/null; }
 """
 STAYS = "sleep 99999999"
@@ -64,10 +65,10 @@ container plain-web --restart unless-stopped -p 8081:80 theirs serve 80 plain
 """
 CUSTOM = f"""\
 by_hand
-mkdir -p /etc/docker /srv/docker
+mkdir -p /etc/docker; disk
 cat > /etc/docker/daemon.json <<'END'
 {{
-    "data-root": "/srv/docker", "storage-driver": "vfs",
+    "data-root": "/srv/docker",
     "log-driver": "json-file", "log-opts": {{"labels": "rack", "max-size": "1m"}},
     "registry-mirrors": ["http://mirror.example:5000"], "insecure-registries": ["registry.example:5000"],
     "no-new-privileges": false

@@ -26,7 +26,7 @@ AGREED = ("--allow-disruption",)
 # uninstall.
 STAGES: dict[str, tuple[str, ...]] = {
     "planned": ("plan",),
-    "unasked": ("provision", *LOCK),
+    "unasked": ("provision", *LOCK, "--no-verify"),
     "agreed": ("provision", *LOCK, *AGREED),
     "verified": ("verify",),
     "again": ("provision", *LOCK, "--no-verify"),
