@@ -117,8 +117,8 @@ docker ps | grep bound-app
 """
 BROKEN = f"""\
 by_hand
-mkdir -p /etc/docker /srv/docker
-printf '{{"data-root": "/srv/docker", "storage-driver": "vfs"}}\\n' > /etc/docker/daemon.json; start
+mkdir -p /etc/docker; disk
+printf '{{"data-root": "/srv/docker"}}\\n' > /etc/docker/daemon.json; start
 container broken-app --restart always theirs {STAYS}
 printf '{{\\n  "data-root": "/srv/docker",\\n  "storage-driver": "vfs",\\n}}\\n' > /etc/docker/daemon.json
 """
