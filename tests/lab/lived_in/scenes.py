@@ -120,7 +120,7 @@ by_hand
 mkdir -p /etc/docker; disk
 printf '{{"data-root": "/srv/docker"}}\\n' > /etc/docker/daemon.json; start
 container broken-app --restart always theirs {STAYS}
-printf '{{\\n  "data-root": "/srv/docker",\\n  "storage-driver": "vfs",\\n}}\\n' > /etc/docker/daemon.json
+printf '{{\\n  "data-root": "/srv/docker",\\n  "log-driver": "json-file",\\n}}\\n' > /etc/docker/daemon.json
 """
 CONTAINERD = f"""\
 repository by-hand; packages containerd.io; systemctl enable --now containerd > /dev/null 2>&1
