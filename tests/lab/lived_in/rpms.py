@@ -47,9 +47,11 @@ BUSY = "touch /run/busy; sleep {0}; rm /run/busy"
 def build(place: Path) -> list[Path]:
     """Build them below ``place``, and return the files."""
     specs = [
-        SPEC.format(name="runc", version="1.1.12", requires="", pre="", install="", files=""),
         SPEC.format(
-            name="podman", version="4.9.4", requires="Requires: runc >= 1:1.1", pre="",
+            name="runc", version="1.1.12", requires="Provides: oci-runtime", pre="", install="", files=""
+        ),
+        SPEC.format(
+            name="podman", version="4.9.4", requires="Requires: oci-runtime", pre="",
             install=INSTALL_PODMAN.replace("PODMAN_TEXT", PODMAN), files="/usr/bin/podman\n/usr/bin/conmon",
         ),
         *(

@@ -17,6 +17,7 @@ packages() { dnf -y -q install "$@" > /dev/null 2>&1 || dnf -y install "$@"; }
 image() { docker import --change 'ENTRYPOINT ["/sample"]' /root/image.tar theirs > /dev/null; }
 start() { systemctl enable --now docker > /dev/null 2>&1; image; }
 by_hand() { repository by-hand; packages docker-ce docker-ce-cli containerd.io; }
+disk() { mkdir /srv/docker; mount -t tmpfs -o size=200m tmpfs /srv/docker; }
 container() { docker run -d --name "$@" > /dev/null; }
 """
 STAYS = "sleep 99999999"
@@ -64,10 +65,10 @@ container plain-web --restart unless-stopped -p 8081:80 theirs serve 80 plain
 """
 CUSTOM = f"""\
 by_hand
-mkdir -p /etc/docker /srv/docker
+mkdir -p /etc/docker; disk
 cat > /etc/docker/daemon.json <<'END'
 {{
-    "data-root": "/srv/docker", "storage-driver": "vfs",
+    "data-root": "/srv/docker",
     "log-driver": "json-file", "log-opts": {{"labels": "rack", "max-size": "1m"}},
     "registry-mirrors": ["http://mirror.example:5000"], "insecure-registries": ["registry.example:5000"],
     "no-new-privileges": false
@@ -116,10 +117,10 @@ docker ps | grep bound-app
 """
 BROKEN = f"""\
 by_hand
-mkdir -p /etc/docker /srv/docker
-printf '{{"data-root": "/srv/docker", "storage-driver": "vfs"}}\\n' > /etc/docker/daemon.json; start
+mkdir -p /etc/docker; disk
+printf '{{"data-root": "/srv/docker"}}\\n' > /etc/docker/daemon.json; start
 container broken-app --restart always theirs {STAYS}
-printf '{{\\n  "data-root": "/srv/docker",\\n  "storage-driver": "vfs",\\n}}\\n' > /etc/docker/daemon.json
+printf '{{\\n  "data-root": "/srv/docker",\\n  "log-driver": "json-file",\\n}}\\n' > /etc/docker/daemon.json
 """
 CONTAINERD = f"""\
 repository by-hand; packages containerd.io; systemctl enable --now containerd > /dev/null 2>&1
@@ -127,7 +128,7 @@ mkdir /srv/pod; tar -x -C /srv/pod -f /root/image.tar
 ctr --namespace k8s.io run --detach --rootfs /srv/pod cri-pod /sample {STAYS}
 ctr --namespace k8s.io snapshots prepare cri-layer ""
 """
-# As on EL 8: podman wants a runc of its own, which containerd.io replaces.
+# As on EL: podman needs an oci-runtime, which its runc is, and which containerd.io replaces.
 PODMAN = """\
 rpm -i --nosignature /root/rpms/runc-*.rpm /root/rpms/podman-*.rpm
 setsid podman run > /dev/null 2>&1 < /dev/null &

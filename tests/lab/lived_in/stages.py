@@ -26,14 +26,14 @@ AGREED = ("--allow-disruption",)
 # uninstall.
 STAGES: dict[str, tuple[str, ...]] = {
     "planned": ("plan",),
-    "unasked": ("provision", *LOCK),
+    "unasked": ("provision", *LOCK, "--no-verify"),
     "agreed": ("provision", *LOCK, *AGREED),
     "verified": ("verify",),
     "again": ("provision", *LOCK, "--no-verify"),
     "undone": ("hosts.undo", "all", "--yes", *AGREED),
     "back": ("provision", *LOCK, *AGREED, "--no-verify"),
-    "uninstalled": ("uninstall", "--yes", *AGREED),
-    "purged": ("uninstall", "--purge-data", "--yes", *AGREED),
+    "uninstalled": ("uninstall", "--limit", "all", "--yes", *AGREED),
+    "purged": ("uninstall", "--limit", "all", "--purge-data", "--yes", *AGREED),
 }
 
 Theirs = dict[str, Any]
@@ -52,7 +52,8 @@ class Story:
 
     def report(self, stage: str, scene: Scene) -> dict[str, Any]:
         """Return what the stage's report says of the scene's host."""
-        return dict(self.reports[stage].get(scene.name, {}))
+        assert self.done[stage].rc != 1, self.done[stage].err
+        return dict(self.reports[stage][scene.name])
 
     def error(self, stage: str, scene: Scene) -> dict[str, Any]:
         """Return the stage's error of the scene's host; empty where it has none."""
@@ -77,8 +78,8 @@ def tell(project: Project, progress: Callable[[str], None]) -> Story:
         started = time.monotonic()
         _on_each(lambda scene, stage=stage: _sh(hosts[scene.name], scene.before.get(stage, "true")))
         story.done[stage] = done = project.fab(*argv, timeout_s=400)
-        assert done.rc != 1, done.out + done.err
-        story.reports[stage] = {row["name"]: row for row in _report(project)}
+        # With 1 nothing was touched, and the report is that of another run.
+        story.reports[stage] = {} if done.rc == 1 else {row["name"]: row for row in _report(project)}
         story.seen[stage] = _look(hosts)
         story.seconds[stage] = time.monotonic() - started
         progress(f"{stage}: exit {story.done[stage].rc}, {story.seconds[stage]:.0f} s")
