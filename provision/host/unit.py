@@ -1,8 +1,9 @@
 """What systemd says of docker.service, its helpers, and the units that depend on it."""
 
-import re
 import time
 from collections import namedtuple
+
+from . import dockerd_flags
 
 UNIT = "docker.service"
 UNITS = (UNIT, "docker.socket", "containerd.service")
@@ -12,16 +13,15 @@ NONE = State(False, False, [])
 POLL_S = 0.25
 
 _BOUND = "RequiredBy,RequisiteOf,BoundBy,ConsistsOf"
-_PROPERTIES = "Id,LoadState,ActiveState,SubState,UnitFileState,ExecStart," + _BOUND
+_PROPERTIES = "Id,LoadState,ActiveState,SubState,UnitFileState,ExecStart,Environment,EnvironmentFiles," + _BOUND
 # On the way to active, or back to it.
 _STARTING = ("activating", "reloading", "refreshing")
 # Waiting for the next try after a failure: nothing is on its way.
 _TRIES_AGAIN = "auto-restart"
-_FLAG = re.compile(r"\s--live-restore(?:=(\S+))?(?=[\s;]|$)")
 
 
 class Unit(object):
-    """What systemd says of docker.service; ``command`` is None while there is no unit.
+    """What systemd says of docker.service; ``command``, for dockerd_flags, is None while there is no unit.
 
     ``helpers`` are those of its two helpers that run: others may use containerd too. ``bound`` are the units
     that stop, or restart, with it.
@@ -29,8 +29,10 @@ class Unit(object):
 
     def __init__(self, machine):
         ran = machine.run(["systemctl", "show"] + list(UNITS) + ["--property", _PROPERTIES])
-        blocks = [properties(block) for block in ran.out.split("\n\n")]
-        found = next((block for block in blocks if block.get("Id") == UNIT), {})
+        texts = ran.out.split("\n\n")
+        blocks = [properties(text) for text in texts]
+        number = next((number for number, block in enumerate(blocks) if block.get("Id") == UNIT), None)
+        found = {} if number is None else blocks[number]
         self.machine = machine
         self.loaded = found.get("LoadState") == "loaded"
         self.active_state = found.get("ActiveState", "inactive")
@@ -38,7 +40,7 @@ class Unit(object):
         self.starting = is_starting(found)
         self.active = self.active_state == "active" or self.starting
         self.enabled = found.get("UnitFileState") == "enabled"
-        self.command = found.get("ExecStart", "") if self.loaded else None
+        self.command = dockerd_flags.described(found, texts[number]) if self.loaded else None
         active = [block.get("Id") for block in blocks if block.get("ActiveState") == "active"]
         self.helpers = [name for name in UNITS[1:] if name in active]
         names = {name for kind in _BOUND.split(",") for name in found.get(kind, "").split()}
@@ -52,8 +54,8 @@ class Unit(object):
     @property
     def live_restore_flag(self):
         """What --live-restore on its command line says; None where it is not there."""
-        found = _FLAG.search(self.command or "")
-        return None if found is None else (found.group(1) or "true").lower() in ("true", "1", "t")
+        flag = dockerd_flags.CommandLine(self.machine, self.command).get("live-restore")
+        return None if flag is None else flag.value
 
     def words(self):
         """Return its state as a person says it; empty while there is no unit."""

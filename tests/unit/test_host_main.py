@@ -260,7 +260,7 @@ def test_the_engines_own_last_words_are_the_evidence(host):
 def test_a_restart_tells_how_many_containers_run_and_what_becomes_of_them(host, engine, monkeypatch):
     main.answer(host, request("apply"))
     monkeypatch.setitem(ANSWERS, "/containers/json", [{"Id": "web"}, {"Id": "db"}])
-    result = main.respond(host, request("plan", daemon_options={"debug": True}))
+    result = main.respond(host, request("plan", daemon_options={"init": True}))
     restart = result["changes"][-1]
     assert restart["name"] == "restart docker"
     assert restart["after"] == "2 containers run; live-restore keeps them"
@@ -393,7 +393,7 @@ def test_a_run_that_was_undone_at_its_failure_is_not_undone_again(host, engine):
 def test_an_undo_that_stuck_can_be_tried_again(host, engine):
     main.answer(host, request("apply"))
     host.fails = {"systemctl --no-block restart": Ran(1, "", "no luck")}
-    result = main.answer(host, request("apply", "r2", daemon_options={"debug": True}))
+    result = main.answer(host, request("apply", "r2", daemon_options={"init": True}))
     assert result["error"]["state"].startswith("not undone: restart docker")
     host.fails = {}
     assert names(undo(host, "u1")) == ["restart docker"]
@@ -622,7 +622,7 @@ def test_a_run_that_is_killed_while_it_is_undone_left_half_what_it_was_taking_ba
 
 def test_after_a_killed_run_an_engine_that_may_run_old_settings_is_restarted(host, engine):
     main.answer(host, request("apply"))
-    wanted = {"daemon_options": {"debug": True}}
+    wanted = {"daemon_options": {"init": True}}
 
     def cut(argv, timeout_s=60, outlives=False):
         if "restart" in argv:
