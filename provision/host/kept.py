@@ -5,10 +5,11 @@ they are (https://docs.docker.com/engine/daemon/live-restore/). Everywhere else 
 that it starts clean; they come back by their own policy, or are started here, in their order.
 """
 
+import os
 import time
 from collections import namedtuple
 
-from . import comeback, containers, daemon, live_restore, rpmdb
+from . import comeback, containers, daemon, dockerd_flags, live_restore, rpmdb
 from .change import Change
 from .jsonfile import parse
 
@@ -56,6 +57,9 @@ def _reasons(machine, unit, changes, info):
         yield "it is part of a Swarm"
     if unit.live_restore_flag is False:
         yield "live-restore is off on its command line"
+    root, then = (info or {}).get("DockerRootDir"), _data_root(machine, unit, changes)
+    if root and not _is_below(root, then):
+        yield "its data-root moves from %s to %s" % (root, then)
     for part in settings(changes):
         if not daemon.keeps(*[_parsed(side) for side in (part.old, part.content)]):
             yield "its bridge or storage options change"
@@ -63,6 +67,17 @@ def _reasons(machine, unit, changes, info):
         for row in getattr(change, "rows", ()):
             if row.name in _PROMISED and not _is_patch(machine, row):
                 yield "%s %s is no patch release" % (row.name, rpmdb.short(row.evr))
+
+
+def _data_root(machine, unit, changes):
+    flag = dockerd_flags.CommandLine(machine, unit.command).get("data-root")
+    return _parsed(goal(machine, changes)).get("data-root") or (flag.value if flag else daemon.DATA_ROOT)
+
+
+def _is_below(path, folder):
+    """Return whether the engine's own word for its data-root is this folder: with userns-remap it is one below."""
+    path, folder = os.path.realpath(path), os.path.realpath(folder)
+    return path == folder or path.startswith(folder + "/")
 
 
 def _parsed(content):
@@ -146,7 +161,7 @@ class Keep(Hold):
         rm = [each.name for each in self.watch.before if each.rm]
         return [
             ("containers restart", [each.name for each in self.watch.before if not each.rm]),
-            ("containers are lost, since they were started with --rm", rm)]
+            ("containers started with --rm are lost", rm)]
 
     @property
     def outcome(self):

@@ -62,7 +62,7 @@ def answer(machine, request):
 def _empty():
     return {
         "system": "", "changed": False, "changes": [], "undone": [], "earlier": [], "error": None,
-        "installed": False, "consent": None, "containers": None}
+        "installed": False, "consent": None, "containers": None, "waited": []}
 
 
 def _apply(machine, request, result, work):
@@ -131,11 +131,13 @@ def _observed(machine, request, result):
     result["system"] = observed.system
     text = repository.repo_text(observed, request["desired"])
     facts.refuse_unfit(machine, observed)
+    applies = request["mode"] == "apply"
     docker = unit.await_start(machine, START_LIMIT_S[request["mode"]])
-    solver = dnf.Dnf(machine, repository.REPO_FILE, text)
+    solver = dnf.Dnf(machine, repository.REPO_FILE, text, request["lock_timeout_s"] if applies else None)
     try:
         yield observed, docker, solver
     finally:
+        result["waited"] += solver.waited
         solver.close()
 
 

@@ -1,6 +1,6 @@
 """The lists: which Changes, in which order, bring a host to what is desired."""
 
-from . import daemon, engine, kept, owned, packages, purge, registries, repository, service, stop
+from . import daemon, engine, kept, kernel, owned, packages, purge, registries, repository, service, stop
 from .jsonfile import parse
 from .unit import State
 
@@ -9,7 +9,8 @@ def present(machine, unit, observed, desired, solver, unended):
     """Return the Changes to a running engine; ``unended`` are the runs that were cut short."""
     installed = packages.Installed(machine)
     source = repository.plan(machine, observed, desired, installed.keys)
-    software = packages.plan(machine, solver, installed, desired)
+    modules = kernel.lacking(machine, desired, unit)
+    software = packages.plan(machine, solver, installed, desired, modules) + kernel.plan(machine, modules)
     settings = daemon.plan(machine, desired, unit.command)
     logins = registries.plan(machine, desired)
     stale = any(past.cut_short() for past in unended)

@@ -10,7 +10,8 @@ ENGINE = "package docker-ce"
 def carry_out(machine, request, changes, result, of=(), cancels=False):
     """Apply ``changes`` and write into ``result`` how it ended; ``of`` and ``cancels`` as in the journal."""
     if any(change.uses_rpm for change in changes):
-        rpmlock.wait(machine, request["lock_timeout_s"])
+        waited = rpmlock.wait(machine, request["lock_timeout_s"])
+        result["waited"] += [waited] if waited else []
     record = Journal(machine, request["run"])
     record.open(request, changes, of, cancels)
     failed = apply(changes, record)

@@ -129,7 +129,7 @@ class Restart(Change):
         """Return what is cut off by a restart, whatever live-restore does for containers."""
         return [
             ("units restart with docker.service", self.disturbed),
-            ("a build is running", containers.builds(self.machine))]
+            ("builds end", containers.builds(self.machine))]
 
     def _restart(self):
         bring_up(self.machine, "restart")

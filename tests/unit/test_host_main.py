@@ -222,7 +222,7 @@ def test_without_diff_there_is_none(host):
 
 
 @pytest.mark.parametrize(
-    "at", ["rpm --import", "-y --allowerasing", "dnf --setopt", "systemctl --no-block start docker.service"]
+    "at", ["rpm --import", "-y install", "dnf --setopt", "systemctl --no-block start docker.service"]
 )
 def test_a_failure_anywhere_is_undone_and_nothing_stays(host, root, engine, monkeypatch, at):
     monkeypatch.setattr(health, "HEALTH_TIMEOUT_S", 0)
@@ -295,12 +295,28 @@ def test_absent_takes_everything_away_and_is_then_content(host, engine):
     assert main.answer(host, request("apply", "r3", state="absent"))["changed"] is False
 
 
-def test_podman_is_never_taken_away(host):
-    lost = "Removing dependent packages:\n podman x86_64 4.9-1.el10 @appstream 9 M\n"
-    host.transaction = TRANSACTION + lost
-    result = main.respond(host, request("plan"))
-    assert result["error"]["kind"] == "podman-conflict"
-    assert "podman" in result["error"]["evidence"]
+LOST = "Removing dependent packages:\n podman x86_64 4.9-1.el10 @appstream 9 M\n"
+
+
+def test_a_package_of_others_does_not_go_unasked(host):
+    host.transaction = TRANSACTION + LOST
+    host.fails = {"--whatrequires podman": Ran(0, "cockpit-podman\n", "")}
+    error = main.respond(host, request("plan"))["error"]
+    assert error["kind"] == "would-remove-packages"
+    assert error["evidence"] == "podman 4.9 (needed by cockpit-podman)"
+    assert "docker_engine_may_remove: [podman]" in error["hint"]
+
+
+def test_a_package_that_may_go_is_named_in_the_plan_and_goes(host, engine):
+    host.transaction = TRANSACTION + LOST
+    refused = main.answer(host, request("apply", may_remove=["podman"]))
+    assert refused["error"]["kind"] == "disruption-refused"
+    agreed = {word: refused["consent"][word] for word in ("digest", "ids")}
+    result = main.answer(host, request("apply", "r2", may_remove=["podman"]) | {"consent": agreed})
+    assert result["error"] is None
+    line = next(line for line in result["changes"] if line["name"] == "package podman")
+    assert (line["sign"], line["before"], line["after"]) == ("-", "4.9", "removed")
+    assert any("-y --allowerasing install docker-ce-3:28.5.2" in call for call in host.calls)
 
 
 def tell(host, run):
@@ -322,7 +338,7 @@ def test_an_undo_that_nobody_heard_of_is_told_and_not_undone_when_it_is_asked_fo
 def test_a_mixture_that_a_killed_transaction_left_is_no_latest(host, engine):
     main.answer(host, request("apply"))
     host.transaction = TRANSACTION.replace("Installing", "Downgrading").replace("28.5.2", "26.1.5")
-    kill_at(host, "-y --allowerasing install", desired=request("apply", version="26.1.5")["desired"])
+    kill_at(host, "-y install", desired=request("apply", version="26.1.5")["desired"])
     host.transaction = TRANSACTION.replace("Installing", "Upgrading")
     assert "package docker-ce" in names(main.answer(host, request("apply", "r2")))
 
@@ -367,7 +383,7 @@ def test_without_an_earlier_run_there_is_nothing_to_undo(host, engine):
 
 def test_a_run_that_was_undone_at_its_failure_is_not_undone_again(host, engine):
     main.answer(host, request("apply"))
-    host.fails = {"-y --allowerasing install": Ran(1, "", "Error: no luck")}
+    host.fails = {"-y install": Ran(1, "", "Error: no luck")}
     host.transaction = TRANSACTION.replace("Installing", "Upgrading").replace("28.5.2", "29.0.0")
     assert main.answer(host, request("apply", "r2", version="29.0.0"))["error"]["kind"] == "packages"
     host.fails = {}
@@ -387,7 +403,7 @@ def test_a_run_whose_undo_stuck_is_made_whole_by_the_next(host, engine):
     main.answer(host, request("apply"))
     host.transaction = TRANSACTION.replace("Installing", "Downgrading").replace("28.5.2", "26.1.5")
     full = Ran(1, "", "no space left on device")
-    host.fails = {"-y --allowerasing install": Ran(-9, "", ""), "reinstall": full, "rpm -V": full}
+    host.fails = {"-y install": Ran(-9, "", ""), "reinstall": full, "rpm -V": full}
     stuck = main.answer(host, request("apply", "r2", version="26.1.5"))
     assert stuck["error"]["state"].startswith("not undone: packages")
     host.fails = {}
