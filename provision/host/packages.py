@@ -79,7 +79,9 @@ def plan_back(machine, solver, installed, goal, half):
     found = rpmdb.everything(machine)
     missing, surplus, double, there = compare(found, goal)
     rows = [] if half else _resolved(solver, missing, surplus)
-    others.refuse_dependents(machine, [row for row in rows if row.action == "remove" and row.name not in goal])
+    if not missing:
+        # What comes back may be just what a dependent needs: dnf is asked for the two apart.
+        others.refuse_dependents(machine, [row for row in rows if row.action == "remove" and row.name not in goal])
     if half:
         rows = [_row("install", pair) for pair in missing] + [_row("reinstall", pair) for pair in there]
         rows += [_row("remove", pair) for pair in surplus + double]
