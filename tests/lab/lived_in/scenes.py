@@ -136,7 +136,8 @@ sleep 0.5; pgrep -x conmon
 """
 OLD = f"""\
 repository by-hand
-packages --setopt=install_weak_deps=False docker-ce-20.10.24 docker-ce-cli-20.10.24 containerd.io-1.6.20; start
+packages --setopt=install_weak_deps=False docker-ce-20.10.24 docker-ce-cli-20.10.24 containerd.io-1.6.20
+start
 container old-web --restart unless-stopped -p 8081:80 theirs serve 80 old
 container old-no theirs {STAYS}
 """
