@@ -119,3 +119,27 @@ def test_a_port_that_answered_has_to_answer_again(
     with pytest.raises(HostError) as caught:
         watch.bring_back()
     assert caught.value.evidence == "web (its port 8081 does not answer)"
+
+
+def task(engine: PlayedEngine, name: str) -> None:
+    engine.add(name)
+    engine.containers[name]["Config"] = {"Labels": {"com.docker.swarm.service.name": "web"}}
+
+
+def test_swarm_starts_another_container_in_place_of_its_own(engine: PlayedEngine) -> None:
+    task(engine, "web.1.old")
+    watch = watched(engine, kept=False)
+    engine.stop("web.1.old", now())
+    task(engine, "web.1.new")
+    watch.bring_back()
+    assert engine.started == []
+    assert watch.outcome() == {"untouched": 0, "restarted": ["web.1.old"], "lost": []}
+
+
+def test_a_service_that_swarm_does_not_start_again_is_named(engine: PlayedEngine) -> None:
+    task(engine, "web.1.old")
+    watch = watched(engine, kept=False)
+    engine.stop("web.1.old", now())
+    with pytest.raises(HostError, match="1 of 1"):
+        watch.bring_back()
+    assert watch.outcome()["lost"] == ["web.1.old"]
