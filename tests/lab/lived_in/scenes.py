@@ -192,7 +192,7 @@ SCENES = (
     ),
     Scene(
         "broken", "a broken daemon.json under a running engine", BROKEN, refused=True,
-        says=("line 4",), engine="/srv/docker",
+        says=("line 3, column ",), engine="/srv/docker",
     ),
     Scene("containerd", "containerd with a container of another namespace", CONTAINERD),
     Scene(
