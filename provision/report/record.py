@@ -58,7 +58,8 @@ def _check(check: Check) -> dict[str, Any]:
 
 
 def _error(failure: Failure) -> dict[str, str]:
-    return {"kind": failure.kind, "message": failure.message, "hint": failure.hint}
+    words = ("kind", "message", "hint", "evidence", "meaning", "state")
+    return {word: getattr(failure, word) for word in words}
 
 
 def report_from(record: Mapping[str, Any]) -> Report:

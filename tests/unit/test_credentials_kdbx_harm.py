@@ -99,7 +99,7 @@ def test_the_verb_stores_a_secret_as_it_is_and_refuses_what_cannot_be_one(file, 
             "PATH": os.environ["PATH"], "HOME": str(tmp_path), "LANG": "C.UTF-8",
             "PROVISION_KEYRING_FILE": str(file), "PROVISION_MASTER": MASTER.reveal(),
         }  # fmt: skip
-        argv = [FAB, "credentials.set", "web1", "--stdin"]
+        argv = [FAB, "credentials.set", "web1", "--stdin", "--replace"]
         done = subprocess.run(argv, cwd=tmp_path, env=environment, input=text, capture_output=True)
         return done.returncode, done.stderr.decode()
 

@@ -146,7 +146,7 @@ def test_whatever_dnf_says_is_rows_and_one_typed_error(text):
 def test_whatever_rpm_and_systemd_say_can_be_read(text):
     found = packages.Installed(Said(text))
     assert set(found.packages) <= set(packages.PACKAGES)
-    assert isinstance(service.Unit(Said(text)).told(), str)
+    assert isinstance(service.Unit(Said(text)).words(), str)
     assert len(service.last_words(Said(text))) <= 300
 
 

@@ -76,7 +76,11 @@ def test_report_json_is_schema_1(tmp_path):
         "containers": None,
     }
     assert record["hosts"][1]["checks"][1] == {"name": "It logs.", "passed": False, "detail": "want a is b"}
-    assert record["hosts"][2]["error"] == {"kind": "package", "message": "dnf failed", "hint": "fab plan"}
+    error = record["hosts"][2]["error"]
+    assert {word: error[word] for word in ("kind", "message", "hint")} == {
+        "kind": "package", "message": "dnf failed", "hint": "fab plan",
+    }  # fmt: skip
+    assert set(error) == {"kind", "message", "hint", "evidence", "meaning", "state"}
 
 
 def test_only_the_owner_can_read_a_run(tmp_path):
