@@ -209,6 +209,7 @@ def _outcome(name: str, result: Mapping[str, Any], failure: Failure | None = Non
         consent=_consent(result.get("consent")),
         containers=_containers(result.get("containers")),
         installed=bool(result.get("installed")),
+        waited=tuple(result.get("waited", ())),
     )
 
 

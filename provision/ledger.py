@@ -48,6 +48,7 @@ class _Entry:
     leaves_record: bool = False
     consent: Consent | None = None
     containers: Containers | None = None
+    waited: tuple[str, ...] = ()
     log: list[str] = field(default_factory=list)
 
 
@@ -81,6 +82,9 @@ class Ledger:
         entry.changes, entry.system = outcome.changes, outcome.system or entry.system
         entry.earlier = outcome.earlier
         entry.consent, entry.containers = outcome.consent, outcome.containers
+        entry.waited = outcome.waited
+        for who in outcome.waited:
+            self._note(name, f"waited for {who}")
         entry.leaves_record = outcome.heard and bool(outcome.changes or outcome.failure)
         for run in outcome.earlier:
             error = f": {run.failure.message}" if run.failure else ""
@@ -140,7 +144,7 @@ class Ledger:
         return tuple(
             HostReport(
                 name, self._status(e), e.changes, e.checks, e.failure, e.system, e.seconds, e.earlier,
-                e.consent, e.containers,
+                e.consent, e.containers, e.waited,
             )
             for name, e in self._entries.items()
         )  # fmt: skip

@@ -226,7 +226,8 @@ class Outcome:
     """What ``converge`` found or did on one host; ``system`` is like 'CentOS Stream 9 (x86_64)'.
 
     ``heard`` tells that the host itself has said so, be it a failure. ``consent`` is set where the plan
-    would disrupt what runs. ``installed`` tells that this run has installed the engine.
+    would disrupt what runs. ``installed`` tells that this run has installed the engine. ``waited`` names
+    the programs that this run waited for: another dnf, or a first boot.
     """
 
     changes: tuple[Change, ...] = ()
@@ -238,6 +239,7 @@ class Outcome:
     consent: Consent | None = None
     containers: Containers | None = None
     installed: bool = False
+    waited: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,6 +266,7 @@ class HostReport:
     earlier: tuple[Earlier, ...] = ()
     consent: Consent | None = None
     containers: Containers | None = None
+    waited: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -402,6 +402,9 @@ def _no_answer(rc: str, stderr: str) -> dict[str, str]:
 def task_result(found: Mapping[str, Any]) -> dict[str, Any]:
     """Turn the host's answer into what Ansible shows."""
     result = dict(found) | {"diff": [_ansible_diff(change) for change in found["changes"]]}
+    for harm in (found["consent"] or {"harms": []})["harms"]:
+        names = ", ".join(harm["names"])
+        result["diff"].append({"prepared": f"would disrupt: {harm['count']} {harm['what']}: {names}\n"})
     error = found["error"]
     if error:
         parts = (error["message"], error["evidence"], error["hint"], error["state"])

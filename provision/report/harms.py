@@ -37,3 +37,8 @@ def containers_words(found: Containers | None) -> str:
         f"{count(total, 'container')}: {found.untouched} untouched, {len(found.restarted)} restarted, "
         f"{len(found.lost)} lost{named}"
     )
+
+
+def waited_words(waited: tuple[str, ...]) -> str:
+    """Return for whom a run waited: ``waited for cloud-init (cloud-final.service)``."""
+    return f"waited for {', '.join(waited)}" if waited else ""

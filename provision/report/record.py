@@ -35,6 +35,7 @@ def host_record(host: HostReport) -> dict[str, Any]:
         "earlier": [_earlier(run) for run in host.earlier],
         "disrupts": [asdict(harm) for harm in host.consent.harms] if host.consent else [],
         "containers": asdict(host.containers) if host.containers else None,
+        "waited_for": list(host.waited),
     }
 
 
