@@ -74,6 +74,7 @@ def test_report_json_is_schema_1(tmp_path):
         "earlier": [],
         "disrupts": [],
         "containers": None,
+        "waited_for": [],
     }
     assert record["hosts"][1]["checks"][1] == {"name": "It logs.", "passed": False, "detail": "want a is b"}
     error = record["hosts"][2]["error"]
