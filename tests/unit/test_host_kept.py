@@ -1,0 +1,182 @@
+"""Whether containers live through a restart, and what a removal leaves of others."""
+
+from collections import namedtuple
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from provision.host import kept, plans, purge, stop
+from provision.host.change import Change
+from provision.host.dnf import Row
+from provision.host.errors import HostError
+from provision.host.files import FileChange
+from provision.host.unit import NONE, State
+from tests.unit.played_engine import FILE, PlayedEngine, played_engine
+
+INFO = {"LiveRestoreEnabled": False, "DockerRootDir": "/var/lib/docker"}
+Unit = namedtuple("Unit", "active live_restore_flag command")
+
+
+@pytest.fixture
+def engine() -> Iterator[PlayedEngine]:
+    with played_engine() as engine:
+        engine.add("web")
+        yield engine
+
+
+def settings(engine: PlayedEngine, old: bytes, new: bytes) -> list[Change]:
+    Path(engine.path(FILE)).write_bytes(old)
+    return [FileChange(engine, FILE, new)]
+
+
+def moves(name: str, version: str, action: str = "upgrade") -> list[Change]:
+    change = Change()
+    change.rows = [Row(action, name, "x86_64", f"3:{version}-1.el10")]  # type: ignore[attr-defined]
+    return [change]
+
+
+def fate(
+    engine: PlayedEngine, changes: list[Change], info: Any = None, flag: bool | None = None
+) -> kept.Fate:
+    found: kept.Fate = kept.fate(engine, Unit(True, flag, None), changes, INFO if info is None else info)
+    return found
+
+
+def test_live_restore_is_held_on_where_it_is_promised(engine: PlayedEngine) -> None:
+    assert fate(engine, settings(engine, b"{}", b'{"log-driver": "local"}')) == (["web"], True, True, "")
+
+
+def test_it_is_judged_by_what_the_engine_will_start_with(engine: PlayedEngine) -> None:
+    running = INFO | {"LiveRestoreEnabled": True}
+    goes = settings(engine, b'{"live-restore": true}', b'{"log-driver": "local"}')
+    assert fate(engine, goes, running).during is True
+    stays = settings(engine, b'{"live-restore": true}', b'{"live-restore": true, "debug": true}')
+    assert fate(engine, stays, running).during is None
+
+
+@pytest.mark.parametrize("key", ["bip", "storage-driver", "data-root", "userland-proxy"])
+def test_other_bridge_or_storage_options_stop_containers(engine: PlayedEngine, key: str) -> None:
+    found = fate(engine, settings(engine, b"{}", b'{"%s": "x"}' % key.encode()))
+    assert (found.kept, found.during) == (False, None)
+
+
+def test_a_restart_that_is_not_promised_is_made_without_live_restore(engine: PlayedEngine) -> None:
+    old = b'{"live-restore": true}'
+    changes = settings(engine, old, b'{"live-restore": true, "bip": "172.30.0.1/24"}')
+    found = fate(engine, changes, INFO | {"LiveRestoreEnabled": True})
+    assert (found.kept, found.during) == (False, False)
+
+
+@pytest.mark.parametrize(
+    ("installed", "wanted", "lives"),
+    [("28.5.1", "28.5.2", True), ("28.5.2", "28.5.1", True), ("28.5.2", "28.6.0", False),
+     ("26.1.5", "28.5.2", False), ("28.5.2", "26.1.5", False)],
+)  # fmt: skip
+def test_only_a_patch_release_keeps_containers(
+    engine: PlayedEngine, monkeypatch: pytest.MonkeyPatch, installed: str, wanted: str, lives: bool
+) -> None:
+    monkeypatch.setattr(
+        "provision.host.rpmdb.installed", lambda machine, name: f"3:{installed}-1.el10.x86_64"
+    )
+    assert fate(engine, moves("docker-ce", wanted)).kept is lives
+
+
+@pytest.mark.parametrize(
+    ("info", "flag"),
+    [
+        (INFO | {"Swarm": {"LocalNodeState": "active"}}, None),
+        (INFO, False),
+        (INFO | {"DockerRootDir": "/srv"}, None),
+    ],
+)  # fmt: skip
+def test_swarm_a_flag_and_a_data_root_elsewhere_stop_containers(
+    engine: PlayedEngine, info: dict[str, Any], flag: bool | None
+) -> None:
+    assert not fate(engine, settings(engine, b"{}", b'{"debug": true}'), info, flag).kept
+
+
+def test_the_record_comes_first_and_the_comparison_last(engine: PlayedEngine) -> None:
+    changes = settings(engine, b"{}", b'{"log-driver": "local"}')
+    names = [change.name for change in kept.around(engine, fate(engine, changes), changes)]
+    assert names == [
+        "live-restore docker",
+        "live-restore docker",
+        f"file {FILE}",
+        "live-restore docker",
+        "containers",
+    ]
+
+
+def test_nothing_is_added_where_nothing_runs(engine: PlayedEngine) -> None:
+    engine.containers.clear()
+    changes = settings(engine, b"{}", b'{"log-driver": "local"}')
+    assert kept.around(engine, fate(engine, changes), changes) == changes
+
+
+def test_what_ran_is_in_the_journal_before_anything_is_touched(engine: PlayedEngine) -> None:
+    changes = settings(engine, b"{}", b'{"log-driver": "local"}')
+    (record,) = kept.around(engine, fate(engine, changes), changes)[0].records()
+    assert [each[1] for each in record["containers"]] == ["web"]
+
+
+def shim(engine: PlayedEngine, namespace: str) -> None:
+    place = Path(engine.path("/proc/4711"))
+    place.mkdir(parents=True, exist_ok=True)
+    words = ("/usr/bin/containerd-shim-runc-v2", "-namespace", namespace, "-id", "abc", "")
+    (place / "cmdline").write_text("\0".join(words))
+
+
+def test_a_containerd_that_others_use_is_not_removed(engine: PlayedEngine) -> None:
+    stop.refuse_others(engine, moves("containerd.io", "2.1.9", "remove"))
+    shim(engine, "k8s.io")
+    stop.refuse_others(engine, moves("docker-ce", "28.5.2", "remove"))
+    with pytest.raises(HostError) as caught:
+        stop.refuse_others(engine, moves("containerd.io", "2.1.9", "remove"))
+    assert (caught.value.kind, caught.value.evidence) == ("containerd-in-use", "k8s.io/abc")
+
+
+def test_containers_without_an_engine_are_not_left_behind(engine: PlayedEngine) -> None:
+    engine.answers = False
+    assert stop.plan(engine) == []
+    shim(engine, "moby")
+    with pytest.raises(HostError) as caught:
+        stop.plan(engine)
+    assert caught.value.kind == "containers-without-engine"
+
+
+def test_an_uninstall_leaves_a_containerd_running_that_ran_before(
+    engine: PlayedEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plans.packages, "plan_absent", lambda *_: [])
+    before = SimpleNamespace(
+        unit=NONE._replace(helpers=["containerd.service"]), packages=[], files={}, key_trusted=False,
+        content=lambda path: None, folders=lambda *_: [],
+    )  # fmt: skip
+    unit = SimpleNamespace(
+        active=True, enabled=True, active_state="active", loaded=True,
+        words=lambda: "", state=State(True, True, []),
+        disturbed=list,
+    )  # fmt: skip
+    installed = SimpleNamespace(packages={}, keys=[])
+    changes = plans._ours(engine, unit, {"gpg_fingerprint": ""}, None, installed, before, False)
+    next(change for change in changes if change.name == "service docker").apply()
+    assert "systemctl stop docker.service docker.socket" in engine.calls
+
+
+def test_only_what_dockerd_makes_is_removed_from_a_folder_that_somebody_chose(engine: PlayedEngine) -> None:
+    place = Path(engine.path("/srv/docker"))
+    for name in ("overlay2", "volumes", "photographs"):
+        (place / name).mkdir(parents=True)
+    Path(engine.path("/proc/self")).mkdir()
+    Path(engine.path("/proc/self/mounts")).touch()
+    purge.Purge(engine, "/srv/docker").apply()
+    assert [each.name for each in place.iterdir()] == ["photographs"]
+
+
+def test_data_that_was_there_before_us_is_not_purged(engine: PlayedEngine) -> None:
+    before = SimpleNamespace(data=["/var/lib/docker"], packages=[])
+    with pytest.raises(HostError, match="held data before"):
+        purge.plan(engine, before, False)
