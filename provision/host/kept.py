@@ -119,12 +119,15 @@ class Hold(Change):
 
     def apply(self):
         """Switch it."""
-        if self.fate.during is not None:
-            live_restore.hold(self.machine, self.fate.during)
+        self._hold()
 
     def undo(self):
         """Keep it switched: the engine may be restarted until everything is undone."""
-        self.apply()
+        self._hold()
+
+    def _hold(self):
+        if self.fate.during is not None:
+            live_restore.hold(self.machine, self.fate.during)
 
     def lines(self):
         """Return nothing: the restart's own line says what becomes of the containers."""
@@ -142,7 +145,7 @@ class Keep(Hold):
     def apply(self):
         """Note what runs, and switch live-restore."""
         self.watch.observe()
-        Hold.apply(self)
+        self._hold()
 
     def settle(self):
         """Bring back what ran, and let daemon.json be as it was."""

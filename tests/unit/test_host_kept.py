@@ -110,6 +110,17 @@ def test_the_record_comes_first_and_the_comparison_last(engine: PlayedEngine) ->
     ]
 
 
+def test_what_stopped_in_the_middle_is_started_after_an_undo(engine: PlayedEngine) -> None:
+    changes = settings(engine, b"{}", b'{"log-driver": "local"}')
+    keep = kept.around(engine, fate(engine, changes), changes)[0]
+    keep.apply()
+    engine.stop("web", "2100-01-01T00:00:00Z")
+    keep.undo()
+    keep.settle()
+    assert engine.started == ["web"]
+    assert keep.outcome == {"untouched": 0, "restarted": ["web"], "lost": []}
+
+
 def test_nothing_is_added_where_nothing_runs(engine: PlayedEngine) -> None:
     engine.containers.clear()
     changes = settings(engine, b"{}", b'{"log-driver": "local"}')
