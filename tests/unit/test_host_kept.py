@@ -1,7 +1,9 @@
 """Whether containers live through a restart, and what a removal leaves of others."""
 
+import time
 from collections import namedtuple
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -114,7 +116,8 @@ def test_what_stopped_in_the_middle_is_started_after_an_undo(engine: PlayedEngin
     changes = settings(engine, b"{}", b'{"log-driver": "local"}')
     keep = kept.around(engine, fate(engine, changes), changes)[0]
     keep.apply()
-    engine.stop("web", "2100-01-01T00:00:00Z")
+    time.sleep(0.01)
+    engine.stop("web", datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"))
     keep.undo()
     keep.settle()
     assert engine.started == ["web"]
