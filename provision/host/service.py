@@ -15,19 +15,26 @@ def plan(machine, unit, need, fate=None):
     """
     if not unit.active:
         return [Service(machine, unit, WANTED)]
-    enable = [] if unit.enabled else [Enable(machine, unit)]
-    if need == "restart" or not (unit.starting or engine.answers(machine)):
-        return enable + [Restart(machine, unit, need == "restart", fate)]
-    return enable + ([Reload(machine)] if need == "reload" else [])
+    if need == "restart" or unit.starting or engine.answers(machine):
+        return _enabled(machine, unit, True) + _read_anew(machine, unit, need, fate)
+    return _enabled(machine, unit, True) + [Restart(machine, unit, False, fate)]
 
 
 def plan_back(machine, unit, goal, need, fate=None):
     """Return the Changes that bring it to the State ``goal``; ``need`` and ``fate`` as in plan."""
-    if (unit.enabled, unit.active) != goal[:2]:
-        return [Service(machine, unit, goal)]
-    if not unit.active:
-        return []
-    return {"restart": [Restart(machine, unit, True, fate)], "reload": [Reload(machine)]}.get(need, [])
+    if unit.active and goal.active:
+        return _enabled(machine, unit, goal.enabled) + _read_anew(machine, unit, need, fate)
+    return [Service(machine, unit, goal)] if (unit.enabled, unit.active) != goal[:2] else []
+
+
+def _enabled(machine, unit, wanted):
+    return [] if unit.enabled == wanted else [Enabled(machine, unit, wanted)]
+
+
+def _read_anew(machine, unit, need, fate):
+    if need == "restart":
+        return [Restart(machine, unit, True, fate)]
+    return [Reload(machine)] if need == "reload" else []
 
 
 class Service(Change):
@@ -76,28 +83,32 @@ class Service(Change):
         self.machine.run(["systemctl", "reset-failed", UNIT])
 
 
-class Enable(Change):
-    """docker.service enabled, while it runs: nothing is started or stopped."""
+class Enabled(Change):
+    """docker.service enabled or disabled while it runs: nothing is started or stopped."""
 
     name = "service docker"
-    after = "enabled"
 
-    def __init__(self, machine, unit):
+    def __init__(self, machine, unit, wanted):
         self.machine = machine
         self.unit = unit
+        self.wanted = wanted
         self.before = unit.words()
+        self.after = in_words(wanted, "started")
 
     def apply(self):
-        """Enable it."""
-        self.machine.run(["systemctl", "enable", UNIT])
+        """Enable or disable it."""
+        self._make(self.wanted)
 
     def undo(self):
-        """Disable it."""
-        self.machine.run(["systemctl", "disable", UNIT])
+        """The other way round."""
+        self._make(not self.wanted)
 
     def records(self):
         """Return what systemd had."""
         return [{"kind": "service", "state": self.unit.state}]
+
+    def _make(self, wanted):
+        self.machine.run(["systemctl", "enable" if wanted else "disable", UNIT])
 
 
 class Restart(Change):

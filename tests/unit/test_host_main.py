@@ -267,6 +267,16 @@ def test_a_restart_tells_how_many_containers_run_and_what_becomes_of_them(host, 
     assert restart["disruptive"] is True
 
 
+def test_an_active_engine_that_is_not_enabled_is_enabled_and_restarted_and_goes_back_to_that(host, engine):
+    main.answer(host, request("apply"))
+    host.enabled = False
+    result = main.answer(host, request("apply", "r2", daemon_options={"init": True}))
+    assert names(result) == ["file /etc/docker/daemon.json", "service docker", "restart docker"]
+    assert host.enabled
+    assert names(undo(host, "u1")) == ["file /etc/docker/daemon.json", "service docker", "restart docker"]
+    assert not host.enabled
+
+
 def test_an_engine_that_does_not_answer_is_restarted(host, root, engine):
     main.answer(host, request("apply"))
     (root / "var/run/docker.sock").unlink()
