@@ -30,6 +30,7 @@ class _Entry:
     done: bool = False
     earlier: tuple[Earlier, ...] = ()
     leaves_record: bool = False
+    installed: bool = False
     log: list[str] = field(default_factory=list)
 
 
@@ -61,7 +62,7 @@ class Ledger:
         """Keep what converge found or did."""
         entry = self._entries[name]
         entry.changes, entry.system = outcome.changes, outcome.system or entry.system
-        entry.earlier = outcome.earlier
+        entry.earlier, entry.installed = outcome.earlier, outcome.installed
         entry.leaves_record = outcome.heard and bool(outcome.changes or outcome.failure)
         for run in outcome.earlier:
             error = f": {run.failure.message}" if run.failure else ""
@@ -70,6 +71,10 @@ class Ledger:
         self._note_changes(name, outcome.changes, "change ")
         if outcome.failure:
             self.drop(name, outcome.failure)
+
+    def newly_installed(self, names: Iterable[str]) -> frozenset[str]:
+        """Return those of ``names`` on which this run has installed the engine."""
+        return frozenset(name for name in names if self._entries[name].installed)
 
     def tell(self, name: str, text: str) -> None:
         """Write into the log of ``name`` what is no change of its way; a jump host is passed over."""

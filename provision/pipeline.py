@@ -46,7 +46,8 @@ class Request:
     """What a person asked for; ``command`` is one of STEPS, ``typed`` the whole line.
 
     ``prove`` is False for a run whose hosts are not verified, ``only_plan`` True for one that changes
-    nothing. ``values`` are those of the role that the command itself sets, without their prefix.
+    nothing. With ``restart`` the proof may restart the engine of any host. ``values`` are those of the role
+    that the command itself sets, without their prefix.
     """
 
     command: str
@@ -55,6 +56,7 @@ class Request:
     via: str = "public"
     prove: bool = True
     only_plan: bool = False
+    restart: bool = False
     values: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
 
@@ -68,6 +70,7 @@ class Run:
     clock: "_Clock"
     settings: Settings
     locks: Locks | None = None
+    restart: bool = False
     sessions: dict[str, Session] = field(default_factory=dict)
 
     def confirm(self) -> None:
@@ -120,7 +123,7 @@ def run(
     fingerprints = {host.name: fingerprint(candidates[host.name]) for host in selection.hosts}
     with ExitStack() as connected:
         with show(order.run, fingerprints) as view:
-            road = Run(order, Ledger(selection.hosts, view), cancel, clock, settings)
+            road = Run(order, Ledger(selection.hosts, view), cancel, clock, settings, restart=request.restart)
             _drive(request, candidates, selection.hosts, road, connected)
         hosts = road.ledger.reports()
         report = Report(
@@ -303,7 +306,9 @@ def _converge(road: Run, sessions: Sessions) -> Generator[Sessions, None, None]:
 def _prove(road: Run, sessions: Sessions) -> Generator[Sessions, None, None]:
     road.ledger.enter((s.host.name for s in sessions), Stage.VERIFY)
     with road.clock.time(Stage.VERIFY):
-        verify(sessions, sessions[0].run_dir, road.cancel.is_set, road.ledger.verified)
+        names = frozenset(session.host.name for session in sessions)
+        restart = names if road.restart else road.ledger.newly_installed(names)
+        verify(sessions, sessions[0].run_dir, road.cancel.is_set, road.ledger.verified, restart)
     yield ()
 
 

@@ -51,7 +51,7 @@ def provision(
 ) -> int:  # fmt: skip
     """Make the hosts Docker hosts, and prove that they are.
 
-    The proof restarts the engine where that harms nobody; everywhere else that check is skipped.
+    The proof restarts the engine only where this run installed it and nothing else runs.
     """
     line = typed()
     if resume:
@@ -70,13 +70,20 @@ def _expect_all(limit: str) -> None:
         raise UsageError("--resume takes the hosts that the last run left behind", "leave out --limit")
 
 
-@command(shared=ROAD, help=_SELECTION | _TOLERATE)
-def verify(flags: Flags, limit: str = ALL, via: str = "public", tolerate: str = "") -> int:
+@command(
+    shared=ROAD,
+    help=_SELECTION | _TOLERATE | {"restart": "restart the engine for the proof, where nothing else runs"},
+)
+def verify(
+    flags: Flags, limit: str = ALL, via: str = "public", tolerate: str = "", restart: bool = False
+) -> int:
     """Prove that the hosts are working Docker hosts.
 
-    The engine is restarted where that harms nobody; everywhere else that check is skipped.
+    Nothing is restarted, unless --restart asks for it and nothing else runs on the host.
     """
-    return runs.start(Request("verify", typed(), limit, via), flags, runs.Manner(tolerate=tolerate))
+    return runs.start(
+        Request("verify", typed(), limit, via, restart=restart), flags, runs.Manner(tolerate=tolerate)
+    )
 
 
 @command(

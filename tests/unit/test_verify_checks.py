@@ -375,8 +375,8 @@ def test_no_answer_of_a_host_breaks_the_reading(name: str, junk: str) -> None:
 
 REASONS: list[tuple[dict[str, str | Answer], str]] = [
     ({}, ""),
-    ({"info": info(ContainersRunning=3)}, ""),
-    ({"info": info(ContainersRunning=3, LiveRestoreEnabled=False)}, "would stop the 3 containers"),
+    ({"info": info(ContainersRunning=3)}, "would disturb the 3 containers"),
+    ({"info": info(ContainersRunning=3, LiveRestoreEnabled=False)}, "would disturb the 3 containers"),
     ({"info": info(LiveRestoreEnabled=False)}, ""),
     ({"info": info(Swarm={"LocalNodeState": "active"})}, "Swarm"),
     ({"daemon_json": "{"}, "refuses its configuration"),
