@@ -31,16 +31,17 @@ leak-test: lab-machine .venv/installed
 	xargs -a provision/lab/debian-packages.txt sh tools/debian-install
 	$(BIN)/pytest -s tests/leak
 
-# How many hosts, and the lab's subnet.
+# How many hosts, how many containers run on each, and the lab's subnet.
 N ?= 10
+CONTAINERS ?= 0
 SUBNET ?= 99
 bench: .venv/installed
 	xargs -a provision/lab/debian-packages.txt sh tools/debian-install
-	$(BIN)/python -m bench --hosts $(N) --subnet $(SUBNET)
+	$(BIN)/python -m bench --hosts $(N) --containers $(CONTAINERS) --subnet $(SUBNET)
 
 # How many faults, drawn from which seed.
 SEED ?= 1
-# provision, or harden: what is broken.
+# provision, harden, or lived-in: what is broken.
 WORK ?= provision
 chaos: lab-machine .venv/installed
 	xargs -a provision/lab/debian-packages.txt sh tools/debian-install

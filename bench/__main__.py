@@ -35,6 +35,7 @@ def main() -> int:
     scenes: Scenes = {}
     record: dict[str, Any] = {
         "hosts": asked.hosts,
+        "containers": asked.containers,
         "started": time.strftime("%Y-%m-%d"),
         "machine": _machine(),
         "payload_bytes": _payload_bytes(),
@@ -68,6 +69,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, help="of a no-op; default 5, or 3 with more than 20 hosts")
     parser.add_argument("--slow-rounds", type=int, help="of what takes minutes; default 3, or 2")
     parser.add_argument("--scenes", nargs="+", choices=SCENES, default=list(SCENES))
+    parser.add_argument("--containers", type=int, default=0, help="how many run on each settled host")
     parser.add_argument("--without", nargs="*", choices=["plain"], default=[])
     parser.add_argument("--subnet", type=int, default=99, help="the lab's, 198.18.N.0/24")
     parser.add_argument("--place", default=".provision/bench", help="where the lab and the project are made")
@@ -92,6 +94,9 @@ def _settled(asked: argparse.Namespace, place: Place, scenes: Scenes, stages: li
         if contender.name not in asked.without:
             contenders.measure(contender, place, "fresh")
             place.on_each(f"cp {REPOSITORY} /root/repository-{contender.name}")
+    if asked.containers:
+        _say(f"starting {asked.containers} containers on each host")
+        place.run_containers(asked.containers)
     for scene in [each for each in SCENES[1:] if each in asked.scenes]:
         rounds = asked.rounds if scene == "noop" else asked.slow_rounds
         for number in range(rounds):

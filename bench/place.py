@@ -1,9 +1,11 @@
 """A lab of its own, and what each contender needs to enter its hosts."""
 
+import io
 import json
 import os
 import shutil
 import sys
+import tarfile
 from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,6 +28,13 @@ DAEMON: dict[str, Any] = {
     "no-new-privileges": True,
 }
 KEY = "max-concurrent-downloads"
+# At most so many are started in one call, which has two minutes.
+CONTAINERS_A_CALL = 25
+IMAGE = "docker import --change 'ENTRYPOINT [\"/sample\"]' - bench > /dev/null"
+CONTAINERS = """\
+seq {first} {last} | xargs -P 4 -I N \
+    docker run -d --name bench-N --network none --stop-signal KILL bench sleep 99999999 > /dev/null
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +59,14 @@ class Place:
         for host in self.lab.hosts:
             lab.execute(host, "sh", "-c", script).check_returncode()
 
+    def run_containers(self, count: int) -> None:
+        """Start ``count`` containers on every host, which run until the lab goes."""
+        for host in self.lab.hosts:
+            lab.execute(host, "sh", "-c", IMAGE, stdin=_image()).check_returncode()
+        for first in range(1, count + 1, CONTAINERS_A_CALL):
+            last = min(first + CONTAINERS_A_CALL - 1, count)
+            self.on_each(CONTAINERS.format(first=first, last=last))
+
 
 @contextmanager
 def open_place(hosts: int, subnet: int, root: Path) -> Iterator[Place]:
@@ -69,6 +86,16 @@ def open_place(hosts: int, subnet: int, root: Path) -> Iterator[Place]:
         yield place
     finally:
         lab.down(name, state)
+
+
+def _image() -> bytes:
+    program = sample.program(os.uname().machine)
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        member = tarfile.TarInfo("sample")
+        member.size, member.mode = len(program), 0o755
+        tar.addfile(member, io.BytesIO(program))
+    return buffer.getvalue()
 
 
 def set_key(place: Place, value: int | None) -> None:

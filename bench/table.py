@@ -42,9 +42,14 @@ class Target:
 def markdown(record: Mapping[str, Any]) -> str:
     """Give the whole result as Markdown: machine, readings, targets, and where a no-op's time goes."""
     return "\n".join([
-        f"{record['hosts']} hosts, {record['started']}. {record['machine']}", "",
+        f"{record['hosts']} hosts{_containers(record)}, {record['started']}. {record['machine']}", "",
         *_readings(record["scenes"]), "", *_targets(targets(record)), "", *_profile(record),
     ]) + "\n"  # fmt: skip
+
+
+def _containers(record: Mapping[str, Any]) -> str:
+    count = record.get("containers", 0)
+    return f" with {count} running containers each" if count else ""
 
 
 def _readings(scenes: Mapping[str, Mapping[str, Row]]) -> Iterator[str]:
@@ -82,7 +87,7 @@ def cpu(row: Row) -> float:
 def targets(record: Mapping[str, Any]) -> list[Target]:
     """Give every target that the readings can judge."""
     scenes, hosts = record["scenes"], record["hosts"]
-    found = [Target("payload", record["payload_bytes"] / KIB, 64, "KiB")]
+    found = [Target("payload", record["payload_bytes"] / KIB, 96, "KiB")]
     if "noop" in scenes:
         found += _noop(scenes["noop"], hosts)
     if "fresh" in scenes:

@@ -1,9 +1,9 @@
 """The helper that ssh calls when it wants a secret: it redeems a token and prints the answer.
 
-It is copied into the run directory with its own first line, and started once per login with
-`python -IS`. It does without `re` and `socket`, which would double its time. The prompt only tells
-kinds apart; anything that is not a password or a passphrase (an expired password, a one-time code)
-is refused with a word on stderr.
+It is copied into the run directory and started once per login with `python -IS`, by the shell script of
+`askhelper.py`, which kills the asking ssh when the exit code is not 0. It does without `re` and `socket`,
+which would double its time. The prompt only tells kinds apart; anything that is not a password or a
+passphrase (an expired password, a one-time code) is refused with a word on stderr.
 """
 
 import _socket
@@ -12,6 +12,11 @@ import os
 import sys
 
 REFUSED = "provision: prompt refused: "
+# The broker answers a login's token once.
+ASKED_AGAIN = "provision: asked again: "
+FAILED = "provision: askpass failed: "
+# What the helper says when it is only asked whether it can run.
+PROBED = "provision askpass"
 PR_SET_DUMPABLE = 4
 # Of an expired password and of a one-time code.
 FOREIGN = {"new", "current", "old", "retype", "expired", "otp"}
@@ -51,19 +56,35 @@ def forbid_dump() -> None:
 def main() -> int:
     """Answer the prompt in argv[1] on stdout; exit code 1 when there is no answer."""
     prompt = sys.argv[1] if len(sys.argv) > 1 else ""
+    if "PROVISION_BROKER" not in os.environ:
+        sys.stdout.write(PROBED + "\n")
+        return 0
     token = os.environ.get("PROVISION_TOKEN_" + kind(prompt).upper(), "")
     if not token:
-        shown = "".join(letter if " " <= letter <= "~" else "?" for letter in prompt)
-        sys.stderr.write(REFUSED + shown[:80] + "\n")
-        return 1
+        return _no_answer(REFUSED, prompt)
     forbid_dump()
+    try:
+        answer = _redeemed(token)
+    except OSError as error:
+        return _no_answer(FAILED, str(error))
+    if not answer:
+        return _no_answer(ASKED_AGAIN, prompt)
+    sys.stdout.buffer.write(answer + b"\n")
+    return 0
+
+
+def _redeemed(token: str) -> bytes:
     client = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
     client.settimeout(5)
     client.connect(os.environ["PROVISION_BROKER"])
     client.sendall(token.encode() + b"\n")
-    answer = b"".join(iter(lambda: client.recv(4096), b""))
-    sys.stdout.buffer.write(answer + b"\n")
-    return 0 if answer else 1
+    return b"".join(iter(lambda: client.recv(4096), b""))
+
+
+def _no_answer(why: str, text: str) -> int:
+    shown = "".join(letter if " " <= letter <= "~" else "?" for letter in text)
+    sys.stderr.write(why + shown[:80] + "\n")
+    return 1
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ PREFIX = "docker_engine_"
 KNOWN = tuple(
     PREFIX + word
     for word in ("state", "version", "upgrade", "channel", "mirror", "gpg_key", "gpg_fingerprint",
-                 "daemon_options", "registry_logins", "lock_timeout")
+                 "daemon_options", "registry_logins", "may_remove", "disruption", "lock_timeout")
 )  # fmt: skip
 # They end up as one line of a file or one word of a command on the host.
 _SHAPES = {

@@ -54,6 +54,12 @@ class StateUnusable(UsageError):
     kind = "state-unusable"
 
 
+class HelperUnusable(UsageError):
+    """The program that hands a password to ssh cannot run on this controller."""
+
+    kind = "askpass-unusable"
+
+
 class LabError(UsageError):
     """The lab cannot do what was asked."""
 
@@ -100,6 +106,12 @@ class PasswordExpired(ProvisionError):
     kind, status, stage = "password-expired", Status.REFUSED, Stage.CONNECT
 
 
+class HelperFailed(ProvisionError):
+    """The helper that hands a password to ssh failed in the middle of a run."""
+
+    kind, status, stage = "askpass-failed", Status.FAILED, Stage.CONNECT
+
+
 class EndlessOutput(ProvisionError):
     """The host prints without end instead of letting anyone in."""
 
@@ -134,6 +146,12 @@ class Interrupted(ProvisionError):
     """The person stopped the run before this host was done."""
 
     kind, status = "interrupted", Status.UNKNOWN
+
+
+class DisruptionStopped(ProvisionError):
+    """A host that was to be disrupted after another one, which failed."""
+
+    kind, status = "disruption-stopped", Status.REFUSED
 
 
 class Unreachable(ProvisionError):

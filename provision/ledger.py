@@ -2,11 +2,24 @@
 
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from provision.errors import Interrupted, ProvisionError
-from provision.model import Change, Check, Earlier, Failure, Host, HostReport, Outcome, Stage, Status
+from provision.model import (
+    Change,
+    Check,
+    Consent,
+    Containers,
+    Earlier,
+    Failure,
+    Host,
+    HostReport,
+    Outcome,
+    Stage,
+    Status,
+)
 
 
 class View(Protocol):
@@ -17,6 +30,9 @@ class View(Protocol):
 
     def done(self, host: str, status: Status) -> None:
         """Say that ``host`` has ended with ``status``."""
+
+    def paused(self) -> AbstractContextManager[None]:
+        """Leave the screen to a question until the context ends."""
 
 
 @dataclass(slots=True)
@@ -31,6 +47,8 @@ class _Entry:
     earlier: tuple[Earlier, ...] = ()
     leaves_record: bool = False
     installed: bool = False
+    consent: Consent | None = None
+    containers: Containers | None = None
     log: list[str] = field(default_factory=list)
 
 
@@ -63,6 +81,7 @@ class Ledger:
         entry = self._entries[name]
         entry.changes, entry.system = outcome.changes, outcome.system or entry.system
         entry.earlier, entry.installed = outcome.earlier, outcome.installed
+        entry.consent, entry.containers = outcome.consent, outcome.containers
         entry.leaves_record = outcome.heard and bool(outcome.changes or outcome.failure)
         for run in outcome.earlier:
             error = f": {run.failure.message}" if run.failure else ""
@@ -75,6 +94,15 @@ class Ledger:
     def newly_installed(self, names: Iterable[str]) -> frozenset[str]:
         """Return those of ``names`` on which this run has installed the engine."""
         return frozenset(name for name in names if self._entries[name].installed)
+
+    def wait(self, name: str) -> None:
+        """Note that ``name`` waits for somebody's consent."""
+        self._note(name, "waits for consent: the plan would disrupt what runs there")
+        self._view.stage(name, self._entries[name].stage, "waits for consent")
+
+    def has_failed(self, name: str) -> bool:
+        """Return whether ``name`` ended in anything but a good state."""
+        return self._status(self._entries[name]) not in (Status.OK, Status.CHANGED)
 
     def tell(self, name: str, text: str) -> None:
         """Write into the log of ``name`` what is no change of its way; a jump host is passed over."""
@@ -115,9 +143,12 @@ class Ledger:
     def reports(self) -> tuple[HostReport, ...]:
         """Give every host's report, in the order of the inventory."""
         return tuple(
-            HostReport(name, self._status(e), e.changes, e.checks, e.failure, e.system, e.seconds, e.earlier)
+            HostReport(
+                name, self._status(e), e.changes, e.checks, e.failure, e.system, e.seconds, e.earlier,
+                e.consent, e.containers,
+            )
             for name, e in self._entries.items()
-        )
+        )  # fmt: skip
 
     def heard(self, run: str) -> dict[str, tuple[str, ...]]:
         """Give for each host the runs on it whose ends it has told: before ``run``, and ``run`` itself."""

@@ -262,6 +262,8 @@ class HostReport:
     system: str = ""
     seconds: float = 0.0
     earlier: tuple[Earlier, ...] = ()
+    consent: Consent | None = None
+    containers: Containers | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from provision import logins, receipts
 from provision.access import FLOWS, Locks, locks, settled
 from provision.batches import in_batches
 from provision.broker import Broker
+from provision.consent import Ask, Room, Waiting, stopped
 from provision.converge import Order, converge
 from provision.credentials import open_early, unlock
 from provision.errors import ControllerDiskFull, ProvisionError, UnknownHostKey
@@ -48,6 +49,7 @@ class Request:
     ``prove`` is False for a run whose hosts are not verified, ``only_plan`` True for one that changes
     nothing. With ``restart`` the proof may restart the engine of any host. ``values`` are those of the role
     that the command itself sets, without their prefix.
+    ``serial`` hosts at a time are disrupted, where somebody agrees to that.
     """
 
     command: str
@@ -58,6 +60,7 @@ class Request:
     only_plan: bool = False
     restart: bool = False
     values: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    serial: int = 1
 
 
 @dataclass(slots=True)
@@ -69,6 +72,7 @@ class Run:
     cancel: Cancel
     clock: "_Clock"
     settings: Settings
+    room: Room
     locks: Locks | None = None
     restart: bool = False
     sessions: dict[str, Session] = field(default_factory=dict)
@@ -110,10 +114,16 @@ class Finished:
 
 @contextmanager
 def run(
-    request: Request, settings: Settings, show: Show, exit_code: ExitCode, cancel: Cancel
+    request: Request,
+    settings: Settings,
+    show: Show,
+    exit_code: ExitCode,
+    cancel: Cancel,
+    ask: Callable[[View], Ask | None] = lambda view: None,
 ) -> Iterator[Finished]:
     """Walk the road for ``request``; its connections stay open until the context ends.
 
+    ``ask`` gives what asks, beside the view, about hosts that would be disrupted; None: they are refused.
     Raises UsageError when nothing was touched: the inventory, the limit or the keyring; and what
     ``cancel`` raises, when it is triggered before the first host is touched.
     """
@@ -123,7 +133,10 @@ def run(
     fingerprints = {host.name: fingerprint(candidates[host.name]) for host in selection.hosts}
     with ExitStack() as connected:
         with show(order.run, fingerprints) as view:
-            road = Run(order, Ledger(selection.hosts, view), cancel, clock, settings, restart=request.restart)
+            room = Room(ask(view), request.serial)
+            road = Run(
+                order, Ledger(selection.hosts, view), cancel, clock, settings, room, restart=request.restart
+            )
             _drive(request, candidates, selection.hosts, road, connected)
         hosts = road.ledger.reports()
         report = Report(
@@ -241,12 +254,40 @@ def _walk(
     connections: Connections,
     run_dir: Path,
 ) -> None:
+    steps = tuple(_steps(request))
     for sessions in _waves(connections, ready, wanted, road):
-        save_sessions(sessions, run_dir)
         road.sessions |= {session.host.name: session for session in sessions}
-        for done in _through(tuple(_steps(request)), road, sessions):
-            for session in done:
-                road.ledger.leave(session.host.name)
+        _go(steps, road, sessions, run_dir)
+    _disrupt(steps, road, run_dir)
+
+
+def _go(steps: tuple[Step, ...], road: Run, sessions: Sessions, run_dir: Path) -> None:
+    save_sessions(sessions, run_dir)
+    for done in _through(steps, road, sessions):
+        for session in done:
+            road.ledger.leave(session.host.name)
+
+
+def _disrupt(steps: tuple[Step, ...], road: Run, run_dir: Path) -> None:
+    """Ask about the hosts that wait; those agreed to go the same way, a few at a time, until one fails."""
+    if road.cancel.is_set():
+        return
+    agreed, refused = road.room.answer()
+    for each in refused:
+        road.ledger.converged(each.name, each.outcome)
+    failed = ""
+    for batch in road.room.batches(agreed):
+        if failed:
+            _leave_alone(road, batch, failed)
+            continue
+        road.order = replace(road.order, by_host={each.name: each.values for each in batch})
+        _go(steps, road, tuple(each.session for each in batch), run_dir)
+        failed = next((each.name for each in batch if road.ledger.has_failed(each.name)), "")
+
+
+def _leave_alone(road: Run, batch: tuple[Waiting, ...], failed: str) -> None:
+    for each in batch:
+        road.ledger.drop(each.name, stopped(each.name, failed))
 
 
 def _through(steps: tuple[Step, ...], road: Run, sessions: Sessions) -> Iterator[Sessions]:
@@ -291,6 +332,9 @@ def _converge(road: Run, sessions: Sessions) -> Generator[Sessions, None, None]:
 
     def play(hand_on: Callable[[Session], None]) -> None:
         def heard(name: str, outcome: Outcome) -> None:
+            if road.room.takes(by_name[name], outcome):
+                road.ledger.wait(name)
+                return
             road.ledger.converged(name, outcome)
             if outcome.failure is None:
                 hand_on(by_name[name])

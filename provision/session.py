@@ -4,19 +4,17 @@ import os
 import random
 import secrets as random_source
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from importlib import resources
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from provision import errors, keypair, remote, sshconfig, sudo
+from provision import askhelper, errors, keypair, remote, sshconfig, sudo
 from provision.agent import Agent
 from provision.broker import Broker
 from provision.errors import ProvisionError
@@ -133,8 +131,9 @@ class Connections:
             if credential.private_key:
                 _write(sshconfig.public_key(self._run_dir, number), keypair.public(credential.private_key))
                 self._agent.add(credential.private_key)
-        helper = resources.files("provision").joinpath("askpass.py").read_text()
-        _write(self._run_dir / "askpass", f"#!{sys.executable} -IS\n{helper}", mode=0o700)
+        askhelper.install(self._run_dir)
+        if any(credential.password or credential.passphrase for _, _, credential in rows):
+            askhelper.prove(self._run_dir)
 
     def _open(self, entrant: Entrant, via: Future[Answer] | None) -> Answer:
         try:

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass, replace
 
 from provision import errors
-from provision.askpass import REFUSED
+from provision.askpass import ASKED_AGAIN, FAILED, REFUSED
 from provision.errors import ProvisionError
 from provision.model import Credential, Host, HostKey
 from provision.sshconfig import CONNECT_TIMEOUT_S
@@ -36,9 +36,23 @@ _WORDS = (
         r"password has expired|Password change required|" + re.escape(REFUSED),
         errors.PasswordExpired,
         "{name} wants something else than the password: a new password, or a one-time code",
-        "the password is expired, or a second factor is on; nothing was sent",
+        "the password is expired, or a second factor is on; nothing was sent in answer",
         "log in once by hand (ssh -p {port} {user}@{address}), set a new password, "
         "then: fab credentials.set {name}",
+    ),
+    _Word(
+        re.escape(ASKED_AGAIN),
+        errors.WrongPassword,
+        "{name} asked for the {secret} of {user} a second time",
+        "the {secret} is wrong, or the host asks for two; one attempt was made, and no empty answer was sent",
+        "{cure}",
+    ),
+    _Word(
+        re.escape(FAILED) + r"|ssh_askpass: ",
+        errors.HelperFailed,
+        "the password of {name} could not be handed to ssh",
+        "this controller failed, and not the host: out of memory or of processes",
+        _PING,
     ),
     _Word(
         r"no such identity|Load key .*(No such file|Permission denied|invalid format)",

@@ -27,7 +27,7 @@ from yaml import safe_load
 
 OUTPUT_CAP_BYTES = 4 << 20
 # Each command on the host has its own limit, and so has its whole work; this is the last resort, a little
-# below the task's timeout. The waiting for locks comes on top: for ours, and then for rpm's.
+# below the task's timeout. The waiting for locks comes on top: for ours, for dnf's, and for rpm's.
 ANSWER_TIMEOUT_S = 2340.0
 RC_MARK = "provision-rc "
 RESULT = '{"changed":'
@@ -120,7 +120,7 @@ class ActionModule(ActionBase):
         """Give what the loader printed; the only place that knows how a host and its root are reached."""
         run_dir = os.environ.get(RUN_DIR)
         if run_dir:
-            return brokered(Path(run_dir), name, request, ANSWER_TIMEOUT_S + 2 * request["lock_timeout_s"])
+            return brokered(Path(run_dir), name, request, ANSWER_TIMEOUT_S + 3 * request["lock_timeout_s"])
         command, stdin = plain(payload(resolve(request, lambda _: None)))
         try:
             said = self._low_level_execute_command(marked(command), in_data=stdin)
@@ -248,7 +248,7 @@ def answer(stdout: str, stderr: str) -> dict[str, Any]:
     rc = next((line.rpartition(RC_MARK)[2] for line in reversed(lines) if RC_MARK in line), "")
     error = _no_end_of_output(lines) if len(stdout) >= OUTPUT_CAP_BYTES else _no_answer(rc, stderr)
     empty = {"changed": False, "changes": [], "system": "", "undone": [], "earlier": []}
-    return empty | {"installed": False, "consent": None, "containers": None, "error": error}
+    return empty | {"installed": False, "consent": None, "containers": None, "waited": [], "error": error}
 
 
 _CHANGE_WORDS = ("name", "before", "after", "diff", "sign")
@@ -270,6 +270,7 @@ def known(found: Mapping[str, Any]) -> dict[str, Any]:
         "installed": bool(found["installed"]),
         "consent": _known_consent(found["consent"]),
         "containers": _known_containers(found["containers"]),
+        "waited": _shown_all(found.get("waited", ())),
         **_known_end(found),
     }
 

@@ -1,12 +1,12 @@
 """The keyring of a project, and what each host is entered with."""
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
 from provision.credentials import master
 from provision.credentials.doctor import examine
-from provision.credentials.entries import MADE, Kind, Owner, Sort, parse_sort
+from provision.credentials.entries import MADE, Kind, Owner, Sort, is_made, parse_sort, previous
 from provision.credentials.intake import Found
 from provision.credentials.kdbx import KdbxKeyring
 from provision.credentials.lookup import Way, find_ways, unlock
@@ -17,8 +17,8 @@ from provision.model import Host, Secret
 from provision.settings import Settings
 
 __all__ = [
-    "MADE", "Kind", "Owner", "Rotation", "Sort", "check", "examine", "forget", "init", "keep", "names",
-    "open_early", "parse_sort", "store", "unlock",
+    "MADE", "Kind", "Owner", "Rotation", "Sort", "check", "examine", "forget", "held", "init", "is_made",
+    "keep", "names", "open_early", "parse_sort", "previous", "store", "unlock",
 ]  # fmt: skip
 
 
@@ -50,27 +50,33 @@ def init(settings: Settings) -> Path:
     return backend.path
 
 
+def held(settings: Settings, owner: Owner, kind: Sort) -> Secret | None:
+    """Return the secret that is stored, usable or not; raises KeyringError."""
+    return Vault.of(settings).held(owner, kind)
+
+
 def store(settings: Settings, owner: Owner, kind: Sort, secret: Secret) -> None:
-    """Put one secret into the keyring and read it back.
+    """Put one secret into the keyring and read it back; another one that was there is kept as previous.
 
     Raises UsageError for what cannot be a secret, KeyringError when the keyring fails.
     """
-    Vault.of(settings).put(owner, kind, secret)
+    Vault.of(settings).replace([(owner, kind, secret)])
 
 
 def keep(
     settings: Settings, found: tuple[Found, ...], recorded: Callable[[Found], AbstractContextManager[None]]
-) -> tuple[Secret, ...]:
-    """Store what was found elsewhere, each read back and inside its ``recorded``; raises as ``store``.
+) -> None:
+    """Store what was found elsewhere, each inside its ``recorded``; raises as ``store``.
 
-    Gives the secrets that were stored.
+    The embedded file takes all or none; another keyring takes one after the other.
     """
     vault = Vault.of(settings)
-    stored = [(each, each.secret) for each in found if each.secret is not None]
-    for each, secret in stored:
-        with recorded(each):
-            vault.put(each.owner, each.kind, secret)
-    return tuple(secret for _, secret in stored)
+    rows = [(each, (each.owner, each.kind, each.secret)) for each in found if each.secret is not None]
+    for batch in [rows] if vault.writes_at_once else [[row] for row in rows]:
+        with ExitStack() as stack:
+            for each, _ in reversed(batch):  # recorded at the end, and so in the order of the table
+                stack.enter_context(recorded(each))
+            vault.replace([entry for _, entry in batch])
 
 
 def forget(settings: Settings, owner: Owner, kind: Sort | None = None) -> tuple[Sort, ...]:

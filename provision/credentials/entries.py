@@ -23,10 +23,18 @@ class Kind(StrEnum):
     PRIVATE_KEY = "private-key"
     PENDING_KEY = "pending-key"
     PENDING_PASSWORD = "pending-password"  # noqa: S105 - the word, not a password
+    # What was replaced, by a rotation or by a person.
     PREVIOUS_PASSWORD = "previous-password"  # noqa: S105 - the word, not a password
+    PREVIOUS_SUDO = "previous-sudo"
+    PREVIOUS_PASSPHRASE = "previous-passphrase"  # noqa: S105 - the word, not a passphrase
 
 
-MADE = (Kind.PRIVATE_KEY, Kind.PENDING_KEY, Kind.PENDING_PASSWORD, Kind.PREVIOUS_PASSWORD)
+_PREVIOUS = {
+    Kind.PASSWORD: Kind.PREVIOUS_PASSWORD,
+    Kind.SUDO: Kind.PREVIOUS_SUDO,
+    Kind.PASSPHRASE: Kind.PREVIOUS_PASSPHRASE,
+}
+MADE = (Kind.PRIVATE_KEY, Kind.PENDING_KEY, Kind.PENDING_PASSWORD, *_PREVIOUS.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,19 +42,32 @@ class NamedSecret:
     """What the desired state names as ``{secret: NAME}``: the login of a proxy, of a registry."""
 
     name: str
+    is_previous: bool = False
 
     def __str__(self) -> str:
-        return f"secret/{self.name}"
+        return f"{'previous-' if self.is_previous else ''}secret/{self.name}"
 
 
 Sort = Kind | NamedSecret
 
 
+def is_made(sort: Sort) -> bool:
+    """Whether no person types such a secret."""
+    return sort.is_previous if isinstance(sort, NamedSecret) else sort in MADE
+
+
+def previous(sort: Sort) -> Sort | None:
+    """Return where a secret of this sort is kept when another one replaces it; None for what is made."""
+    if isinstance(sort, NamedSecret):
+        return None if sort.is_previous else NamedSecret(sort.name, is_previous=True)
+    return _PREVIOUS.get(sort)
+
+
 def parse_sort(word: str) -> Sort:
     """Read what a person types behind --kind: ``password``, ``secret/proxy``; raises UsageError."""
     scope, slash, name = word.partition("/")
-    if slash and scope == "secret" and SECRET_NAME.fullmatch(name):
-        return NamedSecret(name)
+    if slash and scope in ("secret", "previous-secret") and SECRET_NAME.fullmatch(name):
+        return NamedSecret(name, is_previous=scope != "secret")
     try:
         return Kind(word)
     except ValueError:

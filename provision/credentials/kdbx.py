@@ -7,7 +7,7 @@ The file is then ``$PROVISION_KEYRING_FILE``, or the one of the project in this 
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -53,10 +53,15 @@ class KdbxKeyring(KeyringBackend):
 
     def set_password(self, service: str, username: str, password: str) -> None:
         """Store one secret; raises PasswordSetError for text that the file cannot hold."""
+        self.set_passwords(service, {username: password})
+
+    def set_passwords(self, service: str, passwords: Mapping[str, str]) -> None:
+        """Store several secrets by username in one write: all, or none; raises as ``set_password``."""
         with storage.exclusive(self.path):
             book = self._existing()
             try:
-                book.put(service, username, password)
+                for username, password in passwords.items():
+                    book.put(service, username, password)
                 self._save(book)
             except ValueError:
                 self._open = None
@@ -125,7 +130,7 @@ class KdbxKeyring(KeyringBackend):
         except WrongMaster:
             self._master = None
             raise KeyringError(
-                f"the master password does not open {self.path}", "try again: fab credentials.check"
+                f"the master password does not open {self.path}", "run the same command again"
             ) from None
         except Damaged as damage:
             raise KeyringError(

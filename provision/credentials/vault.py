@@ -1,6 +1,7 @@
 """The keyring as this project sees it: owners and kinds in, secrets out, typed errors."""
 
-from collections.abc import Callable, Iterable
+import functools
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -8,13 +9,24 @@ from keyring import errors
 from keyring.backend import KeyringBackend
 
 from provision.credentials.choose import choose
-from provision.credentials.entries import Kind, Owner, Sort, flaw, owners, service, set_command, username
+from provision.credentials.entries import (
+    Kind,
+    Owner,
+    Sort,
+    flaw,
+    owners,
+    previous,
+    service,
+    set_command,
+    username,
+)
 from provision.credentials.kdbx import KdbxKeyring
 from provision.errors import KeyringError, MissingCredential, UsageError
 from provision.model import Host, Secret
 from provision.settings import Settings
 
 T = TypeVar("T")
+Entry = tuple[Owner, Sort, Secret]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,18 +61,45 @@ class Vault:
             )
         return Secret(text)
 
+    def held(self, owner: Owner, kind: Sort) -> Secret | None:
+        """Return what is stored, usable or not."""
+        text = self._ask(lambda: self.backend.get_password(self.service, username(owner, kind)))
+        return None if text is None else Secret(text)
+
     def put(self, owner: Owner, kind: Sort, secret: Secret) -> None:
         """Store one secret and read it back; raises UsageError or KeyringError."""
-        problem = flaw(secret)
-        if problem:
-            raise UsageError(f"this cannot be a {kind}: {problem}", set_command(owner, kind))
-        name = username(owner, kind)
-        self._ask(lambda: self.backend.set_password(self.service, name, secret.reveal()))
-        if self._ask(lambda: self.backend.get_password(self.service, name)) != secret.reveal():
-            raise KeyringError(
-                f"the keyring gave back something else than was stored for {name}",
-                f"use the embedded file: {set_command(owner, kind)} --keyring kdbx",
-            )
+        _expect_usable(owner, kind, secret)
+        self._write([(owner, kind, secret)])
+
+    def replace(self, entries: Sequence[Entry]) -> None:
+        """Store secrets and read them back; each other value that was stored is kept as previous.
+
+        The embedded file takes all of them in one write. Raises UsageError before anything is stored,
+        or KeyringError.
+        """
+        rows: list[Entry] = []
+        for owner, kind, secret in entries:
+            _expect_usable(owner, kind, secret)
+            old, place = self.held(owner, kind), previous(kind)
+            if old is not None and old != secret and place is not None:
+                rows.append((owner, place, old))
+            rows.append((owner, kind, secret))
+        self._write(rows)
+
+    def _write(self, rows: Sequence[Entry]) -> None:
+        texts = {username(owner, kind): secret.reveal() for owner, kind, secret in rows}
+        backend = self.backend
+        if isinstance(backend, KdbxKeyring):
+            self._ask(lambda: backend.set_passwords(self.service, texts))
+        else:
+            for name, text in texts.items():
+                self._ask(functools.partial(backend.set_password, self.service, name, text))
+        for owner, kind, secret in rows:
+            if self.held(owner, kind) != secret:
+                raise KeyringError(
+                    f"the keyring gave back something else than was stored for {username(owner, kind)}",
+                    f"use the embedded file: {set_command(owner, kind)} --keyring kdbx",
+                )
 
     def drop(self, owner: Owner, kind: Sort) -> bool:
         """Remove one secret; False when there was none."""
@@ -85,6 +124,11 @@ class Vault:
         name = username(owner, kind)
         return self._ask(lambda: self.backend.get_password(self.service, name)) is not None
 
+    @property
+    def writes_at_once(self) -> bool:
+        """Whether several entries are stored all or none."""
+        return isinstance(self.backend, KdbxKeyring)
+
     def _ask(self, question: Callable[[], T]) -> T:
         try:
             return question()
@@ -94,3 +138,9 @@ class Vault:
                 "unlock it, or use the embedded file: --keyring kdbx",
                 evidence=f"{type(error).__name__}: {error}",
             ) from None
+
+
+def _expect_usable(owner: Owner, kind: Sort, secret: Secret) -> None:
+    problem = flaw(secret)
+    if problem:
+        raise UsageError(f"this cannot be a {kind}: {problem}", set_command(owner, kind))

@@ -19,6 +19,8 @@ class Change(object):
     sign = ""
     # What cannot be taken back says so in its line, before anything is changed.
     undoable = True
+    # What became of the containers, as in a result; None for a Change that does not look.
+    outcome = None
     # Does it change rpm's database, which one program at a time may do?
     uses_rpm = False
 
@@ -32,6 +34,14 @@ class Change(object):
 
     def settle(self):
         """Do what has to wait until every other Change is undone."""
+
+    def look(self):
+        """Return what is not back after the undo, in a few words; empty when all is."""
+        return ""
+
+    def harms(self):
+        """Return what the Change does to what runs, as (clause, names) pairs; pairs without names do not count."""
+        return []
 
     def backups(self):
         """Give what must not be lost if this process is killed: (path, bytes) pairs."""
@@ -77,6 +87,14 @@ class Together(Change):
         """Undo each part, the last one first."""
         for part in reversed(self.parts):
             part.undo()
+
+    def look(self):
+        """Return what is not back of any part."""
+        return ", ".join(said for said in [part.look() for part in self.parts] if said)
+
+    def harms(self):
+        """Return those of all parts."""
+        return [harm for part in self.parts for harm in part.harms()]
 
     def backups(self):
         """Give those of all parts."""

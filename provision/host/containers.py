@@ -1,53 +1,163 @@
-"""Running containers as a Change: stopped before their data goes, and started again if it stays."""
+"""The containers that run on the host: who they are, and whether they can be used."""
 
-from .change import Change
-from .errors import HostError
+import os
+import socket
+import threading
+import time
+from collections import namedtuple
 
-STOP_TIMEOUT_S = 300
+from . import engine
 
+# The engine's own shims; live-restore lets them outlive it.
+_SHIM = "containerd-shim"
+_MOBY = "moby"
+PORT_TIMEOUT_S = 2
+# A service that waits for its client says nothing for so long; docker-proxy closes in moments.
+SILENCE_S = 0.1
+EXEC_TIMEOUT_S = 10
+POLL_S = 0.2
+AT_ONCE = 16
 
-def plan_stop(machine):
-    """Give the Change that stops what runs."""
-    ids = machine.run(["docker", "ps", "--quiet", "--no-trunc"]).out.split() if machine.has("docker") else []
-    return [Containers(machine, ids, False)] if ids else []
-
-
-def plan_back(machine, ids):
-    """Give the Change that starts them again."""
-    return [Containers(machine, ids, True)]
-
-
-class Containers(Change):
-    """The containers ``ids``, running or stopped."""
-
-    name = "containers"
-
-    def __init__(self, machine, ids, run):
-        self.machine = machine
-        self.ids = ids
-        self.run = run
-        self.before, self.after = ["%d %s" % (len(ids), word) for word in _words(run)]
-        self.disruptive = not run
-
-    def apply(self):
-        """Start or stop them."""
-        self._reach(self.run)
-
-    def undo(self):
-        """The other way round."""
-        self._reach(not self.run)
-
-    def records(self):
-        """Give which they are."""
-        return [{"kind": "containers", "ids": self.ids}] if not self.run else []
-
-    def _reach(self, run):
-        ran = self.machine.run(["docker", "start" if run else "stop"] + self.ids, STOP_TIMEOUT_S)
-        if ran.rc:
-            raise HostError(
-                "containers", "docker could not %s every container" % ("start" if run else "stop"),
-                "see docker ps -a on the host; then run it again", " ".join(ran.err.split())[-300:])
+# ``ports`` are the published TCP ports that answered, as (address, port); ``started`` is the engine's text.
+# ``loops``: the container is being started over and over, so that nothing can be compared.
+Container = namedtuple("Container", "id name started policy rm ports loops")
 
 
-def _words(run):
-    return ("stopped", "running") if run else ("running", "stopped")
+def observe(machine, ids):
+    """Return the Containers of these ids, in the order in which they were started."""
+    found = at_once(lambda each: engine.inspect(machine, each), ids)
+    return sorted(at_once(_container, [each for each in found if each]), key=lambda each: each.started)
+
+
+def at_once(work, items):
+    """Return ``work`` of each item, done by several threads: most of it is waiting."""
+    results, failed = [None] * len(items), []
+
+    def take(numbers):
+        try:
+            for number in numbers:
+                results[number] = work(items[number])
+        except Exception as error:
+            failed.append(error)
+
+    shares = [range(first, len(items), AT_ONCE) for first in range(min(AT_ONCE, len(items)))]
+    threads = [threading.Thread(target=take, args=(share,)) for share in shares]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failed:
+        raise failed[0]
+    return results
+
+
+def _container(found):
+    state, host = found["State"], found["HostConfig"]
+    return Container(
+        found["Id"], found["Name"].lstrip("/"), state["StartedAt"],
+        (host.get("RestartPolicy") or {}).get("Name") or "no", bool(host.get("AutoRemove")),
+        [list(each) for each in published(found) if port_answers(*each)], bool(state.get("Restarting")))
+
+
+def published(found):
+    """Return the published TCP ports of an inspected container, as sorted (address, port) pairs."""
+    ports = (found.get("NetworkSettings") or {}).get("Ports") or {}
+    pairs = {
+        (_reachable(each.get("HostIp", "")), int(each["HostPort"]))
+        for inner, outer in ports.items() if inner.endswith("/tcp") for each in outer or ()}
+    return sorted(pairs)
+
+
+def _reachable(address):
+    return {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(address, address)
+
+
+def port_answers(address, port):
+    """Return whether a connection to the port is accepted and not closed at once.
+
+    docker-proxy accepts also for a container that does not, and closes the connection then.
+    """
+    try:
+        connection = socket.create_connection((address, port), PORT_TIMEOUT_S)
+    except (socket.error, socket.timeout):
+        return False
+    try:
+        connection.settimeout(SILENCE_S)
+        return connection.recv(1) != b""
+    except socket.timeout:
+        return True
+    except socket.error:
+        return False
+    finally:
+        connection.close()
+
+
+def can_exec(machine, container):
+    """Return whether a program can be started in the container; whether it has that program does not matter."""
+    status, made = engine.post(
+        machine, "/containers/%s/exec" % container, {"Cmd": ["true"], "AttachStdout": True})
+    if status != 201:
+        return False
+    status, said = engine.post(machine, "/exec/%s/start" % made["Id"], {"Detach": True})
+    if status == 200:
+        return _ends(machine, made["Id"])
+    # runc was there and looked: the image has no such program.
+    return any(words in "%s" % said for words in ("executable file not found", "no such file"))
+
+
+def _ends(machine, made):
+    deadline = time.time() + EXEC_TIMEOUT_S
+    while time.time() < deadline:
+        if not (engine.get(machine, "/exec/%s/json" % made) or {"Running": True})["Running"]:
+            return True
+        time.sleep(POLL_S)
+    return False
+
+
+def running(machine):
+    """Return the ids of the engine's containers, also while the engine itself does not answer."""
+    found = engine.running(machine)
+    return orphans(machine) if found is None else found
+
+
+def orphans(machine):
+    """Return the ids of the engine's containers by their processes alone."""
+    return [each for namespace, each in shims(machine) if namespace == _MOBY]
+
+
+def of_others(machine):
+    """Return "namespace/id" of each container that containerd runs for somebody else."""
+    return ["%s/%s" % pair for pair in shims(machine) if pair[0] != _MOBY]
+
+
+def shims(machine):
+    """Return (namespace, container id) of each container that containerd runs, whoever started it."""
+    found = set()
+    for words in _commands(machine):
+        if _SHIM in words[0] and "-namespace" in words and "-id" in words:
+            found.add(tuple(words[words.index(option) + 1] for option in ("-namespace", "-id")))
+    return sorted(found)
+
+
+def builds(machine):
+    """Return the commands of `docker build` that are at work: clients on this host, and BuildKit's steps."""
+    return sorted({" ".join(words[:3]) for words in _commands(machine) if _builds(words)})
+
+
+def _builds(words):
+    program = os.path.basename(words[0])
+    if program in ("docker", "docker-buildx", "docker-compose"):
+        return bool({"build", "bake"} & set(words[1:4]))
+    return program == "runc" and any("/buildkit/executor" in word for word in words)
+
+
+def _commands(machine):
+    place = machine.path("/proc")
+    pids = [name for name in os.listdir(place) if name.isdigit()] if os.path.isdir(place) else []
+    for pid in pids:
+        try:
+            text = machine.text("/proc/%s/cmdline" % pid)
+        except (IOError, OSError):
+            continue  # It has just ended.
+        if text:
+            yield text.rstrip("\0").split("\0")

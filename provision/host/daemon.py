@@ -1,95 +1,60 @@
 """/etc/docker/daemon.json: our keys merged into what is there, checked by the engine before it counts."""
 
-import json
 import os
-import re
 
-from . import scratch, secret
+from . import dockerd_flags, engine, scratch, secret
 from .change import Together
+from .daemon_keys import DEFAULTS, OURS, Record, hidden_in, merge, overlay, record, removed, wanted_keys
+from .daemon_words import masked, shown, told
 from .errors import HostError
 from .files import FileChange, diff, is_open, private
-from .jsonfile import dump, parse
+from .jsonfile import Unreadable, dump, duplicates, parse, read
+from .reloadable import BREAKS_LIVE_RESTORE, RELOADABLE, effect, keeps
+
+__all__ = (
+    "BREAKS_LIVE_RESTORE", "DEFAULTS", "FILE", "OURS", "RELOADABLE", "effect", "keeps", "masked", "merge",
+    "overlay", "plan", "plan_absent", "plan_back", "refuse_unsafe", "validate", "wanted_keys")
 
 FILE = "/etc/docker/daemon.json"
-# The keys that we wrote, so that one that is no longer wanted can be taken out again.
-OURS = "/var/lib/provision/daemon-keys.json"
-SWARM_STATE = "/var/lib/docker/swarm/docker-state.json"
-
-DEFAULTS = {
-    "live-restore": True,
-    "log-driver": "local",
-    "log-opts": {"max-file": "3", "max-size": "10m"},
-    "no-new-privileges": True,
-}
-MASK = u"***"
-LOGIN = re.compile(u"//[^/\\s\"@]+@")
-SECRET_NAME = re.compile("token|password|passwd|secret|credential|api-?key", re.IGNORECASE)
+DATA_ROOT = "/var/lib/docker"
+SWARM_STATE = "swarm/docker-state.json"
 # Everything else is TCP to dockerd, also an address alone (moby, opts/hosts.go).
 LOCAL = ("unix://", "fd://")
-SOCKET_OPTION = re.compile(r"\s(?:-H|--host(?=[=\s]))[=\s]*([^\s;]+)")
-# Drivers that know max-size and max-file.
-ROTATING = ("local", "json-file")
-
-
-def wanted_keys(options, enforcing=False, swarm=False):
-    """Give our keys: the defaults, then ``options`` over them; a null takes a key out."""
-    keys = dict(DEFAULTS)
-    if options.get("log-driver", "local") not in ROTATING:
-        del keys["log-opts"]
-    if enforcing:
-        keys["selinux-enabled"] = True
-    if swarm:
-        # A swarm node with live-restore does not start.
-        del keys["live-restore"]
-    return overlay(keys, options)
-
-
-def overlay(below, above):
-    """Give ``below`` with ``above`` over it; mappings are merged, a null removes."""
-    merged = dict(below)
-    for key, value in above.items():
-        if value is None:
-            merged.pop(key, None)
-        elif isinstance(value, dict):
-            lower = merged.get(key)
-            merged[key] = overlay(lower if isinstance(lower, dict) else {}, value)
-        else:
-            merged[key] = value
-    return merged
-
-
-def merge(found, ours_before, ours, removed=()):
-    """Give the whole file: what others wrote stays, our keys replace, our old ones go."""
-    stale = set(ours_before) | set(removed)
-    kept = {key: value for key, value in found.items() if key not in stale}
-    kept.update(ours)
-    return kept
 
 
 def plan(machine, desired, unit_command=None):
-    """Give the Changes for daemon.json; ``unit_command`` is how systemd starts the engine, if it does."""
+    """Return the Changes for daemon.json; ``unit_command`` is how systemd starts the engine, if it does."""
     options = desired["daemon_options"]
-    enforcing = machine.text("/sys/fs/selinux/enforce").strip() == "1"
-    ours = wanted_keys(options, enforcing, os.path.exists(machine.path(SWARM_STATE)))
-    removed = [key for key, value in options.items() if value is None]
-    found = parse(machine.text(FILE))
-    whole = merge(found or {}, _ours_before(machine), secret.revealed(ours), removed)
-    refuse_unsafe(whole, unit_command)
-    hidden = sorted(key for key, value in ours.items() if secret.inside(value))
-    if whole == found and not (hidden and is_open(machine.path(FILE))):
+    started = dockerd_flags.CommandLine(machine, unit_command)
+    _refuse_elsewhere(started)
+    content = machine.read(FILE)
+    found, kept = _readable(content), Record(machine.text(OURS))
+    _refuse_flagged(started, secret.revealed(options))
+    mine = kept.mine(found)
+    ours = wanted_keys(
+        options, machine.text("/sys/fs/selinux/enforce").strip() == "1", in_swarm(machine, started, found, options),
+        found, mine, started.flags)
+    hidden = hidden_in(ours)
+    whole = merge(found, mine, secret.revealed(ours), removed(options, found))
+    refuse_unsafe(whole, unit_command, started)
+    if (whole == found and content is not None or not (whole or found)) and not (
+            hidden and is_open(machine.path(FILE))):
         return []
-    validate(machine, whole)
-    return [_together(machine, found, dump(whole), _record(sorted(ours), hidden), private() if hidden else None)]
+    _refuse_twice(content)
+    validate(machine, whole, started)
+    recorded = record(secret.revealed(ours), hidden)
+    return [_together(machine, found, dump(whole), recorded, private() if hidden else None, started=started)]
 
 
 def plan_absent(machine, before):
-    """Give the Changes that take our keys out; a file with no other key goes.
+    """Return the Changes that take our keys out; a file with no other key goes.
 
-    What our keys replaced comes back, and the operator's own text if that is what is left.
+    What our keys replaced comes back, and the operator's own text if that is what is left. A key that somebody
+    has changed since is theirs.
     """
-    ours = _ours_before(machine)
     found = parse(machine.text(FILE))
-    if not ours or not found:
+    ours = Record(machine.text(OURS)).mine(found or {})
+    if not ours:
         return []
     text = before.content(FILE)
     theirs = None if text is None else parse(text.decode("utf-8", "replace"))
@@ -99,151 +64,138 @@ def plan_absent(machine, before):
 
 
 def plan_back(machine, content, dress, folders, ours_then=b""):
-    """Give the Change that brings an earlier file back as it was, valid or not.
+    """Return the Change that brings an earlier file back as it was, valid or not.
 
     ``ours_then`` is what OURS held then: it tells which keys hold a secret.
     """
-    hidden = sorted(set(_hidden(machine.text(OURS)) + _hidden(ours_then.decode("utf-8", "replace"))))
-    before, after = _told(machine, parse(machine.text(FILE)), content, hidden)
+    texts = (machine.text(OURS), ours_then.decode("utf-8", "replace"))
+    hidden = sorted({key for text in texts for key in Record(text).hidden})
+    found = parse(machine.text(FILE))
+    before, after = told(machine.read(FILE), found, content, hidden)
     change = _Masked(machine, FILE, content, after, before, dress, folders, hidden)
+    change.found, change.whole = found, parse((content or b"").decode("utf-8", "replace"))
     return [change] if change.needed() else []
 
 
-def refuse_unsafe(whole, unit_command):
+def in_swarm(machine, started, found, options):
+    """Return whether this host is part of a Swarm: the engine says so, or its data does while it is silent."""
+    info = engine.info(machine)
+    if info is not None:
+        return ((info.get("Swarm") or {}).get("LocalNodeState") or "inactive") != "inactive"
+    flag = started.get("data-root")
+    named = [flag and flag.value, options.get("data-root"), found.get("data-root"), found.get("graph"), DATA_ROOT]
+    root = next(place for place in named if place and isinstance(place, (type(u""), str)))
+    return os.path.exists(machine.path(os.path.join(root, SWARM_STATE)))
+
+
+def refuse_unsafe(whole, unit_command, started=None):
     """Raise for a TCP socket anywhere, and for sockets named both in the file and on the command line."""
+    started = started or dockerd_flags.CommandLine(None, unit_command)
     named = whole.get("hosts") or []
     hosts = named if isinstance(named, list) else [named]
-    started_with = SOCKET_OPTION.findall(unit_command or "")
-    if not all(("%s" % host).startswith(LOCAL) for host in hosts + started_with):
+    given = started.get("hosts").value if started.get("hosts") else []
+    if not all(("%s" % host).startswith(LOCAL) for host in hosts + given):
         raise _refused(
             "the engine would listen on a TCP socket",
             "take tcp:// out of daemon.json, docker_engine_daemon_options and the unit; use DOCKER_HOST=ssh://",
             meaning="whoever reaches that port is root on this host")
-    if hosts and (unit_command is None or started_with):
+    if hosts and (unit_command is None or given):
         raise _refused(
             "daemon.json has hosts, and so has the engine's command line",
             "take hosts out of daemon.json", meaning="dockerd would not start")
 
 
-def validate(machine, whole):
-    """Let dockerd judge the file; engines before 23.0 cannot, and then nothing is said."""
+def validate(machine, whole, started=None):
+    """Let dockerd judge the file with its real command line; engines before 23.0 cannot."""
     if not machine.has("dockerd"):
         return
+    started = started or dockerd_flags.CommandLine(machine, None)
     folder = scratch.Folder(machine, scratch.SMALL)
     path = os.path.join(folder.path, "daemon.json")
     try:
-        with open(path, "wb") as stream:
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
             stream.write(dump(whole))
-        ran = machine.run(["dockerd", "--validate", "--config-file", path])
+        ran = machine.run(["dockerd"] + started.validating(path))
     finally:
         folder.close()
     # before it is cut, and before its blanks are: half a secret is not known any more
     said = " ".join(secret.scrub(ran.err or ran.out).split())
-    if ran.rc and "unknown flag" not in said:
+    if ran.rc and "unknown flag: --validate" not in said:
         raise _refused(
-            "the engine refuses this daemon.json", "mend docker_engine_daemon_options; then: fab provision",
+            "the engine refuses this daemon.json",
+            "mend docker_engine_daemon_options, or daemon.json on the host; then: fab provision",
             evidence=said[-300:].replace(path, FILE))
+
+
+def _readable(content):
+    try:
+        return read(content)
+    except Unreadable as error:
+        place = "line %d, column %d" % (error.line, error.column) if error.line else "its place is not known"
+        raise _refused(
+            "%s is not valid JSON: %s" % (FILE, place),
+            "mend it on the host; then: fab provision", evidence="%s: %s" % (place, error.why),
+            meaning="a new file in its place would lose what it sets, like data-root")
+
+
+def _refuse_twice(content):
+    twice = duplicates(content)
+    if twice:
+        raise _refused(
+            "%s holds a key twice: %s" % (FILE, ", ".join(twice)),
+            "leave one of each on the host; then: fab provision",
+            meaning="a rewrite would lose all but the last one")
+
+
+def _refuse_elsewhere(started):
+    flag = started.get("config-file")
+    if flag and os.path.normpath(flag.value) != FILE:
+        raise _refused(
+            "the engine is started with another configuration file than %s" % FILE,
+            "take --config-file out of docker.service (systemctl cat docker shows it); then: fab provision",
+            evidence="--config-file %s, from %s" % (flag.value, flag.origin))
+
+
+def _refuse_flagged(started, options):
+    for key in sorted(set(options) & set(started.flags)):
+        flag = started.flags[key]
+        if options[key] is not None and key != "hosts" and not dockerd_flags.same(flag, options[key]):
+            raise _refused(
+                "docker.service sets %s, and docker_engine_daemon_options wants another %s" % (flag.flag, key),
+                "take %s out of the unit (systemctl cat docker shows it), or %s out of the inventory; "
+                "then: fab provision" % (flag.flag, key),
+                evidence="%s, from %s" % (flag.flag, flag.origin),
+                meaning="dockerd does not start with a key both as a flag and in daemon.json")
 
 
 class _Masked(FileChange):
     def __init__(self, machine, path, content, after="", before="", dress=None, folders=None, hidden=()):
         FileChange.__init__(self, machine, path, content, after, before, dress, folders)
-        self.diff = diff(FILE, *_shown(self.old, self.content, hidden))
+        self.diff = diff(FILE, *shown(self.old, self.content, hidden))
 
 
 class _Judged(_Masked):
+    started = None
+
     def apply(self):
         """Let the engine, which may just have been installed, judge it first."""
         if self.content is not None:
-            validate(self.machine, parse(self.content.decode("utf-8")))
+            validate(self.machine, parse(self.content.decode("utf-8", "replace")) or {}, self.started)
         FileChange.apply(self)
 
 
-def _together(machine, found, content, record, dress=None, folders=None):
-    hidden = sorted(set(_hidden(machine.text(OURS)) + _hidden((record or b"").decode("ascii"))))
+def _together(machine, found, content, kept, dress=None, folders=None, started=None):
+    texts = (machine.text(OURS), (kept or b"").decode("ascii"))
+    hidden = sorted({key for text in texts for key in Record(text).hidden})
     parts = [
         _Judged(machine, FILE, content, dress=dress, folders=folders, hidden=hidden),
-        FileChange(machine, OURS, record)]
-    before, after = _told(machine, found, content, hidden)
+        FileChange(machine, OURS, kept)]
+    parts[0].started = started
+    before, after = told(machine.read(FILE), found, content, hidden)
     change = Together("file " + FILE, before, after, parts)
     change.diff = parts[0].diff
+    change.found, change.whole = found, parse((content or b"").decode("utf-8", "replace"))
     return change
-
-
-def _told(machine, found, content, hidden):
-    if content is None:
-        return "", "removed"
-    whole = parse(content.decode("utf-8", "replace"))
-    if whole is None:
-        return "", "not valid JSON"
-    if machine.read(FILE) is None:
-        return "", _count(whole)
-    if found is None:
-        return "not valid JSON", _count(whole)
-    found, whole = (masked(side) for side in secret.shown(found, whole, hidden))
-    keys = sorted(key for key in set(found) | set(whole) if found.get(key) != whole.get(key))
-    if len(keys) != 1:
-        return "", ", ".join(keys) or _count(whole)
-    return "%s %s" % (keys[0], _word(found.get(keys[0]))), _word(whole.get(keys[0]))
-
-
-def masked(value, secret=False):
-    """Give a copy to show: no login in an address, no value of a key that is called like a secret."""
-    if isinstance(value, dict):
-        return {key: masked(item, secret or bool(SECRET_NAME.search(key))) for key, item in value.items()}
-    if isinstance(value, list):
-        return [masked(item, secret) for item in value]
-    if secret:
-        return MASK
-    return LOGIN.sub("//" + MASK + "@", value) if isinstance(value, type(u"")) else value
-
-
-def _shown(old, new, hidden):
-    texts = [None if side is None else side.decode("utf-8", "replace") for side in (old, new)]
-    found = [None if text is None else parse(text) for text in texts]
-    sides = secret.shown(found[0], found[1], hidden)
-    return [_lines(text, side, hidden) for text, side in zip(texts, sides)]
-
-
-def _lines(text, side, hidden):
-    if side is not None:
-        return dump(masked(side))
-    if text is not None and hidden:
-        text = secret.SHOWN  # Not JSON: nobody knows where in it the secret stands.
-    return None if text is None else LOGIN.sub("//" + MASK + "@", text).encode("utf-8")
-
-
-def _count(whole):
-    return "%d key%s" % (len(whole), "" if len(whole) == 1 else "s")
-
-
-def _word(value):
-    if value is None:
-        return "unset"
-    return json.dumps(value, sort_keys=True) if isinstance(value, (dict, list, bool)) else "%s" % value
-
-
-def _record(keys, hidden):
-    return dump({"keys": keys, "secret": hidden} if hidden else keys)
-
-
-def _ours_before(machine):
-    found = _json(machine.text(OURS))
-    keys = found.get("keys") if isinstance(found, dict) else found
-    return keys if isinstance(keys, list) else []
-
-
-def _hidden(text):
-    """Give the keys that hold a secret, by the text of OURS."""
-    found = _json(text)
-    return found.get("secret", []) if isinstance(found, dict) else []
-
-
-def _json(text):
-    try:
-        return json.loads(text or "[]")
-    except ValueError:
-        return []
 
 
 def _refused(message, hint, evidence="", meaning=""):

@@ -39,6 +39,12 @@ def limit():
         signal.alarm(WORK_LIMIT_S)
 
 
+def renew():
+    """Let the time run anew, if it runs: what came before was waiting for another package manager."""
+    if signal.alarm(0):
+        signal.alarm(WORK_LIMIT_S)
+
+
 def no_limit():
     """Let nothing end it any more: an undo, and the writing of a result, come to their own end."""
     signal.alarm(0)

@@ -8,10 +8,14 @@ from .errors import HostError, disk_full
 
 _DISK = re.compile(
     r"No space left on device|needs \d+\s?[KMG]B more space|Insufficient space|Curl error \(23\)")
-_LOCK = re.compile(r"can't create transaction lock|Failed to obtain .*lock|is locked by another")
+_LOCK = re.compile(
+    r"can't create transaction lock|Failed to obtain .*lock|is locked by another|already locked by"
+    r"|Existing lock \S*yum\.pid|another copy is running as pid|holding the yum lock")
 _CONFLICT = re.compile(
-    r"(?:conflicts with|obsoletes) (?:runc|podman|buildah)"
+    r"(?:conflicts with|obsoletes) \S+ provided by|(?:conflicts with|obsoletes) (?:runc|podman|buildah)"
     r"|package (?:podman|buildah|cockpit-podman)\S* (?:conflicts with|.*none of the providers can be)")
+CONFLICT = "package-conflict"
+UNKNOWN = "packages"
 
 Cause = namedtuple("Cause", "kind pattern message hint meaning")
 
@@ -59,12 +63,35 @@ _CAUSES = (
         "check docker_engine_mirror and docker_engine_channel; then: fab provision",
         "a server answers, and does not know this path"),
     Cause(
+        "repository-ended",
+        r"No URLs in mirrorlist|mirrorlist\.centos\.org",
+        "the system's own repositories are at the end of their life",
+        "point them to an archive (vault.centos.org), or move this host to a system that gets updates;"
+        " then: fab provision",
+        "CentOS has closed the mirror lists of releases that get no updates"),
+    Cause(
         "repository-unreachable",
         r"Curl error \(\d+\)|Status code: \d+|Failed to download metadata|Cannot download"
         r"|All mirrors were tried|Cannot prepare internal mirrorlist|repomd\.xml.*(?:error|failed)",
         "a package repository does not answer this host",
         "open egress to it, or set docker_engine_mirror; then: fab provision",
         "this host cannot fetch packages; its login and its disk are fine"),
+)
+_LATE_CAUSES = (
+    Cause(
+        "dependency-missing",
+        r"nothing provides (?:container-selinux|iptables|libcgroup|fuse-overlayfs|slirp4netns)\b",
+        "a package that Docker needs is in no repository of this host",
+        "enable the system's own repositories: AppStream and BaseOS (RHEL: subscription-manager register;"
+        " Oracle Linux: dnf config-manager --enable ol9_appstream); then: fab provision",
+        "it comes with the system, not from Docker"),
+    Cause(
+        "package-excluded",
+        r"filtered out by (?:exclude|modular) filtering|is excluded\b",
+        "the settings of dnf on this host exclude this package",
+        "look at exclude= in /etc/dnf/dnf.conf and the .repo files, and at dnf versionlock list;"
+        " then: fab provision",
+        "somebody holds this version on purpose, perhaps"),
 )
 _MISSING = Cause(
     "version-not-found", r"No match for argument|Unable to find a match|No package .* available",
@@ -82,16 +109,20 @@ def classify(text):
         if line:
             return _told(cause, line)
     if _CONFLICT.search(text):
-        return podman_conflict(_line(text, _CONFLICT))
-    line = _line(text, re.compile(_MISSING.pattern))
-    return _told(_MISSING, line) if line else _unknown(text)
+        return conflict(_line(text, _CONFLICT))
+    for cause in _LATE_CAUSES + (_MISSING,):
+        line = _line(text, re.compile(cause.pattern))
+        if line:
+            return _told(cause, line)
+    return _unknown(text)
 
 
-def podman_conflict(line):
-    """Give the error for packages that containerd.io would push off the host."""
+def conflict(line):
+    """Return the error for packages of others that cannot stand beside Docker's."""
     return HostError(
-        "podman-conflict", "Docker's containerd.io and the podman packages of this host exclude each other",
-        "remove them on the host (dnf remove podman buildah), or keep this host out of the run", line)
+        CONFLICT, "Docker's packages and packages of this host exclude each other",
+        "remove them on the host (dnf remove podman buildah), or keep this host out of the run", line,
+        "containerd.io brings its own runc, and docker-ce its own docker")
 
 
 def _told(cause, line):
@@ -99,10 +130,14 @@ def _told(cause, line):
 
 
 def _unknown(text):
-    errors = re.compile(r"^(?:Error|error|Failed|RuntimeError)")
+    # dnf writes "Error: " alone on its line, and what it means below it, each reason after a dash.
+    for pattern in (r"^\s+- \S", r"^\s*Problem\b.*: \S", r"^(?:Error|error|Failed|RuntimeError)[^:]*: *\S"):
+        line = _line(text, re.compile(pattern))
+        if line:
+            break
     return HostError(
-        "packages", "dnf could not make the transaction", "see dnf's line; then: fab provision",
-        _line(text, errors) or " ".join(text.split())[-300:])
+        UNKNOWN, "dnf could not make the transaction", "see dnf's line; then: fab provision",
+        line or " ".join(text.split())[-300:])
 
 
 def _line(text, pattern):

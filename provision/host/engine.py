@@ -1,51 +1,88 @@
-"""Ask the engine itself, over its socket: what `docker info` shows, without a process for it."""
+"""Ask the engine itself, over its socket: what `docker info` shows, without a process for it.
+
+The paths are those of the Engine API, https://docs.docker.com/reference/api/engine/.
+"""
 
 import json
 import socket
 
 SOCKET = "/var/run/docker.sock"
 ANSWER_TIMEOUT_S = 10
+# A container that is started may have to wait for its network and volumes.
+START_TIMEOUT_S = 60
 
 
 def info(machine):
-    """Give the engine's own description (the API's /info), or None when it does not answer."""
-    return _ask(machine, "/info")
+    """Return the engine's own description (the API's /info), or None when it does not answer."""
+    return get(machine, "/info")
 
 
 def version(machine):
-    """Give the version that runs, which need not be the installed one; None when it does not answer."""
+    """Return the version that runs, which need not be the installed one; None when it does not answer."""
     return (info(machine) or {}).get("ServerVersion")
 
 
-def containers(machine):
-    """Give how many containers run; 0 when the engine does not answer."""
-    return len(_ask(machine, "/containers/json") or [])
+def running(machine):
+    """Return the ids of the containers that run; None when the engine does not answer."""
+    found = get(machine, "/containers/json")
+    return None if found is None else [container["Id"] for container in found]
+
+
+def inspect(machine, container):
+    """Return all that the engine knows of a container; None when there is none of this id."""
+    return get(machine, "/containers/%s/json" % container)
+
+
+def start(machine, container):
+    """Start a container; return the engine's words when it does not start, else an empty text."""
+    status, body = request(machine, "POST", "/containers/%s/start" % container, timeout_s=START_TIMEOUT_S)
+    return "" if status in (204, 304) else _message(body)
 
 
 def answers(machine):
-    """Does the engine answer at all?"""
-    return _get(machine, "/_ping") == b"OK"
+    """Return whether the engine answers at all."""
+    return request(machine, "GET", "/_ping") == (200, b"OK")
 
 
-def _ask(machine, path):
-    body = _get(machine, path)
+def get(machine, path):
+    """Return what the engine answers to a GET, read from JSON; None when it does not answer with 200."""
+    status, body = request(machine, "GET", path)
+    return _json(body) if status == 200 else None
+
+
+def post(machine, path, wanted):
+    """Send ``wanted`` as JSON; return the answer's status and what it says, read from JSON."""
+    status, body = request(machine, "POST", path, json.dumps(wanted).encode("utf-8"))
+    return status, _json(body)
+
+
+def request(machine, method, path, body=b"", timeout_s=ANSWER_TIMEOUT_S):
+    """Return status and body of the engine's answer; (0, b"") when there is none."""
+    client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    client.settimeout(timeout_s)
+    # HTTP/1.0 spares chunks: the body ends where the connection does.
+    head = "%s %s HTTP/1.0\r\nHost: docker\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+    try:
+        client.connect(machine.path(SOCKET))
+        client.sendall((head % (method, path, len(body))).encode("ascii") + body)
+        answer = b"".join(iter(lambda: client.recv(65536), b""))
+    except (socket.error, socket.timeout):
+        return 0, b""
+    finally:
+        client.close()
+    head, _, body = answer.partition(b"\r\n\r\n")
+    words = head.split(None, 2)
+    return (int(words[1]), body) if len(words) > 1 and words[1].isdigit() else (0, b"")
+
+
+def _json(body):
     try:
         return json.loads(body.decode("utf-8", "replace")) if body else None
     except ValueError:
         return None
 
 
-def _get(machine, path):
-    client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    client.settimeout(ANSWER_TIMEOUT_S)
-    try:
-        client.connect(machine.path(SOCKET))
-        # HTTP/1.0 spares chunks: the body ends where the connection does.
-        client.sendall(("GET %s HTTP/1.0\r\nHost: docker\r\n\r\n" % path).encode("ascii"))
-        answer = b"".join(iter(lambda: client.recv(65536), b""))
-    except (socket.error, socket.timeout):
-        return None
-    finally:
-        client.close()
-    head, _, body = answer.partition(b"\r\n\r\n")
-    return body if b" 200 " in head.split(b"\r\n")[0] else None
+def _message(body):
+    found = _json(body)
+    said = found.get("message", "") if isinstance(found, dict) else ""
+    return " ".join(("%s" % said).split())[:300] or "the engine gave no answer"

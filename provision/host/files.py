@@ -45,6 +45,10 @@ class FileChange(Change):
         """Is the file as it was when the Change was made?"""
         return self._is(self.old, self.old_dress)
 
+    def look(self):
+        """Return the file's name when it is not as it was."""
+        return "" if self.is_back() else self.name
+
     def apply(self):
         """Write, or remove, the file."""
         self._put(self.content, self.dress)

@@ -9,7 +9,7 @@ from .journal import FOLDER, Journal
 
 KEPT_RUNS = 10
 # The names of Changes to what a running engine was started with.
-_ENGINES = ("packages", "file /etc/docker/", "restart", "service")
+_ENGINES = ("packages", "file /etc/docker/", "restart", "service", "reload")
 
 
 class Past(object):

@@ -6,13 +6,15 @@ import time
 from contextlib import contextmanager
 
 from . import (
-    access, clock, detach, dnf, facts, history, lock, packages, plans, recover, repository, run, secret,
-    service, undo)
+    access, clock, consent, detach, dnf, facts, history, lock, packages, plans, recover, repository, run, secret,
+    undo, unit)
 from .errors import as_host_error
 from .machine import Machine
 
 
 ACCESS = "access"
+# How long an engine that is just starting is waited for, before it is judged.
+START_LIMIT_S = {"plan": 10, "apply": 1200}
 
 
 def main(text):
@@ -60,7 +62,7 @@ def answer(machine, request):
 def _empty():
     return {
         "system": "", "changed": False, "changes": [], "undone": [], "earlier": [], "error": None,
-        "installed": False, "consent": None, "containers": None}
+        "installed": False, "consent": None, "containers": None, "waited": []}
 
 
 def _apply(machine, request, result, work):
@@ -76,13 +78,13 @@ def _converge(machine, request, result, unended):
     if any(recover.half_packages(past) for past in unended):
         # What is installed is a mixture, and no answer to "latest".
         desired = dict(desired, upgrade=True)
-    with _observed(machine, request, result) as (observed, solver):
+    with _observed(machine, request, result) as (observed, docker, solver):
         if applies:
             recover.finish_packages(machine, solver, unended, desired["state"] == "present")
         if desired["state"] == "absent":
-            changes = plans.absent(machine, desired, solver, request.get("purge_data"))
+            changes = plans.absent(machine, docker, desired, solver, request.get("purge_data"))
         else:
-            changes = plans.present(machine, observed, desired, solver, any(past.cut_short() for past in unended))
+            changes = plans.present(machine, docker, observed, desired, solver, unended)
         _do(machine, request, result, changes)
     if result["error"] is None:
         result["changes"] = [recover.line(past) for past in unended] + result["changes"]
@@ -98,11 +100,11 @@ def _undo(machine, request, result, unended):
     # A killed undo is no half way back: it is finished.
     undos = [past for past in unended if past.of]
     others = [past for past in unended if not past.of]
-    with _observed(machine, request, result) as (_, solver):
+    with _observed(machine, request, result) as (_, docker, solver):
         if request["mode"] == "apply":
             recover.finish_packages(machine, solver, undos, True)
         changes = undo.plan(
-            machine, solver, packages.Installed(machine), service.Unit(machine), pasts,
+            machine, solver, packages.Installed(machine), docker, pasts,
             any(past.cut_short() for past in undos))
         _do(machine, request, result, changes, [past.run for past in pasts], bool(others))
     if result["error"] is None:
@@ -129,14 +131,18 @@ def _observed(machine, request, result):
     result["system"] = observed.system
     text = repository.repo_text(observed, request["desired"])
     facts.refuse_unfit(machine, observed)
-    solver = dnf.Dnf(machine, repository.REPO_FILE, text)
+    applies = request["mode"] == "apply"
+    docker = unit.await_start(machine, START_LIMIT_S[request["mode"]])
+    solver = dnf.Dnf(machine, repository.REPO_FILE, text, request["lock_timeout_s"] if applies else None)
     try:
-        yield observed, solver
+        yield observed, docker, solver
     finally:
+        result["waited"] += solver.waited
         solver.close()
 
 
 def _do(machine, request, result, changes, of=(), cancels=False):
+    consent.expect(machine, request, changes, result)
     if request["mode"] == "plan":
         run.show(changes, result)
     elif changes:

@@ -3,22 +3,27 @@
 import json
 import os
 
-from . import daemon, repository, service
+from . import daemon, purge, repository
 from .files import FileChange, private
+from .unit import State
 
 FILE = "/var/lib/provision/before.json"
 _FILES = (daemon.FILE, repository.REPO_FILE, repository.KEY_FILE)
 
 
 class Before(object):
-    """What was there: ``unit`` is the service's State; ``packages`` are the names that our runs installed."""
+    """What was there: ``unit`` is the service's State; ``packages`` are the names that our runs installed.
+
+    ``data`` are the folders of an engine that held something then.
+    """
 
     def __init__(self, found):
         self.packages = found["packages"]
-        self.unit = service.State(*found["unit"])
+        self.unit = State(*found["unit"])
         self.key_trusted = found["key_trusted"]
         self.files = found["files"]
         self.missing = found["missing"]
+        self.data = found.get("data", [])
 
     def content(self, path):
         """Give what the file held (bytes), or None."""
@@ -60,5 +65,6 @@ def _observed(machine, unit, key_trusted):
     folders = [os.path.dirname(path) for path in _FILES]
     return Before({
         "packages": [], "unit": unit.state, "key_trusted": key_trusted,
+        "data": purge.in_use(machine),
         "files": {path: None if data is None else data.decode("latin-1") for path, data in contents.items()},
         "missing": [folder for folder in folders if not os.path.isdir(machine.path(folder))]})

@@ -1,17 +1,17 @@
 """The engine's packages: what is there, and what dnf would make of it."""
 
-from . import dnf_errors, rpmdb
+from . import dnf_errors, kernel, others, rpmdb
 from .dnf import Row
-from .transaction import INSTALL_OPTIONS, REMOVE_OPTIONS, Transaction, bring, compare, specs
+from .errors import HostError
+from .transaction import ERASE_OPTION, INSTALL_OPTIONS, REMOVE_OPTIONS, Transaction, bring, compare, specs
 
 ENGINE = ("docker-ce", "docker-ce-cli")
 PACKAGES = ENGINE + ("containerd.io", "docker-buildx-plugin", "docker-compose-plugin")
 # What a running engine is made of.
 RUNNING = PACKAGES[:3]
 LATEST = "latest"
-
-# Whoever has these runs containers with them.
-PODMAN = ("podman", "buildah", "podman-docker", "cockpit-podman")
+# A newer engine is worth an older one's move only where somebody asked for it.
+BEST, STAY = "--best", "--setopt=best=False"
 
 
 class Installed(object):
@@ -36,18 +36,27 @@ def is_satisfied(installed, desired):
     return wanted == LATEST or all(installed.version(name) == wanted for name in ENGINE)
 
 
-def plan(machine, solver, installed, desired):
-    """Give the Change that brings the wanted packages; raises when it would take podman away."""
-    if is_satisfied(installed, desired):
+def plan(machine, solver, installed, desired, modules=()):
+    """Return the Change that brings the wanted packages, and ``modules``, those of the running kernel.
+
+    Raises when what is installed would move or go without being asked for.
+    """
+    asked = _specs(installed, desired) + list(modules)
+    if not asked:
         return []
-    rows = _ordered(solver.resolve("install", _specs(desired), ["--best", "--allowerasing"]))
-    lost = [row for row in rows if row.action == "remove" and row.name in PODMAN]
-    if lost:
-        raise dnf_errors.podman_conflict("would be removed: " + ", ".join(row.name for row in lost))
+    rows = _ordered(_found(machine, solver, asked, _best(installed, desired), modules))
+    there = [row for row in rows if row.name in PACKAGES or ENGINE[0] in installed.packages]
+    if not _moves(installed, desired):
+        others.refuse_moves(machine, [row for row in there if not _of_others(row)], asked)
+    gone = [row for row in rows if _of_others(row)]
+    if gone:
+        others.refuse_removals(machine, gone, desired.get("may_remove") or ())
     # Ours by exact version, the rest as dnf resolves it.
     ours = [row for row in rows if row.action != "remove" and row.name in PACKAGES]
-    exact = ["%s-%s.%s" % (row.name, row.evr, row.arch) for row in ours]
-    return _planned(machine, solver, installed, rows, "install", exact, INSTALL_OPTIONS)
+    exact = ["%s-%s.%s" % (row.name, row.evr, row.arch) for row in ours] + list(modules)
+    options = [ERASE_OPTION] if gone else []
+    lost = [row.name for row in gone if not solver.brings(row)]
+    return _planned(machine, solver, installed, rows, "install", exact, options, gone, lost)
 
 
 def plan_absent(machine, solver, installed, owned):
@@ -60,6 +69,7 @@ def plan_absent(machine, solver, installed, owned):
     if not {row.name for row in rows} <= set(every):
         # Somebody's package needs what came along with ours: that stays.
         rows = solver.resolve("remove", ours, REMOVE_OPTIONS)
+    others.refuse_dependents(machine, [row for row in rows if row.name not in owned])
     rows = _ordered(rows)
     return _planned(machine, solver, installed, rows, "remove", [row.name for row in rows], REMOVE_OPTIONS)
 
@@ -69,6 +79,9 @@ def plan_back(machine, solver, installed, goal, half):
     found = rpmdb.everything(machine)
     missing, surplus, double, there = compare(found, goal)
     rows = [] if half else _resolved(solver, missing, surplus)
+    if not missing:
+        # What comes back may be just what a dependent needs: dnf is asked for the two apart.
+        others.refuse_dependents(machine, [row for row in rows if row.action == "remove" and row.name not in goal])
     if half:
         rows = [_row("install", pair) for pair in missing] + [_row("reinstall", pair) for pair in there]
         rows += [_row("remove", pair) for pair in surplus + double]
@@ -93,15 +106,69 @@ def _row(action, pair):
     return Row(action, name, arch, evr)
 
 
-def _planned(machine, solver, installed, rows, verb, words, options):
+def _planned(machine, solver, installed, rows, verb, words, options, gone=(), lost=()):
     if not rows:
         return []
-    return [Transaction(machine, solver, lambda: solver.perform(verb, words, options), rows, installed)]
+    return [Transaction(
+        machine, solver, lambda: solver.perform(verb, words, options), rows, installed, gone, lost)]
 
 
-def _specs(desired):
-    pinned = () if desired["version"] == LATEST else ENGINE
-    return ["%s-%s" % (name, desired["version"]) if name in pinned else name for name in PACKAGES]
+def _found(machine, solver, asked, best, modules):
+    """Return the rows for what is ``asked``; with removals only where nothing else will do."""
+    try:
+        rows = solver.resolve("install", asked, [best])
+    except HostError as error:
+        if error.kind == "version-not-found" and any(name in error.evidence for name in modules):
+            raise kernel.missing(error.evidence)
+        if error.kind not in (dnf_errors.CONFLICT, dnf_errors.UNKNOWN):
+            raise
+        rows = _erasing(solver, asked, best)
+        if not rows:
+            raise error
+    return [_beside(machine, row) for row in rows]
+
+
+def _erasing(solver, asked, best):
+    try:
+        return solver.resolve("install", asked, [best, ERASE_OPTION])
+    except HostError:
+        return []  # The first error says what stands in the way.
+
+
+def _beside(machine, row):
+    """Return the row of a kernel's package as one that comes beside those of other kernels, if it does."""
+    if row.action == "install" and row.name.startswith("kernel") and machine.run(["rpm", "-q", row.name]).rc == 0:
+        return row._replace(action="beside")
+    return row
+
+
+def _of_others(row):
+    return row.action == "remove" and row.name not in PACKAGES
+
+
+def _moves(installed, desired):
+    """Whether what is installed of ours was asked to move."""
+    wanted = desired["version"]
+    there = [name for name in ENGINE if name in installed.packages]
+    return desired["upgrade"] or wanted != LATEST and any(installed.version(name) != wanted for name in there)
+
+
+def _best(installed, desired):
+    return BEST if _moves(installed, desired) or ENGINE[0] not in installed.packages else STAY
+
+
+def _specs(installed, desired):
+    if is_satisfied(installed, desired):
+        return []
+    if _moves(installed, desired):
+        return [_spec(name, desired["version"]) for name in PACKAGES]
+    # A client that is missing comes in the engine's version.
+    version = installed.version(ENGINE[0]) or desired["version"]
+    return [_spec(name, version) for name in PACKAGES if name not in installed.packages]
+
+
+def _spec(name, version):
+    return name if version == LATEST or name not in ENGINE else "%s-%s" % (name, version)
 
 
 def _ordered(rows):

@@ -1,42 +1,69 @@
 """The lists: which Changes, in which order, bring a host to what is desired."""
 
-from . import containers, daemon, owned, packages, purge, registries, repository, service
+from . import daemon, engine, kept, kernel, owned, packages, purge, registries, repository, service, stop
+from .jsonfile import parse
+from .unit import State
 
 
-def present(machine, observed, desired, solver, cut_short):
-    """Give the Changes to a running engine; ``cut_short``: a killed run may have written what it has not read."""
+def present(machine, unit, observed, desired, solver, unended):
+    """Return the Changes to a running engine; ``unended`` are the runs that were cut short."""
     installed = packages.Installed(machine)
-    unit = service.Unit(machine)
     source = repository.plan(machine, observed, desired, installed.keys)
-    software = packages.plan(machine, solver, installed, desired)
+    modules = kernel.lacking(machine, desired, unit)
+    software = packages.plan(machine, solver, installed, desired, modules) + kernel.plan(machine, modules)
     settings = daemon.plan(machine, desired, unit.command)
-    restart = settings or packages.restart_engine(software) or cut_short
     logins = registries.plan(machine, desired)
-    changes = source + software + settings + logins + service.plan(machine, unit, bool(restart))
+    stale = any(past.cut_short() for past in unended)
+    changes = serving(machine, unit, source + software + settings + logins, stale, unended)
     if not changes:
         return []
     trusted = repository.is_trusted(desired["gpg_fingerprint"], installed.keys)
     return owned.plan(machine, unit, trusted, changes) + changes
 
 
-def absent(machine, desired, solver, purge_data):
-    """Give the Changes that take away what our runs brought, and with ``purge_data`` the engine's data."""
+def serving(machine, unit, changes, stale, unended=(), goal=None):
+    """Return ``changes``, and with them what lets the engine run what is on the disk, or brings it to ``goal``.
+
+    ``stale`` tells that a killed run may have written what the engine has not read yet.
+    """
+    need = "restart" if stale or packages.restart_engine(changes) else needed(changes)
+    fate = None
+    if need == "restart" or not (unit.active and engine.answers(machine)):
+        fate = kept.fate(machine, unit, changes, engine.info(machine))
+    serve = service.plan(machine, unit, need, fate) if goal is None else service.plan_back(
+        machine, unit, goal, need, fate)
+    return kept.around(machine, fate if serve else None, changes + serve, unended)
+
+
+def needed(changes):
+    """Return what the engine needs to read what ``changes`` write into daemon.json."""
+    for part in kept.settings(changes):
+        return daemon.effect(*[parse((side or b"").decode("utf-8", "replace")) for side in (part.old, part.content)])
+    return "none"
+
+
+def absent(machine, unit, desired, solver, purge_data):
+    """Return the Changes that take away what our runs brought, and with ``purge_data`` the engine's data."""
     installed = packages.Installed(machine)
     before = owned.read(machine)
     stays = packages.ENGINE[0] in installed.packages and (
         before is None or packages.ENGINE[0] not in before.packages)
-    ours = _ours(machine, desired, solver, installed, before, stays) if before else []
-    if not purge_data:
-        return ours
-    purge.refuse(stays)
-    return containers.plan_stop(machine) + ours + purge.plan(machine)
+    data = purge.plan(machine, before, stays) if purge_data else []
+    ours = _ours(machine, unit, desired, solver, installed, before, stays) if before else []
+    stops = [] if stays else stop.plan(machine)
+    return (stops + ours + data) if ours or data else []
 
 
-def _ours(machine, desired, solver, installed, before, stays):
-    unit = service.Unit(machine)
+def _ours(machine, unit, desired, solver, installed, before, stays):
     software = packages.plan_absent(machine, solver, installed, before.packages)
     settings = daemon.plan_absent(machine, before) + registries.plan_absent(machine)
-    serve = service.plan_back(machine, unit, before.unit if stays else service.NONE, bool(settings))
     rest = software + settings + repository.plan_absent(machine, desired, installed.keys, before)
-    # An engine that goes is stopped first; one that stays reads its old settings last.
-    return (rest + serve if stays else serve + rest) + owned.plan_absent(machine)
+    if stays:
+        # An engine that stays reads its old settings last.
+        changes = serving(machine, unit, rest, False, goal=before.unit)
+    else:
+        # One that goes is stopped first; a containerd that ran before goes on.
+        helpers = [name for name in before.unit.helpers if name != "docker.socket"]
+        changes = service.plan_back(machine, unit, State(False, False, helpers), "none") + rest
+        stop.refuse_others(machine, software)
+    return changes + owned.plan_absent(machine)

@@ -3,27 +3,64 @@
 import os
 import shutil
 
+from . import containers, engine
 from .change import Change
 from .errors import HostError
+from .jsonfile import parse
 
-FOLDERS = ("/var/lib/docker", "/var/lib/containerd")
-# The engine's own containers; live-restore lets them outlive it.
-_CONTAINER = "containerd-shim.* -namespace moby "
+DAEMON = "/etc/docker/daemon.json"
+
+ROOT = "/var/lib/docker"
+# Where the engine keeps what is its own in containerd.
+MOBY = "moby"
+# In an order in which nothing is in use any more when its turn comes.
+_IN_NAMESPACE = (
+    ("tasks", ("delete", "--force")), ("containers", ("delete",)), ("leases", ("delete", "--sync")),
+    ("images", ("delete", "--sync")), ("content", ("delete",)))
+CONTAINERD = "/var/lib/containerd"
+# What dockerd makes in its data-root (moby, daemon/ and its drivers); in a folder that an operator chose,
+# nothing else is removed.
+ENTRIES = (
+    "btrfs", "buildkit", "containerd", "containers", "engine-id", "fuse-overlayfs", "image", "network", "nuked",
+    "overlay2", "plugins", "rootfs", "runtimes", "swarm", "tmp", "trust", "vfs", "volumes", "zfs")
 
 
-def plan(machine):
-    """Give the Changes that remove what is there."""
-    steps = [Purge(machine, folder) for folder in FOLDERS]
+def plan(machine, before, engine_stays):
+    """Return the Changes that remove the engine's data; raise when it is not ours to remove."""
+    root = data_root(machine)
+    if engine_stays:
+        raise _refused(
+            "the engine of this host was there before provision, and stays",
+            "leave --purge-data out; docker system prune on the host removes what is not used")
+    if before is not None and root in before.data:
+        raise _refused(
+            "%s held data before provision first ran on this host" % root,
+            "leave --purge-data out, and remove what you do not want on the host")
+    steps = [Purge(machine, root)] + _containerd(machine, before)
     return [step for step in steps if step.needed()]
 
 
-def refuse(engine_stays):
-    """Raise when the data belongs to an engine that is not ours and goes on."""
-    if engine_stays:
-        raise HostError(
-            "purge-refused", "the engine of this host was there before provision, and stays",
-            "leave --purge-data out; docker system prune on the host removes what is not used",
-            meaning="its data is not ours to remove")
+def data_root(machine):
+    """Return where the engine keeps images, containers and volumes: by its own word, else by daemon.json."""
+    found = (engine.info(machine) or {}).get("DockerRootDir")
+    return found or (parse(machine.text(DAEMON)) or {}).get("data-root") or ROOT
+
+
+def in_use(machine):
+    """Return the folders of engine and containerd that hold something."""
+    return [folder for folder in (data_root(machine), CONTAINERD) if Purge(machine, folder).holds()]
+
+
+def _containerd(machine, before):
+    """Return what removes containerd's folder, or in one that others use the engine's part of it."""
+    ours = before is not None and "containerd.io" in before.packages and CONTAINERD not in before.data
+    if ours and not containers.of_others(machine):
+        return [Purge(machine, CONTAINERD)]
+    return [Namespace(machine)]
+
+
+def _refused(message, hint):
+    return HostError("purge-refused", message, hint, meaning="its data is not ours to remove")
 
 
 def plan_back(folder):
@@ -46,16 +83,28 @@ class Purge(Change):
         self.begun = False
 
     def needed(self):
-        """Is anything there? A directory that is a mount of its own stays, empty."""
+        """Return whether anything is there. A directory that is a mount of its own stays, empty."""
         place = self.machine.path(self.folder)
-        return os.path.isdir(place) and (bool(os.listdir(place)) or place not in self._mounts())
+        return self.holds() or (os.path.isdir(place) and self._is_ours() and place not in self._mounts())
+
+    def holds(self):
+        """Return whether it holds data of an engine."""
+        return bool(self._entries())
+
+    def _is_ours(self):
+        return self.folder in (ROOT, CONTAINERD)
+
+    def _entries(self):
+        place = self.machine.path(self.folder)
+        names = os.listdir(place) if os.path.isdir(place) else []
+        return [name for name in names if self._is_ours() or name in ENTRIES]
 
     def apply(self):
         """Remove it, after what is mounted below; a mount that stays is not looked into."""
         place = self.machine.path(self.folder)
         if not self.needed():
             return
-        if self.machine.run(["pgrep", "-f", _CONTAINER]).rc == 0:
+        if containers.orphans(self.machine):
             raise HostError(
                 "purge-refused", "containers still run, without an engine",
                 "fab provision brings the engine back, and then this stops them first")
@@ -67,8 +116,8 @@ class Purge(Change):
                 "purge-refused", "something is mounted below %s and is in use" % self.folder,
                 "umount it on the host, then run it again", left[0])
         self.begun = True
-        _empty(place)
-        if place not in self._mounts():
+        _remove(place, self._entries())
+        if place not in self._mounts() and not os.listdir(place):
             os.rmdir(place)
 
     def undo(self):
@@ -86,6 +135,45 @@ class Purge(Change):
     def _mounts(self):
         rows = [line.split() for line in self.machine.text("/proc/self/mounts").splitlines()]
         return [row[1].replace("\\040", " ") for row in rows if len(row) > 1]
+
+
+class Namespace(Change):
+    """The engine's own namespace of a containerd that others use as well; theirs are not touched."""
+
+    name = "data containerd namespace moby"
+    undoable = False
+    disruptive = True
+    before = "containers, images"
+    after = "removed for good"
+
+    def __init__(self, machine):
+        self.machine = machine
+
+    def needed(self):
+        """Return whether there is such a namespace."""
+        ran = self.machine.run(["ctr", "namespaces", "list", "-q"]) if self.machine.has("ctr") else None
+        return ran is not None and MOBY in ran.out.split()
+
+    def apply(self):
+        """Remove what is in it, then itself; containerd refuses to remove one that is not empty."""
+        for kind, remove in _IN_NAMESPACE:
+            for name in self._ctr(kind, "list", "-q").out.split():
+                self._ctr(kind, *(remove + (name,)))
+        ran = self.machine.run(["ctr", "namespaces", "remove", MOBY])
+        if ran.rc and self.needed():
+            raise HostError(
+                "purge-refused", "containerd keeps the namespace moby",
+                "ctr -n moby containers list on the host shows what is in it", " ".join(ran.err.split())[-300:])
+
+    def undo(self):
+        """What is gone is gone; the lines of the plan have said so."""
+
+    def records(self):
+        """Return what is lost."""
+        return [{"kind": "data", "path": CONTAINERD}]
+
+    def _ctr(self, *words):
+        return self.machine.run(("ctr", "-n", MOBY) + words)
 
 
 class Lost(Change):
@@ -106,8 +194,8 @@ class Lost(Change):
         """Do nothing."""
 
 
-def _empty(place):
-    for name in os.listdir(place):
+def _remove(place, names):
+    for name in names:
         path = os.path.join(place, name)
         if os.path.isdir(path) and not os.path.islink(path):
             shutil.rmtree(path)

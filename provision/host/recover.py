@@ -4,7 +4,7 @@ import glob
 import os
 import re
 
-from . import history, rpmlock, scratch, transaction
+from . import history, live_restore, rpmlock, scratch, transaction
 from .files import TEMPORARY
 
 # What mkstemp puts after the prefix.
@@ -16,6 +16,7 @@ def clear(machine, unended, timeout_s):
     rpmlock.wait_for_orphans(machine, timeout_s)
     scratch.sweep(machine)
     history.forget_unborn(machine)
+    live_restore.finish(machine)
     for past in unended:
         transaction.sweep_unpacked(machine, past.at)
         for path in _half_files(machine, past):

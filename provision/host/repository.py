@@ -3,7 +3,7 @@
 import re
 import time
 
-from . import openpgp
+from . import dnf_errors, openpgp
 from .change import Change, Together
 from .errors import HostError
 from .files import FileChange
@@ -66,6 +66,16 @@ def repo_text(facts, desired):
         "gpgkey=file://" + KEY_FILE, ""))
 
 
+def _kept(machine, text):
+    """Return ``text``, or what is there if it differs in the check of the lists' own signature alone.
+
+    We do not switch that on: dnf then needs the key once more for the repository alone, asks a person for
+    it, and fails for dnf-automatic and for each other command that cannot ask.
+    """
+    held = machine.text(REPO_FILE)
+    return held if held.replace("\nrepo_gpgcheck=1\n", "\nrepo_gpgcheck=0\n") == text else text
+
+
 def _refuse_address(desired):
     if not ADDRESS.match(desired["mirror"]) or not CHANNEL.match(desired["channel"]):
         raise HostError(
@@ -77,7 +87,7 @@ def _refuse_address(desired):
 
 def plan(machine, facts, desired, trusted):
     """Give the Changes for the repository; ``trusted`` are the keys that rpm knows already."""
-    text = repo_text(facts, desired)
+    text = _kept(machine, repo_text(facts, desired))
     fingerprint = plain(desired["gpg_fingerprint"])
     key = _key(machine, desired, fingerprint)
     parts = [
@@ -107,6 +117,8 @@ def plan_absent(machine, desired, trusted, before):
         machine, KEY_FILE, before.content(KEY_FILE), folders=before.folders(machine, KEY_FILE))
     forget = [] if before.key_trusted else [ForgetKey(machine, plain(desired["gpg_fingerprint"]), trusted)]
     needed = [part for part in [file] + forget + [key] if part.needed()]
+    if not needed:
+        return []
     after = "removed" if file.content is None else _base(file.content.decode("utf-8", "replace"))
     change = Together("repository docker-ce", _base(machine.text(REPO_FILE)), after, needed)
     change.diff = file.diff
@@ -186,7 +198,9 @@ class ImportKey(Change):
         ran = self.machine.run(["rpm", "-q", "gpg-pubkey", "--qf", form])
         rows = [line.split() for line in ran.out.splitlines() if line.count(" ") == 1]
         for package in (row[1] for row in rows if self.fingerprint.lower().endswith(row[0])):
-            self.machine.run(["rpm", "-e", package])
+            erased = self.machine.run(["rpm", "-e", package])
+            if erased.rc:
+                raise dnf_errors.classify(erased.out + erased.err)
 
 
 class ForgetKey(ImportKey):

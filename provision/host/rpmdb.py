@@ -15,6 +15,11 @@ def everything(machine):
     return {row for row in pairs(ran.out) if row[0] != "gpg-pubkey"}
 
 
+def installed(machine, name):
+    """Return the version of one package; empty when it is not installed."""
+    return dict(pairs(machine.run(["rpm", "-q", "--qf", FORMAT, name]).out)).get(name, "")
+
+
 def versions(found, names):
     """Give for each name the versions that are there."""
     return {name: sorted(version for each, version in found if each == name) for name in names}

@@ -6,45 +6,64 @@ The locks of rpm and dnf die with their processes; their files may stay, and mea
 import errno
 import fcntl
 import os
+import re
 import struct
 import time
 
-from . import scratch
+from . import detach, scratch
 from .errors import HostError
 
 # On newer systems a link to /usr/lib/sysimage/rpm leads there.
 FILE = "/var/lib/rpm/.rpm.lock"
+HELD = "package-lock-held"
 POLL_S = 0.2
 PATIENCE_S = 60
+# dnf 4 (dnf/lock.py), and yum (/var/run/yum.pid).
+_PID = re.compile(r"already locked by (?:PID )?(\d+)|running as pid (\d+)", re.IGNORECASE)
 # struct flock of fcntl(2): type, whence, start, length, pid.
 _FLOCK = "hhqqi"
 
 
 def wait(machine, timeout_s):
-    """Return when rpm's database may be changed; raises with the holder's command after ``timeout_s``."""
-    _wait(machine, timeout_s, _holder)
+    """Return when rpm's database may be changed; raises with the holder's command after ``timeout_s``.
+
+    Returns who was waited for, empty for nobody.
+    """
+    return _wait(machine, timeout_s, _holder)
+
+
+def wait_for_named(machine, timeout_s, words):
+    """Wait, as ``wait`` does, for whom the ``words`` of a dnf name that could not begin."""
+    found = _PID.search(words)
+    if not found:
+        return wait(machine, timeout_s)
+    pid = int(found.group(1) or found.group(2))
+    return _wait(machine, timeout_s, lambda machine: pid if _command(machine, pid) else None)
 
 
 def wait_for_orphans(machine, timeout_s):
     """Return when no dnf of a killed run is at work: it lives on without us, downloads, and then changes."""
-    _wait(machine, timeout_s, _orphan)
+    return _wait(machine, timeout_s, _orphan)
 
 
 def held(evidence):
     """Give the error for a package database that another program changes."""
     return HostError(
-        "package-lock-held", "another package manager is at work on this host",
+        HELD, "another package manager is at work on this host",
         "wait until it has ended, or give --lock-timeout more seconds; then: fab provision", evidence)
 
 
 def _wait(machine, timeout_s, find):
-    deadline = time.time() + timeout_s
+    deadline, waited = time.time() + timeout_s, ""
     holder = find(machine)
     while holder is not None:
+        waited = "pid %d: %s" % (holder, _command(machine, holder)[:200])
         if time.time() > deadline:
-            raise held("pid %d: %s" % (holder, _command(machine, holder)[:200]))
+            raise held(waited)
+        detach.renew()
         time.sleep(POLL_S)
         holder = find(machine)
+    return waited
 
 
 def _holder(machine):

@@ -4,14 +4,18 @@ from . import detach, history, rpmlock
 from .errors import as_host_error
 from .journal import Journal
 
+ENGINE = "package docker-ce"
+
 
 def carry_out(machine, request, changes, result, of=(), cancels=False):
     """Apply ``changes`` and write into ``result`` how it ended; ``of`` and ``cancels`` as in the journal."""
     if any(change.uses_rpm for change in changes):
-        rpmlock.wait(machine, request["lock_timeout_s"])
+        waited = rpmlock.wait(machine, request["lock_timeout_s"])
+        result["waited"] += [waited] if waited else []
     record = Journal(machine, request["run"])
     record.open(request, changes, of, cancels)
     failed = apply(changes, record)
+    result["containers"] = next((each.outcome for each in changes if each.outcome), None)
     if failed is None:
         show(changes, result)
     else:
@@ -27,8 +31,13 @@ def carry_out(machine, request, changes, result, of=(), cancels=False):
 
 def show(changes, result):
     """Write into ``result`` what the changes are."""
-    result["changes"] = [line for change in changes for line in change.lines()]
+    result["installed"] = any(line["name"] == ENGINE and line["sign"] == "+" for line in _lines(changes))
+    result["changes"] = _lines(changes)
     result["changed"] = bool(result["changes"])
+
+
+def _lines(changes):
+    return [line for change in changes for line in change.lines()]
 
 
 def apply(changes, record):
@@ -56,13 +65,20 @@ def _undo(begun, failed, record):
                 getattr(change, step)()
                 failed.undone += [change.name] if step == "undo" else []
             except Exception as error:
-                stuck.append("%s (%s)" % (change.name, as_host_error(error).message))
+                stuck.append("%s (%s)" % (change.name, _why(error)))
+    # It is said to be as it was only after a look.
+    stuck = stuck or [said for said in [change.look() for _, change in begun] if said]
     failed.clean = not stuck
     failed.state = "undone: the host is as it was" if not stuck else "not undone: " + ", ".join(stuck)
     _note(record, failed, "undone", names=failed.undone, state=failed.state)
     if failed.unwritten:
         failed.state += "; the journal could not be written"
     return failed
+
+
+def _why(error):
+    error = as_host_error(error)
+    return ": ".join(part for part in (error.message, error.evidence) if part)
 
 
 def _note(record, failed, event, **details):

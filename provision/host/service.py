@@ -1,69 +1,33 @@
-"""docker.service: enabled, running, and answering; judged by systemd and by the engine itself."""
+"""docker.service as Changes: enabled, started, restarted, reloaded."""
 
-import re
-import time
-from collections import namedtuple
-
-from . import engine
+from . import containers, engine
 from .change import Change
 from .errors import HostError
-
-UNIT = "docker.service"
-UNITS = (UNIT, "docker.socket", "containerd.service")
-State = namedtuple("State", "enabled active helpers")
-WANTED = State(True, True, list(UNITS[1:]))
-NONE = State(False, False, [])
-HEALTH_TIMEOUT_S = 60
-START_TIMEOUT_S = 180
-POLL_S = 0.25
-
-_ERROR = re.compile(r"level=(?:fatal|error)|failed to start daemon|unable to")
-_PROPERTIES = "Id,LoadState,ActiveState,UnitFileState,ExecStart"
+from .health import STALL_S, bring_up, last_words
+from .unit import UNIT, UNITS, WANTED, Unit, in_words, is_active
 
 
-class Unit(object):
-    """What systemd says of docker.service; ``command`` is None while there is no unit.
+def plan(machine, unit, need, fate=None):
+    """Return the Changes that make it run.
 
-    ``helpers`` are those of its two helpers that run: others may use containerd too.
+    ``need`` says what it takes for what is on the disk to count: "restart", "reload" or "none"; ``fate`` is
+    that of the containers.
     """
-
-    def __init__(self, machine):
-        ran = machine.run(["systemctl", "show"] + list(UNITS) + ["--property", _PROPERTIES])
-        blocks = [_properties(block) for block in ran.out.split("\n\n")]
-        found = next((block for block in blocks if block.get("Id") == UNIT), {})
-        self.loaded = found.get("LoadState") == "loaded"
-        self.active = found.get("ActiveState") == "active"
-        self.enabled = found.get("UnitFileState") == "enabled"
-        self.command = found.get("ExecStart", "") if self.loaded else None
-        active = [block.get("Id") for block in blocks if block.get("ActiveState") == "active"]
-        self.helpers = [name for name in UNITS[1:] if name in active]
-
-    @property
-    def state(self):
-        """What a Change can bring it to."""
-        return State(self.enabled, self.active, self.helpers)
-
-    def told(self):
-        """Give its state as a person says it; empty while there is no unit."""
-        if not self.loaded:
-            return ""
-        return _told(self.state)
-
-
-def plan(machine, unit, restart):
-    """Give the Change that makes it run; ``restart`` tells that what it was started with has changed."""
-    if not (unit.active and unit.enabled):
+    if not unit.active:
         return [Service(machine, unit, WANTED)]
-    if restart or not engine.answers(machine):
-        return [Restart(machine, restart)]
-    return []
+    enable = [] if unit.enabled else [Enable(machine, unit)]
+    if need == "restart" or not (unit.starting or engine.answers(machine)):
+        return enable + [Restart(machine, unit, need == "restart", fate)]
+    return enable + ([Reload(machine)] if need == "reload" else [])
 
 
-def plan_back(machine, unit, goal, restart):
-    """Give the Change that brings it to the State ``goal``; ``restart`` as in plan."""
+def plan_back(machine, unit, goal, need, fate=None):
+    """Return the Changes that bring it to the State ``goal``; ``need`` and ``fate`` as in plan."""
     if (unit.enabled, unit.active) != goal[:2]:
         return [Service(machine, unit, goal)]
-    return [Restart(machine, restart)] if unit.active and restart else []
+    if not unit.active:
+        return []
+    return {"restart": [Restart(machine, unit, True, fate)], "reload": [Reload(machine)]}.get(need, [])
 
 
 class Service(Change):
@@ -75,8 +39,8 @@ class Service(Change):
         self.machine = machine
         self.unit = unit
         self.goal = goal
-        self.before = unit.told()
-        self.after = _told(goal)
+        self.before = unit.words()
+        self.after = in_words(goal.enabled, "started" if goal.active else "stopped")
         self.disruptive = unit.active and not goal.active
 
     def apply(self):
@@ -87,9 +51,18 @@ class Service(Change):
         """Bring back what systemd had: stopped, disabled, or unknown."""
         self._reach(self.unit.state)
 
+    def look(self):
+        """Return what is not as systemd had it."""
+        now = Unit(self.machine)
+        return "" if (now.enabled, now.active) == (self.unit.enabled, self.unit.active) else "docker is " + now.words()
+
     def records(self):
-        """Give what systemd had."""
+        """Return what systemd had."""
         return [{"kind": "service", "state": self.unit.state}]
+
+    def harms(self):
+        """Return the units that stop with the engine."""
+        return [("units stop with docker.service", self.unit.disturbed())] if self.disruptive else []
 
     def _reach(self, goal):
         # Either of the two lets systemd read all units anew.
@@ -99,8 +72,32 @@ class Service(Change):
             return
         # A unit that is to be removed must not leave its helpers running.
         stop = [name for name in UNITS if name not in goal.helpers]
-        self.machine.run(["systemctl", "stop"] + stop, START_TIMEOUT_S)
+        self.machine.run(["systemctl", "stop"] + stop, STALL_S)
         self.machine.run(["systemctl", "reset-failed", UNIT])
+
+
+class Enable(Change):
+    """docker.service enabled, while it runs: nothing is started or stopped."""
+
+    name = "service docker"
+    after = "enabled"
+
+    def __init__(self, machine, unit):
+        self.machine = machine
+        self.unit = unit
+        self.before = unit.words()
+
+    def apply(self):
+        """Enable it."""
+        self.machine.run(["systemctl", "enable", UNIT])
+
+    def undo(self):
+        """Disable it."""
+        self.machine.run(["systemctl", "disable", UNIT])
+
+    def records(self):
+        """Return what systemd had."""
+        return [{"kind": "service", "state": self.unit.state}]
 
 
 class Restart(Change):
@@ -108,62 +105,79 @@ class Restart(Change):
 
     name = "restart docker"
     disruptive = True
+    sign = "~"
 
-    def __init__(self, machine, reason):
+    def __init__(self, machine, unit, reason, fate):
         self.machine = machine
+        self.unit = unit
+        self.disturbed = unit.disturbed()
         self.before = "" if reason else "does not answer"
-        self.after = _told_containers(machine)
+        self.after = _told(fate)
 
     def apply(self):
         """Restart it, and wait until the engine answers."""
-        bring_up(self.machine, "restart")
+        self._restart()
 
     def undo(self):
         """Leave it until everything is undone: see settle."""
 
     def settle(self):
         """Restart it with the files and packages that are back."""
+        self._restart()
+
+    def harms(self):
+        """Return what is cut off by a restart, whatever live-restore does for containers."""
+        return [
+            ("units restart with docker.service", self.disturbed),
+            ("builds end", containers.builds(self.machine))]
+
+    def _restart(self):
         bring_up(self.machine, "restart")
+        start_again(self.machine, self.disturbed)
 
 
-def _properties(text):
-    return dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+class Reload(Change):
+    """The engine reads daemon.json again, and goes on."""
+
+    name = "reload docker"
+    after = "it goes on running"
+    sign = "~"
+
+    def __init__(self, machine):
+        self.machine = machine
+
+    def apply(self):
+        """Let the engine read it."""
+        ran = self.machine.run(["systemctl", "reload", UNIT])
+        if ran.rc or not engine.answers(self.machine):
+            raise HostError(
+                "engine-not-healthy", "the engine does not reload its configuration",
+                "journalctl -u docker on the host says more; then: fab provision", last_words(self.machine))
+
+    def undo(self):
+        """Leave it until the file is back."""
+
+    def settle(self):
+        """Let the engine read the file that is back."""
+        self.apply()
 
 
-def _told(state):
-    return "%s and %s" % (
-        "enabled" if state.enabled else "disabled", "started" if state.active else "stopped")
+def start_again(machine, units):
+    """Start those of ``units`` that did not come back with the engine; raise when one does not start."""
+    for name in units:
+        if not is_active(machine, name) and machine.run(["systemctl", "start", name], STALL_S).rc:
+            raise HostError(
+                "unit-lost", "%s did not come back after the engine was restarted" % name,
+                "systemctl status %s on the host says more; then: fab provision" % name,
+                meaning="it requires docker.service, so systemd restarts both")
 
 
-def bring_up(machine, verb, reload=True):
-    """Start or restart the engine and wait until it answers; raises with its own last words."""
-    if reload:
-        machine.run(["systemctl", "daemon-reload"])
-    machine.run(["systemctl", "reset-failed", UNIT])
-    ran = machine.run(["systemctl", verb, UNIT], START_TIMEOUT_S)
-    deadline = time.time() + HEALTH_TIMEOUT_S
-    while ran.rc == 0 and engine.info(machine) is None and time.time() < deadline:
-        time.sleep(POLL_S)
-    if ran.rc or engine.info(machine) is None:
-        raise HostError(
-            "engine-not-healthy", "the engine does not answer after systemctl " + verb,
-            "journalctl -u docker on the host says more; then: fab provision",
-            last_words(machine), "dockerd did not start, or does not answer docker info")
-
-
-def last_words(machine):
-    """Give the engine's last line in the journal, an error before any other."""
-    ran = machine.run(["journalctl", "-u", UNIT, "-n", "40", "-o", "cat", "--no-pager"])
-    lines = [line.strip() for line in ran.out.splitlines() if line.strip()]
-    errors = [line for line in lines if _ERROR.search(line)]
-    return (errors or lines or [""])[-1][:300]
-
-
-def _told_containers(machine):
-    count = engine.containers(machine)
+def _told(fate):
+    """Return how many containers run, and what a restart of the engine does to them."""
+    count = len(fate.ids) if fate else 0
     if not count:
         return "no container runs"
-    runs = "1 container runs" if count == 1 else "%d containers run" % count
-    keeps = (engine.info(machine) or {}).get("LiveRestoreEnabled")
-    fate = "live-restore keeps" if keeps else "the restart stops"
-    return "%s; %s %s" % (runs, fate, "it" if count == 1 else "them")
+    runs, them = ("1 container runs", "it") if count == 1 else ("%d containers run" % count, "them")
+    if fate.kept:
+        return "%s; live-restore keeps %s" % (runs, them)
+    return "%s; the restart stops %s: %s" % (runs, them, fate.why)

@@ -5,33 +5,41 @@ import os
 import re
 import time
 
-from . import dnf_errors, engine, rpmdb, service
+from . import dnf_errors, engine, health, rpmdb
 from .change import Change
 from .errors import HostError
 
 # A removal needs no repository, and takes nothing but what it names.
 REMOVE_OPTIONS = ["--disablerepo=*", "--noautoremove"]
-INSTALL_OPTIONS = ["--allowerasing"]
+ERASE_OPTION = "--allowerasing"
+INSTALL_OPTIONS = [ERASE_OPTION]
+GOES = "packages of others are removed"
 # rpm unpacks to NAME;XXXXXXXX, the time in hexadecimal digits, and renames; see rpm's lib/fsm.c.
 _UNPACKED = re.compile(r";[0-9a-f]{8}$")
-_SIGNS = {"install": "+", "remove": "-"}
+_SIGNS = {"install": "+", "beside": "+", "remove": "-"}
 _FOLDERS = (
     "/usr/bin", "/usr/libexec/docker", "/usr/libexec/docker/cli-plugins", "/usr/lib/systemd/system",
     "/usr/share/man/man1", "/usr/share/bash-completion/completions", "/etc/containerd")
 
 
 class Transaction(Change):
-    """What ``make`` does, shown by its ``rows``: a person reads a line for each package."""
+    """What ``make`` does, shown by its ``rows``: a person reads a line for each package.
+
+    ``gone`` are those rows of them that remove packages of others; ``lost`` are the names that no repository
+    has, and that cannot be put back.
+    """
 
     name = "packages"
     uses_rpm = True
 
-    def __init__(self, machine, solver, make, rows, installed):
+    def __init__(self, machine, solver, make, rows, installed, gone=(), lost=()):
         self.machine = machine
         self.solver = solver
         self.make = make
         self.rows = rows
         self.installed = installed
+        self.gone = gone
+        self.lost = lost
         self.before_us = None
         self.ran_before_us = None
         self.began = int(time.time())
@@ -47,11 +55,25 @@ class Transaction(Change):
         if self.solver.broke_off:
             sweep_unpacked(self.machine, self.began)
         bring(self.machine, self.solver, self.before_us, self.solver.broke_off)
+        found = {name for name, _ in rpmdb.everything(self.machine)} if self.lost else ()
+        gone = [name for name in self.lost if name not in found]
+        if gone:
+            raise HostError("not-undoable", "no repository has %s any more" % ", ".join(gone))
+
+    def harms(self):
+        """Return what others lose, as (what, names)."""
+        return [(GOES, [row.name for row in self.gone])] if self.gone else []
 
     def settle(self):
         """Let the engine run as it did, if it did: the packages' scriptlets restart it, or stop it for good."""
         if self.ran_before_us not in (None, engine.version(self.machine)):
-            service.bring_up(self.machine, "restart")
+            health.bring_up(self.machine, "restart")
+
+    def look(self):
+        """Return the packages that do not have their old versions."""
+        now = rpmdb.versions(rpmdb.everything(self.machine), self.before_us or {})
+        other = sorted(name for name in now if now[name] != self.before_us[name])
+        return "packages " + " ".join(other) if other else ""
 
     def records(self):
         """Give the versions that were there of each package that is named."""
@@ -65,11 +87,13 @@ class Transaction(Change):
     def _observe(self):
         if self.before_us is None:
             found = rpmdb.everything(self.machine)
-            self.before_us = rpmdb.versions(found, {row.name for row in self.rows})
+            self.before_us = rpmdb.versions(found, {row.name for row in self.rows} - set(self.lost))
             self.ran_before_us = engine.version(self.machine)
 
     def _line(self, row):
         after = {"remove": "removed", "reinstall": "installed again"}.get(row.action) or rpmdb.short(row.evr)
+        if row.name in self.lost:
+            after += "; no repository has it: this cannot be undone"
         return {
             "name": "package " + row.name, "before": self._before(row), "after": after,
             "disruptive": False, "diff": "", "sign": _SIGNS.get(row.action, "~")}
@@ -77,7 +101,7 @@ class Transaction(Change):
     def _before(self, row):
         if row.action in ("remove", "reinstall"):
             return rpmdb.short(row.evr)
-        if row.action == "install":
+        if row.action in ("install", "beside"):
             return ""
         return self.installed.version(row.name) or self._query(row.name)
 

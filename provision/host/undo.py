@@ -3,9 +3,10 @@
 import os
 from collections import OrderedDict
 
-from . import containers, daemon, packages, purge, registries, repository, service, sshd
+from . import daemon, packages, plans, purge, registries, repository, service, sshd, stop
 from .errors import HostError
 from .files import Dress, FileChange, backup_name
+from .unit import State
 
 
 def plan(machine, solver, installed, unit, pasts, cut_short):
@@ -18,20 +19,19 @@ def plan(machine, solver, installed, unit, pasts, cut_short):
         # Containers whose data is gone do not start.
         goals = [record for record in goals if record["kind"] != "containers"]
     changes = [change for record in goals for change in _back(machine, solver, installed, record, half)]
-    goal = next((record["state"] for record in goals if record["kind"] == "service"), unit.state)
-    settings = any(change.name == "file " + daemon.FILE for change in changes)
-    stale = half or settings or cut_short or packages.restart_engine(changes)
-    serve = service.plan_back(machine, unit, service.State(*goal), stale)
-    return _in_order(changes, serve) + sshd.plan_back(machine, changes)
+    goal = State(*next((record["state"] for record in goals if record["kind"] == "service"), unit.state))
+    cut = [past for past in pasts if not past.ended]
+    return _with_engine(machine, unit, goal, changes, half or cut_short, cut) + sshd.plan_back(machine, changes)
 
 
-def _in_order(changes, serve):
-    # What runs is stopped before its files go, and started after they are back.
-    starts = [change for change in changes if change.name == containers.Containers.name]
+def _with_engine(machine, unit, goal, changes, stale, cut):
+    """Return the Changes in order: what runs is stopped before its files go, and started after they are back."""
+    stop.refuse_others(machine, changes)
+    if unit.active and not goal.active:
+        return stop.plan(machine) + service.plan_back(machine, unit, goal, "none") + changes
+    starts = [change for change in changes if change.name == stop.Containers.name]
     rest = [change for change in changes if change not in starts]
-    if serve and serve[0].disruptive and serve[0].name == service.Service.name:
-        return serve + rest + starts
-    return rest + serve + starts
+    return plans.serving(machine, unit, rest, stale, cut, goal) + starts
 
 
 def _goals(pasts):
@@ -63,7 +63,7 @@ def _back(machine, solver, installed, record, half):
     if kind == "key":
         return repository.plan_back(machine, record, installed.keys)
     if kind == "containers":
-        return containers.plan_back(machine, record["ids"])
+        return stop.plan_back(machine, record["ids"])
     return purge.plan_back(record["path"]) if kind == "data" else []
 
 

@@ -1,7 +1,8 @@
 """The signed RPM repository of the lab, laid out as Docker's own and made of Debian packages.
 
 Each engine of ENGINES is in it. Programs that need the C library of the host (runc, docker-init) come
-from the host's own suite, the others run on any.
+from the host's own suite, the others run on any. The oldest engine has no plugins, and brings the library
+of the device mapper along, which its dockerd needs and a stand-in host does not have.
 """
 
 import os
@@ -20,8 +21,9 @@ from provision.lab.profiles import Profile
 FILES = Path(__file__).with_name("files")
 # A lab serves its packages from a link of this name.
 SERVED = "www"
-ENGINES = ("trixie", "forky")
+OLD_DEBS = ("docker.io", "containerd", "libdevmapper1.02.1")
 ENGINE_DEBS = ("docker.io", "docker-cli", "containerd", "docker-compose", "docker-buildx")
+ENGINES = {"bookworm": OLD_DEBS, "trixie": ENGINE_DEBS, "forky": ENGINE_DEBS}
 HOST_DEBS = ("runc", "tini")
 PLACES = {
     "usr/sbin/dockerd": "usr/bin/dockerd",
@@ -32,8 +34,13 @@ PLACES = {
     "usr/bin/ctr": "usr/bin/ctr",
     "usr/sbin/runc": "usr/bin/runc",
     "usr/bin/tini-static": "usr/libexec/docker/docker-init",
+}
+PLUGIN_PLACES = {
     "usr/libexec/docker/cli-plugins/docker-buildx": "usr/libexec/docker/cli-plugins/docker-buildx",
     "usr/libexec/docker/cli-plugins/docker-compose": "usr/libexec/docker/cli-plugins/docker-compose",
+}
+DEVICE_MAPPER = {
+    "lib/x86_64-linux-gnu/libdevmapper.so.1.02.1": "usr/lib/x86_64-linux-gnu/libdevmapper.so.1.02.1",
 }
 OWN_FILES = {
     "docker.service": "usr/lib/systemd/system/docker.service",
@@ -141,24 +148,34 @@ def _sign(repo: Repository, built: list[Path]) -> None:
 
 
 def _build_engine(suite: str, profile: Profile, build: Path) -> None:
-    engine, host = fetch(suite, ENGINE_DEBS), fetch(profile.suite, HOST_DEBS)
+    engine, host = fetch(suite, ENGINES[suite]), fetch(profile.suite, HOST_DEBS)
     unpacked, stage = build / "unpacked", build / "stage"
     unpack(engine, unpacked)
     unpack(host, unpacked)
-    _lay_out(unpacked, stage)
-    versions = {
-        "engine": upstream_version(engine, "docker.io"),
-        "containerd": upstream_version(engine, "containerd"),
-        "compose": upstream_version(engine, "docker-compose"),
-        "buildx": upstream_version(engine, "docker-buildx"),
-    }
-    macros = {"_topdir": build, "stage": stage, "el": profile.el, **versions}
+    _lay_out(PLACES | _further(suite), unpacked, stage)
+    macros = {"_topdir": build, "stage": stage, "el": profile.el, **_versions(suite, engine)}
     run("rpmbuild", "-bb", "--quiet", *(f"--define={name} {value}" for name, value in macros.items()),
         FILES / "docker.spec")  # fmt: skip
 
 
-def _lay_out(unpacked: Path, stage: Path) -> None:
-    for source, place in PLACES.items():
+def _has_plugins(suite: str) -> bool:
+    return ENGINES[suite] is ENGINE_DEBS
+
+
+def _further(suite: str) -> dict[str, str]:
+    return PLUGIN_PLACES if _has_plugins(suite) else DEVICE_MAPPER
+
+
+def _versions(suite: str, debs: Path) -> dict[str, str]:
+    """Return the versions that the recipe is told; one without those of plugins builds none."""
+    named = {"engine": "docker.io", "containerd": "containerd"}
+    if _has_plugins(suite):
+        named |= {"compose": "docker-compose", "buildx": "docker-buildx"}
+    return {word: upstream_version(debs, package) for word, package in named.items()}
+
+
+def _lay_out(places: dict[str, str], unpacked: Path, stage: Path) -> None:
+    for source, place in places.items():
         _move(unpacked / source, stage / place)
     for name, place in OWN_FILES.items():
         (stage / place).parent.mkdir(parents=True, exist_ok=True)

@@ -2,17 +2,22 @@
 
 import re
 import shlex
-from collections.abc import Container
-from itertools import takewhile
+from collections.abc import Container, Iterator
+from itertools import islice, takewhile
 
 LIMITS = ("--limit", "-l")
 # The options that say which hosts are meant and how they are reached; every verb has them.
 SELECTION = (*LIMITS, "--inventory", "-i", "--via", "--keyring")
 # Those that every command has, also one that is about a single host.
 PROJECT = ("--inventory", "-i", "--keyring")
+_LONG = {"-i": "--inventory", "-l": "--limit"}
+# A command in an advice, and what follows it up to the next one or the end of the clause.
+_ADVISED = re.compile(
+    r"\bfab ((?:hosts|credentials|keys)\.[a-z]+|plan|provision|verify|uninstall)\b((?:(?!\bfab )[^;\n])*)"
+)
 PLAN_ONLY = ("--diff", "--detailed-exitcode", "--plan")
 # The options of a run that are followed by a value; every other word is the name of hosts.
-VALUED = (*SELECTION, "--lock-timeout", "--tolerate", "--unlock-fd", "--color", "--output")
+VALUED = (*SELECTION, "--lock-timeout", "--serial", "--tolerate", "--unlock-fd", "--color", "--output")
 # The commands that take their hosts without a flag.
 _NAMED = (
     "hosts.ping", "hosts.undo", "hosts.harden", "keys.install", "keys.remove", "credentials.rotate",
@@ -77,14 +82,26 @@ def words(command: str) -> list[str]:
 
 
 def retold(text: str, command: str) -> str:
-    """Give ``text`` with its commands as this person would type them: program, inventory, keyring."""
+    """Return ``text`` with its commands as this person types them: program, inventory, keyring.
+
+    What a command of ``text`` has already is not added again.
+    """
     program, _, options = _parts(command)
-    kept = _sorted_out(options, PROJECT)[0]
 
     def said(found: re.Match[str]) -> str:
-        return shlex.join([*program, found[1], *kept])
+        has = {_LONG.get(word.partition("=")[0], word.partition("=")[0]) for word in found[2].split()}
+        missing = [(name, words) for name, words in _project_options(options) if name not in has]
+        return shlex.join([*program, found[1], *(word for _, words in missing for word in words)]) + found[2]
 
-    return re.sub(r"\bfab ((?:hosts|credentials|keys)\.[a-z]+|plan|provision|verify|uninstall)\b", said, text)
+    return _ADVISED.sub(said, text)
+
+
+def _project_options(options: list[str]) -> Iterator[tuple[str, list[str]]]:
+    """Yield the options that every command has, each with its words as they were typed."""
+    left = iter(_sorted_out(options, PROJECT)[0])
+    for word in left:
+        name = word.partition("=")[0]
+        yield _LONG.get(name, name), [word] if "=" in word else [word, *islice(left, 1)]
 
 
 def _parts(command: str) -> tuple[list[str], str, list[str]]:

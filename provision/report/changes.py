@@ -1,5 +1,6 @@
 """Say changes: one line each in a plan, a few words together after a run."""
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
@@ -10,13 +11,22 @@ NOTE_COLUMN = 18
 REMOVED = "removed"
 # Between the subject and its note, where the note does not stand at the right edge.
 _JOINTS = {"repository": ", ", "package": " "}
+_VERSION = re.compile(r"[0-9][0-9A-Za-z.+_-]*")
 SIGN_STYLES = {"+": "good", "~": "changed", "-": "bad", "!": "bad"}
+LEGEND = "+ new  ~ changed  - removed  ! stops or restarts something"
+# Says of a file only that it exists, which the sign says already.
+_EXISTS = ("there", "present")
 
 
 def sign(change: Change) -> str:
-    """Give the mark of a change: ``!`` disruptive, ``+`` new, ``-`` gone, ``~`` other."""
-    if change.disruptive:
-        return "!"
+    """Return the mark of a change: ``!`` disruptive, ``+`` new, ``-`` removed, ``~`` changed."""
+    return "!" if change.disruptive else _effect(change)
+
+
+def _effect(change: Change) -> str:
+    """Return what the host says of it; a report of an earlier version does not, so the values tell."""
+    if change.sign in ("+", "~", "-"):
+        return change.sign
     if change.after in ("", REMOVED) and (change.before or change.after):
         return "-"
     return "~" if change.before else "+"
@@ -69,9 +79,20 @@ def _change(page: Page, mark: str, change: Change) -> list[str]:
 
 
 def _note(change: Change) -> str:
-    if sign(change) == "-":
-        return change.before
-    return " → ".join(part for part in (change.before, change.after) if part)
+    before = "" if change.before in _EXISTS else change.before
+    if sign(change) == "-" and change.after in ("", REMOVED):
+        return before
+    words = " → ".join(part for part in (before, change.after) if part)
+    return f"{words} (downgrade)" if _is_downgrade(change) else words
+
+
+def _is_downgrade(change: Change) -> bool:
+    """Whether a package goes to a lower version; a pre-release, which has a ``~``, is not judged."""
+    versions = (change.before, change.after)
+    if kind(change) != "package" or _effect(change) != "~" or not all(map(_VERSION.fullmatch, versions)):
+        return False
+    before, after = ([int(number) for number in re.findall("[0-9]+", each)] for each in versions)
+    return after < before
 
 
 def _difference(page: Page, change: Change) -> Iterator[str]:
@@ -96,7 +117,7 @@ def summary(changes: Iterable[Change]) -> str:
 
 
 def _count_packages(packages: Sequence[Change]) -> Iterator[str]:
-    removed = sum(sign(change) == "-" for change in packages)
+    removed = sum(_effect(change) == "-" for change in packages)
     if len(packages) > removed:
         yield count(len(packages) - removed, "package")
     if removed:
@@ -106,7 +127,7 @@ def _count_packages(packages: Sequence[Change]) -> Iterator[str]:
 def _done(change: Change) -> str:
     what = subject(change)
     if kind(change) == "file":
-        return what.rpartition("/")[2] + (" removed" if sign(change) == "-" else "")
+        return what.rpartition("/")[2] + (" removed" if _effect(change) == "-" else "")
     if kind(change) == "data":
         return f"{what} removed"
     if kind(change) == "restart":

@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TextIO
 
 from provision.model import Report, Stage, Status
@@ -31,6 +32,10 @@ class Stream:
     def done(self, host: str, status: Status) -> None:
         """Say that ``host`` has left the road."""
         self._write("done", {"name": host, "status": str(status)})
+
+    def paused(self) -> AbstractContextManager[None]:
+        """Return a context that changes nothing: the stream is not on the screen."""
+        return nullcontext()
 
     def finish(self, report: Report) -> None:
         """Write the record of each host, and the end of the run."""

@@ -3,7 +3,8 @@
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TextIO
@@ -77,6 +78,16 @@ class Live:
         if self._view:
             self._view.stop()
             self._view = None
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Take the view off the screen until the context ends."""
+        shown = self._view is not None
+        self.__exit__(None, None, None)
+        yield
+        if shown:
+            self._view = self._rich_view()
+            self._view.start()
 
     def stage(self, host: str, stage: Stage, note: str = "") -> None:
         """Say that ``host`` has entered ``stage``; ``note`` is a few words about it."""

@@ -4,8 +4,9 @@ from collections.abc import Iterator, Mapping
 
 from provision.model import Status
 from provision.report.buckets import Group, cause, group, names
-from provision.report.changes import plan_lines
+from provision.report.changes import LEGEND, plan_lines
 from provision.report.failures import failure_lines, joined
+from provision.report.harms import consent_lines
 from provision.report.layout import Page, count
 from provision.report.words import BAD, PLAN_WORDS, STYLES
 
@@ -17,10 +18,18 @@ MOST_NAME_LINES = 6
 
 
 def to_change(page: Page, hosts: Group, *, diff: bool) -> Iterator[str]:
-    """Give the plans of ``hosts``; those with the same changes and system stand together."""
-    for alike in group(hosts, lambda host: (host.changes, host.system)):
+    """Return the plans of ``hosts``; those with the same changes and system stand together.
+
+    The last line says what the signs mean.
+    """
+    for alike in group(hosts, lambda host: (host.changes, host.system, tuple(consent_lines(host.consent)))):
         yield from _heading(page, alike)
         yield from plan_lines(page, alike[0].changes, diff=diff)
+        for line in consent_lines(alike[0].consent):
+            yield from page.block(f"needs consent: {line}", NAMES_COLUMN)
+    if any(host.changes for host in hosts):
+        first, *rest = page.block(LEGEND, NAMES_COLUMN)
+        yield from ["  signs".ljust(NAMES_COLUMN) + first.lstrip(), *rest]
 
 
 def _heading(page: Page, hosts: Group) -> list[str]:

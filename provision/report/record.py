@@ -1,6 +1,7 @@
 """The stable form of a run, schema 1: what report.json and ``--output json`` hold."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from provision.model import Change, Check, Earlier, Failure, HostReport, Report, Status
@@ -32,6 +33,8 @@ def host_record(host: HostReport) -> dict[str, Any]:
         "error": _error(host.failure) if host.failure else None,
         "seconds": round(host.seconds, 3),
         "earlier": [_earlier(run) for run in host.earlier],
+        "disrupts": [asdict(harm) for harm in host.consent.harms] if host.consent else [],
+        "containers": asdict(host.containers) if host.containers else None,
     }
 
 

@@ -8,6 +8,7 @@ from provision.report.buckets import Group, group, proven
 from provision.report.changes import summary
 from provision.report.earlier import earlier_lines, said
 from provision.report.failures import failure_blocks, skipped_checks, tally
+from provision.report.harms import containers_words
 from provision.report.layout import Page, count, dotted
 from provision.report.planned import few_names
 from provision.report.words import BAD, STYLES, counts, needs_a_hand
@@ -30,7 +31,8 @@ def provisioned(page: Page, word: str, status: Status, hosts: Group) -> list[str
     """Give hosts in their good state, with what was done and how it was proven."""
 
     def told(host: HostReport) -> tuple[str, str]:
-        return summary(host.changes), f"verified: {tally(host.checks)} checks" if host.checks else ""
+        said = ", ".join(filter(None, (summary(host.changes), containers_words(host.containers))))
+        return said, f"verified: {tally(host.checks)} checks" if host.checks else ""
 
     return _reached(page, heading(page, word, status, hosts), hosts, told)
 

@@ -120,9 +120,14 @@ def _unexpected(error: Exception) -> ProvisionError:
 
 def say(error: ProvisionError, page: Page) -> None:
     """Print an error that belongs to no host on stderr."""
-    failure = replace(error.failure, hint=retold(error.failure.hint, typed()))
+    failure = replace(error.failure, hint=told(error.failure.hint))
     text = error_text(failure, width=page.width, colour=page.colour, ascii=page.ascii)
     sys.stderr.write(text)
+
+
+def told(text: str) -> str:
+    """Return ``text`` with its commands as this person types them: program, inventory, keyring."""
+    return retold(text, typed())
 
 
 def typed() -> str:

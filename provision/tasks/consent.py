@@ -1,19 +1,28 @@
 """Commands that take something away: the plan is shown first, and then a person agrees, or has agreed."""
 
-import sys
+import functools
 from dataclasses import dataclass, replace
 from typing import Any
 
+from provision.consent import Waiting
 from provision.errors import UsageError
-from provision.model import Status
+from provision.ledger import View
+from provision.model import Report, Status
 from provision.pipeline import Request
+from provision.report.harms import consent_lines
 from provision.report.layout import count
 from provision.tasks import runs
+from provision.tasks.confirm import confirm
 from provision.tasks.limit import resolve
 from provision.tasks.project import Flags, settings, whole_number
+from provision.tasks.runs import MakeAsk
 
 INTERRUPTED = 128
 LOCK = {"lock-timeout": "seconds to wait while another run is at work on a host (default: 30)"}
+DISRUPT = {
+    "allow-disruption": "do not ask before what runs on a host is stopped or restarted",
+    "serial": "how many hosts are disrupted at a time (default: 1); a failure ends it",
+}
 AGREE = {"plan": "only show what would be done", "yes": "do not ask; needed without a terminal"}
 
 
@@ -25,17 +34,25 @@ class Question:
     word: str = "yes"
 
 
-def plan_then_do(request: Request, flags: Flags, question: Question, *, plan: bool, yes: bool) -> int:
+@dataclass(frozen=True, slots=True)
+class Agreed:
+    """What was agreed to on the command line: the change itself, and that it may disrupt what runs."""
+
+    yes: bool = False
+    disruption: bool = False
+
+
+def plan_then_do(request: Request, flags: Flags, question: Question, *, plan: bool, agreed: Agreed) -> int:
     """Show the plan of ``request``; unless ``plan`` is all that is wanted, ask, and carry it out.
 
-    ``yes`` has agreed beforehand. Raises UsageError when nobody agrees: then nothing was changed.
+    Raises UsageError when nobody agrees: then nothing was changed.
     """
     project = settings(flags)
     request = resolve(request, project.state_dir)  # once: the plan is the last run soon
     planned = replace(request, only_plan=True, typed=request.typed if plan else f"{request.typed} --plan")
     if plan:
         return runs.start(planned, flags, runs.Manner())
-    if not yes and not project.interactive:
+    if not agreed.yes and not project.interactive:
         raise UsageError(
             "this asks first, and there is no terminal to ask on",
             f"{planned.typed} shows what would be done; {request.typed} --yes does it",
@@ -44,18 +61,51 @@ def plan_then_do(request: Request, flags: Flags, question: Question, *, plan: bo
     hosts = sum(host.status is Status.CHANGED for host in report.hosts)
     if not hosts or report.exit_code >= INTERRUPTED:
         return report.exit_code
-    if not yes:
-        _ask(question, hosts, planned.typed)
-    return runs.start(request, flags, runs.Manner())
+    if agreed.yes:
+        return runs.start(request, flags, runs.Manner(ask=asker(flags, allow=agreed.disruption)))
+    if not confirm(question.text.format(hosts=count(hosts, "host")), question.word):
+        raise UsageError("not confirmed, so nothing was changed", f"{planned.typed} shows it again")
+    return runs.start(request, flags, runs.Manner(ask=_as_planned(report)))
+
+
+def _as_planned(report: Report) -> MakeAsk:
+    """Return what agrees, for each host, to just the plan that a person has seen."""
+    seen = {host.name: host.consent for host in report.hosts if host.consent}
+    return lambda view: (
+        lambda waiting: frozenset(each.name for each in waiting if seen.get(each.name) == each.consent)
+    )
+
+
+def asker(flags: Flags, *, allow: bool) -> MakeAsk:
+    """Return what is asked about hosts that would be disrupted; ``allow`` has agreed beforehand.
+
+    Without a terminal nobody is asked, and they are refused.
+    """
+    if allow:
+        return lambda view: lambda waiting: frozenset(each.name for each in waiting)
+    if not settings(flags).interactive:
+        return lambda view: None
+    return lambda view: functools.partial(_ask_at_terminal, view)
+
+
+def _ask_at_terminal(view: View, waiting: tuple[Waiting, ...]) -> frozenset[str]:
+    lines = [f"{count(len(waiting), 'host')} would be disrupted:"]
+    for each in waiting:
+        first, *rest = consent_lines(each.consent)
+        lines += [f"  {each.name:<12} {first}", *(f"  {'':<12} {line}" for line in rest)]
+    with view.paused():
+        agreed = confirm("\n".join([*lines, "They go one after another; all others are done."]))
+    return frozenset(each.name for each in waiting) if agreed else frozenset()
+
+
+def serial_of(text: str) -> int:
+    """Read --serial: how many hosts are disrupted at a time. Raises UsageError for anything below 1."""
+    number = whole_number("serial", text) if text else 1
+    if number < 1:
+        raise UsageError("--serial 0 would disrupt no host at all", "write --serial 1 or more")
+    return number
 
 
 def lock_values(lock_timeout: str) -> dict[str, Any]:
     """Give the role's value for --lock-timeout; none when it was not given."""
     return {"lock_timeout": whole_number("lock-timeout", lock_timeout)} if lock_timeout else {}
-
-
-def _ask(question: Question, hosts: int, planned: str) -> None:
-    text = question.text.format(hosts=count(hosts, "host"))
-    print(f"{text} Type {question.word} to do it: ", end="", file=sys.stderr, flush=True)
-    if sys.stdin.readline().strip() != question.word:
-        raise UsageError("not confirmed, so nothing was changed", f"{planned} shows it again")

@@ -1,49 +1,61 @@
 """Keep the hosts' secrets in a keyring."""
 
-import getpass
 import sys
 from pathlib import Path
 
 from provision import audit
 from provision import credentials as keyring
-from provision.credentials import MADE, Owner, Sort, parse_sort
+from provision.credentials import Owner, is_made, parse_sort
 from provision.credentials import scan as search
 from provision.errors import UsageError
 from provision.inventory import ALL
-from provision.model import Secret
 from provision.settings import LONGEST_SHOWN, is_there
-from provision.tasks import moving, reach
-from provision.tasks.command import LOCAL, ROAD, command
+from provision.tasks import moving, reach, storing
+from provision.tasks.command import LOCAL, ROAD, command, told
 from provision.tasks.consent import LOCK
 from provision.tasks.keys import HOSTS, change_access
-from provision.tasks.project import Flags, settings
+from provision.tasks.project import EXAMPLE, Flags, is_lab, settings
 
 _OWNER = {
     "owner": "a host (web1), a group (group/web) or all: each host uses the nearest that there is",
     "kind": "password (of the login), sudo, passphrase (of the key file), or secret/NAME (of the inventory)",
 }
+REPLACE = {"replace": "agree that what is stored is replaced; it is kept as previous-KIND"}
+UNLISTED = {"unlisted": "also for a host or group that the inventory does not have yet"}
 
 
 @command()
 def init(flags: Flags) -> None:
     """Make the keyring file, with a master password."""
-    print(f"made {keyring.init(settings(flags))}; now: fab credentials.set NAME")
+    project = settings(flags)
+    if is_lab(project):
+        raise UsageError(
+            "a lab is up, which has a keyring of its own; it is removed with the lab",
+            f"for servers of yours name their inventory: fab credentials.init --inventory {EXAMPLE}; "
+            "or take the lab down: fab lab.down",
+        )
+    print(told(f"made {keyring.init(project)}; now: fab credentials.set NAME"))
 
 
 @command(
     name="set",
     positional=("owner",),
-    help=_OWNER | {"stdin": "read the secret from standard input, one line"},
-)
-def set_(flags: Flags, owner: str, kind: str = "password", stdin: bool = False) -> None:
-    """Store a secret of a host, a group or all hosts."""
+    help=_OWNER | REPLACE | UNLISTED
+    | {"stdin": "read the secret from standard input, one line",
+       "previous": "bring the one back that was replaced last; what is stored now becomes the previous one"},
+)  # fmt: skip
+def set_(
+    flags: Flags, owner: str, kind: str = "password", stdin: bool = False, replace: bool = False,
+    unlisted: bool = False, previous: bool = False,
+) -> None:  # fmt: skip
+    """Store a secret of a host, a group or all hosts.
+
+    Another one that is stored already is only replaced when you agree, and kept as previous-KIND.
+    """
     whose, sort, project = Owner.parse(owner), parse_sort(kind), settings(flags)
-    if sort in MADE:
+    if is_made(sort):
         raise UsageError(f"the {sort} of a host is made, and not set", f"fab keys.install {owner}")
-    secret = _secret(whose, sort, stdin)
-    with audit.recorded(project.state_dir, f"credentials.set {sort}", str(whose)):
-        keyring.store(project, whose, sort, secret)
-    print(f"stored the {sort} of {whose}")
+    storing.one(project, whose, sort, storing.Manner(stdin, replace, unlisted, previous))
 
 
 @command(help={"limit": "only these hosts or groups, an Ansible pattern"})
@@ -67,9 +79,10 @@ def forget(flags: Flags, owner: str, kind: str = "") -> None:
 
 @command(shared=ROAD, positional=("hosts",), help=HOSTS | LOCK)
 def rotate(flags: Flags, hosts: str, via: str = "public", lock_timeout: str = "") -> int:
-    """Give hosts a new password, and keep the old one.
+    """Change the login password; keep the old one as previous.
 
-    It is pending in the keyring until a new login has proven it; cut off anywhere, the next run gets in.
+    The new one is pending in the keyring until a new login has proven it. Cut off anywhere, the next run
+    gets in.
     """
     return change_access("credentials.rotate", flags, hosts, via, lock_timeout)
 
@@ -89,7 +102,7 @@ def doctor(flags: Flags) -> int:
         faults += bool(found.hint)
         print(f"{'FAULT' if found.hint else 'right'}  {found.part:8} {found.seen}")
         if found.hint:
-            print(f"       next     {found.hint}")
+            print(f"       next     {told(found.hint)}")
     return min(faults, 1)
 
 
@@ -97,19 +110,22 @@ def doctor(flags: Flags) -> int:
     name="import",
     help={"csv": "read a table from standard input: OWNER,SECRET or OWNER,KIND,SECRET",
           "vault": "a file of OWNER: SECRET that Ansible's vault encrypts",
-          "vault-fd": "read the vault's password from this file descriptor"},
+          "vault-fd": "read the vault's password from this file descriptor"} | REPLACE | UNLISTED,
 )  # fmt: skip
-def import_(flags: Flags, csv: bool = False, vault: str = "", vault_fd: str = "") -> int:
+def import_(
+    flags: Flags, csv: bool = False, vault: str = "", vault_fd: str = "", replace: bool = False,
+    unlisted: bool = False,
+) -> int:  # fmt: skip
     """Take passwords of an inventory into the keyring.
 
     It then names the files that held them. --csv and --vault take them from elsewhere.
     """
-    project = settings(flags)
+    project, agreed = settings(flags), moving.Agreed(replace, unlisted)
     if csv:
-        return moving.from_table(project)
+        return moving.from_table(project, agreed)
     if vault:
-        return moving.from_vault(project, Path(vault), vault_fd)
-    return moving.from_inventory(project, vault_fd)
+        return moving.from_vault(project, Path(vault), vault_fd, agreed)
+    return moving.from_inventory(project, vault_fd, agreed)
 
 
 @command(
@@ -124,19 +140,3 @@ def scan(flags: Flags, path: str, tracked: bool = False) -> int:
             f"there is no {path[:LONGEST_SHOWN]}", "fab credentials.scan . looks through this directory"
         )
     return moving.show(search.scan(search.tracked(place) if tracked else [place]))
-
-
-def _secret(owner: Owner, kind: Sort, from_stdin: bool) -> Secret:
-    if from_stdin:
-        return Secret(_line(sys.stdin.buffer.readline()))
-    if not sys.stdin.isatty():
-        raise UsageError("there is no terminal to ask on", "pipe the secret in and add --stdin")
-    return Secret(getpass.getpass(f"{kind} of {owner}: "))
-
-
-def _line(data: bytes) -> str:
-    # not as text: that takes a carriage return inside a secret for its end
-    try:
-        return data.decode().removesuffix("\n").removesuffix("\r")
-    except UnicodeDecodeError:
-        raise UsageError("the secret is not UTF-8 text", "pipe in UTF-8, one line") from None

@@ -7,7 +7,16 @@ from provision.inventory import ALL
 from provision.pipeline import Request
 from provision.tasks import pins, reach, runs
 from provision.tasks.command import ROAD, command, typed
-from provision.tasks.consent import AGREE, LOCK, Question, lock_values, plan_then_do
+from provision.tasks.consent import (
+    AGREE,
+    DISRUPT,
+    LOCK,
+    Agreed,
+    Question,
+    lock_values,
+    plan_then_do,
+    serial_of,
+)
 from provision.tasks.keys import change_access
 from provision.tasks.project import Flags, settings
 
@@ -35,18 +44,19 @@ def ping(flags: Flags, hosts: str, via: str = "public") -> int:
     return runs.start(Request("ping", typed(), hosts, via), flags, runs.Manner())
 
 
-@command(shared=ROAD, positional=("hosts",), help=_HOSTS | LOCK | AGREE)
+@command(shared=ROAD, positional=("hosts",), help=_HOSTS | LOCK | AGREE | DISRUPT)
 def undo(
     flags: Flags, hosts: str, via: str = "public", plan: bool = False, yes: bool = False,
-    lock_timeout: str = "",
+    lock_timeout: str = "", allow_disruption: bool = False, serial: str = "",
 ) -> int:  # fmt: skip
     """Return hosts to how they were before the last change.
 
     The last run that changed a host is undone from the journal there; an undo can be undone the same way.
     """
     values = {"verb": "undo"} | lock_values(lock_timeout)
-    request = Request("undo", typed(), hosts, via, values=values)
-    return plan_then_do(request, flags, Question("The last run is undone on {hosts}."), plan=plan, yes=yes)
+    request = Request("undo", typed(), hosts, via, values=values, serial=serial_of(serial))
+    question = Question("This undoes the last run on {hosts}.")
+    return plan_then_do(request, flags, question, plan=plan, agreed=Agreed(yes, allow_disruption))
 
 
 @command(shared=ROAD, positional=("hosts",), help=_HOSTS | LOCK)

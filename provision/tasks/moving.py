@@ -6,6 +6,7 @@ import stat
 import sys
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from provision import audit
@@ -21,12 +22,24 @@ from provision.model import Secret
 from provision.report.clean import clean
 from provision.report.layout import count
 from provision.settings import Settings
-from provision.tasks.project import whole_number
+from provision.tasks import storing
+from provision.tasks.command import told, typed
+from provision.tasks.confirm import confirm
+from provision.tasks.owners import LAB_NOTE, expect_known, listed
+from provision.tasks.project import is_lab, whole_number
 
 TABLE_CAP_BYTES = 4 << 20
 
 
-def from_table(project: Settings) -> int:
+@dataclass(frozen=True, slots=True)
+class Agreed:
+    """What was agreed to on the command line: that secrets are replaced, that owners are not listed yet."""
+
+    replace: bool = False
+    unlisted: bool = False
+
+
+def from_table(project: Settings, agreed: Agreed) -> int:
     """Import CSV from standard input."""
     if sys.stdin.isatty():
         raise UsageError("a table typed at a terminal would be seen", "pipe it in, or: --csv < FILE")
@@ -37,23 +50,24 @@ def from_table(project: Settings) -> int:
         found = intake.from_table(data.decode())
     except UnicodeDecodeError:
         raise UsageError("the table is not UTF-8 text", "convert it, as with iconv, and pipe it in") from None
-    return _stored(project, found, _behind_stdin())
+    return _stored(project, found, _behind_stdin(), agreed)
 
 
-def from_vault(project: Settings, file: Path, vault_fd: str) -> int:
+def from_vault(project: Settings, file: Path, vault_fd: str, agreed: Agreed) -> int:
     """Import a file that Ansible's vault encrypts."""
     found = intake.from_vault(file, _vault_password(project, vault_fd))
-    return _stored(project, found, (file,))
+    return _stored(project, found, (file,), agreed)
 
 
-def from_inventory(project: Settings, vault_fd: str) -> int:
+def from_inventory(project: Settings, vault_fd: str, agreed: Agreed) -> int:
     """Import the passwords of the inventory, and name the files that held them."""
     expect_there(project.inventory)
     sealed = vault_fd or intake.sealed(project.inventory)
     vault = _vault_password(project, vault_fd) if sealed else None
     found = intake.from_inventory(project.inventory, os.environ, vault)
     secrets = tuple(each.secret for each in found if each.secret)
-    return _stored(project, found, intake.holders(project.inventory, secrets) if found else ())
+    files = intake.holders(project.inventory, secrets) if found else ()
+    return _stored(project, found, files, replace(agreed, unlisted=True))  # they come from it
 
 
 def show(findings: Iterable[Finding]) -> int:
@@ -65,33 +79,64 @@ def show(findings: Iterable[Finding]) -> int:
         print(clean(f"{each.file}:{each.line}: {each.what}" if each.line else f"{each.file}: {each.what}"))
     if not total:
         return 0
+    next_ = "Next   fab credentials.import for an inventory, fab credentials.set NAME for a note; then remove"
     print(
-        f"{count(total, 'finding')} in {count(len(places), 'file')}\n"
-        "Next   fab credentials.import for an inventory, fab credentials.set NAME for a note; then remove\n"
+        f"{count(total, 'finding')} in {count(len(places), 'file')}\n{told(next_)}\n"
         "       it there. A line that is none: write  pragma: allowlist secret  behind it",
         file=sys.stderr,
     )
     return 2
 
 
-def _stored(project: Settings, found: tuple[Found, ...], files: tuple[Path, ...]) -> int:
+def _stored(project: Settings, found: tuple[Found, ...], files: tuple[Path, ...], agreed: Agreed) -> int:
     if not found:
         raise UsageError("there is no password to import", "fab credentials.set NAME stores one")
-    stored = keyring.keep(project, found, lambda each: _recorded(project, each))
+    expect_known(project, (each.owner for each in found), unlisted=agreed.unlisted)
+    taken = [each for each in found if each.secret is not None]
+    old = {each: keyring.held(project, each.owner, each.kind) for each in taken}
+    fresh = tuple(each for each in taken if old[each] != each.secret)
+    _expect_agreed(project, [each for each in fresh if old[each] is not None], agreed)
+    keyring.keep(project, fresh, lambda each: _recorded(project, each))
+    for each in taken:
+        print(_told(each, old[each]))
     left = [each for each in found if each.secret is None]
-    for each in found:
-        if each.secret:
-            print(f"stored the {each.kind} of {each.owner}")
     for each in left:
-        print(clean(f"left   the {each.kind} of {each.owner}: {each.reason}; {_by_hand(each)}"))
-    if stored and files:
+        print(clean(f"left   the {each.kind} of {each.owner}: {each.reason}; {told(_by_hand(each))}"))
+    if taken:
+        _say_what_remains(project, files)
+    return 8 if left else 0
+
+
+def _expect_agreed(project: Settings, replaced: list[Found], agreed: Agreed) -> None:
+    """Ask once for all secrets that would be replaced; raises UsageError when nobody agrees."""
+    if not replaced or agreed.replace:
+        return
+    what = f"{count(len(replaced), 'stored secret')}: {listed(each.owner for each in replaced)}"
+    if not project.interactive:
+        raise UsageError(
+            f"this replaces {what}; and there is no terminal to ask on",
+            f"{typed()} --replace replaces them, and keeps the old ones as previous",
+            state="nothing was stored",
+        )
+    if not confirm(f"This replaces {what}; the old ones are kept as previous."):
+        raise UsageError("not confirmed, so nothing was stored", "fab credentials.list")
+
+
+def _told(each: Found, old: Secret | None) -> str:
+    if old is None:
+        return f"stored the {each.kind} of {each.owner}"
+    if old == each.secret:
+        return f"unchanged: the {each.kind} of {each.owner}"
+    return storing.replaced(each.owner, each.kind)
+
+
+def _say_what_remains(project: Settings, files: tuple[Path, ...]) -> None:
+    if is_lab(project):
+        print(LAB_NOTE)
+    if files:
         print("now destroy, or clear of passwords, what held them (shred -u FILE), and every copy of it:")
         sys.stdout.writelines(f"  {clean(os.path.relpath(file))}\n" for file in files)
-    if stored:
-        print(
-            "a password that lay in plain text, or in a repository, is no secret: change it on the host too"
-        )
-    return 8 if left else 0
+    print("a password that lay in plain text, or in a repository, is no secret: change it on the host too")
 
 
 def _recorded(project: Settings, found: Found) -> AbstractContextManager[None]:

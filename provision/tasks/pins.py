@@ -20,6 +20,8 @@ from provision.remote import way_through
 from provision.report.clean import clean
 from provision.report.exit_code import exit_code
 from provision.settings import Settings
+from provision.tasks.command import told
+from provision.tasks.confirm import confirm
 from provision.tasks.reach import selected, sessions
 from provision.trust import FETCHES_AT_ONCE, read_pins, record
 
@@ -85,7 +87,7 @@ def _told(verdict: HostKey | ProvisionError) -> str:
     if isinstance(verdict, HostKey):
         return f"shows its pin, {verdict.type} {verdict.fingerprint}"
     failure = verdict.failure
-    return f"{failure.message}{failure.evidence and f' ({failure.evidence})'}; next: {failure.hint}"
+    return f"{failure.message}{failure.evidence and f' ({failure.evidence})'}; next: {told(failure.hint)}"
 
 
 def _status(verdict: HostKey | ProvisionError) -> Status:
@@ -153,9 +155,7 @@ def _expect_replaced(old: tuple[HostKey, ...], key: HostKey, named: str) -> None
 
 def _confirmed(key: HostKey) -> bool:
     shown = f"{key.name} shows this host key:\n  {key.type} {key.fingerprint}\n"
-    question = "Compare it with what the cloud console says. Type yes to pin it: "
-    print(shown + question, end="", file=sys.stderr, flush=True)
-    return sys.stdin.readline().strip() == "yes"
+    return confirm(f"{shown}Compare it with what the cloud console says.", "yes")
 
 
 def _read(place: str) -> str:

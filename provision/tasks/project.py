@@ -10,6 +10,8 @@ from provision.settings import Settings, default_keyring_file, project_root
 
 STATE = ".provision"
 LAB = Path(STATE) / "lab"
+# The inventory of a project that names none.
+EXAMPLE = Path("inventory") / "hosts.yml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,11 @@ def whole_number(flag: str, text: str) -> int:
     return int(text)
 
 
+def is_lab(project: Settings) -> bool:
+    """Whether these settings are those of the lab that is up, with its throw-away keyring."""
+    return project.master_file is not None
+
+
 def settings(flags: Flags, start: Path | None = None) -> Settings:
     """Give the Settings of the project around ``start`` (default: the working directory).
 
@@ -41,7 +48,7 @@ def settings(flags: Flags, start: Path | None = None) -> Settings:
     in_lab = not flags.inventory and (lab / "inventory.yml").exists()
     named = tuple(Path(path).expanduser().absolute() for path in flags.inventory)
     return Settings(
-        inventory=(lab / "inventory.yml",) if in_lab else named or (home / "inventory" / "hosts.yml",),
+        inventory=(lab / "inventory.yml",) if in_lab else named or (home / EXAMPLE,),
         pins=lab / "known_hosts" if in_lab else home / "inventory" / "known_hosts",
         keyring_file=lab / "keyring.kdbx" if in_lab else default_keyring_file(home),
         state_dir=home / STATE,

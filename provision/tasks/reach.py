@@ -17,6 +17,7 @@ from provision.model import Host, Session
 from provision.pipeline import entrants, fingerprint, masters
 from provision.session import Entrant
 from provision.settings import Settings, is_there
+from provision.tasks.command import told
 from provision.trust import read_pins
 
 _PR_SET_PDEATHSIG = 1
@@ -73,7 +74,7 @@ def show_origins(origins: dict[str, tuple[str, ...] | ProvisionError]) -> int:
     for name, origin in origins.items():
         if isinstance(origin, ProvisionError):
             missing = True
-            print(f"{name}  {origin.failure.message}; next: {origin.failure.hint}")
+            print(f"{name}  {origin.failure.message}; next: {told(origin.failure.hint)}")
         else:
             print(f"{name}  {', '.join(origin)}")
     return 8 if missing else 0

@@ -5,7 +5,17 @@ from provision.inventory import ALL
 from provision.pipeline import Request
 from provision.tasks import runs
 from provision.tasks.command import ROAD, command, typed
-from provision.tasks.consent import AGREE, LOCK, Question, lock_values, plan_then_do
+from provision.tasks.consent import (
+    AGREE,
+    DISRUPT,
+    LOCK,
+    Agreed,
+    Question,
+    asker,
+    lock_values,
+    plan_then_do,
+    serial_of,
+)
 from provision.tasks.project import Flags, settings
 from provision.tasks.resume import read_again, resumed
 
@@ -42,12 +52,13 @@ def plan(
     help=_SELECTION
     | _TOLERATE
     | LOCK
+    | DISRUPT
     | {"verify": "--no-verify leaves the proof to a later fab verify",
        "resume": "go on with the last fab provision: its options, and the hosts that it left behind"},
 )  # fmt: skip
 def provision(
     flags: Flags, limit: str = ALL, via: str = "public", verify: bool = True, tolerate: str = "",
-    lock_timeout: str = "", resume: bool = False,
+    lock_timeout: str = "", resume: bool = False, allow_disruption: bool = False, serial: str = "",
 ) -> int:  # fmt: skip
     """Make the hosts Docker hosts, and prove that they are.
 
@@ -61,8 +72,18 @@ def provision(
         flags = Flags(**{each: values[each] for each in ROAD})
         limit, via, verify = values["limit"], values["via"], values["verify"]
         tolerate, lock_timeout = values["tolerate"], values["lock_timeout"]
-    request = Request("provision", line, limit, via, prove=verify, values=lock_values(lock_timeout))
-    return runs.start(request, flags, runs.Manner(tolerate=tolerate))
+        allow_disruption, serial = values["allow_disruption"], values["serial"]
+    request = Request(
+        "provision",
+        line,
+        limit,
+        via,
+        prove=verify,
+        values=lock_values(lock_timeout),
+        serial=serial_of(serial),
+    )
+    manner = runs.Manner(tolerate=tolerate, ask=asker(flags, allow=allow_disruption))
+    return runs.start(request, flags, manner)
 
 
 def _expect_all(limit: str) -> None:
@@ -91,11 +112,12 @@ def verify(
     help=_SELECTION
     | LOCK
     | AGREE
+    | DISRUPT
     | {"purge-data": "remove every image, container and volume as well; cannot be undone"},
 )
 def uninstall(
     flags: Flags, limit: str = "", via: str = "public", plan: bool = False, yes: bool = False,
-    purge_data: bool = False, lock_timeout: str = "",
+    purge_data: bool = False, lock_timeout: str = "", allow_disruption: bool = False, serial: str = "",
 ) -> int:  # fmt: skip
     """Take Docker off the hosts; images and volumes stay.
 
@@ -104,5 +126,6 @@ def uninstall(
     if not limit:
         raise UsageError("no host is named", "name hosts or groups with --limit; --limit all means all")
     values = {"state": "absent", "purge_data": purge_data} | lock_values(lock_timeout)
-    request = Request("uninstall", typed(), limit, via, values=values)
-    return plan_then_do(request, flags, _PURGE if purge_data else _UNINSTALL, plan=plan, yes=yes)
+    request = Request("uninstall", typed(), limit, via, values=values, serial=serial_of(serial))
+    question = _PURGE if purge_data else _UNINSTALL
+    return plan_then_do(request, flags, question, plan=plan, agreed=Agreed(yes, allow_disruption))

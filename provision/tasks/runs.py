@@ -5,13 +5,14 @@ import math
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from provision import audit
+from provision.consent import Ask
 from provision.errors import ProvisionError, ReportNotWritten, StateUnusable, UsageError
 from provision.interrupts import catch_signals
 from provision.ledger import View
@@ -27,15 +28,21 @@ from provision.tasks.command import say
 from provision.tasks.limit import resolve
 from provision.tasks.project import Flags, settings
 
+MakeAsk = Callable[[View], Ask | None]
+
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """How a run is shown and judged; one that ``asks`` is a plan with a question behind it."""
+    """How a run is shown and judged; one that ``asks`` is a plan with a question behind it.
+
+    ``ask`` makes, from the view, what asks about hosts that would be disrupted.
+    """
 
     diff: bool = False
     detailed: bool = False
     tolerate: str = ""
     asks: bool = False
+    ask: MakeAsk = lambda view: None
 
 
 def start(request: Request, flags: Flags, manner: Manner) -> int:
@@ -54,7 +61,7 @@ def carry_out(request: Request, flags: Flags, manner: Manner) -> Report:
     previous = past.last_with_checks(project.state_dir) if request.command == "verify" else None
     with catch_signals() as cancel:
         show = functools.partial(_show, request, flags, project.state_dir)
-        with run(request, project, show, judge, cancel) as done:
+        with run(request, project, show, judge, cancel, manner.ask) as done:
             hosts = tuple(_retold(host, request.typed) for host in done.report.hosts)
             report = replace(done.report, hosts=hosts)
             unwritten = _write(request, report, project.state_dir, done)

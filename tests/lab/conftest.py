@@ -131,8 +131,9 @@ class Project:
         return next(host for host in self.report()["hosts"] if host["name"] == name)
 
     def store(self, owner: str, secret: str, kind: str = "password") -> None:
-        """Put a secret into the keyring."""
-        done = self.fab("credentials.set", owner, "--kind", kind, "--stdin", stdin=secret + "\n")
+        """Put a secret into the keyring, whatever is there, also for a host that is added later."""
+        own = ("--stdin", "--replace", "--unlisted")
+        done = self.fab("credentials.set", owner, "--kind", kind, *own, stdin=secret + "\n")
         assert done.rc == 0, done.err
 
     def add(self, name: str, host: LabHost) -> None:

@@ -17,7 +17,7 @@ import pytest
 
 from provision import lab as labs
 from provision.lab import Lab
-from tests.lab.conftest import MASTER, NewProject, Person, Project, TinyDisk
+from tests.lab.conftest import BIN, MASTER, NewProject, Person, Project, TinyDisk
 from tests.lab.test_errors import error_of, wait_until
 from tests.lab.test_road import in_host
 
@@ -55,6 +55,43 @@ def fill(place: Path) -> None:
     with (place / "ballast").open("wb", buffering=0) as file, suppress(OSError):
         while True:
             file.write(bytes(1024))
+
+
+def test_a_run_directory_that_executes_nothing_is_told_before_any_login(
+    lab: Lab, new_project: NewProject, runtime: Path, tiny_disk: TinyDisk
+) -> None:
+    project = new_project("el4", "el5")
+    place = tiny_disk(runtime / "noexec", "1m")
+    subprocess.run(["mount", "-o", "remount,noexec", place], check=True)
+    since = in_host(lab, "el4", "date +%s").strip()
+    done = project.fab("hosts.ping", "all", XDG_RUNTIME_DIR=str(place))
+    said = " ".join(done.err.split())
+    assert done.rc == 1, done.out + done.err
+    assert f"cannot run in {place}" in said
+    assert "set XDG_RUNTIME_DIR to a directory of yours on a file system without noexec" in said
+    assert said.count("cannot run in") == 1
+    for name in ("el4", "el5"):
+        assert not logins(lab, name, since)
+    assert project.fab("hosts.ping", "all").rc == 0
+    assert logins(lab, "el4", since)  # else the look shows nothing
+
+
+def test_a_python_whose_path_has_a_space_logs_in(lab: Lab, new_project: NewProject, tmp_path: Path) -> None:
+    project = new_project("el4")
+    venv = tmp_path / "My Projects" / ("long" * 50) / "venv"  # a first line of the kernel's would be too long
+    venv.parent.mkdir(parents=True)
+    venv.symlink_to(BIN.parent)
+    argv = [venv / "bin/python", BIN / "fab", "hosts.ping", "el4"]
+    done = subprocess.run(
+        argv, cwd=project.path, env=project.environment(), stdin=subprocess.DEVNULL, text=True,
+        capture_output=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def logins(lab: Lab, name: str, since: str) -> str:
+    """Return what sshd has logged on a host since a time of its own clock, in seconds."""
+    return in_host(lab, name, f"journalctl -q -t sshd -t sshd-session --since @{since} --output cat")
 
 
 def test_a_state_directory_without_room_stops_a_run_before_it_starts(

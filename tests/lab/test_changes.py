@@ -138,7 +138,7 @@ def described(text: str) -> list[Any]:
 CASES: dict[str, tuple[str, dict[str, Any], list[list[str]]]] = {
     "file": (
         "true",
-        {"daemon_options": {"debug": True}},
+        {"daemon_options": {"init": True}},
         [["before", "file /etc/docker/daemon.json"], ["write", "/etc/docker/daemon.json"],
          ["between", "file /etc/docker/daemon.json"], ["between", "restart docker"]],
     ),

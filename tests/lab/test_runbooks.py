@@ -23,6 +23,8 @@ from provision import lab as labs
 from provision.lab import Lab, LabHost
 from provision.model import HostKey
 from tests.lab.conftest import BIN, CHECKOUT, MASTER, Project
+from tests.lab.faults import ground
+from tests.lab.lived_in.scenes import TOOLS
 from tests.lab.test_errors import wait_until
 from tests.lab.test_road import in_host
 
@@ -34,8 +36,8 @@ HOSTS = {"web1": "el1", "web2": "el2"}
 ANSWERS = {
     r"[Mm]aster password (?:of|for) .*: $": MASTER,
     r"The same again: $": MASTER,
-    r"Type yes to (?:pin|do) it: $": "yes",
-    r"Type purge to do it: $": "purge",
+    r"Type yes to (?:go on|do it): $": "yes",
+    r"Type purge to (?:go on|do it): $": "purge",
 }
 PROMPT = r"root@\w+:\S*# $"
 QUESTIONS = [*ANSWERS, r"password of (\S+): $", PROMPT]
@@ -237,6 +239,39 @@ def release(person: Person) -> None:
     in_host(person.project.lab, "el1", "(sleep 2; kill $(cat /run/holder)) > /dev/null 2>&1 < /dev/null &")
 
 
+# Nothing of Docker, and nothing of ours.
+BARE = """\
+systemctl disable --now app docker docker.socket containerd 2> /dev/null
+rm -rf /etc/systemd/system/app.service /var/lib/provision
+dnf -y -q remove docker-ce docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin
+pkill -f containerd-shim
+rm -rf /etc/docker /etc/yum.repos.d/* /var/lib/docker/* /var/lib/containerd/*
+systemctl daemon-reload
+"""
+APP = """\
+by_hand; start
+container web --restart unless-stopped theirs sleep 99999999
+printf '[Unit]\\nRequires=docker.service\\nAfter=docker.service\\n[Service]\\nExecStart=%s\\n' \
+    '/usr/bin/docker run --rm --name app theirs sleep 99999999' > /etc/systemd/system/app.service
+systemctl daemon-reload; systemctl start app
+"""
+
+
+def live_in(person: Person) -> None:
+    """Let web1 run containers on an engine that somebody installed, and a unit that needs it."""
+    admit(person)
+    lab, host = person.project.lab, person._host("web1")
+    labs.execute(host, "sh", "-c", BARE)
+    (host.directory / "root/root/image.tar").write_bytes(ground.image())
+    made = labs.execute(host, "bash", "-c", f"URL={lab.repo_url}\n{TOOLS}{APP}")
+    assert made.returncode == 0, made.stderr
+
+
+def clear(person: Person) -> None:
+    """Let web1 be bare again."""
+    labs.execute(person._host("web1"), "sh", "-c", BARE)
+
+
 # What is so when a runbook begins, and what its marks stand for.
 BEGINNINGS: dict[str, Callable[[Person], None]] = {
     "first-server": settle,
@@ -247,6 +282,7 @@ BEGINNINGS: dict[str, Callable[[Person], None]] = {
     "reading-a-report": provide,
     "a-killed-run": admit,
     "a-held-lock": admit,
+    "a-server-that-already-runs-docker": live_in,
     "undoing-a-run": change,
     "rotating-a-password": admit,
     "leaving-passwords-behind": admit,
@@ -272,6 +308,7 @@ def give_back(person: Person) -> None:
 
 # What is put right behind a runbook.
 ENDINGS: dict[str, Callable[[Person], None]] = {
+    "a-server-that-already-runs-docker": clear,
     "rotating-a-password": give_back,
     "leaving-passwords-behind": give_back,
 }

@@ -102,10 +102,10 @@ STEPS = (
     *_stopped(signal.SIGKILL, 7),
     Step("plan", INTERRUPTED[signal.SIGABRT], stop=signal.SIGABRT),  # a core dump, if it may leave one
     Step("verify --output json", verbose=True),
-    Step("credentials.set el1 --stdin", stdin=WRONG),
+    Step("credentials.set el1 --stdin --replace", stdin=WRONG),
     Step("plan", FAILED | UNREACHABLE),
-    Step("credentials.set el1 --stdin", stdin=PASSWORD),
-    Step("credentials.set el2 --kind sudo --stdin", stdin=WRONG),
+    Step("credentials.set el1 --stdin --replace", stdin=PASSWORD),
+    Step("credentials.set el2 --kind sudo --stdin --replace", stdin=WRONG),
     Step("plan", FAILED, verbose=True),
     Step("keys.install el1"),
     Step("credentials.rotate el1", verbose=True),

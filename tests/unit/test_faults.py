@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from tests.lab.faults import harden, inject, plan, table
+from tests.lab.faults import harden, inject, lived_in, plan, table
 from tests.lab.faults.table import Result
 
 
@@ -50,3 +50,12 @@ def test_the_same_seed_kills_hardenings_at_the_same_moments() -> None:
 def test_eighty_hardenings_meet_every_victim_with_a_good_key_and_with_a_broken_one() -> None:
     met = {(fault.kind.details[0], fault.kind.details[-1]) for fault in harden.draw(80, 1, 3)}
     assert met == {(who, key) for who in harden.WHO for key in ("key good", "key broken")}
+
+
+def test_lived_in_hosts_meet_every_kind_with_consent_and_without_on_the_first_host_of_a_pair() -> None:
+    faults = lived_in.draw(400, 1, 4)
+    assert faults == lived_in.draw(400, 1, 4) != lived_in.draw(400, 2, 4)
+    assert {fault.host for fault in faults} == {"el1", "el3"}
+    assert {fault.work for fault in faults} == set(lived_in.WORKS)
+    met = {(fault.kind.family, fault.kind.details, fault.kind.words) for fault in faults}
+    assert met == {(each.family, each.details, words) for each in plan.KINDS for words in lived_in.CONSENT}

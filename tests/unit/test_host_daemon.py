@@ -60,16 +60,17 @@ def test_the_order_and_layout_of_a_right_file_do_not_matter(machine):
     assert converge(machine) == []
 
 
-def test_keys_of_others_stay_and_ours_replace(machine):
-    put(machine, daemon.FILE, {"insecure-registries": ["r:5"], "log-driver": "json-file"})
-    converge(machine)
-    assert held(machine) == daemon.DEFAULTS | {"insecure-registries": ["r:5"]}
-
-
 def test_one_changed_key_is_told_with_both_values(machine):
     put(machine, daemon.FILE, daemon.DEFAULTS | {"log-driver": "json-file"})
-    (change,) = converge(machine)
+    (change,) = converge(machine, **{"log-driver": "local"})
     assert (change.before, change.after) == ("log-driver json-file", "local")
+
+
+def test_more_keys_are_told_by_what_becomes_of_them(machine):
+    converge(machine, debug=True)
+    put(machine, daemon.FILE, held(machine) | {"icc": False, "bip": "10.9.0.1/24"})
+    (change,) = converge(machine, bip="10.8.0.1/24", icc=None, init=True)
+    assert (change.before, change.after) == ("", "adds init, changes bip, removes debug, icc")
 
 
 def test_an_option_that_is_no_longer_wanted_is_taken_out(machine):
@@ -105,13 +106,44 @@ def test_live_restore_is_off_on_a_swarm_node():
     assert "live-restore" not in daemon.wanted_keys({}, swarm=True)
 
 
-@pytest.mark.parametrize("broken", ['{ "a": ', "[]", "null text"])
-def test_a_broken_file_is_replaced_and_kept_as_a_backup(machine, broken):
-    put(machine, daemon.FILE, broken)
-    (change,) = converge(machine)
-    assert change.before == "not valid JSON"
-    assert (daemon.FILE, broken.encode()) in change.backups()
+@pytest.mark.parametrize(
+    ("broken", "place"),
+    [('{ "a": ', "line 1"), ("[]", "line 1, column 1"), ("{} text", "line 1, column 4"),
+     ('{\n  "data-root": "/hunter2"\n  "icc": 1}', "line 3, column 3"),
+     (b'{\n"a": "\xff"}', "line 2, column 7")],
+)  # fmt: skip
+def test_a_broken_file_is_refused_with_its_place_and_without_its_text(machine, broken, place):
+    content = broken if isinstance(broken, bytes) else broken.encode()
+    Path(machine.path(daemon.FILE)).write_bytes(content)
+    with pytest.raises(HostError, match="not valid JSON") as caught:
+        converge(machine)
+    assert caught.value.kind == "daemon-config-refused"
+    assert place in caught.value.message
+    assert caught.value.evidence.startswith(place)
+    assert "hunter2" not in json.dumps(caught.value.describe())
+    assert machine.read(daemon.FILE) == content
+
+
+@pytest.mark.parametrize("text", [b" \n", b"null", b"\xef\xbb\xbf{}", "\ufeff{}".encode("utf-16-le")])
+def test_what_dockerd_reads_as_an_empty_file_is_one(machine, text):
+    Path(machine.path(daemon.FILE)).write_bytes(text)
+    converge(machine)
     assert held(machine) == daemon.DEFAULTS
+
+
+def test_a_key_that_stands_twice_is_refused_before_one_is_lost(machine):
+    text = '{"labels": ["a=1"], "labels": ["b=2"]}'
+    put(machine, daemon.FILE, text)
+    with pytest.raises(HostError, match="holds a key twice: labels"):
+        converge(machine)
+    assert machine.text(daemon.FILE) == text
+
+
+def test_uninstall_leaves_a_broken_file(machine):
+    found = before(machine)
+    converge(machine)
+    put(machine, daemon.FILE, "{")
+    assert daemon.plan_absent(machine, found) == []
 
 
 @pytest.mark.parametrize("undo_twice", [False, True])
@@ -164,6 +196,19 @@ def test_what_the_engine_refuses_is_not_written(machine):
     assert machine.read(daemon.FILE) is None
 
 
+def test_the_copy_that_the_engine_judges_is_for_root_alone(machine):
+    fake_dockerd(machine, None)
+    modes = []
+
+    def judge(argv, timeout_s=60):
+        modes.append(Path(argv[argv.index("--config-file") + 1]).stat().st_mode & 0o777)
+        return Ran(0, "configuration OK", "")
+
+    machine.run = judge
+    daemon.validate(machine, {})
+    assert modes == [0o600]
+
+
 def test_an_engine_too_old_to_judge_is_not_in_the_way(machine):
     fake_dockerd(machine, Ran(125, "", "unknown flag: --validate"))
     converge(machine)
@@ -173,7 +218,7 @@ def test_an_engine_too_old_to_judge_is_not_in_the_way(machine):
 def test_absent_takes_out_our_keys_and_gives_back_what_they_replaced(machine):
     put(machine, daemon.FILE, {"log-driver": "syslog", "insecure-registries": ["r:5"]})
     found = before(machine)
-    converge(machine)
+    converge(machine, **{"log-driver": "journald"})
     put(machine, daemon.FILE, held(machine) | {"debug": True})
     (change,) = daemon.plan_absent(machine, found)
     change.apply()

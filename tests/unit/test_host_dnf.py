@@ -9,7 +9,7 @@ import os
 
 import pytest
 
-from provision.host import scratch
+from provision.host import firstboot, rpmlock, scratch
 from provision.host.dnf import Dnf, Row, parse_transaction
 from provision.host.dnf_errors import classify
 from provision.host.errors import HostError
@@ -122,13 +122,27 @@ RECORDED = [
      "CA certificates for https://mirrors.almalinux.org/mirrorlist/8/baseos ",
      "[SSL certificate problem: self signed certificate in certificate chain]"),
     # docker/packaging issue 327, and the README above.
-    ("podman-conflict", "  - package containerd.io-1.4.3-3.1.el8.x86_64 conflicts with runc provided by ",
+    ("package-conflict", "  - package containerd.io-1.4.3-3.1.el8.x86_64 conflicts with runc provided by ",
      "runc-1.0.0-68.rc92.module_el8.3.0+475+c50ce30b.x86_64"),
-    ("podman-conflict", "  - package podman-docker-1.6.4-10.module_el8.2.0+305+5e198a41.noarch ",
+    ("package-conflict", "  - package podman-docker-1.6.4-10.module_el8.2.0+305+5e198a41.noarch ",
      "conflicts with docker-ce provided by docker-ce-3:19.03.13-3.el8.x86_64"),
     # wazuh/wazuh issue 21363.
-    ("podman-conflict", "  - package podman-2:4.2.0-1.module_el8.7.0+1216+b022c01d.x86_64 requires ",
+    ("package-conflict", "  - package podman-2:4.2.0-1.module_el8.7.0+1216+b022c01d.x86_64 requires ",
      "runc >= 1.0.0-57, but none of the providers can be installed"),
+    # dnf 4 (dnf/lock.py), Debian's 4.14; yum 3.4 (EL 7); dnf5 issue 2435; nmilosev/termux-fedora issue 36.
+    ("package-lock-held", "RPMDB already locked by 4711"),
+    ("package-lock-held", "Existing lock /var/run/yum.pid: another copy is running as pid 4711."),
+    ("package-lock-held", "Transaction failed: Failed to obtain rpm transaction lock. ",
+     "Another transaction is in progress."),
+    ("package-lock-held", "Failed to obtain the transaction lock (logged in as: root)."),
+    # lkrg-org/lkrg issue 342 (CentOS Stream 8, after its end).
+    ("repository-ended", "Error: Failed to download metadata for repo 'appstream': ",
+     "Cannot prepare internal mirrorlist: No URLs in mirrorlist"),
+    # A public README of an Ansible role on EL 8; the same on RHEL 9 in the comments of another.
+    ("dependency-missing", "   - nothing provides container-selinux >= 2:2.74 needed by ",
+     "docker-ce-3:27.1.1-1.el8.x86_64"),
+    # rpm-software-management/ci-dnf-stack, versionlock.feature.
+    ("package-excluded", "All matches were filtered out by exclude filtering for argument: wget"),
     # ansible/awx pull request 13803.
     ("package-signature", "Public key for dnf-plugins-core-4.3.0-4.el9.noarch.rpm is not installed. ",
      "Failing package is: dnf-plugins-core-4.3.0-4.el9.noarch"),
@@ -154,6 +168,20 @@ def test_a_full_disk_is_not_taken_for_a_dead_repository():
 def test_an_unknown_failure_shows_the_line_that_says_error():
     error = classify("Dependencies resolved.\nError: something new\nand more\n")
     assert (error.kind, error.evidence) == ("packages", "Error: something new")
+
+
+RESOLVER = "\n".join([
+    "Error: ",
+    " Problem: cannot install the best candidate for the job",
+    "  - nothing provides something >= 2 needed by docker-ce-3:27.1.1-1.el8.x86_64",
+    "(try to add '--skip-broken' to skip uninstallable packages or '--nobest' to use not only best)",
+])  # fmt: skip
+
+
+def test_the_evidence_of_the_resolver_is_its_reason_and_not_the_word_error():
+    error = classify(RESOLVER)
+    assert error.kind == "packages"
+    assert error.evidence == "nothing provides something >= 2 needed by docker-ce-3:27.1.1-1.el8.x86_64"
 
 
 class Recorded(Machine):
@@ -221,3 +249,87 @@ def test_a_transaction_that_was_killed_is_told_from_one_that_failed(root):
         with pytest.raises(HostError):
             solver.perform("install", ["docker-ce"])
         assert solver.broke_off is broke_off
+
+
+PLANNED = "Dependencies resolved.\nInstalling:\n docker-ce x86_64 1 x 1 M\n"
+LOCKED = Ran(200, PLANNED, "RPMDB already locked by 4711\n")
+STARTED = Ran(1, "Running transaction\n  Installing       : docker-ce-3:28-1.x86_64   1/2 \n", LOCKED.err)
+
+
+class Busy(Recorded):
+    """A machine on which another dnf ends after some of ours could not begin."""
+
+    def __init__(self, root, *rans):
+        super().__init__(root, None)
+        self.rans = list(rans)
+
+    def run(self, argv, timeout_s=60, outlives=False):
+        self.calls.append(argv)
+        return self.rans.pop(0)
+
+
+@pytest.fixture
+def other(root):
+    """The other dnf, alive for the first looks."""
+    (root / "proc/4711").mkdir(parents=True)
+    command = root / "proc/4711/cmdline"
+    command.write_bytes(b"/usr/bin/python3\0/usr/bin/dnf\0-y\0upgrade\0")
+    return command
+
+
+def test_another_dnf_is_waited_for_and_named(root, other, monkeypatch):
+    monkeypatch.setattr(rpmlock.time, "sleep", lambda seconds: other.write_bytes(b""))
+    solver = Dnf(Busy(root, LOCKED, Ran(0, "", "")), "x.repo", "", 30)
+    solver.perform("install", ["docker-ce"])
+    assert len(solver.machine.calls) == 2
+    assert solver.waited == ["pid 4711: /usr/bin/python3 /usr/bin/dnf -y upgrade"]
+
+
+def test_a_plan_and_a_run_without_patience_do_not_wait(root, other):
+    for patience_s in (None, 0):
+        solver = Dnf(Busy(root, LOCKED), "x.repo", "", patience_s)
+        with pytest.raises(HostError) as caught:
+            solver.perform("install", ["docker-ce"])
+        assert caught.value.kind == "package-lock-held"
+        assert caught.value.evidence == "pid 4711: /usr/bin/python3 /usr/bin/dnf -y upgrade"
+
+
+def test_a_transaction_that_began_is_not_repeated(root, monkeypatch):
+    monkeypatch.setattr(rpmlock.time, "sleep", lambda seconds: None)
+    solver = Dnf(Busy(root, STARTED, Ran(0, "", "")), "x.repo", "", 30)
+    with pytest.raises(HostError):
+        solver.perform("install", ["docker-ce"])
+    assert len(solver.machine.calls) == 1
+
+
+# The stand-in host, systemd 257: no job is an empty value.
+EARLIER = "Id=cloud-init.service\nActiveState=active\nJob=\n\nId=cloud-final.service\n"
+BOOTING = EARLIER + "ActiveState=activating\nJob=120\n"
+QUEUED = EARLIER + "ActiveState=inactive\nJob=121\n"
+BOOTED = EARLIER + "ActiveState=failed\n"
+
+
+@pytest.mark.parametrize("said", [BOOTING, QUEUED])
+def test_a_first_boot_is_waited_for_before_dnf_is_asked(root, monkeypatch, said):
+    monkeypatch.setattr(firstboot.time, "sleep", lambda seconds: None)
+    (root / "run/cloud-init").mkdir(parents=True)
+    (root / "run/cloud-init/status.json").write_text("{}")
+    solver = Dnf(Busy(root, Ran(0, said, ""), Ran(0, BOOTED, ""), Ran(0, "", "")), "x.repo", "", 30)
+    solver.resolve("install", ["docker-ce"])
+    assert solver.waited == ["cloud-init (cloud-final.service)"]
+    assert [call[0] for call in solver.machine.calls] == ["systemctl", "systemctl", "dnf"]
+
+
+def test_a_first_boot_that_does_not_end_is_an_error_that_names_it(root):
+    (root / "run/cloud-init").mkdir(parents=True)
+    (root / "run/cloud-init/status.json").write_text("{}")
+    with pytest.raises(HostError, match="cloud-init is at work") as caught:
+        Dnf(Busy(root, *[Ran(0, BOOTING, "")] * 2), "x.repo", "", 0).resolve("install", ["docker-ce"])
+    assert caught.value.kind == "package-lock-held"
+
+
+def test_a_first_boot_that_is_over_costs_no_process(root):
+    (root / "run/cloud-init").mkdir(parents=True)
+    for name in ("status.json", "result.json"):
+        (root / "run/cloud-init" / name).write_text("{}")
+    assert firstboot.running(Busy(root)) == ""

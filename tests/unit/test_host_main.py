@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from provision.host import history, journal, lock, main, service
+from provision.host import health, history, journal, lock, main
 from provision.host.errors import HostError
 from provision.host.machine import Machine, Ran
 
@@ -47,6 +47,10 @@ class PlayedHost(Machine):
         answer = getattr(self, "_" + argv[0], lambda argv: "")(argv)
         return Ran(0, answer, "")
 
+    def info(self):
+        found = json.loads(self.text("/etc/docker/daemon.json") or "{}")
+        return {"LiveRestoreEnabled": found.get("live-restore", False), "ServerVersion": "28.5.2"}
+
     def _rpm(self, argv):
         if "--import" in argv:
             self.keys.add(FINGERPRINT[-8:].lower())
@@ -72,8 +76,8 @@ class PlayedHost(Machine):
     def _systemctl(self, argv):
         if "enable" in argv or "disable" in argv:
             self.enabled = "enable" in argv
-        if "start" in argv or "stop" in argv:
-            self.active = "start" in argv
+        if {"start", "stop", "restart"} & set(argv):
+            self.active = "stop" not in argv
         states = (self.installed, self.active, self.enabled)
         loaded, active, enabled = (words[not state] for words, state in zip(_WORDS, states, strict=True))
         said = f"LoadState={loaded}\nActiveState={active}\nUnitFileState={enabled}\n{COMMAND}\n"
@@ -83,11 +87,30 @@ class PlayedHost(Machine):
 _WORDS = (("loaded", "not-found"), ("active", "inactive"), ("enabled", "disabled"))
 
 
+def _container(name):
+    state = {"StartedAt": "2026-01-01T00:00:00Z", "FinishedAt": "0001-01-01T00:00:00Z", "Running": True}
+    return {"Id": name, "Name": f"/{name}", "State": state, "HostConfig": {"AutoRemove": False}}
+
+
+ANSWERS = {
+    "/containers/json": [],
+    "/containers/web/json": _container("web"),
+    "/containers/db/json": _container("db"),
+    "/containers/web/exec": {"Id": "x"},
+    "/containers/db/exec": {"Id": "x"},
+    "/exec/x/json": {"Running": False},
+}
+
+
 class _Engine(socketserver.StreamRequestHandler):
     def handle(self):
-        path = self.rfile.readline().split()[1]
-        body = {b"/_ping": b"OK", b"/containers/json": b"[{}, {}]"}.get(path, b'{"LiveRestoreEnabled": true}')
-        self.wfile.write(b"HTTP/1.0 200 OK\r\n\r\n" + body)
+        path = self.rfile.readline().split()[1].decode()
+        if not self.server.host.active:
+            return
+        answer = ANSWERS.get(path) if path in ANSWERS else self.server.host.info()
+        body = b"OK" if path == "/_ping" else json.dumps(answer).encode()
+        status = 201 if path.endswith("/exec") else 200
+        self.wfile.write(b"HTTP/1.0 %d OK\r\n\r\n" % status + body)
 
 
 @pytest.fixture
@@ -117,6 +140,7 @@ def host(root):
 @pytest.fixture
 def engine(host):
     with socketserver.ThreadingUnixStreamServer(host.path("/var/run/docker.sock"), _Engine) as server:
+        server.host = host
         threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
         yield
         server.shutdown()
@@ -189,7 +213,7 @@ def test_a_run_without_changes_costs_two_commands(host, engine):
     main.answer(host, request("apply"))
     host.calls.clear()
     main.answer(host, request("apply", "r2"))
-    assert [call.split()[0] for call in host.calls] == ["rpm", "systemctl"]
+    assert [call.split()[0] for call in host.calls] == ["systemctl", "rpm"]
 
 
 def test_without_diff_there_is_none(host):
@@ -198,10 +222,10 @@ def test_without_diff_there_is_none(host):
 
 
 @pytest.mark.parametrize(
-    "at", ["rpm --import", "-y --allowerasing", "dnf --setopt", "systemctl start docker.service"]
+    "at", ["rpm --import", "-y install", "dnf --setopt", "systemctl --no-block start docker.service"]
 )
 def test_a_failure_anywhere_is_undone_and_nothing_stays(host, root, engine, monkeypatch, at):
-    monkeypatch.setattr(service, "HEALTH_TIMEOUT_S", 0)
+    monkeypatch.setattr(health, "HEALTH_TIMEOUT_S", 0)
     before = files(root)
     host.fails = {at: Ran(1, "", "Error: no luck")}
     result = main.answer(host, request("apply"))
@@ -214,7 +238,7 @@ def test_a_failure_anywhere_is_undone_and_nothing_stays(host, root, engine, monk
 
 def test_an_undo_that_fails_is_said(host, engine):
     host.fails = {
-        "systemctl start docker.service": Ran(1, "", ""),
+        "systemctl --no-block start docker.service": Ran(1, "", ""),
         "--noautoremove remove": Ran(1, "", "Error: rpm database is broken"),
     }
     result = main.answer(host, request("apply"))
@@ -226,16 +250,17 @@ def test_an_undo_that_fails_is_said(host, engine):
 def test_the_engines_own_last_words_are_the_evidence(host):
     lines = "Starting\nfailed to start daemon: driver not supported\nUnit entered failed state.\n"
     host.fails = {
-        "systemctl start docker.service": Ran(1, "", "Job failed"),
+        "systemctl --no-block start docker.service": Ran(1, "", "Job failed"),
         "journalctl": Ran(0, lines, ""),
     }
     result = main.answer(host, request("apply"))
     assert result["error"]["evidence"] == "failed to start daemon: driver not supported"
 
 
-def test_a_restart_tells_how_many_containers_run_and_what_becomes_of_them(host, engine):
+def test_a_restart_tells_how_many_containers_run_and_what_becomes_of_them(host, engine, monkeypatch):
     main.answer(host, request("apply"))
-    result = main.respond(host, request("plan", daemon_options={"debug": True}))
+    monkeypatch.setitem(ANSWERS, "/containers/json", [{"Id": "web"}, {"Id": "db"}])
+    result = main.respond(host, request("plan", daemon_options={"init": True}))
     restart = result["changes"][-1]
     assert restart["name"] == "restart docker"
     assert restart["after"] == "2 containers run; live-restore keeps them"
@@ -270,12 +295,28 @@ def test_absent_takes_everything_away_and_is_then_content(host, engine):
     assert main.answer(host, request("apply", "r3", state="absent"))["changed"] is False
 
 
-def test_podman_is_never_taken_away(host):
-    lost = "Removing dependent packages:\n podman x86_64 4.9-1.el10 @appstream 9 M\n"
-    host.transaction = TRANSACTION + lost
-    result = main.respond(host, request("plan"))
-    assert result["error"]["kind"] == "podman-conflict"
-    assert "podman" in result["error"]["evidence"]
+LOST = "Removing dependent packages:\n podman x86_64 4.9-1.el10 @appstream 9 M\n"
+
+
+def test_a_package_of_others_does_not_go_unasked(host):
+    host.transaction = TRANSACTION + LOST
+    host.fails = {"--whatrequires podman": Ran(0, "cockpit-podman\n", "")}
+    error = main.respond(host, request("plan"))["error"]
+    assert error["kind"] == "would-remove-packages"
+    assert error["evidence"] == "podman 4.9 (needed by cockpit-podman)"
+    assert "docker_engine_may_remove: [podman]" in error["hint"]
+
+
+def test_a_package_that_may_go_is_named_in_the_plan_and_goes(host, engine):
+    host.transaction = TRANSACTION + LOST
+    refused = main.answer(host, request("apply", may_remove=["podman"]))
+    assert refused["error"]["kind"] == "disruption-refused"
+    agreed = {word: refused["consent"][word] for word in ("digest", "ids")}
+    result = main.answer(host, request("apply", "r2", may_remove=["podman"]) | {"consent": agreed})
+    assert result["error"] is None
+    line = next(line for line in result["changes"] if line["name"] == "package podman")
+    assert (line["sign"], line["before"], line["after"]) == ("-", "4.9", "removed")
+    assert any("-y --allowerasing install docker-ce-3:28.5.2" in call for call in host.calls)
 
 
 def tell(host, run):
@@ -297,7 +338,7 @@ def test_an_undo_that_nobody_heard_of_is_told_and_not_undone_when_it_is_asked_fo
 def test_a_mixture_that_a_killed_transaction_left_is_no_latest(host, engine):
     main.answer(host, request("apply"))
     host.transaction = TRANSACTION.replace("Installing", "Downgrading").replace("28.5.2", "26.1.5")
-    kill_at(host, "-y --allowerasing install", desired=request("apply", version="26.1.5")["desired"])
+    kill_at(host, "-y install", desired=request("apply", version="26.1.5")["desired"])
     host.transaction = TRANSACTION.replace("Installing", "Upgrading")
     assert "package docker-ce" in names(main.answer(host, request("apply", "r2")))
 
@@ -342,7 +383,7 @@ def test_without_an_earlier_run_there_is_nothing_to_undo(host, engine):
 
 def test_a_run_that_was_undone_at_its_failure_is_not_undone_again(host, engine):
     main.answer(host, request("apply"))
-    host.fails = {"-y --allowerasing install": Ran(1, "", "Error: no luck")}
+    host.fails = {"-y install": Ran(1, "", "Error: no luck")}
     host.transaction = TRANSACTION.replace("Installing", "Upgrading").replace("28.5.2", "29.0.0")
     assert main.answer(host, request("apply", "r2", version="29.0.0"))["error"]["kind"] == "packages"
     host.fails = {}
@@ -351,8 +392,8 @@ def test_a_run_that_was_undone_at_its_failure_is_not_undone_again(host, engine):
 
 def test_an_undo_that_stuck_can_be_tried_again(host, engine):
     main.answer(host, request("apply"))
-    host.fails = {"systemctl restart": Ran(1, "", "no luck")}
-    result = main.answer(host, request("apply", "r2", daemon_options={"debug": True}))
+    host.fails = {"systemctl --no-block restart": Ran(1, "", "no luck")}
+    result = main.answer(host, request("apply", "r2", daemon_options={"init": True}))
     assert result["error"]["state"].startswith("not undone: restart docker")
     host.fails = {}
     assert names(undo(host, "u1")) == ["restart docker"]
@@ -362,7 +403,7 @@ def test_a_run_whose_undo_stuck_is_made_whole_by_the_next(host, engine):
     main.answer(host, request("apply"))
     host.transaction = TRANSACTION.replace("Installing", "Downgrading").replace("28.5.2", "26.1.5")
     full = Ran(1, "", "no space left on device")
-    host.fails = {"-y --allowerasing install": Ran(-9, "", ""), "reinstall": full, "rpm -V": full}
+    host.fails = {"-y install": Ran(-9, "", ""), "reinstall": full, "rpm -V": full}
     stuck = main.answer(host, request("apply", "r2", version="26.1.5"))
     assert stuck["error"]["state"].startswith("not undone: packages")
     host.fails = {}
@@ -410,7 +451,7 @@ def test_what_is_not_acknowledged_is_told_again(host, engine, monkeypatch, capsy
 
 
 def test_a_failed_run_that_nobody_heard_is_told_with_its_error(host, engine):
-    host.fails = {"systemctl start docker.service": Ran(1, "", "no luck")}
+    host.fails = {"systemctl --no-block start docker.service": Ran(1, "", "no luck")}
     main.answer(host, request("apply"))
     host.fails = {}
     (told,) = main.answer(host, request("apply", "r2"))["earlier"]
@@ -419,7 +460,7 @@ def test_a_failed_run_that_nobody_heard_is_told_with_its_error(host, engine):
 
 
 def test_a_plan_while_another_run_is_at_work_takes_it_for_no_killed_one(host, engine):
-    kill_at(host, "systemctl start")
+    kill_at(host, "systemctl --no-block start")
     assert main.answer(host, request("plan"))["changes"][0]["name"] == "run dead"
     with lock.held(host, request("apply", "r7")):
         assert main.answer(host, request("plan"))["changes"][0]["name"] == "service docker"
@@ -559,7 +600,7 @@ def kill_at(host, word, **other):
 
 
 def test_a_killed_run_is_seen_and_finished_by_the_next(host, engine):
-    kill_at(host, "systemctl start")
+    kill_at(host, "systemctl --no-block start")
     (dead,) = history.unended(host)
     assert (dead.run, dead.left()) == ("dead", ["service docker"])
     result = main.answer(host, request("apply", "next"))
@@ -571,7 +612,7 @@ def test_a_killed_run_is_seen_and_finished_by_the_next(host, engine):
 
 
 def test_a_run_that_is_killed_while_it_is_undone_left_half_what_it_was_taking_back(host, engine):
-    host.fails = {"systemctl start docker.service": Ran(1, "", "no luck")}
+    host.fails = {"systemctl --no-block start docker.service": Ran(1, "", "no luck")}
     kill_at(host, "--noautoremove remove")
     (dead,) = history.unended(host)
     assert [change["name"] for change, half in dead.touched if half] == [
@@ -581,7 +622,7 @@ def test_a_run_that_is_killed_while_it_is_undone_left_half_what_it_was_taking_ba
 
 def test_after_a_killed_run_an_engine_that_may_run_old_settings_is_restarted(host, engine):
     main.answer(host, request("apply"))
-    wanted = {"daemon_options": {"debug": True}}
+    wanted = {"daemon_options": {"init": True}}
 
     def cut(argv, timeout_s=60, outlives=False):
         if "restart" in argv:

@@ -22,8 +22,8 @@ class Installed:
     version = packages.Installed.version
 
 
-def wanted(version="latest", upgrade=False):
-    return {"version": version, "upgrade": upgrade}
+def wanted(version="latest", upgrade=False, may_remove=("runc",)):
+    return {"version": version, "upgrade": upgrade, "may_remove": list(may_remove)}
 
 
 def test_latest_is_content_with_what_is_installed():
@@ -76,10 +76,15 @@ class Solver:
         self.rows = list(rows)
         self.told = []
         self.broke_off = False
+        self.lost = ()
 
     def resolve(self, verb, specs, options=()):
         self.told.append(("resolve " + verb, specs))
+        self.options = options
         return self.rows
+
+    def brings(self, row):
+        return row.name not in self.lost
 
     def perform(self, verb, specs, options=()):
         self.told.append((verb, specs))
@@ -116,6 +121,163 @@ def test_ours_are_installed_by_exact_version_and_the_rest_is_left_to_dnf():
     assert step.solver.told == [("install", ["docker-ce-3:29.0.0-1.x86_64"])]
 
 
+def only(*names):
+    """What rpm says where these of ours are installed."""
+    installed = Installed()
+    installed.packages = dict.fromkeys(names, EVR)
+    return installed
+
+
+def test_a_missing_plugin_is_asked_for_alone_and_not_at_its_best():
+    solver = Solver(row("install", "docker-compose-plugin", "0:2.40.3-1.el10"))
+    installed = only(*[name for name in packages.PACKAGES if name != "docker-compose-plugin"])
+    (step,) = packages.plan(Rpm(), solver, installed, wanted())
+    assert solver.told == [("resolve install", ["docker-compose-plugin"])]
+    assert solver.options == ["--setopt=best=False"]
+    assert [line["name"] for line in step.lines()] == ["package docker-compose-plugin"]
+
+
+def test_a_missing_client_comes_in_the_version_of_the_engine():
+    solver = Solver()
+    packages.plan(Rpm(), solver, only("docker-ce", *packages.PACKAGES[2:]), wanted())
+    assert solver.told == [("resolve install", ["docker-ce-cli-28.5.2"])]
+
+
+@pytest.mark.parametrize(
+    ("action", "name"),
+    [("upgrade", "docker-ce"), ("downgrade", "docker-ce"), ("remove", "docker-ce"),
+     ("upgrade", "container-selinux"), ("downgrade", "container-selinux")],
+)  # fmt: skip
+def test_a_plugin_that_would_move_what_is_installed_is_refused_with_the_variable_that_allows_it(action, name):
+    solver = Solver(row("install", "docker-compose-plugin"), row(action, name))
+    installed = only(*[each for each in packages.PACKAGES if each != "docker-compose-plugin"])
+    machine = Rpm()
+    machine.run = lambda argv, timeout_s=60: Ran(0, "20.10.24", "")
+    with pytest.raises(HostError, match="docker-compose-plugin cannot be installed without moving") as caught:
+        packages.plan(machine, solver, installed, wanted())
+    assert caught.value.kind == "would-move-packages"
+    assert caught.value.evidence == f"{name} 20.10.24 to {'removed' if action == 'remove' else '29.0.0'}"
+    assert "docker_engine_upgrade: true" in caught.value.hint
+
+
+def test_a_bare_host_may_get_the_newer_dependencies_that_the_engine_needs():
+    solver = Solver(row("install", "docker-ce"), row("upgrade", "selinux-policy"))
+    assert packages.plan(Rpm(), solver, only(), wanted())
+    assert solver.options == ["--best"]
+
+
+def test_a_containerd_that_was_there_does_not_move_when_the_engine_comes():
+    solver = Solver(row("install", "docker-ce"), row("upgrade", "containerd.io"))
+    with pytest.raises(HostError) as caught:
+        packages.plan(Rpm(), solver, only("containerd.io"), wanted())
+    assert caught.value.kind == "would-move-packages"
+
+
+def test_a_removal_that_was_not_asked_for_names_package_version_and_who_needs_it():
+    machine = Rpm()
+    machine.run = lambda argv, timeout_s=60: Ran(0, "podman\nbuildah\n", "")
+    solver = Solver(row("install", "docker-ce"), row("remove", "runc", "1:1.1.12-1"))
+    with pytest.raises(HostError, match="remove packages of this host: runc") as caught:
+        packages.plan(machine, solver, only(), wanted(may_remove=()))
+    assert caught.value.kind == "would-remove-packages"
+    assert caught.value.evidence == "runc 1.1.12 (needed by buildah, podman)"
+    assert "docker_engine_may_remove: [runc]" in caught.value.hint
+
+
+def test_a_controller_that_knows_no_removals_allows_none():
+    solver = Solver(row("install", "docker-ce"), row("remove", "runc"))
+    with pytest.raises(HostError) as caught:
+        packages.plan(Rpm(), solver, only(), {"version": "latest", "upgrade": False})
+    assert caught.value.kind == "would-remove-packages"
+
+
+def test_a_removal_that_was_asked_for_is_a_harm_by_name_and_only_then_dnf_may_erase():
+    solver = Solver(row("install", "docker-ce"), row("remove", "runc"))
+    (step,) = packages.plan(Rpm(), solver, only(), wanted())
+    assert step.harms() == [("packages of others are removed", ["runc"])]
+    solver.perform = lambda verb, specs, options=(): solver.told.append(options)
+    step.apply()
+    solver.rows = [row("install", "docker-ce")]
+    (harmless,) = packages.plan(Rpm(), solver, only(), wanted())
+    harmless.apply()
+    assert harmless.harms() == []
+    assert [told for told in solver.told if not isinstance(told, tuple)] == [["--allowerasing"], []]
+
+
+def test_what_cannot_be_put_back_is_said_before_and_the_undo_does_not_claim_it():
+    solver = Solver(row("install", "docker-ce"), row("remove", "runc", "1:1.1.12-1"))
+    solver.lost = ("runc",)
+    (step,) = packages.plan(Rpm(RUNC), solver, only(), wanted())
+    assert step.lines()[1]["after"] == "removed; no repository has it: this cannot be undone"
+    assert step.records() == [{"kind": "packages", "before": {"docker-ce": []}}]
+    step.undo()
+    step.machine.found = (CONTAINERD,)
+    with pytest.raises(HostError, match="no repository has runc") as caught:
+        step.undo()
+    assert caught.value.kind == "not-undoable"
+
+
+def test_a_runtime_whose_containers_run_does_not_go_even_if_it_may(tmp_path):
+    for place, text in (("proc/77", "/usr/bin/conmon\0-c\0x\0-n\0web\0"), ("proc/78", "/usr/bin/bash\0")):
+        (tmp_path / place).mkdir(parents=True)
+        (tmp_path / place / "cmdline").write_text(text)
+    machine = Rpm()
+    machine.root = str(tmp_path)
+    solver = Solver(row("install", "docker-ce"), row("remove", "runc"))
+    with pytest.raises(HostError, match="containers run") as caught:
+        packages.plan(machine, solver, only(), wanted())
+    assert (caught.value.kind, caught.value.evidence) == ("would-remove-packages", "web (pid 77)")
+
+
+def test_a_shim_may_go_while_the_containers_of_its_runtime_run(tmp_path):
+    (tmp_path / "proc/77").mkdir(parents=True)
+    (tmp_path / "proc/77/cmdline").write_text("conmon\0")
+    machine = Rpm()
+    machine.root = str(tmp_path)
+    solver = Solver(row("install", "docker-ce"), row("remove", "podman-docker"))
+    assert packages.plan(machine, solver, only(), wanted(may_remove=["podman-docker"]))
+
+
+@pytest.mark.parametrize("kind", ["package-conflict", "packages"])
+def test_what_excludes_ours_is_named_by_a_second_look_that_may_erase(kind):
+    solver = Solver(row("install", "docker-ce"), row("remove", "podman-docker"))
+    solved = solver.resolve
+
+    def strict(verb, specs, options=()):
+        if "--allowerasing" not in options:
+            raise HostError(kind, "conflicts")
+        return solved(verb, specs, options)
+
+    solver.resolve = strict
+    with pytest.raises(HostError) as caught:
+        packages.plan(Rpm(), solver, only(), wanted())
+    assert caught.value.kind == "would-remove-packages"
+
+
+MODULES = "kernel-modules-extra-6.12.0-55.el10.x86_64"
+
+
+def test_modules_of_the_running_kernel_are_asked_for_where_all_else_is_there():
+    solver = Solver(row("install", "kernel-modules-extra", "6.12.0-55.el10"))
+    (step,) = packages.plan(Rpm(), solver, Installed(), wanted(), [MODULES])
+    step.apply()
+    assert solver.told == [("resolve install", [MODULES]), ("install", [MODULES])]
+
+
+def test_modules_that_no_repository_has_any_more_are_an_error_of_their_own():
+    solver = Solver()
+
+    def gone(verb, specs, options=()):
+        raise HostError("version-not-found", "", "", "No match for argument: " + MODULES)
+
+    solver.resolve = gone
+    with pytest.raises(HostError) as caught:
+        packages.plan(Rpm(), solver, only(), wanted(), [MODULES])
+    assert caught.value.kind == "kernel-modules-missing"
+    for word in ("reboot", "firewall-backend: nftables", "net.ipv4.ip_forward=1"):
+        assert word in caught.value.hint
+
+
 OLD = ("docker-ce", "3:26-1.x86_64")
 NEW = ("docker-ce", "3:28-1.x86_64")
 RUNC = ("runc", "1:1.1-1.x86_64")
@@ -150,7 +312,7 @@ def test_undo_does_nothing_when_nothing_came():
 def test_what_ran_before_runs_again_when_packages_are_undone(monkeypatch, before, after, restarts):
     versions, restarted = [before, after], []
     monkeypatch.setattr(transaction.engine, "version", lambda machine: versions.pop(0))
-    monkeypatch.setattr(transaction.service, "bring_up", lambda machine, verb: restarted.append(verb))
+    monkeypatch.setattr(transaction.health, "bring_up", lambda machine, verb: restarted.append(verb))
     step = planned(row("upgrade", "docker-ce"), found=(OLD,))
     step.records()
     step.undo()
@@ -241,5 +403,23 @@ def test_absent_removes_what_we_installed_and_leaves_what_was_there_before():
 def test_a_dependency_that_somebodys_package_needs_by_now_stays():
     solver = Solver(row("remove", "docker-ce"), row("remove", "libcgroup"), row("remove", "theirs"))
     found = (NEW, ("libcgroup", "0:1-1.x86_64"), ("theirs", "0:1-1.x86_64"))
+    resolve = solver.resolve
+
+    def resolved(verb, specs, options=()):
+        return [each for each in resolve(verb, specs) if "libcgroup" in specs or each.name == "docker-ce"]
+
+    solver.resolve = resolved
     packages.plan_absent(Rpm(*found), solver, Installed(), ["docker-ce", "libcgroup"])
     assert [specs for _, specs in solver.told] == [["docker-ce", "libcgroup"], ["docker-ce"]]
+
+
+def test_an_uninstall_or_undo_that_would_take_somebodys_package_is_refused():
+    solver = Solver(row("remove", "docker-ce"), row("remove", "theirs", "0:1-1"))
+    machine = Rpm(NEW)
+    for planned in (
+        lambda: packages.plan_absent(machine, solver, Installed(), ["docker-ce"]),
+        lambda: packages.plan_back(machine, solver, Installed(), {"docker-ce": []}, False),
+    ):
+        with pytest.raises(HostError, match="need what would be removed: theirs") as caught:
+            planned()
+        assert caught.value.kind == "would-remove-packages"

@@ -12,7 +12,7 @@ from ansible.errors import AnsibleActionFail
 
 PROJECT = Path(__file__).resolve().parents[2]
 PLAYBOOKS = PROJECT / "playbooks"
-PAYLOAD_CAP_BYTES = 64 << 10
+PAYLOAD_CAP_BYTES = 96 << 10
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def test_the_host_code_runs_from_memory_and_answers_in_json(plugin, tmp_path):
     ran = send(plugin, tmp_path)
     found = plugin.answer(ran.stdout.decode(), "")
     ends = {"heard", "system", "changed", "changes", "undone", "earlier", "error"}
-    assert set(found) == ends | {"installed", "consent", "containers"}
+    assert set(found) == ends | {"installed", "consent", "containers", "waited"}
     assert ran.stderr == b""
 
 
@@ -69,7 +69,8 @@ def test_a_host_without_python_says_so(plugin):
 
 def result(**other):
     empty = {"system": "s", "changes": [], "undone": [], "earlier": [], "error": None}
-    return empty | {"changed": True, "installed": False, "consent": None, "containers": None} | other
+    empty |= {"installed": False, "consent": None, "containers": None, "waited": []}
+    return empty | {"changed": True} | other
 
 
 def test_noise_before_and_after_the_answer_is_ignored(plugin):

@@ -14,7 +14,7 @@ import pytest
 from provision.host import openpgp, repository
 from provision.host.errors import HostError
 from provision.host.facts import Facts, parse_os_release, system_name
-from provision.host.machine import Machine
+from provision.host.machine import Machine, Ran
 
 CENTOS_STREAM_8 = 'NAME="CentOS Stream"\nVERSION="8"\nID="centos"\nID_LIKE="rhel fedora"\nVERSION_ID="8"\n' \
     'PLATFORM_ID="platform:el8"\nPRETTY_NAME="CentOS Stream 8"\n'  # fmt: skip
@@ -237,6 +237,30 @@ def put_right(gpg, tmp_path):
 def test_a_host_that_is_right_gets_nothing(gpg, tmp_path):
     desired, trusted = put_right(gpg, tmp_path)
     assert repository.plan(Machine(str(tmp_path)), facts(), desired, trusted) == []
+
+
+def test_a_check_of_the_lists_that_somebody_switched_on_stays(gpg, tmp_path):
+    desired, trusted = put_right(gpg, tmp_path)
+    place = tmp_path / repository.REPO_FILE.lstrip("/")
+    place.write_text(place.read_text().replace("repo_gpgcheck=0", "repo_gpgcheck=1"))
+    assert repository.plan(Machine(str(tmp_path)), facts(), desired, trusted) == []
+    moved = desired | {"mirror": "https://other.example"}
+    assert "+repo_gpgcheck=0" in repository.plan(Machine(str(tmp_path)), facts(), moved, trusted)[0].diff
+
+
+def test_a_key_that_rpm_does_not_let_go_is_no_success(tmp_path):
+    machine = Machine(str(tmp_path))
+    refused = "error: can't create transaction lock on /var/lib/rpm/.rpm.lock"
+
+    def run(argv):
+        if "-e" in argv:
+            return Ran(1, "", refused)
+        return Ran(0, "a1aef1b5 gpg-pubkey-a1aef1b5-6b0501bb\n", "")
+
+    machine.run = run
+    with pytest.raises(HostError) as caught:
+        repository.ImportKey(machine, "00" * 16 + "A1AEF1B5", []).undo()
+    assert (caught.value.kind, caught.value.evidence) == ("package-lock-held", refused)
 
 
 def test_a_good_key_on_the_host_is_not_fetched_again(gpg, tmp_path, monkeypatch):

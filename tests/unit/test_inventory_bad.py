@@ -131,7 +131,9 @@ def test_a_mistyped_variable_of_the_role_is_refused_with_the_right_one() -> None
 
 def test_the_known_variables_are_those_of_the_role() -> None:
     options = set(yaml.safe_load(ROLE.read_text())["argument_specs"]["main"]["options"])
-    of_the_command = {"docker_engine_" + word for word in ("run", "verb", "what", "access", "purge_data")}
+    of_the_command = {
+        "docker_engine_" + word for word in ("run", "verb", "what", "access", "purge_data", "consent")
+    }
     assert set(desired.KNOWN) == options - of_the_command
 
 

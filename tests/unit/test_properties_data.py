@@ -288,7 +288,7 @@ def plugin():
 
 ANSWER = {
     "changed": True, "changes": [], "earlier": [], "error": None, "system": "s", "undone": [],
-    "installed": False, "consent": None, "containers": None,
+    "installed": False, "consent": None, "containers": None, "waited": [],
 }  # fmt: skip
 STEP = {"name": "n", "before": "", "after": "a", "disruptive": False, "diff": "", "sign": "+"}
 ERROR = {"kind": "k", "message": "m", "hint": "", "evidence": "", "meaning": "", "state": ""}

@@ -84,6 +84,7 @@ PLAN = """\
     ~ package     docker-ce 26.1.5 → 28.5.2
     ~ file        /etc/docker/daemon.json        log-driver json-file → local
     ! restart     docker            6 containers run; live-restore keeps them
+  signs     + new  ~ changed  - removed  ! stops or restarts something
   8 hosts already right    web-01 web-02 app-01 app-03 db-01 db-03 cache-01 cache-02
   1 host  unreachable      db-02    10.0.3.12:22 no answer in 10 s
 
@@ -342,6 +343,23 @@ def test_only_hosts_in_their_good_state_exit_with_zero(statuses):
             "fab hosts.ping web1; then look",
             "provision hosts.ping web1; then look",
         ),
+        (  # what it has already is not said twice
+            "fab uninstall --inventory prod.yml --keyring kdbx",
+            "fab uninstall --limit web1 --inventory prod.yml --plan shows it; fab uninstall --yes does it",
+            "fab uninstall --keyring kdbx --limit web1 --inventory prod.yml --plan shows it; "
+            "fab uninstall --inventory prod.yml --keyring kdbx --yes does it",
+        ),
+        (
+            "fab credentials.check -i one.yml --inventory=two.yml",
+            "fab credentials.init, then fab credentials.set web1",
+            "fab credentials.init -i one.yml --inventory=two.yml, "
+            "then fab credentials.set -i one.yml --inventory=two.yml web1",
+        ),
+        (
+            "provision credentials.set web1",
+            "fab credentials.set web1 -i x",
+            "provision credentials.set web1 -i x",
+        ),
         (
             "fab provision --inventory prod.yml --keyring kdbx",
             "fab credentials.set web1 --kind sudo",
@@ -433,3 +451,49 @@ def test_an_undo_says_what_was_undone_and_what_to_type_next() -> None:
     assert good.endswith("Next     fab plan --limit web-01,web-02\n")
     bad = provision_text(report(changed("web-01"), without_repository("web-02"), command=command))
     assert bad.endswith("Again    fab hosts.undo @last.failed --yes --lock-timeout 9\n")
+
+
+def plan_of(*changes: Change) -> str:
+    return plan_text(report(changed("web1", changes), command="fab plan"), width=100)
+
+
+def test_the_sign_is_the_one_that_the_host_gives():
+    words = "changes log-opts, removes debug, default-address-pools"
+    text = plan_of(Change("file /etc/docker/daemon.json", "", words, sign="~"))
+    assert re.search(rf"  ~ file +/etc/docker/daemon.json +{words}\n", text)
+
+
+def test_what_stops_something_is_marked_whatever_its_sign():
+    assert "    ! service     docker" in plan_of(Change("service docker", "", "stopped", True, sign="~"))
+
+
+def test_a_report_without_signs_is_read_by_its_values():
+    assert "    - file        /etc/x\n" in plan_of(Change("file /etc/x", "there", "removed"))
+    assert "    ~ file        /etc/x" in plan_of(Change("file /etc/x", "2 keys", "3 keys"))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "is_said"),
+    [
+        ("28.5.2", "26.1.5", True),
+        ("26.1.5", "28.5.2", False),
+        ("9.10.1", "9.9.3", True),
+        ("9.9", "9.10", False),
+        ("2.0", "2.0~rc1", False),
+        ("28.5.2", "installed again", False),
+    ],
+)
+def test_a_downgrade_is_called_one(before: str, after: str, is_said: bool):
+    text = plan_of(Change("package docker-ce", before, after, sign="~"))
+    assert (f"docker-ce {before} → {after} (downgrade)" in text) is is_said
+
+
+def test_that_a_file_exists_is_not_said_of_one_that_goes():
+    text = plan_of(Change("file /etc/yum.repos.d/docker-ce.repo", "there", "removed", sign="-"))
+    assert "    - file        /etc/yum.repos.d/docker-ce.repo\n" in text
+
+
+def test_the_signs_are_explained_only_where_there_are_some():
+    right = plan_text(report(HostReport("web1", Status.OK), command="fab plan"))
+    assert "! stops or restarts something" in plan_of(*UPGRADE)
+    assert "signs" not in right

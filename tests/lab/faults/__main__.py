@@ -8,19 +8,20 @@ import time
 from pathlib import Path
 
 from provision import lab as labs
-from tests.lab.faults import harden, plan, run, table
+from tests.lab.faults import harden, lived_in, plan, run, table
 from tests.lab.faults.table import Result
 
 STATE = Path(".provision/chaos")
 # Three at once keep two cores busy: a fault is waited for more than it is worked at.
-HOSTS = 3
+HOSTS = {"provision": 3, "harden": 3, "lived-in": 4}
+PLAYERS = {"provision": (plan.draw, run.play_all), "harden": (harden.draw, harden.play_all),
+           "lived-in": (lived_in.draw, lived_in.play_all)}  # fmt: skip
 
 
 def main() -> int:
     """Play what was asked for and print the table; 0 when every host came through every fault."""
     asked = _arguments()
-    work = harden if asked.work == "harden" else run
-    draw = harden.draw if asked.work == "harden" else plan.draw
+    draw, play_all = PLAYERS[asked.work]
     faults = draw(asked.runs, asked.seed, asked.hosts)
     if asked.list:
         print("\n".join(map(str, faults)))
@@ -31,7 +32,7 @@ def main() -> int:
     started = time.monotonic()
     subnet = labs.free_subnet() if asked.subnet is None else asked.subnet
     with run.open_lab(f"cha{subnet}", asked.hosts, subnet, STATE) as lab:
-        results = work.play_all(lab, faults, place, lambda result: _tell(result, place / "faults.jsonl"))
+        results = play_all(lab, faults, place, lambda result: _tell(result, place / "faults.jsonl"))
     text = table.markdown(results)
     (place / "table.md").write_text(text)
     print(
@@ -53,11 +54,13 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.lab.faults", description=__doc__)
     parser.add_argument("--runs", type=int, default=30, help="how many faults")
     parser.add_argument("--seed", type=int, default=1, help="the same seed gives the same faults")
-    parser.add_argument("--hosts", type=int, default=HOSTS, help="how many hosts, each broken by itself")
+    parser.add_argument("--hosts", type=int, help="how many hosts, each broken by itself")
     parser.add_argument("--subnet", type=int, help="the lab's, 198.18.N.0/24; else a free one")
-    parser.add_argument("--work", choices=("provision", "harden"), default="provision", help="what is broken")
+    parser.add_argument("--work", choices=tuple(PLAYERS), default="provision", help="what is broken")
     parser.add_argument("--list", action="store_true", help="print the faults and break nothing")
-    return parser.parse_args()
+    asked = parser.parse_args()
+    asked.hosts = asked.hosts or HOSTS[asked.work]
+    return asked
 
 
 if __name__ == "__main__":

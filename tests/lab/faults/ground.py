@@ -78,7 +78,7 @@ def _state(path: Path) -> State:
 
 def keep(site: Site) -> None:
     """Let a container run for ever on a host that has an engine, unless it is there."""
-    site.inside(_KEEP, _image())
+    site.inside(_KEEP, image())
 
 
 def keeper_runs(site: Site) -> bool:
@@ -109,7 +109,8 @@ def check(site: Site, before: dict[str, State]) -> list[str]:
     return wrong if found == (LABELS, 0o640) else [*wrong, f"{DAEMON_FILE} has labels and mode {found}"]
 
 
-def _image() -> bytes:
+def image() -> bytes:
+    """Return the sample program as the tar of an image."""
     program = sample.program(os.uname().machine)
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:

@@ -21,14 +21,18 @@ LOST_S = 45.0
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One way to break a run: ``family`` is a class of inject.py, ``details`` is what it is given."""
+    """One way to break a run: ``family`` is a class of inject.py, ``details`` is what it is given.
+
+    ``words`` says more of the run that is broken, where there is more than one way to make it.
+    """
 
     family: str
     details: tuple[str, ...] = ()
     works: tuple[str, ...] = tuple(WORKS)
+    words: str = ""
 
     def __str__(self) -> str:
-        return " ".join((self.family, *self.details))
+        return " ".join((self.family, *self.details, *self.words.split()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,163 @@
+"""Containers after the engine was restarted: which are untouched, which came back, which did not."""
+
+import calendar
+import time
+
+from . import containers, engine
+from .containers import Container
+from .errors import HostError
+
+# Containers with a policy are started by the engine, after it answers; each that comes gives the others more time.
+PATIENCE_S = 20
+PORT_PATIENCE_S = 15
+POLL_S = 0.2
+# The policies by which the engine itself starts a container again.
+_BY_ENGINE = ("always", "unless-stopped", "on-failure")
+
+
+def earlier(machine, unended):
+    """Return (Container, since) of what ran before runs that were cut short, and stopped in them."""
+    found = {}
+    for past in unended:
+        for change, _ in past.touched:
+            for record in change["records"]:
+                if record["kind"] == "running":
+                    found.update({each[0]: (Container(*each), record["at"]) for each in record["containers"]})
+    now = containers.running(machine)
+    return [pair for name, pair in sorted(found.items()) if name not in now and not pair[0].rm]
+
+
+class Watch(object):
+    """The containers that ran before, and what became of them.
+
+    ``stopped`` are (Container, since when in seconds) pairs that an earlier run has left; with a ``fate``
+    what runs now is watched as well.
+    """
+
+    def __init__(self, machine, stopped=(), fate=None):
+        self.machine = machine
+        self.fate = fate
+        self.stopped = list(stopped)
+        self.before = containers.observe(machine, fate.ids) if fate else []
+        self.began = time.time()
+        self.failed = {}
+        self.looked = False
+
+    @property
+    def holds(self):
+        """Whether live-restore is switched for the time of the restart."""
+        return self.fate is not None and self.fate.during is not None
+
+    def observe(self):
+        """Look again, right before the engine is touched: one that has ended since then is not started."""
+        self.before = containers.observe(self.machine, [each.id for each in self.before])
+        self.began = time.time()
+
+    def plain(self):
+        """Return what runs as plain data."""
+        return [list(each) for each in self.before]
+
+    def left_stopped(self):
+        """Return the names of what an earlier run has left stopped."""
+        return [each.name for each, _ in self.stopped]
+
+    def bring_back(self):
+        """Wait, start what does not come by itself, and look; raise with the names of those that are lost."""
+        self.failed, self.looked = {}, True
+        due = [(each, self.began) for each in self.before] + self.stopped
+        self._wait([each for each, _ in due])
+        for each, since in due:
+            self._start(each, since)
+        for each, why in zip(self.before, containers.at_once(self._why_unusable, self.before)):
+            if why and each.id not in self.failed:
+                self.failed[each.id] = why
+        lost = ["%s (%s)" % (each.name, self.failed[each.id]) for each, _ in due if each.id in self.failed]
+        if lost:
+            raise HostError(
+                "containers-lost", "%d of %d containers did not come back" % (len(lost), len(due)),
+                "see on the host: docker ps -a, docker logs NAME; then: fab provision", ", ".join(lost)[:300],
+                "they ran before the engine was restarted")
+
+    def outcome(self):
+        """Return what became of the containers, as plain data; None when nobody has looked."""
+        if not self.looked:
+            return None
+        found = [(each, engine.inspect(self.machine, each.id)) for each in self.before]
+        gone = [each.name for each, now in found if not _runs(now) and not self._ended(each, now, self.began)]
+        same = [each for each, now in found if _runs(now) and now["State"]["StartedAt"] == each.started]
+        again = [each.name for each, now in found if _runs(now) and now["State"]["StartedAt"] != each.started]
+        again += [each.name for each, _ in self.stopped if _runs(engine.inspect(self.machine, each.id))]
+        return {"untouched": len(same), "restarted": again, "lost": gone}
+
+    def _wait(self, expected):
+        """Wait for what the engine starts by itself, as long as more of them come."""
+        waiting = {each.id for each in expected if each.policy in _BY_ENGINE}
+        deadline = time.time() + PATIENCE_S
+        while waiting and time.time() < deadline:
+            left = waiting - set(engine.running(self.machine) or ())
+            if left != waiting:
+                waiting, deadline = left, time.time() + PATIENCE_S
+            elif not self._any_due(left):
+                return
+            time.sleep(POLL_S)
+
+    def _any_due(self, ids):
+        """Return whether the engine may still start one of these: not one that has ended well."""
+        found = [engine.inspect(self.machine, each) for each in ids]
+        return any(now and not _has_ended_well(now) for now in found)
+
+    def _start(self, container, since):
+        now = engine.inspect(self.machine, container.id)
+        if _runs(now) or container.loops or self._ended(container, now, since):
+            return
+        if now is None:
+            if not container.rm:
+                self.failed[container.id] = "it is gone"
+            return
+        why = engine.start(self.machine, container.id)
+        if why:
+            self.failed[container.id] = why
+
+    def _ended(self, container, now, since):
+        """Return whether it ended by itself: before the engine was touched, or well while live-restore kept it."""
+        if now is None:
+            return False
+        if _seconds(now["State"]["FinishedAt"]) < since:
+            return True
+        return bool(self.fate and self.fate.kept and container.id in self.fate.ids and not now["State"]["ExitCode"])
+
+    def _why_unusable(self, container):
+        now = engine.inspect(self.machine, container.id)
+        if not _runs(now) or container.loops:
+            return ""
+        for address, port in container.ports:
+            if not _comes(address, port):
+                return "its port %d does not answer" % port
+        if now["State"].get("Paused") or containers.can_exec(self.machine, container.id):
+            return ""
+        return "no program can be started in it"
+
+
+def _comes(address, port):
+    deadline = time.time() + PORT_PATIENCE_S
+    while not containers.port_answers(address, port):
+        if time.time() > deadline:
+            return False
+        time.sleep(POLL_S)
+    return True
+
+
+def _runs(now):
+    return bool(now and now["State"]["Running"])
+
+
+def _has_ended_well(now):
+    return not now["State"]["Running"] and now["HostConfig"]["RestartPolicy"]["Name"] == "on-failure" and (
+        not now["State"]["ExitCode"])
+
+
+def _seconds(text):
+    """Return a time of the engine, like 2026-11-25T02:28:33.19Z, in seconds since 1970; negative for never."""
+    whole = calendar.timegm(time.strptime(text[:19], "%Y-%m-%dT%H:%M:%S"))
+    fraction = text[19:].rstrip("Z")
+    return whole + (float("0" + fraction) if fraction[:1] == "." else 0)

@@ -1,0 +1,67 @@
+"""What a plan does to what runs, and whether a person has agreed to just that."""
+
+import hashlib
+import json
+
+from . import containers
+from .errors import HostError
+
+# So many are named to a person.
+NAMED = 10
+
+
+def expect(machine, request, changes, result):
+    """Write into ``result`` what has to be agreed to; raise unless the request agrees, or only plans."""
+    harms = merged(changes)
+    if not harms:
+        return
+    ids = sorted(containers.running(machine))
+    digest = _digest(changes, harms)
+    asked = {"digest": digest, "ids": ids, "harms": [
+        {"what": what, "names": names[:NAMED], "count": len(names)} for what, names in harms]}
+    given = request.get("consent") or {}
+    agreed = (given.get("digest"), sorted(given.get("ids", ()))) == (digest, ids)
+    if request["mode"] == "plan":
+        result["consent"] = asked
+    elif request.get("disruption") != "allow" and not agreed:
+        result["consent"] = asked
+        raise _changed(harms) if given else _refused(harms)
+
+
+def merged(changes):
+    """Return the harms of all Changes as (clause, sorted names) pairs, each clause once."""
+    found = {}
+    for change in changes:
+        for what, names in change.harms():
+            found.setdefault(what, []).extend(names)
+    return [(what, sorted(set(names))) for what, names in sorted(found.items()) if names]
+
+
+def in_words(harms):
+    """Return the harms as a line: "2 containers restart: db, web; 1 unit restarts ..."."""
+    return "; ".join("%s: %s" % (what, _named(names)) for what, names in harms)
+
+
+def _named(names):
+    more = len(names) - NAMED
+    return ", ".join(names[:NAMED]) + (" and %d more" % more if more > 0 else "")
+
+
+def _digest(changes, harms):
+    lines = [[line[word] for word in ("name", "before", "after", "sign")] for change in changes
+             for line in change.lines()]
+    return hashlib.sha256(json.dumps([lines, harms], sort_keys=True).encode("utf-8")).hexdigest()
+
+
+def _refused(harms):
+    return HostError(
+        "disruption-refused", "this would disrupt what runs on the host",
+        "fab provision --allow-disruption does it all the same (with Ansible alone: docker_engine_disruption: allow)",
+        in_words(harms), "the host works for somebody, and nobody has agreed to the interruption")
+
+
+def _changed(harms):
+    return HostError(
+        "plan-changed", "what runs on the host, or the plan, has changed since it was agreed to",
+        "fab plan shows it; then: fab provision", in_words(harms),
+        "what was agreed to is not what would be done now")

@@ -1,0 +1,102 @@
+"""Live-restore for the time of one restart: switched by a reload, and put back to what daemon.json says.
+
+The engine reads the key at a reload and at its start. What it has then decides whether containers live on:
+when it stops they are left alone only with live-restore on, and when it starts without it, it ends those that
+it finds (moby, daemon/daemon.go and daemon/reload.go). A reload keeps a key that the file no longer
+has, so that switching it off takes a `false` in the file.
+
+While the file holds a value for the time being, MARK holds what it shall be in the end. A later run puts
+that back.
+"""
+
+import base64
+import os
+import time
+
+from . import engine
+from .errors import HostError
+from .files import FileChange, private
+from .jsonfile import dump, parse
+
+FILE = "/etc/docker/daemon.json"
+KEY = "live-restore"
+MARK = "/var/lib/provision/live-restore.json"
+RELOAD_TIMEOUT_S = 10
+POLL_S = 0.1
+
+
+def is_on(content):
+    """Return whether an engine that starts with this daemon.json (bytes, or None) has live-restore on."""
+    return (parse((content or b"").decode("utf-8", "replace")) or {}).get(KEY) is True
+
+
+def hold(machine, on):
+    """Have the engine run, and start, with live-restore ``on`` until ``release``."""
+    content = machine.read(FILE)
+    if is_on(content) != on or _runs_with(machine) not in (None, on):
+        if not machine.text(MARK):
+            _mark(machine, content)
+        _put(machine, _with(content, on))
+        _reload(machine, on)
+
+
+def release(machine, content):
+    """Let daemon.json hold ``content`` (bytes, or None for no file), and the engine run with its live-restore."""
+    on, folders = is_on(content), [machine.path(each) for each in _folders(machine)]
+    if _runs_with(machine) not in (None, on):
+        _mark(machine, content)
+        _put(machine, _with(content, on))
+        _reload(machine, on)
+    _put(machine, content, folders)
+    FileChange(machine, MARK, None).apply()
+
+
+def finish(machine):
+    """Put back what a run that was killed has left for the time being."""
+    found = parse(machine.text(MARK))
+    if found:
+        release(machine, None if found["content"] is None else base64.b64decode(found["content"]))
+
+
+def _runs_with(machine):
+    return (engine.info(machine) or {}).get("LiveRestoreEnabled")
+
+
+def _reload(machine, on):
+    """Reload, and poll: what is wrong with a file that is reloaded goes to the journal alone."""
+    if _runs_with(machine) in (None, on):
+        return
+    machine.run(["systemctl", "reload", "docker.service"])
+    deadline = time.time() + RELOAD_TIMEOUT_S
+    while _runs_with(machine) != on:
+        if time.time() > deadline:
+            raise HostError(
+                "live-restore-refused", "the engine does not switch live-restore %s" % ("on" if on else "off"),
+                "journalctl -u docker on the host says why; then: fab provision",
+                meaning="without it, a restart of the engine would stop the containers that run")
+        time.sleep(POLL_S)
+
+
+def _with(content, on):
+    found = parse((content or b"").decode("utf-8", "replace"))
+    if found is None:
+        raise HostError(
+            "daemon-config-refused", "%s is not valid JSON" % FILE, "mend it on the host; then: fab provision",
+            meaning="an engine that is restarted would not start")
+    return dump(dict(found, **{KEY: on}))
+
+
+def _put(machine, content, folders=None):
+    FileChange(machine, FILE, content, folders=folders).apply()
+
+
+def _mark(machine, content):
+    kept = None if content is None else base64.b64encode(content).decode("ascii")
+    home = os.path.dirname(FILE)
+    folders = _folders(machine) or [home] * (not os.path.isdir(machine.path(home)))
+    FileChange(machine, MARK, dump({"content": kept, "folders": folders}), dress=private()).apply()
+
+
+def _folders(machine):
+    """Return the folders that are there only for the file's sake."""
+    return (parse(machine.text(MARK)) or {}).get("folders", [])

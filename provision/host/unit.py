@@ -1,0 +1,98 @@
+"""What systemd says of docker.service, its helpers, and the units that depend on it."""
+
+import time
+from collections import namedtuple
+
+from . import dockerd_flags
+
+UNIT = "docker.service"
+UNITS = (UNIT, "docker.socket", "containerd.service")
+State = namedtuple("State", "enabled active helpers")
+WANTED = State(True, True, list(UNITS[1:]))
+NONE = State(False, False, [])
+POLL_S = 0.25
+
+_BOUND = "RequiredBy,RequisiteOf,BoundBy,ConsistsOf"
+_PROPERTIES = "Id,LoadState,ActiveState,SubState,UnitFileState,ExecStart,Environment,EnvironmentFiles," + _BOUND
+# On the way to active, or back to it.
+_STARTING = ("activating", "reloading", "refreshing")
+# Waiting for the next try after a failure: nothing is on its way.
+_TRIES_AGAIN = "auto-restart"
+
+
+class Unit(object):
+    """What systemd says of docker.service; ``command``, for dockerd_flags, is None while there is no unit.
+
+    ``helpers`` are those of its two helpers that run: others may use containerd too. ``bound`` are the units
+    that stop, or restart, with it.
+    """
+
+    def __init__(self, machine):
+        ran = machine.run(["systemctl", "show"] + list(UNITS) + ["--property", _PROPERTIES])
+        texts = ran.out.split("\n\n")
+        blocks = [properties(text) for text in texts]
+        number = next((number for number, block in enumerate(blocks) if block.get("Id") == UNIT), None)
+        found = {} if number is None else blocks[number]
+        self.machine = machine
+        self.loaded = found.get("LoadState") == "loaded"
+        self.active_state = found.get("ActiveState", "inactive")
+        # One that is starting is waited for, and not taken for stopped.
+        self.starting = is_starting(found)
+        self.active = self.active_state == "active" or self.starting
+        self.enabled = found.get("UnitFileState") == "enabled"
+        self.command = dockerd_flags.described(found, texts[number]) if self.loaded else None
+        active = [block.get("Id") for block in blocks if block.get("ActiveState") == "active"]
+        self.helpers = [name for name in UNITS[1:] if name in active]
+        names = {name for kind in _BOUND.split(",") for name in found.get(kind, "").split()}
+        self.bound = sorted(names - set(UNITS))
+
+    @property
+    def state(self):
+        """What a Change can bring it to."""
+        return State(self.enabled, self.active, self.helpers)
+
+    @property
+    def live_restore_flag(self):
+        """What --live-restore on its command line says; None where it is not there."""
+        flag = dockerd_flags.CommandLine(self.machine, self.command).get("live-restore")
+        return None if flag is None else flag.value
+
+    def words(self):
+        """Return its state as a person says it; empty while there is no unit."""
+        if not self.loaded:
+            return ""
+        states = {"active": "started", "inactive": "stopped"}
+        return in_words(self.enabled, states.get(self.active_state, self.active_state))
+
+    def disturbed(self):
+        """Return the units that run now and stop, or restart, with the engine."""
+        return [name for name in self.bound if is_active(self.machine, name)]
+
+
+def is_active(machine, unit):
+    """Return whether systemd says that ``unit`` is active."""
+    return machine.run(["systemctl", "is-active", unit]).out.strip() == "active"
+
+
+def await_start(machine, limit_s):
+    """Return the Unit once it is not starting any more, or after ``limit_s`` seconds."""
+    deadline, unit = time.time() + limit_s, Unit(machine)
+    while unit.starting and time.time() < deadline:
+        time.sleep(POLL_S)
+        unit = Unit(machine)
+    return unit
+
+
+def in_words(enabled, state):
+    """Return a state as a person says it."""
+    return "%s and %s" % ("enabled" if enabled else "disabled", state)
+
+
+def is_starting(found):
+    """Return whether a unit with these properties is on its way to active."""
+    return found.get("ActiveState") in _STARTING and not found.get("SubState", "").startswith(_TRIES_AGAIN)
+
+
+def properties(text):
+    """Return what `systemctl show` prints as a mapping."""
+    return dict(line.split("=", 1) for line in text.splitlines() if "=" in line)

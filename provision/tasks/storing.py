@@ -1,0 +1,85 @@
+"""What credentials.set does: ask for one secret, and store it where nothing is lost by it."""
+
+import getpass
+import sys
+from dataclasses import dataclass
+
+from provision import audit
+from provision import credentials as keyring
+from provision.credentials import Owner, Sort
+from provision.credentials.entries import set_command
+from provision.errors import UsageError
+from provision.model import Secret
+from provision.settings import Settings
+from provision.tasks.command import told
+from provision.tasks.confirm import confirm
+from provision.tasks.owners import LAB_NOTE, expect_known
+from provision.tasks.project import is_lab
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """What was said on the command line of where the secret comes from, and of what may happen."""
+
+    from_stdin: bool = False
+    replace: bool = False
+    unlisted: bool = False
+    previous: bool = False
+
+
+def one(project: Settings, owner: Owner, kind: Sort, manner: Manner) -> None:
+    """Store one secret; raises UsageError where another one is stored, and nobody agrees."""
+    expect_known(project, [owner], unlisted=manner.unlisted)
+    old = keyring.held(project, owner, kind)  # first: what the person types is in vain without the keyring
+    secret = _previous(project, owner, kind) if manner.previous else _secret(owner, kind, manner.from_stdin)
+    if old == secret:
+        print(f"unchanged: the {kind} of {owner} is this one already")
+        return
+    if old is not None and not (manner.replace or manner.previous):
+        _ask(project, owner, kind)
+    with audit.recorded(project.state_dir, f"credentials.set {kind}", str(owner)):
+        keyring.store(project, owner, kind, secret)
+    print(f"stored the {kind} of {owner}" if old is None else replaced(owner, kind))
+    if is_lab(project):
+        print(LAB_NOTE)
+
+
+def replaced(owner: Owner, kind: Sort) -> str:
+    """Return what is said of a secret that took the place of another one."""
+    back = told(f"{set_command(owner, kind)} --previous")
+    return f"replaced the {kind} of {owner}; the old one is kept as {keyring.previous(kind)} ({back})"
+
+
+def _ask(project: Settings, owner: Owner, kind: Sort) -> None:
+    if not project.interactive:
+        raise UsageError(
+            f"another {kind} of {owner} is stored already, and there is no terminal to ask on",
+            f"{set_command(owner, kind)} --stdin --replace replaces it, and keeps the old one as previous",
+            state="nothing was stored",
+        )
+    if not confirm(f"This replaces the stored {kind} of {owner}; the old one is kept as previous."):
+        raise UsageError("not confirmed, so nothing was stored", "fab credentials.list")
+
+
+def _previous(project: Settings, owner: Owner, kind: Sort) -> Secret:
+    place = keyring.previous(kind)
+    secret = keyring.held(project, owner, place) if place else None
+    if secret is None:
+        raise UsageError(f"the keyring holds no previous {kind} of {owner}", "fab credentials.list")
+    return secret
+
+
+def _secret(owner: Owner, kind: Sort, from_stdin: bool) -> Secret:
+    if from_stdin:
+        return Secret(_line(sys.stdin.buffer.readline()))
+    if not sys.stdin.isatty():
+        raise UsageError("there is no terminal to ask on", "pipe the secret in and add --stdin")
+    return Secret(getpass.getpass(f"{kind} of {owner}: "))
+
+
+def _line(data: bytes) -> str:
+    # not as text: that takes a carriage return inside a secret for its end
+    try:
+        return data.decode().removesuffix("\n").removesuffix("\r")
+    except UnicodeDecodeError:
+        raise UsageError("the secret is not UTF-8 text", "pipe in UTF-8, one line") from None
