@@ -55,13 +55,17 @@ class Room:
 
     def answer(self) -> tuple[tuple[Waiting, ...], tuple[Waiting, ...]]:
         """Ask about all that wait, once; return those that may be disrupted, and those that may not."""
-        waiting = tuple(self._waiting.values())
+        waiting = self.everybody()
         ask, self.ask = self.ask, None
         if not waiting or ask is None:
             return (), waiting
         names = ask(waiting)
         agreed = tuple(each for each in waiting if each.name in names)
         return agreed, tuple(each for each in waiting if each.name not in names)
+
+    def everybody(self) -> tuple[Waiting, ...]:
+        """Return all hosts that wait."""
+        return tuple(self._waiting.values())
 
     def batches(self, agreed: tuple[Waiting, ...]) -> Iterator[tuple[Waiting, ...]]:
         """Yield the hosts of ``agreed``, so many at a time as --serial says."""

@@ -33,6 +33,7 @@ class Cancel:
         self._callbacks: list[Callable[[], None]] = []
         self._is_orderly = False
         self._is_deaf = False
+        self._is_asking = False
 
     def is_set(self) -> bool:
         """Tell whether the run was stopped."""
@@ -50,13 +51,22 @@ class Cancel:
         """Say that all that is left to do is to write down what was done."""
         self._is_deaf = True
 
+    @contextmanager
+    def asking(self) -> Iterator[None]:
+        """Let the first signal raise until the context ends: a person is asked, and nothing else runs."""
+        self._is_asking = True
+        try:
+            yield
+        finally:
+            self._is_asking = False
+
     def trigger(self, number: int, _frame: FrameType | None) -> None:
         """Be the signal handler."""
         if self._is_deaf:
             return
         is_first = not self.is_set()
         self.exit_code = self.exit_code or _EXIT[signal.Signals(number)]
-        if not self._is_orderly or not is_first:
+        if self._is_asking or not self._is_orderly or not is_first:
             self._is_deaf = True
             raise _RAISED[signal.Signals(number)]
         for callback in self._callbacks:

@@ -270,9 +270,7 @@ def _go(steps: tuple[Step, ...], road: Run, sessions: Sessions, run_dir: Path) -
 
 def _disrupt(steps: tuple[Step, ...], road: Run, run_dir: Path) -> None:
     """Ask about the hosts that wait; those agreed to go the same way, a few at a time, until one fails."""
-    if road.cancel.is_set():
-        return
-    agreed, refused = road.room.answer()
+    agreed, refused = _answer(road)
     for each in refused:
         road.ledger.converged(each.name, each.outcome)
     failed = ""
@@ -283,6 +281,17 @@ def _disrupt(steps: tuple[Step, ...], road: Run, run_dir: Path) -> None:
         road.order = replace(road.order, by_host={each.name: each.values for each in batch})
         _go(steps, road, tuple(each.session for each in batch), run_dir)
         failed = next((each.name for each in batch if road.ledger.has_failed(each.name)), "")
+
+
+def _answer(road: Run) -> tuple[tuple[Waiting, ...], tuple[Waiting, ...]]:
+    """Return who may be disrupted and who may not; after a signal nobody may."""
+    if not road.cancel.is_set():
+        try:
+            with road.cancel.asking():
+                return road.room.answer()
+        except KeyboardInterrupt:
+            pass
+    return (), road.room.everybody()
 
 
 def _leave_alone(road: Run, batch: tuple[Waiting, ...], failed: str) -> None:

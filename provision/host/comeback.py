@@ -65,9 +65,11 @@ class Watch(object):
         """Wait, start what does not come by itself, and look; raise with the names of those that are lost."""
         self.failed, self.looked = {}, True
         due = [(each, self.began) for each in self.before] + self.stopped
-        self._wait([each for each, _ in due])
-        for each, since in due:
+        alone = [pair for pair in due if not pair[0].service]
+        self._wait([each for each, _ in alone])
+        for each, since in alone:
             self._start(each, since)
+        self._wait_for_services([each for each, _ in due if each.service])
         for each, why in zip(self.before, containers.at_once(self._why_unusable, self.before)):
             if why and each.id not in self.failed:
                 self.failed[each.id] = why
@@ -83,11 +85,19 @@ class Watch(object):
         if not self.looked:
             return None
         found = [(each, engine.inspect(self.machine, each.id)) for each in self.before]
-        gone = [each.name for each, now in found if not _runs(now) and not self._ended(each, now, self.began)]
         same = [each for each, now in found if _runs(now) and now["State"]["StartedAt"] == each.started]
-        again = [each.name for each, now in found if _runs(now) and now["State"]["StartedAt"] != each.started]
+        other = [(each, now) for each, now in found if each not in same]
+        again = [each.name for each, now in other if _runs(now) or self._has_successor(each)]
+        gone = [each.name for each, now in other
+                if each.name not in again and not self._ended(each, now, self.began)]
         again += [each.name for each, _ in self.stopped if _runs(engine.inspect(self.machine, each.id))]
         return {"untouched": len(same), "restarted": again, "lost": gone}
+
+    def _has_successor(self, container):
+        """Return whether another container has taken its place: of its Swarm service, or under its name."""
+        if container.service:
+            return container.id not in self.failed
+        return _runs(engine.inspect(self.machine, container.name))
 
     def _wait(self, expected):
         """Wait for what the engine starts by itself, as long as more of them come."""
@@ -100,6 +110,30 @@ class Watch(object):
             elif not self._any_due(left):
                 return
             time.sleep(POLL_S)
+
+    def _wait_for_services(self, tasks):
+        """Wait until Swarm has as many containers of each service as before; it starts them itself."""
+        deadline = time.time() + PATIENCE_S
+        missing = self._missing(tasks)
+        while missing and time.time() < deadline:
+            time.sleep(POLL_S)
+            missing = self._missing(tasks)
+        for each in missing:
+            self.failed[each.id] = "Swarm has started no other in its place"
+
+    def _missing(self, tasks):
+        """Return those of the tasks for which no container of their service runs."""
+        if not tasks:
+            return []
+        found = [engine.inspect(self.machine, each) for each in engine.running(self.machine) or ()]
+        running = [containers.service_of(now) for now in found if now]
+        missing = []
+        for each in tasks:
+            if each.service in running:
+                running.remove(each.service)
+            else:
+                missing.append(each)
+        return missing
 
     def _any_due(self, ids):
         """Return whether the engine may still start one of these: not one that has ended well."""

@@ -19,8 +19,10 @@ POLL_S = 0.2
 AT_ONCE = 16
 
 # ``ports`` are the published TCP ports that answered, as (address, port); ``started`` is the engine's text.
-# ``loops``: the container is being started over and over, so that nothing can be compared.
-Container = namedtuple("Container", "id name started policy rm ports loops")
+# ``loops``: the container is being started over and over, so that nothing can be compared. ``service``: the
+# Swarm service that it belongs to, if any; another container may take its place.
+Container = namedtuple("Container", "id name started policy rm ports loops service")
+_SERVICE = "com.docker.swarm.service.name"
 
 
 def observe(machine, ids):
@@ -56,7 +58,13 @@ def _container(found):
     return Container(
         found["Id"], found["Name"].lstrip("/"), state["StartedAt"],
         (host.get("RestartPolicy") or {}).get("Name") or "no", bool(host.get("AutoRemove")),
-        [list(each) for each in published(found) if port_answers(*each)], bool(state.get("Restarting")))
+        [list(each) for each in published(found) if port_answers(*each)], bool(state.get("Restarting")),
+        service_of(found))
+
+
+def service_of(found):
+    """Return the Swarm service that an inspected container belongs to; empty where it belongs to none."""
+    return ((found.get("Config") or {}).get("Labels") or {}).get(_SERVICE, "")
 
 
 def published(found):

@@ -185,7 +185,10 @@ def _after_dockerd(words):
     if words and not _is_dockerd(words[0].text):
         words = [Word(text, word.origin) for word in words for text in split(word.text)]
     names = [number for number, word in enumerate(words) if _is_dockerd(word.text)]
-    return words[names[0] + 1:] if names else words
+    if names:
+        return words[names[0] + 1:]
+    # A program of the operator's own that starts dockerd: it is no flag itself.
+    return words[1:] if words and words[0].text.startswith("/") else words
 
 
 def _is_dockerd(text):

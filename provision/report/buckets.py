@@ -59,6 +59,7 @@ def cause(host: HostReport) -> Hashable:
         tuple(_OWN.sub("#", _without_name(text, host.name)) for text in told),
         (len(host.checks), checks),
         earlier,
+        host.containers,
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from provision.model import Check, Failure, HostReport, Status
 from provision.report.buckets import Group, cause, group, names, proven, shared
 from provision.report.earlier import earlier_lines
+from provision.report.harms import containers_words
 from provision.report.layout import Page, count, dotted, duration
 
 NAME_COLUMN = 2
@@ -19,7 +20,9 @@ def failure_blocks(page: Page, hosts: Iterable[HostReport]) -> list[str]:
 
 def _block(page: Page, hosts: Group) -> list[str]:
     checks, earlier = hosts[0].checks, earlier_lines(page, hosts[0].earlier, TEXT_COLUMN)
-    body = [*_reason(page, hosts), *earlier, *failed_checks(page, checks), *skipped_checks(page, checks)]
+    running = page.labelled("running", containers_words(hosts[0].containers), TEXT_COLUMN, 9)
+    told = [*running, *earlier, *failed_checks(page, checks), *skipped_checks(page, checks)]
+    body = [*_reason(page, hosts), *told]
     return _with_names(page, hosts, body)
 
 

@@ -7,13 +7,14 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from provision.model import Check, Report, Status
+from provision.model import Check, HostReport, Report, Status
 from provision.report import advice
 from provision.report.buckets import Group, cause, group, judged, names, proven, sort_into_buckets
 from provision.report.changes import sign, summary
 from provision.report.clean import clean, clean_lines
 from provision.report.earlier import said
 from provision.report.failures import joined, tally
+from provision.report.harms import consent_lines, containers_words
 from provision.report.layout import count, duration
 from provision.report.words import BAD, ORDER, STYLES, words_of
 
@@ -61,7 +62,9 @@ def _lines(text: str) -> Markup:
 
 
 def _section(status: Status, words: Mapping[Status, str], hosts: Group) -> dict[str, Any]:
-    same = group(hosts, lambda host: (cause(host), host.changes, host.system, _checks(host.checks)))
+    same = group(
+        hosts, lambda host: (cause(host), host.changes, host.system, _checks(host.checks), _running(host))
+    )
     return {
         "word": words[status],
         "style": STYLES[status],
@@ -74,6 +77,12 @@ def _checks(checks: Iterable[Check]) -> tuple[tuple[str, bool | None, str], ...]
     return tuple((check.name, check.passed, check.detail) for check in checks)
 
 
+def _running(host: HostReport) -> tuple[str, ...]:
+    """Return what became of the containers, or what would have become of them."""
+    found = containers_words(host.containers)
+    return tuple([found] if found else [f"needs consent: {line}" for line in consent_lines(host.consent)])
+
+
 def _group(hosts: Group) -> dict[str, Any]:
     first = hosts[0]
     return {
@@ -82,6 +91,7 @@ def _group(hosts: Group) -> dict[str, Any]:
         "seconds": max(host.seconds for host in hosts),
         "summary": summary(first.changes),
         "tally": tally(first.checks) if first.checks else "",
+        "running": _running(first),
         "failure": joined(hosts),
         "changes": first.changes,
         "earlier": [(said(run), run.changes) for run in first.earlier],

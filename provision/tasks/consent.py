@@ -1,16 +1,18 @@
 """Commands that take something away: the plan is shown first, and then a person agrees, or has agreed."""
 
 import functools
+import sys
 from dataclasses import dataclass, replace
 from typing import Any
 
-from provision.consent import Waiting
+from provision.consent import Ask, Waiting
 from provision.errors import UsageError
 from provision.ledger import View
 from provision.model import Report, Status
 from provision.pipeline import Request
+from provision.report.console import page_for
 from provision.report.harms import consent_lines
-from provision.report.layout import count
+from provision.report.layout import Page, count
 from provision.tasks import runs
 from provision.tasks.confirm import confirm
 from provision.tasks.limit import resolve
@@ -62,7 +64,7 @@ def plan_then_do(request: Request, flags: Flags, question: Question, *, plan: bo
     if not hosts or report.exit_code >= INTERRUPTED:
         return report.exit_code
     if agreed.yes:
-        return runs.start(request, flags, runs.Manner(ask=asker(flags, allow=agreed.disruption)))
+        return runs.start(request, flags, runs.Manner(ask=_everybody if agreed.disruption else nobody))
     if not confirm(question.text.format(hosts=count(hosts, "host")), question.word):
         raise UsageError("not confirmed, so nothing was changed", f"{planned.typed} shows it again")
     return runs.start(request, flags, runs.Manner(ask=_as_planned(report)))
@@ -82,19 +84,31 @@ def asker(flags: Flags, *, allow: bool) -> MakeAsk:
     Without a terminal nobody is asked, and they are refused.
     """
     if allow:
-        return lambda view: lambda waiting: frozenset(each.name for each in waiting)
+        return _everybody
     if not settings(flags).interactive:
-        return lambda view: None
-    return lambda view: functools.partial(_ask_at_terminal, view)
+        return nobody
+    page = page_for(sys.stderr, flags.color)
+    return lambda view: functools.partial(_ask_at_terminal, view, page)
 
 
-def _ask_at_terminal(view: View, waiting: tuple[Waiting, ...]) -> frozenset[str]:
+def nobody(_view: View) -> None:
+    """Ask nobody: hosts that would be disrupted are refused."""
+
+
+def _everybody(_view: View) -> Ask:
+    return lambda waiting: frozenset(each.name for each in waiting)
+
+
+def _ask_at_terminal(view: View, page: Page, waiting: tuple[Waiting, ...]) -> frozenset[str]:
     lines = [f"{count(len(waiting), 'host')} would be disrupted:"]
+    width = max(len(each.name) for each in waiting)
     for each in waiting:
-        first, *rest = consent_lines(each.consent)
-        lines += [f"  {each.name:<12} {first}", *(f"  {'':<12} {line}" for line in rest)]
+        harms = "\n".join(consent_lines(each.consent))
+        lines += page.labelled(f"{each.name:<{width}}", harms, 2, width + 2)
     with view.paused():
-        agreed = confirm("\n".join([*lines, "They go one after another; all others are done."]))
+        agreed = confirm(
+            "\n".join([*lines, "All other hosts are done. Anything but yes leaves these unchanged."])
+        )
     return frozenset(each.name for each in waiting) if agreed else frozenset()
 
 

@@ -6,13 +6,16 @@ from pathlib import Path
 
 import pytest
 
+from provision.consent import Ask, Waiting
 from provision.errors import UsageError
-from provision.model import Change, HostReport, Report, Status
+from provision.model import Change, Consent, Harm, Host, HostReport, Outcome, Report, Session, Status
 from provision.pipeline import Request
 from provision.report.files import write
+from provision.report.jsonl import Stream
+from provision.report.layout import Page
 from provision.settings import Settings
 from provision.tasks import consent, runs
-from provision.tasks.consent import Question, plan_then_do
+from provision.tasks.consent import Agreed, Question, asker, plan_then_do, serial_of
 from provision.tasks.project import Flags
 
 REQUEST = Request("undo", "fab hosts.undo web1", "web1")
@@ -26,9 +29,11 @@ class Road:
     def __init__(self, *hosts: HostReport) -> None:
         self.hosts = hosts
         self.walked: list[tuple[bool, str]] = []
+        self.asks: list[Ask | None] = []
 
     def carry_out(self, request: Request, flags: Flags, manner: runs.Manner) -> Report:
         self.walked.append((request.only_plan, request.typed))
+        self.asks.append(manner.ask(Stream(io.StringIO())))
         return Report("r", request.typed, "", "", 0.0, 0, self.hosts)
 
 
@@ -41,7 +46,8 @@ def terminal(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def ask(monkeypatch: pytest.MonkeyPatch, road: Road, answer: str = "", **flags: bool) -> int:
     monkeypatch.setattr(runs, "carry_out", road.carry_out)
     monkeypatch.setattr("sys.stdin", io.StringIO(answer))
-    return plan_then_do(REQUEST, Flags(), QUESTION, **({"plan": False, "yes": False} | flags))
+    agreed = Agreed(flags.get("yes", False), flags.get("disruption", False))
+    return plan_then_do(REQUEST, Flags(), QUESTION, plan=flags.get("plan", False), agreed=agreed)
 
 
 PLAN, DO = (True, "fab hosts.undo web1 --plan"), (False, "fab hosts.undo web1")
@@ -75,7 +81,7 @@ def test_a_person_is_asked_after_the_plan(
     road = Road(TO_DO)
     ask(monkeypatch, road, "yes\n")
     assert road.walked == [PLAN, DO]
-    assert capsys.readouterr().err == "The last run is undone on 1 host. Type yes to do it: "
+    assert capsys.readouterr().err == "The last run is undone on 1 host. Type yes to go on: "
 
 
 @pytest.mark.usefixtures("terminal")
@@ -106,8 +112,80 @@ def test_the_last_run_is_meant_that_was_the_last_before_the_plan(
     road = Road(TO_DO)
     request = replace(REQUEST, typed="fab hosts.undo @last.failed", limit="@last.failed")
     monkeypatch.setattr(runs, "carry_out", road.carry_out)
-    plan_then_do(request, Flags(), QUESTION, plan=False, yes=True)
+    plan_then_do(request, Flags(), QUESTION, plan=False, agreed=Agreed(yes=True))
     assert road.walked == [
         (True, "fab hosts.undo @first.failed --plan"),
         (False, "fab hosts.undo @first.failed"),
     ]
+
+
+SEEN = Consent("a digest", ("an id",), (Harm("containers restart", ("db", "web"), 2),))
+
+
+def waiting(name: str, consent: Consent = SEEN) -> Waiting:
+    return Waiting(Session(Host(name, "192.0.2.1"), Path("/nowhere")), Outcome(), consent)
+
+
+def test_a_yes_beforehand_is_none_to_a_disruption(monkeypatch: pytest.MonkeyPatch) -> None:
+    road = Road(TO_DO)
+    ask(monkeypatch, road, yes=True)
+    assert road.asks == [None, None]
+
+
+@pytest.mark.usefixtures("terminal")
+def test_a_yes_beforehand_asks_nobody_at_a_terminal_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    road = Road(TO_DO)
+    ask(monkeypatch, road, yes=True)
+    assert road.asks == [None, None]
+
+
+def test_both_flags_agree_to_a_disruption(monkeypatch: pytest.MonkeyPatch) -> None:
+    road = Road(TO_DO)
+    ask(monkeypatch, road, yes=True, disruption=True)
+    agrees = road.asks[1]
+    assert agrees
+    assert agrees((waiting("web1"), waiting("web2"))) == {"web1", "web2"}
+
+
+@pytest.mark.usefixtures("terminal")
+def test_an_answer_at_the_plan_agrees_to_just_the_plan_that_was_shown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    road = Road(replace(TO_DO, consent=SEEN))
+    ask(monkeypatch, road, "yes\n")
+    agrees = road.asks[1]
+    assert agrees
+    assert agrees((waiting("web1"), waiting("web2"))) == {"web1"}
+    assert agrees((waiting("web1", replace(SEEN, ids=("another",))),)) == frozenset()
+    assert agrees((waiting("web1", replace(SEEN, digest="another")),)) == frozenset()
+
+
+@pytest.mark.usefixtures("terminal")
+@pytest.mark.parametrize(("answer", "names"), [("yes\n", {"app-02", "db"}), ("no\n", set()), ("", set())])
+def test_the_question_names_hosts_and_harms(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], answer: str, names: set[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(answer))
+    monkeypatch.setattr(consent, "page_for", lambda *_: Page(100))
+    asks = asker(Flags(), allow=False)(Stream(io.StringIO()))
+    assert asks
+    one = Harm("units restart with docker.service", ("app.service\x1b[2J",), 1)
+    many = Harm("containers restart", tuple(f"c{number}" for number in range(10)), 12)
+    assert asks((waiting("app-02", replace(SEEN, harms=(many, one))), waiting("db"))) == names
+    assert capsys.readouterr().err.splitlines()[:4] == [
+        "2 hosts would be disrupted:",
+        "  app-02  12 containers restart: c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, …",
+        "          1 unit restarts with docker.service: app.service\\x1b[2J",
+        "  db      2 containers restart: db, web",
+    ]
+
+
+def test_without_a_terminal_nobody_is_asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(consent, "settings", lambda _: Settings((), tmp_path, tmp_path, tmp_path))
+    assert asker(Flags(), allow=False)(Stream(io.StringIO())) is None
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "all"])
+def test_a_serial_that_is_no_number_of_hosts_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="--serial"):
+        serial_of(text)

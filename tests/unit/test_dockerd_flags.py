@@ -105,3 +105,9 @@ def test_what_a_change_asks_of_the_engine(found, whole, effect, keeps):
 def test_no_key_is_both_reloaded_and_a_reason_to_lose_containers():
     assert not reloadable.RELOADABLE & reloadable.BREAKS_LIVE_RESTORE
     assert reloadable.RESET <= reloadable.RELOADABLE
+
+
+def test_a_program_that_starts_dockerd_is_no_flag_itself() -> None:
+    line = "{ path=/sbin/slow ; argv[]=/sbin/slow -H fd:// --debug ; ignore_errors=no }"
+    found = dockerd_flags.CommandLine(None, line)
+    assert [word.text for word in found.words] == ["-H", "fd://", "--debug"]

@@ -9,9 +9,23 @@ from xml.etree import ElementTree
 import pytest
 
 from provision.errors import ReportNotWritten, StateUnusable, UsageError
-from provision.model import Change, Check, Failure, HostReport, Report, Stage, Status
+from provision.model import (
+    Change,
+    Check,
+    Consent,
+    Containers,
+    Failure,
+    Harm,
+    HostReport,
+    Report,
+    Stage,
+    Status,
+)
 from provision.report.files import expect_room, log_name, write
 from provision.report.past import failed_hosts, last_with_checks, load
+from provision.report.record import report_record
+from provision.report.text import provision_text
+from provision.report.webpage import page_text
 
 EVIL = "<script>alert(1)</script>\x1b[2J\x00\ud800\ufffe{{ 7*7 }}]]>&amp;\"'"
 FAILURE = Failure("package", "dnf failed", "fab plan", Stage.CONVERGE, "Curl error (28)", "no way", "undone")
@@ -58,6 +72,8 @@ def test_report_json_is_schema_1(tmp_path):
         "error": None,
         "seconds": 2.0,
         "earlier": [],
+        "disrupts": [],
+        "containers": None,
     }
     assert record["hosts"][1]["checks"][1] == {"name": "It logs.", "passed": False, "detail": "want a is b"}
     assert record["hosts"][2]["error"] == {"kind": "package", "message": "dnf failed", "hint": "fab plan"}
@@ -201,3 +217,19 @@ def test_a_verify_is_compared_with_the_newest_run_that_checked(tmp_path):
     write(replace(RUN, run="20261124-0300-aaaa", hosts=HOSTS[:1]), tmp_path, {})
     (write(replace(RUN, run="20261124-0400-bbbb"), tmp_path, {}) / "report.json").write_text("{")
     assert last_with_checks(tmp_path).run == RUN.run
+
+
+def test_page_and_record_say_what_a_plan_disrupts_and_what_became_of_the_containers():
+    harms = (Harm("containers restart", ("db", "<web>"), 2),)
+    waits = HostReport(
+        "el1", Status.CHANGED, (Change("restart docker"),), consent=Consent("d", ("i",), harms)
+    )
+    went = HostReport("el2", Status.FAILED, containers=Containers(3, ("db",), ("once",)))
+    report = Report("r", "fab provision", "", "", 1.0, 2, (waits, went))
+    page = page_text(report)
+    assert "needs consent: 2 containers restart: db, &lt;web&gt;" in page
+    assert "5 containers: 3 untouched, 1 restarted, 1 lost (once)" in page
+    first, second = report_record(report)["hosts"]
+    assert [(harm["what"], harm["count"]) for harm in first["disrupts"]] == [("containers restart", 2)]
+    assert second["containers"] == {"untouched": 3, "restarted": ("db",), "lost": ("once",)}
+    assert "running  5 containers: 3 untouched, 1 restarted, 1 lost (once)" in provision_text(report)

@@ -136,7 +136,8 @@ sleep 0.5; pgrep -x conmon
 """
 OLD = f"""\
 repository by-hand
-packages docker-ce-20.10.24 docker-ce-cli-20.10.24 containerd.io-1.6.20; start
+packages --setopt=install_weak_deps=False docker-ce-20.10.24 docker-ce-cli-20.10.24 containerd.io-1.6.20
+start
 container old-web --restart unless-stopped -p 8081:80 theirs serve 80 old
 container old-no theirs {STAYS}
 """
@@ -192,7 +193,7 @@ SCENES = (
     ),
     Scene(
         "broken", "a broken daemon.json under a running engine", BROKEN, refused=True,
-        says=("line 4",), engine="/srv/docker",
+        says=("line 3, column ",), engine="/srv/docker",
     ),
     Scene("containerd", "containerd with a container of another namespace", CONTAINERD),
     Scene(

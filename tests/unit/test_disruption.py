@@ -1,0 +1,221 @@
+"""Hosts that would be disrupted: who waits, who is asked, in which order they go, and when that ends."""
+
+import signal
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from provision import pipeline
+from provision.consent import Room, Waiting
+from provision.converge import Order
+from provision.interrupts import Cancel
+from provision.ledger import Ledger
+from provision.model import (
+    Change,
+    Check,
+    Consent,
+    Containers,
+    Failure,
+    Harm,
+    Host,
+    HostReport,
+    Outcome,
+    Session,
+    Stage,
+    Status,
+)
+from provision.pipeline import Request, Run
+from provision.settings import Settings
+
+HARMS = (Harm("containers restart", ("db", "web"), 2),)
+RESTART = Change("restart docker", "", "restarted", disruptive=True)
+QUIET = Outcome(heard=True)
+
+
+def consent(name: str) -> Consent:
+    return Consent(f"digest of {name}", (f"id of {name}",), HARMS)
+
+
+def refusal(name: str, kind: str = "disruption-refused") -> Outcome:
+    failure = Failure(kind, "this would disrupt", stage=Stage.CONVERGE, status=Status.REFUSED)
+    return Outcome(failure=failure, heard=True, consent=consent(name))
+
+
+class Quiet:
+    """A view that shows nothing, and keeps the order in which hosts ended."""
+
+    def __init__(self) -> None:
+        self.ended: list[str] = []
+
+    def stage(self, host: str, stage: Stage, note: str = "") -> None:
+        pass
+
+    def done(self, host: str, status: Status) -> None:
+        self.ended.append(host)
+
+    def paused(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+
+class Fleet:
+    """Played hosts: ``lived`` ones refuse until their consent comes back; ``broken`` ones then fail."""
+
+    def __init__(
+        self, monkeypatch: pytest.MonkeyPatch, *names: str, lived: str = "", broken: str = ""
+    ) -> None:
+        self.names, self.lived, self.broken = names, lived.split(), broken.split()
+        self.changed: set[str] = set()
+        self.calls: list[tuple[str, ...]] = []
+        self.proven: list[str] = []
+        self.moved: set[str] = set()
+        self.view = Quiet()
+        monkeypatch.setattr(pipeline, "converge", self.converge)
+        monkeypatch.setattr(pipeline, "verify", self.verify)
+        monkeypatch.setattr(pipeline, "save_sessions", lambda *_: None)
+        monkeypatch.setattr(pipeline, "settled", lambda answers, *_: answers)
+        monkeypatch.setattr(pipeline, "HAND_ON_S", 0.05)
+
+    def converge(
+        self, sessions: tuple[Session, ...], run_dir: Path, order: Order, *,
+        on_outcome: Callable[[str, Outcome], None], cancelled: Callable[[], bool],
+    ) -> None:  # fmt: skip
+        self.calls.append(tuple(session.host.name for session in sessions))
+        for session in sessions:
+            name = session.host.name
+            on_outcome(name, self.outcome(name, order.by_host.get(name, {}).get("consent")))
+
+    def outcome(self, name: str, given: Mapping[str, Any] | None) -> Outcome:
+        if name not in self.lived:
+            return QUIET
+        if given is None:
+            return refusal(name)
+        wanted = consent(name)
+        if name in self.moved or given != {"digest": wanted.digest, "ids": list(wanted.ids)}:
+            return refusal(name, "plan-changed")
+        if name in self.broken:
+            return Outcome(failure=Failure("engine-not-healthy", "no", status=Status.FAILED), heard=True)
+        self.changed.add(name)
+        return Outcome((RESTART,), containers=Containers(1, ("db",)), heard=True)
+
+    def verify(
+        self, sessions: tuple[Session, ...], run_dir: Path, cancelled: Callable[[], bool],
+        on_checks: Callable[[str, tuple[Check, ...]], None],
+    ) -> None:  # fmt: skip
+        for session in sessions:
+            self.proven.append(session.host.name)
+            on_checks(session.host.name, (Check("it runs", True),))
+
+    def waves(self, _ready: Any) -> Any:
+        for name in self.names:
+            yield {name: Session(Host(name, "192.0.2.1"), Path("/nowhere"))}
+
+    def walk(
+        self, ask: Callable[[tuple[Waiting, ...]], frozenset[str]] | None, serial: int = 1
+    ) -> dict[str, HostReport]:
+        hosts = tuple(Host(name, "192.0.2.1") for name in self.names)
+        self.cancel = Cancel()
+        self.cancel.begin()
+        room = Room(ask, serial)
+        clock = pipeline._Clock()
+        settings = Settings((), Path(), Path(), Path())
+        road = Run(Order("r", "provision"), Ledger(hosts, self.view), self.cancel, clock, settings, room)
+        request = Request("provision", "fab provision", serial=serial)
+        pipeline._walk(request, (), hosts, road, self, Path("/nowhere"))  # type: ignore[arg-type]
+        return {report.name: report for report in road.ledger.reports()}
+
+
+def all_of(waiting: tuple[Waiting, ...]) -> frozenset[str]:
+    return frozenset(each.name for each in waiting)
+
+
+def test_a_host_where_nothing_runs_is_never_asked_about(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: Any) -> frozenset[str]:
+        raise AssertionError
+
+    fleet = Fleet(monkeypatch, "web1", "web2")
+    assert {each.status for each in fleet.walk(fail).values()} == {Status.OK}
+
+
+def test_all_others_are_done_and_proven_before_anybody_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    fleet = Fleet(monkeypatch, "app1", "web1", "app2", "web2", lived="app1 app2")
+    asked: list[list[str]] = []
+
+    def ask(waiting: tuple[Waiting, ...]) -> frozenset[str]:
+        assert fleet.proven == ["web1", "web2"]
+        asked.append([each.name for each in waiting])
+        return all_of(waiting)
+
+    reports = fleet.walk(ask)
+    assert asked == [["app1", "app2"]]
+    assert {name: str(each.status) for name, each in reports.items()} == {
+        "app1": "changed", "web1": "ok", "app2": "changed", "web2": "ok",
+    }  # fmt: skip
+    assert fleet.proven == ["web1", "web2", "app1", "app2"]
+    assert reports["app1"].containers == Containers(1, ("db",))
+
+
+def test_without_anybody_to_ask_they_are_refused_and_the_others_go_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fleet = Fleet(monkeypatch, "app1", "web1", lived="app1")
+    reports = fleet.walk(None)
+    assert (reports["app1"].status, reports["web1"].status) == (Status.REFUSED, Status.OK)
+    assert reports["app1"].consent == consent("app1")
+    assert fleet.changed == set()
+    assert fleet.calls == [("app1",), ("web1",)]
+
+
+def test_a_no_leaves_them_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    fleet = Fleet(monkeypatch, "app1", "web1", lived="app1")
+    reports = fleet.walk(lambda _: frozenset())
+    assert (reports["app1"].status, fleet.changed) == (Status.REFUSED, set())
+
+
+@pytest.mark.parametrize(("serial", "batches"), [(1, ["app1", "app2", "app3"]), (2, ["app1 app2", "app3"])])
+def test_they_go_one_at_a_time_unless_serial_says_otherwise(
+    monkeypatch: pytest.MonkeyPatch, serial: int, batches: list[str]
+) -> None:
+    fleet = Fleet(monkeypatch, "app1", "app2", "app3", lived="app1 app2 app3")
+    fleet.walk(all_of, serial)
+    assert [" ".join(call) for call in fleet.calls[3:]] == batches
+
+
+def test_the_first_that_fails_spares_those_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    fleet = Fleet(monkeypatch, "app1", "app2", "app3", lived="app1 app2 app3", broken="app2")
+    reports = fleet.walk(all_of)
+    assert [str(each.status) for each in reports.values()] == ["changed", "failed", "refused"]
+    assert fleet.changed == {"app1"}
+    failure = reports["app3"].failure
+    assert failure
+    assert (failure.kind, failure.state) == ("disruption-stopped", "nothing was changed")
+    assert "app2" in failure.message
+
+
+def test_what_was_agreed_to_and_has_changed_since_is_refused_and_not_asked_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fleet = Fleet(monkeypatch, "app1", lived="app1")
+    fleet.moved = {"app1"}
+    reports = fleet.walk(all_of)
+    failure = reports["app1"].failure
+    assert failure
+    assert (reports["app1"].status, failure.kind) == (Status.REFUSED, "plan-changed")
+    assert len(fleet.calls) == 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_at_the_question_ends_it_and_changes_nothing(
+    monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    fleet = Fleet(monkeypatch, "app1", "web1", lived="app1")
+
+    def ask(waiting: tuple[Waiting, ...]) -> frozenset[str]:
+        fleet.cancel.trigger(number, None)
+        return all_of(waiting)
+
+    reports = fleet.walk(ask)
+    assert (reports["app1"].status, reports["web1"].status) == (Status.REFUSED, Status.OK)
+    assert (fleet.changed, fleet.cancel.exit_code) == (set(), 128 + number)

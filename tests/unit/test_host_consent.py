@@ -1,0 +1,87 @@
+"""A plan that disrupts what runs: refused without consent, and with the consent to another plan."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from provision.host import consent
+from provision.host.change import Change
+from provision.host.errors import HostError
+from tests.unit.played_engine import PlayedEngine, played_engine
+
+
+class Step(Change):
+    """A Change with harms."""
+
+    name = "restart docker"
+
+    def __init__(self, *harms: tuple[str, list[str]], after: str = "") -> None:
+        self.after = after
+        self._harms = list(harms)
+
+    def harms(self) -> list[tuple[str, list[str]]]:
+        """Return them."""
+        return self._harms
+
+
+RESTART = ("containers restart", ["web", "db"])
+
+
+@pytest.fixture
+def engine() -> Iterator[PlayedEngine]:
+    with played_engine() as engine:
+        engine.add("web")
+        engine.add("db")
+        yield engine
+
+
+def expect(engine: PlayedEngine, *steps: Step, **asked: Any) -> dict[str, Any]:
+    result: dict[str, Any] = {"consent": None}
+    consent.expect(engine, {"mode": "apply", **asked}, list(steps), result)
+    return result
+
+
+def refused(engine: PlayedEngine, *steps: Step, **asked: Any) -> tuple[str, Any]:
+    result: dict[str, Any] = {"consent": None}
+    with pytest.raises(HostError) as caught:
+        consent.expect(engine, {"mode": "apply", **asked}, list(steps), result)
+    assert caught.value.state == "nothing was changed"
+    return caught.value.kind, result["consent"]
+
+
+def test_a_plan_that_harms_nothing_asks_for_nothing(engine: PlayedEngine) -> None:
+    assert expect(engine, Step(), Step(("containers restart", []))) == {"consent": None}
+
+
+def test_without_consent_it_is_refused_with_what_has_to_be_agreed_to(engine: PlayedEngine) -> None:
+    kind, asked = refused(engine, Step(RESTART))
+    assert kind == "disruption-refused"
+    assert asked["ids"] == ["db", "web"]
+    assert asked["harms"] == [{"what": "containers restart", "names": ["db", "web"], "count": 2}]
+
+
+def test_a_plan_only_says_what_would_be_asked(engine: PlayedEngine) -> None:
+    assert expect(engine, Step(RESTART), mode="plan")["consent"]["harms"]
+
+
+def test_just_what_was_agreed_to_is_done(engine: PlayedEngine) -> None:
+    _, asked = refused(engine, Step(RESTART))
+    given = {"digest": asked["digest"], "ids": asked["ids"]}
+    assert expect(engine, Step(RESTART), consent=given) == {"consent": None}
+    assert refused(engine, Step(RESTART, after="more"), consent=given)[0] == "plan-changed"
+    assert (
+        refused(engine, Step(RESTART, ("builds end", ["docker build"])), consent=given)[0] == "plan-changed"
+    )
+    engine.add("new")
+    assert refused(engine, Step(RESTART), consent=given)[0] == "plan-changed"
+
+
+def test_who_allows_it_beforehand_is_not_asked(engine: PlayedEngine) -> None:
+    assert expect(engine, Step(RESTART), disruption="allow") == {"consent": None}
+
+
+def test_ten_are_named_and_all_are_counted(engine: PlayedEngine) -> None:
+    names = [f"c{number:02}" for number in range(12)]
+    _, asked = refused(engine, Step(("containers stop", names)))
+    assert asked["harms"] == [{"what": "containers stop", "names": names[:10], "count": 12}]
