@@ -116,7 +116,7 @@ class Ledger:
             return
         self._entries[name].checks = checks
         for check in checks:
-            word = {True: "passed", False: "FAILED", None: "skipped"}[check.passed]
+            word = "FAILED" if check.verdict.is_bad else str(check.verdict)
             self._note(name, f"check   {word}  {check.name} {check.detail}".rstrip())
         self.leave(name)
 
@@ -174,6 +174,6 @@ class Ledger:
     def _status(entry: _Entry) -> Status:
         if entry.failure:
             return entry.failure.status
-        if any(check.passed is False for check in entry.checks):
+        if any(check.verdict.is_bad for check in entry.checks):
             return Status.FAILED
         return Status.CHANGED if entry.changes else Status.OK

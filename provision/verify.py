@@ -15,7 +15,7 @@ from typing import Any
 
 import provision
 from provision.errors import Interrupted, NotProven
-from provision.model import Check, Failure, Session, Stage, Status
+from provision.model import Check, Failure, Session, Stage, Status, Verdict
 
 SHARDS_PER_CORE = 1
 # A host needs about 5 s; each command on it has its own limit, this one is the last resort.
@@ -179,7 +179,7 @@ def read_lines(pipe: Iterable[str], hosts: list[str], on_proof: OnProof) -> dict
         row = json.loads(line)
         tally = tallies[row["host"]]
         if "check" in row:
-            tally.checks.append(Check(**row["check"]))
+            tally.checks.append(_check(row["check"]))
         elif "failure" in row:
             tally.failure = tally.failure or _failure(row["failure"])
         else:
@@ -209,6 +209,10 @@ def environment(
         "PROVISION_CHECK_RESTART": ",".join(name for name in hosts if name in restart),
         "PROVISION_CHECK_FD": str(pipe),
     }
+
+
+def _check(row: dict[str, Any]) -> Check:
+    return Check(**(row | {"verdict": Verdict(row["verdict"])}))
 
 
 def _failure(row: dict[str, Any]) -> Failure:
