@@ -138,6 +138,13 @@ class Facts:
             return None
         return found if isinstance(found, dict) else None
 
+    def asks_for(self, key: str) -> str:
+        """Return who asks the engine for ``key`` to be on: daemon.json, or a flag; empty when nobody does."""
+        if (self.daemon or {}).get(key) is True:
+            return f"daemon.json says {key} on"
+        given = [word for word in self["arguments"].text.split() if word in (f"--{key}", f"--{key}=true")]
+        return f"the engine is started with {given[0]}" if given else ""
+
     @cached_property
     def security(self) -> dict[str, dict[str, str]]:
         """``SecurityOptions`` by name, each with its own values (``seccomp``: ``profile``)."""

@@ -9,7 +9,10 @@ class Advice(pytest.skip.Exception):  # type: ignore[name-defined, misc]
     """What is recommended is decided otherwise on this host; nothing is wrong with it."""
 
 
-def advise(reason: str, option: str, effect: str) -> NoReturn:
+OPTION = "docker_engine_daemon_options"
+
+
+def advise(reason: str, effect: str, option: str = OPTION) -> NoReturn:
     """End the check with an advice: what is so, the option that decides it, and what follows from it."""
     raise Advice(f"{reason} by choice ({option}); {effect}")
 

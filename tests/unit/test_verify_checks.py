@@ -6,6 +6,7 @@ form that `rpm -qi docker-ce` gives for Docker's own packages, with Docker's key
 """
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from types import SimpleNamespace
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from provision.checks import reporter
 from provision.checks import test_configuration as configuration
 from provision.checks import test_engine as engine
 from provision.checks import test_packages as packages
@@ -20,7 +22,8 @@ from provision.checks import test_service as service
 from provision.checks.container import why_no_restart
 from provision.checks.facts import PROBE, Facts
 from provision.checks.questions import Answer
-from provision.checks.wording import wanted
+from provision.checks.wording import Advice, wanted
+from provision.model import Verdict
 
 INFO: dict[str, Any] = {
     "ServerVersion": "28.5.2",
@@ -275,11 +278,15 @@ RED: list[tuple[Callable[..., None], dict[str, str | Answer], str]] = [
         "want builtin, is unconfined",
     ),
     (engine.test_seccomp_is_on, {"info": info(SecurityOptions=None)}, "want builtin, is off"),
-    (engine.test_selinux_is_on, {"selinux": "1"}, "want selinux-enabled on, is off"),
+    (
+        engine.test_selinux_is_on,
+        {"selinux": "1", "daemon_json": '{"selinux-enabled": true}'},
+        "daemon.json says selinux-enabled on, the engine runs without",
+    ),
     (
         engine.test_no_new_privileges,
-        {"info": info(SecurityOptions=["name=cgroupns"])},
-        "want no-new-privileges on, is off",
+        {"info": info(SecurityOptions=["name=cgroupns"]), "arguments": "dockerd\n--no-new-privileges\n"},
+        "the engine is started with --no-new-privileges, the engine runs without",
     ),
     (engine.test_forwarding_is_on, {"forwarding": "0\n"}, "want net.ipv4.ip_forward 1, is 0"),
     (configuration.test_file_is_valid, {"daemon_json": "{"}, "want a JSON object in /etc/docker/daemon.json"),
@@ -304,11 +311,15 @@ RED: list[tuple[Callable[..., None], dict[str, str | Answer], str]] = [
         {"info": info(Labels=[])},
         "want zone=a, is https://mirror.example",
     ),
-    (configuration.test_logs_are_rotated, {"info": info(LoggingDriver="json-file")}, "is json-file without"),
+    (
+        configuration.test_logs_are_rotated,
+        {"info": info(LoggingDriver="json-file")},
+        "daemon.json says log-driver local, the engine runs with json-file",
+    ),
     (
         configuration.test_live_restore_is_on,
         {"info": info(LiveRestoreEnabled=False)},
-        "want live-restore on, is off",
+        "daemon.json says live-restore on, the engine runs without",
     ),
 ]
 
@@ -320,7 +331,64 @@ def test_a_sick_host_fails_the_check_with_want_and_is(
     with pytest.raises(AssertionError) as failed:
         call(check, facts_of(**other))
     assert words in str(failed.value)
-    assert "want " in str(failed.value)
+    assert re.search("want |, the engine runs with", str(failed.value))
+
+
+NOTHING_ASKED = {"daemon_json": Answer(1, "cat: no such file")}
+ADVICE: list[tuple[Callable[..., None], dict[str, str | Answer], str]] = [
+    (
+        configuration.test_live_restore_is_on,
+        {"info": info(LiveRestoreEnabled=False), **NOTHING_ASKED},
+        "live-restore is off by choice (docker_engine_daemon_options); containers stop with the engine",
+    ),
+    (
+        configuration.test_live_restore_is_on,
+        {"info": info(LiveRestoreEnabled=False), "daemon_json": '{"live-restore": false}'},
+        "live-restore is off by choice",
+    ),
+    (
+        configuration.test_logs_are_rotated,
+        {"info": info(LoggingDriver="json-file"), **NOTHING_ASKED},
+        "container logs are not rotated by choice",
+    ),
+    (
+        engine.test_no_new_privileges,
+        {
+            "info": info(SecurityOptions=["name=cgroupns"]),
+            "arguments": "dockerd\n--no-new-privileges=false\n",
+        },
+        "no-new-privileges is off by choice",
+    ),
+    (engine.test_selinux_is_on, {"selinux": "1"}, "selinux-enabled is off by choice"),
+]
+
+
+@pytest.mark.parametrize(("check", "other", "words"), ADVICE)
+def test_what_nobody_asked_for_is_an_advice_and_no_failure(
+    check: Callable[..., None], other: dict[str, str | Answer], words: str
+) -> None:
+    with pytest.raises(Advice) as advised:
+        call(check, facts_of(**other))
+    assert words in str(advised.value.msg)
+
+
+def test_a_size_that_is_given_as_a_flag_rotates_the_log() -> None:
+    arguments = "dockerd\n--log-opt\nmax-size=10m\n"
+    call(
+        configuration.test_logs_are_rotated,
+        facts_of(info=info(LoggingDriver="json-file"), daemon_json="{}", arguments=arguments),
+    )
+
+
+def test_the_reporter_knows_an_advice_from_a_skip() -> None:
+    skipped = pytest.TestReport("n", ("f", 1, "n"), {}, "skipped", None, "call")
+    passed = pytest.TestReport("n", ("f", 1, "n"), {}, "passed", None, "call")
+    failed = pytest.TestReport("n", ("f", 1, "n"), {}, "failed", None, "call")
+    assert reporter.verdict(skipped, Advice("why")) is Verdict.ADVICE
+    assert reporter.verdict(skipped, pytest.skip.Exception("why")) is Verdict.SKIPPED
+    assert reporter.verdict(passed, None) is Verdict.PASSED
+    assert reporter.verdict(failed, AssertionError("want")) is Verdict.FAILED
+    assert reporter.detail(Advice("why")) == "why"
 
 
 def test_every_check_has_been_seen_red() -> None:
