@@ -19,14 +19,16 @@ from provision.checks.questions import Answer, Questions
 from provision.checks.reach import Reach, reach
 from provision.model import Session
 
-STEP_TIMEOUT_S = 170.0
+STEP_TIMEOUT_S = 210.0
 EXIT_CODE = 42
+# The script's own end of a restart that would disturb somebody; its last line says whom.
+REFUSED = 75
 # The hosts whose engine this run may restart, by comma.
 RESTART_HOSTS = "PROVISION_CHECK_RESTART"
 NOT_ASKED = "the engine is restarted only when asked: fab verify --restart"
 DOCKERFILE = 'FROM scratch\nCOPY sample /sample\nENTRYPOINT ["/sample"]\n'
 
-STEPS_OF_BIRTH = ("build", "prints", "ends", "serves", "look", "here")
+STEPS_OF_BIRTH = ("build", "prints", "ends", "serves", "look", "here", "arrived_before")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,7 @@ def live(host: Host, session: Session, facts: Facts) -> Life:
         answers = _steps(host, token, STEPS_OF_BIRTH, before="prepare || exit 1", stdin=stdin)
         seen = look(answers["look"])
         reached = reach(session.host, seen.get("address", ""), seen.get("port", ""))
-        arrived = ("arrived",) if reached.is_lost else ()
+        arrived = ("arrived_after",) if reached.is_lost else ()
         restart = () if no_restart else ("restart_engine", "here_again")
         answers |= _steps(host, token, (*arrived, "killed", *restart))
     finally:
