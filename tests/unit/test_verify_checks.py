@@ -5,6 +5,8 @@ form that `rpm -qi docker-ce` gives for Docker's own packages, with Docker's key
 (docs.docker.com/engine/install/centos: 060A 61C5 1B55 8A7F 742B 77AA C52F EB6B 621E 9F35).
 """
 
+import base64
+import hashlib
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -52,7 +54,12 @@ DAEMON = {
     "registry-mirrors": ["https://mirror.example"],
     "labels": ["zone=a"],
 }
-SIGNED = "Name        : {}\nSignature   : RSA/SHA512, Tue Nov  5 10:01:02 2024, Key ID c52feb6b621e9f35\n"
+# The least that is a key: a packet of type 6 with a body of version 4.
+BODY = b"\x04 stands for Docker's key"
+KEY_FILE = base64.b64encode(bytes([0x98, len(BODY)]) + BODY).decode()
+KEY_ID = hashlib.sha1(bytes([0x99, 0, len(BODY)]) + BODY, usedforsecurity=False).hexdigest()[-16:]
+OTHER_KEY = base64.b64encode(bytes([0x98, len(BODY)]) + BODY[:-1] + b".").decode()
+SIGNED = "Name        : {}\nSignature   : RSA/SHA512, Tue Nov  5 10:01:02 2024, Key ID " + KEY_ID + "\n"
 UNIT = "Id={}\nLoadState=loaded\nActiveState=active\nUnitFileState=enabled\n"
 LISTENER = 'LISTEN 0 4096 {} 0.0.0.0:* users:(("dockerd",pid=7,fd=3))\n'
 REPOSITORY = """[docker-ce-stable]
@@ -66,7 +73,8 @@ HEALTHY: dict[str, str | Answer] = {
     "machine": "x86_64\n",
     "owners": "dockerd docker-ce 28.5.2\ndocker docker-ce-cli 28.5.2\ncontainerd containerd.io 2.1.9\n",
     "signatures": "".join(SIGNED.format(name) for name in ("containerd.io", "docker-ce", "docker-ce-cli")),
-    "keys": "621e9f35\n",
+    "keys": f"{KEY_ID[-8:]}\n",
+    "key_files": f"/etc/pki/rpm-gpg/docker.gpg {KEY_FILE}\n",
     "repositories": REPOSITORY,
     "package_manager": "[main]\ngpgcheck=1\n",
     "units": "\n".join(
@@ -151,8 +159,18 @@ RED: list[tuple[Callable[..., None], dict[str, str | Answer], str]] = [
     ),
     (
         packages.test_packages_are_signed_by_a_trusted_key,
-        {"keys": "deadbeef\n"},
-        "want containerd.io signed by one of rpm's keys, is c52feb6b621e9f35",
+        {"key_files": f"/etc/pki/rpm-gpg/docker.gpg {OTHER_KEY}\n"},
+        f"want containerd.io signed by the key in the repository's file, is {KEY_ID}",
+    ),
+    (
+        packages.test_packages_are_signed_by_a_trusted_key,
+        {"key_files": f"/etc/pki/rpm-gpg/docker.gpg {OTHER_KEY}\n/etc/pki/rpm-gpg/epel.gpg {KEY_FILE}\n"},
+        "want containerd.io signed by the key in the repository's file",
+    ),
+    (
+        packages.test_packages_are_signed_by_a_trusted_key,
+        {"owners": "dockerd moby-engine 28.5.2\n", "keys": "deadbeef\n"},
+        "want moby-engine signed by one of rpm's keys, is not signed",
     ),
     (
         packages.test_packages_are_signed_by_a_trusted_key,
@@ -161,8 +179,12 @@ RED: list[tuple[Callable[..., None], dict[str, str | Answer], str]] = [
     ),
     (
         packages.test_packages_are_signed_by_a_trusted_key,
-        {"keys": "package gpg-pubkey is not installed\n"},
-        "want containerd.io signed",
+        {
+            "owners": "dockerd moby-engine 28.5.2\n",
+            "signatures": SIGNED.format("moby-engine"),
+            "keys": "package gpg-pubkey is not installed\n",
+        },
+        f"want moby-engine signed by one of rpm's keys, is {KEY_ID}",
     ),
     (
         packages.test_client_plugin_answers,
@@ -418,8 +440,9 @@ def test_the_engine_of_a_distribution_needs_no_repository_of_docker() -> None:
 
 
 def test_a_key_matches_by_its_fingerprint_as_rpm_6_shows_it() -> None:
-    fingerprint = "060a61c51b558a7f742b77aac52feb6b621e9f35\n"
-    call(packages.test_packages_are_signed_by_a_trusted_key, facts_of(keys=fingerprint))
+    own = {"owners": "dockerd moby-engine 28.5.2\n", "signatures": SIGNED.format("moby-engine")}
+    facts = facts_of(**own, keys=f"060a61c51b558a7f742b77aa{KEY_ID}\n")
+    call(packages.test_packages_are_signed_by_a_trusted_key, facts)
 
 
 def test_the_ports_of_a_swarm_are_not_the_open_api() -> None:
@@ -482,3 +505,18 @@ def test_the_engine_is_restarted_only_where_that_harms_nobody(
 )
 def test_values_are_worded_for_a_person(want: object, found: object, words: str) -> None:
     assert wanted(want, found) == words
+
+
+def test_the_distributions_own_package_needs_a_key_of_rpms_ring_alone() -> None:
+    own = {"owners": "dockerd moby-engine 28.5.2\n", "signatures": SIGNED.format("moby-engine")}
+    facts = facts_of(**own, repositories="", key_files="")
+    with no_skip():
+        call(packages.test_packages_are_signed_by_a_trusted_key, facts)
+
+
+@pytest.mark.parametrize(
+    "key_files", ["", "/etc/pki/rpm-gpg/docker.gpg \n", "/etc/pki/rpm-gpg/docker.gpg ?\n"]
+)
+def test_without_a_key_file_nothing_is_known_of_the_signatures(key_files: str) -> None:
+    with pytest.raises(pytest.skip.Exception, match="names a key file"):
+        call(packages.test_packages_are_signed_by_a_trusted_key, facts_of(key_files=key_files))
