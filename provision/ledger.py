@@ -46,6 +46,7 @@ class _Entry:
     done: bool = False
     earlier: tuple[Earlier, ...] = ()
     leaves_record: bool = False
+    installed: bool = False
     consent: Consent | None = None
     containers: Containers | None = None
     waited: tuple[str, ...] = ()
@@ -80,7 +81,7 @@ class Ledger:
         """Keep what converge found or did."""
         entry = self._entries[name]
         entry.changes, entry.system = outcome.changes, outcome.system or entry.system
-        entry.earlier = outcome.earlier
+        entry.earlier, entry.installed = outcome.earlier, outcome.installed
         entry.consent, entry.containers = outcome.consent, outcome.containers
         entry.waited = outcome.waited
         for who in outcome.waited:
@@ -93,6 +94,10 @@ class Ledger:
         self._note_changes(name, outcome.changes, "change ")
         if outcome.failure:
             self.drop(name, outcome.failure)
+
+    def newly_installed(self, names: Iterable[str]) -> frozenset[str]:
+        """Return those of ``names`` on which this run has installed the engine."""
+        return frozenset(name for name in names if self._entries[name].installed)
 
     def wait(self, name: str) -> None:
         """Note that ``name`` waits for somebody's consent."""
@@ -115,7 +120,7 @@ class Ledger:
             return
         self._entries[name].checks = checks
         for check in checks:
-            word = {True: "passed", False: "FAILED", None: "skipped"}[check.passed]
+            word = "FAILED" if check.verdict.is_bad else str(check.verdict)
             self._note(name, f"check   {word}  {check.name} {check.detail}".rstrip())
         self.leave(name)
 
@@ -173,6 +178,6 @@ class Ledger:
     def _status(entry: _Entry) -> Status:
         if entry.failure:
             return entry.failure.status
-        if any(check.passed is False for check in entry.checks):
+        if any(check.verdict.is_bad for check in entry.checks):
             return Status.FAILED
         return Status.CHANGED if entry.changes else Status.OK

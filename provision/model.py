@@ -242,14 +242,47 @@ class Outcome:
     waited: tuple[str, ...] = ()
 
 
+class Verdict(StrEnum):
+    """How a check ended.
+
+    ``advice``: what is recommended, and what the operator or the inventory has decided otherwise.
+    """
+
+    PASSED = "passed"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    ADVICE = "advice"
+
+    @property
+    def is_bad(self) -> bool:
+        """Whether a host with this verdict is not proven."""
+        return self is Verdict.FAILED
+
+    @property
+    def style(self) -> str:
+        """The style in which it is shown."""
+        styles = {Verdict.FAILED: "bad", Verdict.SKIPPED: "weak", Verdict.ADVICE: "changed"}
+        return styles.get(self, "")
+
+    @classmethod
+    def of(cls, passed: bool | None) -> "Verdict":
+        """Return the verdict of a report that knows only ``passed``."""
+        return cls.SKIPPED if passed is None else cls.PASSED if passed else cls.FAILED
+
+
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One proof: ``name`` is its sentence; ``passed`` is None when skipped, with the reason in ``detail``."""
+    """One proof: ``name`` is its sentence, ``detail`` the reason where it has not simply passed."""
 
     name: str
-    passed: bool | None
+    verdict: Verdict
     detail: str = ""
     seconds: float = 0.0
+
+    @property
+    def passed(self) -> bool | None:
+        """Whether the check passed; None where it judged nothing to be right or wrong."""
+        return {Verdict.PASSED: True, Verdict.FAILED: False}.get(self.verdict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,8 @@ class Request:
     """What a person asked for; ``command`` is one of STEPS, ``typed`` the whole line.
 
     ``prove`` is False for a run whose hosts are not verified, ``only_plan`` True for one that changes
-    nothing. ``values`` are those of the role that the command itself sets, without their prefix.
+    nothing. With ``restart`` the proof may restart the engine of any host. ``values`` are those of the role
+    that the command itself sets, without their prefix.
     ``serial`` hosts at a time are disrupted, where somebody agrees to that.
     """
 
@@ -57,6 +58,7 @@ class Request:
     via: str = "public"
     prove: bool = True
     only_plan: bool = False
+    restart: bool = False
     values: Mapping[str, Any] = field(default_factory=dict, hash=False)
     serial: int = 1
 
@@ -72,6 +74,7 @@ class Run:
     settings: Settings
     room: Room
     locks: Locks | None = None
+    restart: bool = False
     sessions: dict[str, Session] = field(default_factory=dict)
 
     def confirm(self) -> None:
@@ -131,7 +134,9 @@ def run(
     with ExitStack() as connected:
         with show(order.run, fingerprints) as view:
             room = Room(ask(view), request.serial)
-            road = Run(order, Ledger(selection.hosts, view), cancel, clock, settings, room)
+            road = Run(
+                order, Ledger(selection.hosts, view), cancel, clock, settings, room, restart=request.restart
+            )
             _drive(request, candidates, selection.hosts, road, connected)
         hosts = road.ledger.reports()
         report = Report(
@@ -354,7 +359,9 @@ def _converge(road: Run, sessions: Sessions) -> Generator[Sessions, None, None]:
 def _prove(road: Run, sessions: Sessions) -> Generator[Sessions, None, None]:
     road.ledger.enter((s.host.name for s in sessions), Stage.VERIFY)
     with road.clock.time(Stage.VERIFY):
-        verify(sessions, sessions[0].run_dir, road.cancel.is_set, road.ledger.verified)
+        names = frozenset(session.host.name for session in sessions)
+        restart = names if road.restart else road.ledger.newly_installed(names)
+        verify(sessions, sessions[0].run_dir, road.cancel.is_set, road.ledger.verified, restart)
     yield ()
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import provision
 from provision.errors import Interrupted, NotProven
-from provision.model import Check, Failure, Session, Stage, Status
+from provision.model import Check, Failure, Session, Stage, Status, Verdict
 
 SHARDS_PER_CORE = 1
 # A host needs about 5 s; each command on it has its own limit, this one is the last resort.
@@ -38,15 +38,17 @@ def verify(
     run_dir: Path,
     cancelled: Callable[[], bool],
     on_proof: OnProof = lambda host, proof: None,
+    restart: frozenset[str] = frozenset(),
 ) -> dict[str, Proof]:
     """Run every check on every session's host; give a host's Checks, or the Failure that ended them.
 
-    ``run_dir`` holds the run's ``sessions.json``. ``on_proof`` gets each host's result as soon
-    as it is there, called from several threads. Once ``cancelled`` says so the processes clean
-    up, and at an error they are ended; a host that was not done is Interrupted.
+    ``run_dir`` holds the run's ``sessions.json``. ``restart`` names the hosts whose engine may be restarted.
+    ``on_proof`` gets each host's result as soon as it is there, called from several threads. Once
+    ``cancelled`` says so the processes clean up, and at an error they are ended; a host that was not done is
+    Interrupted.
     """
     names = [session.host.name for session in sessions]
-    shards = [Shard(hosts, run_dir) for hosts in shares(names, os.cpu_count() or 1)]
+    shards = [Shard(hosts, run_dir, restart) for hosts in shares(names, os.cpu_count() or 1)]
     if not shards:
         return {}
     told: dict[str, Proof] = {}
@@ -94,7 +96,7 @@ def shares(names: list[str], cores: int) -> list[list[str]]:
 class Shard:
     """One pytest process and the hosts that it looks at, one after another."""
 
-    def __init__(self, hosts: list[str], run_dir: Path) -> None:
+    def __init__(self, hosts: list[str], run_dir: Path, restart: frozenset[str] = frozenset()) -> None:
         self._hosts = hosts
         self._log = run_dir / f"verify-{hosts[0]}.log"
         self._late = False
@@ -103,7 +105,7 @@ class Shard:
         with open(write, "wb", buffering=0), self._log.open("wb") as log:
             self._process = subprocess.Popen(
                 command(),
-                env=environment(hosts, run_dir, write),
+                env=environment(hosts, run_dir, write, restart),
                 cwd=run_dir,
                 pass_fds=(write,),
                 stdin=subprocess.DEVNULL,
@@ -177,7 +179,7 @@ def read_lines(pipe: Iterable[str], hosts: list[str], on_proof: OnProof) -> dict
         row = json.loads(line)
         tally = tallies[row["host"]]
         if "check" in row:
-            tally.checks.append(Check(**row["check"]))
+            tally.checks.append(_check(row["check"]))
         elif "failure" in row:
             tally.failure = tally.failure or _failure(row["failure"])
         else:
@@ -194,7 +196,9 @@ def command() -> list[str]:
     return [sys.executable, "-P", "-m", "pytest", *options, "--no-header", "--no-summary", "--tb=no", *places]
 
 
-def environment(hosts: list[str], run_dir: Path, pipe: int) -> dict[str, str]:
+def environment(
+    hosts: list[str], run_dir: Path, pipe: int, restart: frozenset[str] = frozenset()
+) -> dict[str, str]:
     """Give a shard's whole environment; of ours only what is named goes along."""
     inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
     return inherited | {
@@ -202,8 +206,13 @@ def environment(hosts: list[str], run_dir: Path, pipe: int) -> dict[str, str]:
         "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
         "PROVISION_RUN_DIR": str(run_dir),
         "PROVISION_CHECK_HOSTS": ",".join(hosts),
+        "PROVISION_CHECK_RESTART": ",".join(name for name in hosts if name in restart),
         "PROVISION_CHECK_FD": str(pipe),
     }
+
+
+def _check(row: dict[str, Any]) -> Check:
+    return Check(**(row | {"verdict": Verdict(row["verdict"])}))
 
 
 def _failure(row: dict[str, Any]) -> Failure:

@@ -25,7 +25,7 @@ prepare() { mkdir -m 700 "$directory" && cat >"$directory/context.tar" && janito
 
 # Does the cleaning when the controller or the connection goes away in the middle.
 janitor() {
-    setsid sh -c 'sleep 180; eval "$1"; clean' sh "token=$token; $functions" >/dev/null 2>&1 </dev/null &
+    setsid sh -c 'sleep 300; eval "$1"; clean' sh "token=$token; $functions" >/dev/null 2>&1 </dev/null &
     echo $! >"$directory/janitor"
 }
 
@@ -38,27 +38,96 @@ serves() { run serves -d --restart always -p 8080 "$image" serve 8080 "$token"; 
 # The service as the engine sees it, kept for the steps below; a restart may change all of it.
 port() { sed -n 's/^port //p' "$directory/look"; }
 address() { sed -n 's/^address //p' "$directory/look" | sed 's/^0\.0\.0\.0$/127.0.0.1/; s/^::$/127.0.0.1/'; }
+inside() { sed -n 's/^inside //p' "$directory/look"; }
 pid() { sed -n 's/^pid //p' "$directory/look"; }
 look() { d inspect -f "$look" "$name-serves" >"$directory/look" && cat "$directory/look"; }
 look='log {{json .HostConfig.LogConfig}}
 port {{with index .NetworkSettings.Ports "8080/tcp"}}{{(index . 0).HostPort}}{{end}}
 address {{with index .NetworkSettings.Ports "8080/tcp"}}{{(index . 0).HostIp}}{{end}}
+inside {{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}
 pid {{.State.Pid}}
 restarts {{.RestartCount}}'
 
+# Try the page of the service for 30 seconds. A neighbour entry that an earlier container left for the
+# same address sends the packets to nobody: after a while that one entry is flushed, and no other.
+here() {
+    begin=$(date +%s) flushed=
+    until serves_token; do
+        waited=$(($(date +%s) - begin))
+        [ "$waited" -lt 30 ] || return 1
+        if [ "$waited" -ge 4 ] && [ -z "$flushed" ]; then
+            flushed=yes
+            flush_neighbour
+        fi
+        sleep 0.1
+    done
+}
+flush_neighbour() {
+    [ -z "$(inside)" ] || ip neigh flush to "$(inside)" >/dev/null 2>&1
+}
+
 get() { timeout 5 bash -c 'exec 3<>"/dev/tcp/$0/$1" && printf "GET / HTTP/1.0\r\n\r\n" >&3 && cat <&3' "$@"; }
 serves_token() { get "$(address)" "$(port)" | grep -F "$token"; } 2>/dev/null
-here() { within_10_s serves_token; }
 
-# Packets that the rule of the published port has seen: did the controller's reach this host?
-arrived() { iptables -t nat -nvxL DOCKER | awk -v rule="dpt:$(port) " 'index($0, rule) { print $1 }'; }
+# Packets that the rule of the published port has seen: did the controller's reach this host? Fails where
+# there is no iptables, no such chain or no such rule: then nothing is known.
+arrived() {
+    rules=$(timeout 10 iptables -w -t nat -nvxL DOCKER) || return 1
+    echo "$rules" | awk -v rule="dpt:$(port) " \
+        'index($0 " ", rule) { sum += $1; found = 1 } END { if (!found) exit 1; print sum }'
+}
+arrived_before() { arrived; }
+arrived_after() { arrived; }
 
 # A process that dies is not a container that was stopped: `docker kill` would end the policy.
 is_restarted() { look | grep -qx 'restarts 1' && [ "$(pid)" -gt 0 ]; }
 killed() { kill -9 "$(pid)" && within_10_s is_restarted && here; }
 
+# Why a restart would disturb somebody, in one line; nothing when it would not.
+why_no_restart() {
+    running=$(d ps --format '{{.Names}}' 2>&1) || { echo "the engine cannot say what runs"; return; }
+    others=$(echo "$running" | grep -c -v -e "^$name-" -e '^$')
+    [ "$others" -eq 0 ] || { echo "a restart would disturb the $others other containers that run"; return; }
+    bound=$(bound_units)
+    [ -z "$bound" ] || { echo "a restart would stop $bound"; return; }
+    ! is_building || { echo "a restart would end a build that is running"; return; }
+    swarm=$(d info --format '{{.Swarm.LocalNodeState}}' 2>/dev/null) || { echo "the engine does not answer"; return; }
+    [ "$swarm" = inactive ] || { echo "the engine is part of a Swarm"; return; }
+    refused=$(validate) || echo "the engine would not start again: $refused"
+}
+# Units that stop, or restart, with docker.service, and that run.
+bound_units() {
+    found=
+    for unit in $(systemctl show docker.service -p RequiredBy -p RequisiteOf -p BoundBy -p ConsistsOf |
+        sed 's/^[^=]*=//' | tr ' ' '\n' | sort -u); do
+        case "$unit:$(systemctl is-active "$unit" 2>/dev/null)" in
+            docker.socket:* | *:inactive | *:failed | *:unknown) ;;
+            *) found="$found${found:+ }$unit" ;;
+        esac
+    done
+    echo "$found"
+}
+# Patterns start with the program: the shell that runs this script has all of these words in its text.
+is_building() {
+    pgrep -f '^([^ ]*/)?docker(-buildx|-compose)?( .*)? (build|bake)( |$)' >/dev/null ||
+        pgrep -f '^([^ ]*/)?runc .*/buildkit/executor' >/dev/null
+}
+# dockerd's own word on the configuration that lies there, with the command line of the engine that runs.
+# Versions before 23 cannot say.
+validate() {
+    engine=$(pgrep -x dockerd | head -n 1)
+    said=$(xargs -0 sh -c 'shift; exec timeout 20 dockerd --validate "$@"' sh \
+        <"/proc/${engine:-none}/cmdline" 2>&1) && return 0
+    case "$said" in *"unknown flag"*) return 0 ;; esac
+    echo "$said" | tail -n 1
+    return 1
+}
+
 # systemd counts starts and gives up after three in a minute; ours must not be the one too many.
+# It is asked here again, right before: minutes may lie between the first look and this one.
 restart_engine() {
+    reason=$(why_no_restart)
+    [ -z "$reason" ] || { echo "$reason"; return 75; }
     systemctl reset-failed docker.service docker.socket 2>/dev/null
     timeout 90 systemctl restart docker.service
 }

@@ -1,5 +1,6 @@
 """What one command tells about a Docker host, and how to read it."""
 
+import base64
 import configparser
 import json
 import re
@@ -8,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from provision.checks.openpgp import fingerprints
 from provision.checks.questions import Answer, Questions
 
 # The local socket by name: a person's docker context or DOCKER_HOST must not answer for this host.
@@ -36,6 +38,11 @@ PROBE = {
         "xargs -r rpm -qf --qf '%{NAME}\\n' | grep -v ' ' | sort -u | xargs -r rpm -qi"
     ),
     "keys": "rpm -q gpg-pubkey --qf '%{VERSION}\\n'",
+    # One line for each key file that a repository names: its path, and what it holds.
+    "key_files": (
+        "grep -oh 'file:///[^[:space:],]*' /etc/yum.repos.d/*.repo | sed 's|^file://||' | sort -u | "
+        'while read -r f; do [ ! -f "$f" ] || echo "$f $(base64 -w 0 "$f")"; done'
+    ),
     "repositories": "cat /etc/yum.repos.d/*.repo 2>/dev/null",
     "package_manager": "cat /etc/dnf/dnf.conf 2>/dev/null || cat /etc/yum.conf 2>/dev/null",
     "units": (
@@ -107,6 +114,14 @@ class Facts:
         return [word for word in words if re.fullmatch("[0-9a-f]{8,40}", word)]
 
     @cached_property
+    def repository_keys(self) -> list[str]:
+        """The fingerprints in the key files of Docker's repositories, in lower case hex."""
+        named = _words(" ".join(values.get("gpgkey", "") for values in self.docker_repositories.values()))
+        rows = [line.split() for line in self["key_files"].text.splitlines()]
+        files = [row[1] for row in rows if len(row) == 2 and f"file://{row[0]}" in named]
+        return [key for text in files for key in fingerprints(_octets(text))]
+
+    @cached_property
     def units(self) -> dict[str, dict[str, str]]:
         """systemd's properties of docker.service, docker.socket and containerd.service."""
         blocks = (_properties(block) for block in self["units"].text.split("\n\n"))
@@ -137,6 +152,13 @@ class Facts:
         except ValueError:
             return None
         return found if isinstance(found, dict) else None
+
+    def asks_for(self, key: str) -> str:
+        """Return who asks the engine for ``key`` to be on: daemon.json, or a flag; empty when nobody does."""
+        if (self.daemon or {}).get(key) is True:
+            return f"daemon.json says {key} on"
+        given = [word for word in self["arguments"].text.split() if word in (f"--{key}", f"--{key}=true")]
+        return f"the engine is started with {given[0]}" if given else ""
 
     @cached_property
     def security(self) -> dict[str, dict[str, str]]:
@@ -186,6 +208,17 @@ def _signing_key(description: str) -> str:
 
 def _properties(block: str) -> dict[str, str]:
     return dict(line.partition("=")[::2] for line in block.splitlines() if "=" in line)
+
+
+def _words(text: str) -> list[str]:
+    return text.replace(",", " ").split()
+
+
+def _octets(text: str) -> bytes:
+    try:
+        return base64.b64decode(text)
+    except ValueError:
+        return b""
 
 
 def _ini(text: str) -> dict[str, dict[str, str]]:

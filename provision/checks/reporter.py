@@ -8,8 +8,9 @@ from typing import IO, Any
 
 import pytest
 
+from provision.checks.wording import Advice
 from provision.errors import ConnectionLost, ProvisionError
-from provision.model import Stage
+from provision.model import Stage, Verdict
 
 DETAIL_CAP = 300
 
@@ -54,7 +55,7 @@ class Reporter:
             return
         check = {
             "name": sentence(item),
-            "passed": None if report.skipped else report.passed,
+            "verdict": str(verdict(report, error)),
             "detail": detail(error),
             "seconds": round(self._seconds[item.nodeid], 3),
         }
@@ -63,6 +64,13 @@ class Reporter:
     def _line(self, row: dict[str, Any]) -> None:
         self._out.write(json.dumps(row) + "\n")
         self._out.flush()
+
+
+def verdict(report: pytest.TestReport, error: BaseException | None) -> Verdict:
+    """Return how a check ended; an advice is a skip of its own kind to pytest."""
+    if isinstance(error, Advice):
+        return Verdict.ADVICE
+    return Verdict.of(None if report.skipped else report.passed)
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -2,8 +2,9 @@
 
 import pytest
 
-from provision.checks.container import EXIT_CODE, Life
-from provision.checks.wording import wanted
+from provision.checks.container import EXIT_CODE, REFUSED, Life
+from provision.checks.facts import Facts
+from provision.checks.wording import advise, wanted
 
 
 def test_image_is_built_from_scratch(life: Life) -> None:
@@ -28,17 +29,20 @@ def test_service_starts(built: Life) -> None:
     assert built["serves"].ok, wanted("a running service", built["serves"].last_line)
 
 
-def test_log_of_the_container_is_rotated(served: Life) -> None:
+def test_log_of_the_container_is_rotated(served: Life, facts: Facts) -> None:
     """The log of the running container is one that cannot fill the disk."""
     assert served["look"].ok, wanted("the service in `docker inspect`", served["look"].last_line)
     kind, options = served.log_config["Type"], served.log_config["Config"]
-    unbounded = kind == "json-file" and "max-size" not in options
-    assert not unbounded, wanted("local, or json-file with max-size", "json-file without")
+    if kind != "json-file" or "max-size" in options:
+        return
+    size = ((facts.daemon or {}).get("log-opts") or {}).get("max-size")
+    assert not size, f"daemon.json says max-size {size}, the container's log has none"
+    advise("the container's log is not rotated", "it can fill the disk")
 
 
 def test_port_answers_on_the_host(served: Life) -> None:
     """The published port answers on the host itself."""
-    assert served["here"].ok, wanted("an answer on the published port", "none in 10 s")
+    assert served["here"].ok, wanted("an answer on the published port", "none in 30 s")
 
 
 def test_port_answers_from_the_controller(served: Life) -> None:
@@ -46,23 +50,33 @@ def test_port_answers_from_the_controller(served: Life) -> None:
     reached = served.reached
     if reached.apart:
         pytest.skip(reached.apart)
-    # Zero packets in the host's own rule: they were dropped on the way, by a security group for one.
-    if reached.is_lost and served["arrived"].text.split() in ([], ["0"]):
-        pytest.skip(f"the packets do not reach the host, a firewall lies between: {reached.error}")
+    if reached.is_lost:
+        _skip_unless_packets_arrived(served)
     assert served.token in reached.answer, wanted("the container's answer", reached.error or reached.answer)
+
+
+def _skip_unless_packets_arrived(served: Life) -> None:
+    # The host's own request may be counted, too. Only what came since then is the controller's.
+    before, after = served["arrived_before"], served["arrived_after"]
+    if not (before.ok and after.ok):
+        pytest.skip(f"no answer, and the host cannot say whether the packets arrive: {served.reached.error}")
+    if int(after.text) <= int(before.text):
+        pytest.skip(f"the packets do not reach the host, a firewall lies between: {served.reached.error}")
 
 
 def test_process_is_started_again(served: Life) -> None:
     """The restart policy starts the container again when its process dies."""
-    assert served["killed"].ok, wanted("one restart and an answer in 10 s", "none")
+    assert served["killed"].ok, wanted("one restart and an answer in 30 s", "none")
 
 
 def test_container_runs_after_the_engine_restarts(served: Life) -> None:
     """After the engine restarts, the container runs and answers again."""
     if served.no_restart:
         pytest.skip(served.no_restart)
+    if served["restart_engine"].rc == REFUSED:
+        pytest.skip(served["restart_engine"].last_line)
     assert served["restart_engine"].ok, wanted("the engine back", served["restart_engine"].last_line)
-    assert served["here_again"].ok, wanted("an answer on the published port", "none in 10 s")
+    assert served["here_again"].ok, wanted("an answer on the published port", "none in 30 s")
 
 
 def test_nothing_is_left(life: Life) -> None:

@@ -1,4 +1,20 @@
-"""The one form in which a failed check speaks."""
+"""The forms in which a check speaks that has not simply passed."""
+
+from typing import NoReturn
+
+import pytest
+
+
+class Advice(pytest.skip.Exception):  # type: ignore[name-defined, misc]
+    """What is recommended is decided otherwise on this host; nothing is wrong with it."""
+
+
+OPTION = "docker_engine_daemon_options"
+
+
+def advise(reason: str, effect: str, option: str = OPTION) -> NoReturn:
+    """End the check with an advice: what is so, the option that decides it, and what follows from it."""
+    raise Advice(f"{reason} by choice ({option}); {effect}")
 
 
 def wanted(want: object, found: object) -> str:

@@ -17,7 +17,7 @@ _OWN = re.compile(
 
 def judged(host: HostReport) -> Status:
     """Give the status of ``host``, which is never good when one of its checks failed."""
-    failed_check = any(check.passed is False for check in host.checks)
+    failed_check = any(check.verdict.is_bad for check in host.checks)
     return Status.FAILED if host.status in GOOD and failed_check else host.status
 
 
@@ -52,7 +52,7 @@ def cause(host: HostReport) -> Hashable:
     """
     failure = host.failure
     told = (failure.message, failure.evidence) if failure else ()
-    checks = tuple((check.name, check.passed, check.detail) for check in host.checks if not check.passed)
+    checks = tuple((check.name, check.verdict, check.detail) for check in host.checks if not check.passed)
     earlier = tuple((run.run, run.how, run.changes, run.failure) for run in host.earlier)
     return (
         (failure.kind, failure.stage, _without_name(failure.hint, host.name)) if failure else None,

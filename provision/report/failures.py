@@ -1,9 +1,10 @@
 """Say why hosts left the road: each cause once, with the names of its hosts."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from provision.model import Check, Failure, HostReport, Status
+from provision.model import Check, Failure, HostReport, Status, Verdict
 from provision.report.buckets import Group, cause, group, names, proven, shared
 from provision.report.earlier import earlier_lines
 from provision.report.harms import containers_words
@@ -21,7 +22,13 @@ def failure_blocks(page: Page, hosts: Iterable[HostReport]) -> list[str]:
 def _block(page: Page, hosts: Group) -> list[str]:
     checks, earlier = hosts[0].checks, earlier_lines(page, hosts[0].earlier, TEXT_COLUMN)
     running = page.labelled("running", containers_words(hosts[0].containers), TEXT_COLUMN, 9)
-    told = [*running, *earlier, *failed_checks(page, checks), *skipped_checks(page, checks)]
+    told = [
+        *running,
+        *earlier,
+        *failed_checks(page, checks),
+        *skipped_checks(page, checks),
+        *advices(page, checks),
+    ]
     body = [*_reason(page, hosts), *told]
     return _with_names(page, hosts, body)
 
@@ -49,8 +56,8 @@ def _where(failure: Failure, hosts: Group) -> str:
 
 
 def _verdict(host: HostReport) -> str:
-    if any(check.passed is False for check in host.checks):
-        return f"{tally(host.checks)} checks passed"
+    if any(check.verdict.is_bad for check in host.checks):
+        return tally(host.checks)
     if proven(host) is Status.FAILED:
         return "no check passed" if host.checks else "no check was run"
     return "no reason was recorded"
@@ -93,15 +100,18 @@ def cause_lines(page: Page, failure: Failure, column: int) -> list[str]:
 
 
 def tally(checks: Sequence[Check]) -> str:
-    """Say how many checks passed of those that ran or were skipped: ``30 of 31``."""
-    return f"{sum(check.passed is True for check in checks)} of {len(checks)}"
+    """Say how many checks ended how: ``41 checks passed, 1 skipped, 1 advice``."""
+    numbers = Counter(check.verdict for check in checks)
+    others = [f"{numbers[verdict]} {verdict}" for verdict in Verdict if verdict is not Verdict.PASSED]
+    passed = f"{count(numbers[Verdict.PASSED], 'check')} passed"
+    return ", ".join([passed, *(said for said in others if not said.startswith("0 "))])
 
 
 def failed_checks(page: Page, checks: Iterable[Check]) -> list[str]:
     """Give every failed check: its sentence, and what is wanted and what is."""
     lines = []
     for check in checks:
-        if check.passed is False:
+        if check.verdict.is_bad:
             lines += page.labelled("failed", check.name, TEXT_COLUMN, 9)
             lines += page.block(check.detail, TEXT_COLUMN + 9) if check.detail else []
     return lines
@@ -111,10 +121,16 @@ def skipped_checks(page: Page, checks: Iterable[Check], column: int = TEXT_COLUM
     """Give every skipped check with its reason; one reason for several is said once."""
     reasons: dict[str, list[str]] = {}
     for check in checks:
-        if check.passed is None:
+        if check.verdict is Verdict.SKIPPED:
             reasons.setdefault(check.detail or "no reason given", []).append(check.name)
     lines = []
     for reason, skipped in reasons.items():
         said = skipped[0] if len(skipped) == 1 else count(len(skipped), "check")
         lines += page.labelled("skipped", f"{said} ({reason})", column, 9)
     return lines
+
+
+def advices(page: Page, checks: Iterable[Check], column: int = TEXT_COLUMN) -> list[str]:
+    """Return the advice of each check that has one."""
+    given = [check.detail for check in checks if check.verdict is Verdict.ADVICE]
+    return [line for said in given for line in page.labelled("advice", said, column, 9)]

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from xml.etree.ElementTree import Element, SubElement, tostring
 
-from provision.model import Check, Failure, HostReport, Report
+from provision.model import Check, Failure, HostReport, Report, Verdict
 from provision.report.clean import clean, clean_lines
 
 
@@ -28,16 +28,16 @@ def _attributes(host: HostReport, started: str) -> dict[str, str]:
     return {
         "name": clean(host.name),
         "tests": str(len(host.checks) + errors),
-        "failures": str(_number(host.checks, False)),
+        "failures": str(_number(host.checks, Verdict.FAILED)),
         "errors": str(errors),
-        "skipped": str(_number(host.checks, None)),
+        "skipped": str(_number(host.checks, Verdict.SKIPPED, Verdict.ADVICE)),
         "time": f"{host.seconds:.3f}",
         "timestamp": clean(started.removesuffix("Z")),
     }
 
 
-def _number(checks: Sequence[Check], passed: bool | None) -> int:
-    return sum(check.passed is passed for check in checks)
+def _number(checks: Sequence[Check], *verdicts: Verdict) -> int:
+    return sum(check.verdict in verdicts for check in checks)
 
 
 def _case(suite: Element, host: str, name: str, seconds: float) -> Element:
@@ -47,10 +47,13 @@ def _case(suite: Element, host: str, name: str, seconds: float) -> Element:
 
 def _check(suite: Element, host: str, check: Check) -> None:
     case = _case(suite, host, check.name, check.seconds)
-    if check.passed is False:
+    if check.verdict.is_bad:
         SubElement(case, "failure", {"message": clean(check.detail)})
-    elif check.passed is None:
+    elif check.verdict is Verdict.SKIPPED:
         SubElement(case, "skipped", {"message": clean(check.detail)})
+    elif check.verdict is Verdict.ADVICE:
+        # JUnit has no fourth word: a reader of the XML finds it by this one.
+        SubElement(case, "skipped", {"message": clean(f"advice: {check.detail}")})
 
 
 def _error(suite: Element, host: HostReport, failure: Failure) -> None:

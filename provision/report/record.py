@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from provision.model import Change, Check, Earlier, Failure, HostReport, Report, Status
+from provision.model import Change, Check, Earlier, Failure, HostReport, Report, Status, Verdict
 
 SCHEMA = 1
 
@@ -55,7 +55,14 @@ def _earlier(run: Earlier) -> dict[str, Any]:
 
 
 def _check(check: Check) -> dict[str, Any]:
-    return {"name": check.name, "passed": check.passed, "detail": check.detail}
+    verdict = str(check.verdict)
+    return {"name": check.name, "passed": check.passed, "verdict": verdict, "detail": check.detail}
+
+
+def _check_from(record: Mapping[str, Any]) -> Check:
+    """Read a check back; reports of before know only whether it passed."""
+    verdict = Verdict(record["verdict"]) if "verdict" in record else Verdict.of(record["passed"])
+    return Check(record["name"], verdict, record["detail"])
 
 
 def _error(failure: Failure) -> dict[str, str]:
@@ -85,7 +92,7 @@ def _host_from(record: Mapping[str, Any]) -> HostReport:
         name=record["name"],
         status=Status(record["status"]),
         changes=tuple(Change(**change) for change in record["changes"]),
-        checks=tuple(Check(**check) for check in record["checks"]),
+        checks=tuple(_check_from(check) for check in record["checks"]),
         failure=Failure(**error) if error else None,
         seconds=record["seconds"],
         earlier=tuple(_earlier_from(run) for run in record.get("earlier", ())),

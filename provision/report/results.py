@@ -7,7 +7,7 @@ from provision.report import advice
 from provision.report.buckets import Group, group, proven
 from provision.report.changes import summary
 from provision.report.earlier import earlier_lines, said
-from provision.report.failures import failure_blocks, skipped_checks, tally
+from provision.report.failures import advices, failure_blocks, skipped_checks, tally
 from provision.report.harms import containers_words, waited_words
 from provision.report.layout import Page, count, dotted
 from provision.report.planned import few_names
@@ -15,6 +15,9 @@ from provision.report.words import BAD, STYLES, counts, needs_a_hand
 
 NAMES_COLUMN = 19
 SUMMARY_COLUMN = 38
+
+# What is said beside and below the names; `` each`` is added to a number that holds for each host.
+Told = Callable[[HostReport, str], tuple[str, str]]
 
 
 def title(page: Page, report: Report, subject: str) -> list[str]:
@@ -30,13 +33,10 @@ def heading(page: Page, word: str, status: Status, hosts: Group) -> str:
 def provisioned(page: Page, word: str, status: Status, hosts: Group) -> list[str]:
     """Give hosts in their good state, with what was done and how it was proven."""
 
-    def told(host: HostReport) -> tuple[str, str]:
-        said = ", ".join(
-            filter(
-                None, (summary(host.changes), containers_words(host.containers), waited_words(host.waited))
-            )
-        )
-        return said, f"verified: {tally(host.checks)} checks" if host.checks else ""
+    def told(host: HostReport, each: str) -> tuple[str, str]:
+        parts = summary(host.changes), containers_words(host.containers), waited_words(host.waited)
+        said = ", ".join(part for part in parts if part)
+        return said, f"verified: {tally(host.checks)}{each}" if host.checks else ""
 
     return _reached(page, heading(page, word, status, hosts), hosts, told)
 
@@ -44,34 +44,34 @@ def provisioned(page: Page, word: str, status: Status, hosts: Group) -> list[str
 def verified(page: Page, word: str, hosts: Group) -> list[str]:
     """Give proven hosts, with the number of their checks."""
 
-    def told(host: HostReport) -> tuple[str, str]:
-        return f"{tally(host.checks)} checks", ""
+    def told(host: HostReport, each: str) -> tuple[str, str]:
+        return f"{tally(host.checks)}{each}", ""
 
     return _reached(page, heading(page, word, Status.OK, hosts), hosts, told)
 
 
-def _reached(page: Page, head: str, hosts: Group, told: Callable[[HostReport], tuple[str, str]]) -> list[str]:
+def _reached(page: Page, head: str, hosts: Group, told: Told) -> list[str]:
     def alike(host: HostReport) -> Hashable:
-        skipped = tuple((check.name, check.detail) for check in host.checks if check.passed is None)
-        return told(host), skipped, tuple(map(said, host.earlier))
+        others = tuple((check.name, check.verdict, check.detail) for check in host.checks if not check.passed)
+        return told(host, ""), others, tuple(map(said, host.earlier))
 
-    lines = [line for same in group(hosts, alike) for line in _group(page, same, *told(same[0]))]
+    lines = [line for same in group(hosts, alike) for line in _group(page, same, *told(same[0], _each(same)))]
     return [head + lines[0][NAMES_COLUMN - 3 :], *lines[1:]] if lines else []
 
 
 def _group(page: Page, hosts: Group, beside: str, below: str) -> Iterator[str]:
-    each = " each" if len(hosts) > 1 else ""
     *lines, last = few_names(page, hosts, NAMES_COLUMN)
     yield from lines
-    yield from page.beside(last, _each(beside, each), SUMMARY_COLUMN, below=NAMES_COLUMN)
+    yield from page.beside(last, beside, SUMMARY_COLUMN, below=NAMES_COLUMN)
     if below:
-        yield from page.block(_each(below, each), NAMES_COLUMN)
+        yield from page.block(below, NAMES_COLUMN)
     yield from earlier_lines(page, hosts[0].earlier, NAMES_COLUMN)
     yield from skipped_checks(page, hosts[0].checks, NAMES_COLUMN)
+    yield from advices(page, hosts[0].checks, NAMES_COLUMN)
 
 
-def _each(said: str, each: str) -> str:
-    return said + each if said.endswith(" checks") else said
+def _each(hosts: Group) -> str:
+    return " each" if len(hosts) > 1 else ""
 
 
 def failed(page: Page, buckets: Mapping[Status, Group], words: Mapping[Status, str]) -> Iterator[str]:

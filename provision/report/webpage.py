@@ -7,7 +7,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from provision.model import Check, HostReport, Report, Status
+from provision.model import Check, HostReport, Report, Status, Verdict
 from provision.report import advice
 from provision.report.buckets import Group, cause, group, judged, names, proven, sort_into_buckets
 from provision.report.changes import sign, summary
@@ -19,6 +19,9 @@ from provision.report.layout import count, duration
 from provision.report.words import BAD, ORDER, STYLES, words_of
 
 _HERE = Path(__file__).parent
+
+# The order of a host's checks on the page.
+SHOWN = (Verdict.FAILED, Verdict.ADVICE, Verdict.PASSED, Verdict.SKIPPED)
 
 
 def page_text(report: Report) -> str:
@@ -73,8 +76,8 @@ def _section(status: Status, words: Mapping[Status, str], hosts: Group) -> dict[
     }
 
 
-def _checks(checks: Iterable[Check]) -> tuple[tuple[str, bool | None, str], ...]:
-    return tuple((check.name, check.passed, check.detail) for check in checks)
+def _checks(checks: Iterable[Check]) -> tuple[tuple[str, Verdict, str], ...]:
+    return tuple((check.name, check.verdict, check.detail) for check in checks)
 
 
 def _running(host: HostReport) -> tuple[str, ...]:
@@ -95,6 +98,6 @@ def _group(hosts: Group) -> dict[str, Any]:
         "failure": joined(hosts),
         "changes": first.changes,
         "earlier": [(said(run), run.changes) for run in first.earlier],
-        "checks": sorted(first.checks, key=lambda check: (check.passed is not False, check.passed is None)),
-        "open": bool(first.failure or first.earlier or any(check.passed is False for check in first.checks)),
+        "checks": sorted(first.checks, key=lambda check: SHOWN.index(check.verdict)),
+        "open": bool(first.failure or first.earlier or any(check.verdict.is_bad for check in first.checks)),
     }

@@ -25,6 +25,8 @@ _SELECTION = {
 }
 _TOLERATE = {"tolerate": "unreachable, or unreachable=N: do not count them in the exit code"}
 
+_STRICT = {"strict": "an advice counts in the exit code like a failed check"}
+
 _UNINSTALL = Question("Docker is taken off {hosts}.")
 _PURGE = Question(
     "Docker is taken off {hosts}, and every image, container and volume there is gone for good.", "purge"
@@ -53,16 +55,18 @@ def plan(
     | _TOLERATE
     | LOCK
     | DISRUPT
+    | _STRICT
     | {"verify": "--no-verify leaves the proof to a later fab verify",
        "resume": "go on with the last fab provision: its options, and the hosts that it left behind"},
 )  # fmt: skip
 def provision(
     flags: Flags, limit: str = ALL, via: str = "public", verify: bool = True, tolerate: str = "",
     lock_timeout: str = "", resume: bool = False, allow_disruption: bool = False, serial: str = "",
+    strict: bool = False,
 ) -> int:  # fmt: skip
     """Make the hosts Docker hosts, and prove that they are.
 
-    The proof restarts the engine where that harms nobody; everywhere else that check is skipped.
+    The proof restarts the engine only where this run installed it and nothing else runs.
     """
     line = typed()
     if resume:
@@ -73,6 +77,7 @@ def provision(
         limit, via, verify = values["limit"], values["via"], values["verify"]
         tolerate, lock_timeout = values["tolerate"], values["lock_timeout"]
         allow_disruption, serial = values["allow_disruption"], values["serial"]
+        strict = values["strict"]
     request = Request(
         "provision",
         line,
@@ -82,7 +87,7 @@ def provision(
         values=lock_values(lock_timeout),
         serial=serial_of(serial),
     )
-    manner = runs.Manner(tolerate=tolerate, ask=asker(flags, allow=allow_disruption))
+    manner = runs.Manner(tolerate=tolerate, strict=strict, ask=asker(flags, allow=allow_disruption))
     return runs.start(request, flags, manner)
 
 
@@ -91,13 +96,23 @@ def _expect_all(limit: str) -> None:
         raise UsageError("--resume takes the hosts that the last run left behind", "leave out --limit")
 
 
-@command(shared=ROAD, help=_SELECTION | _TOLERATE)
-def verify(flags: Flags, limit: str = ALL, via: str = "public", tolerate: str = "") -> int:
+@command(
+    shared=ROAD,
+    help=_SELECTION
+    | _TOLERATE
+    | _STRICT
+    | {"restart": "restart the engine for the proof, where nothing else runs"},
+)
+def verify(
+    flags: Flags, limit: str = ALL, via: str = "public", tolerate: str = "", restart: bool = False,
+    strict: bool = False,
+) -> int:  # fmt: skip
     """Prove that the hosts are working Docker hosts.
 
-    The engine is restarted where that harms nobody; everywhere else that check is skipped.
+    Nothing is restarted, unless --restart asks for it and nothing else runs on the host.
     """
-    return runs.start(Request("verify", typed(), limit, via), flags, runs.Manner(tolerate=tolerate))
+    request = Request("verify", typed(), limit, via, restart=restart)
+    return runs.start(request, flags, runs.Manner(tolerate=tolerate, strict=strict))
 
 
 @command(

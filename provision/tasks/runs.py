@@ -41,6 +41,7 @@ class Manner:
     diff: bool = False
     detailed: bool = False
     tolerate: str = ""
+    strict: bool = False
     asks: bool = False
     ask: MakeAsk = lambda view: None
 
@@ -56,7 +57,10 @@ def carry_out(request: Request, flags: Flags, manner: Manner) -> Report:
     files.expect_room(project.state_dir)
     request = resolve(request, project.state_dir)
     judge = functools.partial(
-        exit_code, tolerate_unreachable=_tolerated(manner.tolerate), detailed=manner.detailed
+        exit_code,
+        tolerate_unreachable=_tolerated(manner.tolerate),
+        detailed=manner.detailed,
+        strict=manner.strict,
     )
     previous = past.last_with_checks(project.state_dir) if request.command == "verify" else None
     with catch_signals() as cancel:

@@ -63,7 +63,7 @@ def test_a_run_directory_that_executes_nothing_is_told_before_any_login(
     project = new_project("el4", "el5")
     place = tiny_disk(runtime / "noexec", "1m")
     subprocess.run(["mount", "-o", "remount,noexec", place], check=True)
-    since = in_host(lab, "el4", "date +%s").strip()
+    since = in_host(lab, "el4", "sleep 1.1; date +%s").strip()
     done = project.fab("hosts.ping", "all", XDG_RUNTIME_DIR=str(place))
     said = " ".join(done.err.split())
     assert done.rc == 1, done.out + done.err

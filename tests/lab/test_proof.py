@@ -48,8 +48,44 @@ def test_a_host_that_somebody_else_set_up_is_judged_and_left_as_it_was(
     assert checks["The published port answers from the controller."]["passed"]
     left = "ls /etc/docker/daemon.json /var/lib/provision; docker ps -aq; docker images -q"
     rotation = checks["Logs of containers cannot fill the disk."]
-    assert (rotation["passed"], "want" in rotation["detail"]) == (False, True)
+    assert (rotation["passed"], rotation["verdict"]) == (None, "advice")
     assert in_host(lab, "el8", left) == ""
+
+
+LIVES_ON = "Containers live on while the engine restarts (live-restore)."
+RESTARTS = "After the engine restarts, the container runs and answers again."
+
+
+def test_what_the_inventory_decides_is_an_advice_and_the_engine_is_restarted_where_asked_and_alone(
+    lab: Lab, new_project: NewProject
+) -> None:
+    project = new_project("el5", docker_engine_daemon_options={"live-restore": None})
+
+    def ends() -> dict[str, str]:
+        return {check["name"]: check["verdict"] for check in project.host_report("el5")["checks"]}
+
+    def started() -> str:
+        return in_host(lab, "el5", "systemctl show docker.service -p ActiveEnterTimestampMonotonic")
+
+    done = project.fab("provision")
+    assert (done.rc, ends()[LIVES_ON], ends()[RESTARTS]) == (0, "advice", "passed"), done.out
+    said = " ".join(done.out.split())
+    assert "advice live-restore is off by choice (docker_engine_daemon_options); containers stop with" in said
+    assert list(ends().values()).count("advice") == 1
+    before = started()
+    assert project.fab("verify").rc == 0
+    assert (ends()[RESTARTS], started()) == ("skipped", before)
+    assert project.fab("verify", "--strict").rc == 2
+    assert project.fab("verify", "--restart").rc == 0
+    assert ends()[RESTARTS] == "passed"
+    assert started() != before
+    bound = "[Unit]\\nRequires=docker.service\\n[Service]\\nExecStart=/bin/sleep 9999\\n"
+    in_host(lab, "el5", f"printf '{bound}' >/etc/systemd/system/app.service && systemctl start app.service")
+    before = started()
+    done = project.fab("verify", "--restart")
+    in_host(lab, "el5", "systemctl stop app.service && rm /etc/systemd/system/app.service")
+    assert (done.rc, ends()[RESTARTS], started()) == (0, "skipped", before), done.out
+    assert "a restart would stop app.service" in " ".join(done.out.split())
 
 
 def test_an_engine_that_was_stopped_by_hand_fails_the_checks_that_need_it_and_no_other(

@@ -26,6 +26,7 @@ from provision.model import (
     Session,
     Stage,
     Status,
+    Verdict,
 )
 from provision.pipeline import Request, Run
 from provision.settings import Settings
@@ -102,11 +103,11 @@ class Fleet:
 
     def verify(
         self, sessions: tuple[Session, ...], run_dir: Path, cancelled: Callable[[], bool],
-        on_checks: Callable[[str, tuple[Check, ...]], None],
+        on_checks: Callable[[str, tuple[Check, ...]], None], restart: frozenset[str],
     ) -> None:  # fmt: skip
         for session in sessions:
             self.proven.append(session.host.name)
-            on_checks(session.host.name, (Check("it runs", True),))
+            on_checks(session.host.name, (Check("it runs", Verdict.PASSED),))
 
     def waves(self, _ready: Any) -> Any:
         for name in self.names:

@@ -38,6 +38,7 @@ from provision.model import (
     Session,
     Stage,
     Status,
+    Verdict,
 )
 from provision.report import past
 from provision.report.clean import clean, clean_lines
@@ -99,7 +100,7 @@ FAILURES = st.builds(
     meaning=WORDS, state=WORDS, status=st.sampled_from([Status.FAILED, Status.REFUSED, Status.UNREACHABLE]),
 )  # fmt: skip
 CHANGES = st.builds(Change, name=WORDS, before=WORDS, after=WORDS, disruptive=st.booleans(), diff=WORDS)
-CHECKS = st.builds(Check, name=WORDS, passed=st.none() | st.booleans(), detail=WORDS)
+CHECKS = st.builds(Check, name=WORDS, verdict=st.sampled_from(Verdict), detail=WORDS)
 HOSTS = st.builds(
     HostReport, name=WORDS, status=st.sampled_from(Status), changes=st.lists(CHANGES, max_size=2).map(tuple),
     checks=st.lists(CHECKS, max_size=2).map(tuple), failure=st.none() | FAILURES, system=WORDS,
@@ -163,7 +164,7 @@ def test_junit_gives_every_word_back(report):
             clean(c.name) for c in host.checks
         ]
         details = [case.find("*").get("message") for case in cases if case.find("failure") is not None]
-        assert details == [clean(check.detail) for check in host.checks if check.passed is False]
+        assert details == [clean(check.detail) for check in host.checks if check.verdict is Verdict.FAILED]
         if host.failure:
             error = cases[-1].find("error")
             assert (error.get("message"), error.get("type")) == (

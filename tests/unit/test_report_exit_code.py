@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from provision.model import Change, Check, HostReport, Status
+from provision.model import Change, Check, HostReport, Status, Verdict
 from provision.report.exit_code import exit_code
 
 
@@ -46,4 +46,11 @@ def test_pending_changes_show_only_when_asked_for():
 
 
 def test_a_failed_check_is_a_failure_whatever_the_status_says():
-    assert exit_code([HostReport("h", Status.OK, checks=(Check("It runs.", False),))]) == 2
+    assert exit_code([HostReport("h", Status.OK, checks=(Check("It runs.", Verdict.FAILED),))]) == 2
+
+
+def test_an_advice_counts_only_when_it_is_asked_for():
+    run = [HostReport("h", Status.OK, checks=(Check("It runs.", Verdict.ADVICE),))]
+    assert exit_code(run) == 0
+    assert exit_code(run, strict=True) == 2
+    assert exit_code(hosts(Status.OK), strict=True) == 0

@@ -20,19 +20,21 @@ from provision.model import (
     Report,
     Stage,
     Status,
+    Verdict,
 )
 from provision.report.files import expect_room, log_name, write
+from provision.report.junit import junit_text
 from provision.report.past import failed_hosts, last_with_checks, load
-from provision.report.record import report_record
+from provision.report.record import report_from, report_record
 from provision.report.text import provision_text
 from provision.report.webpage import page_text
 
 EVIL = "<script>alert(1)</script>\x1b[2J\x00\ud800\ufffe{{ 7*7 }}]]>&amp;\"'"
 FAILURE = Failure("package", "dnf failed", "fab plan", Stage.CONVERGE, "Curl error (28)", "no way", "undone")
 CHECKS = (
-    Check("It runs.", True, "", 0.1),
-    Check("It logs.", False, "want a is b"),
-    Check("It waits.", None, "why"),
+    Check("It runs.", Verdict.PASSED, "", 0.1),
+    Check("It logs.", Verdict.FAILED, "want a is b"),
+    Check("It waits.", Verdict.SKIPPED, "why"),
 )
 HOSTS = (
     HostReport(
@@ -49,7 +51,9 @@ RUN = Report(
 def hostile_run() -> Report:
     failure = Failure(EVIL, EVIL, EVIL, Stage.CONVERGE, EVIL, EVIL, EVIL)
     change = Change(EVIL, EVIL, EVIL, diff=EVIL)
-    host = HostReport(EVIL, Status.FAILED, (change,), (Check(EVIL, False, EVIL),), failure, EVIL, 1.0)
+    host = HostReport(
+        EVIL, Status.FAILED, (change,), (Check(EVIL, Verdict.FAILED, EVIL),), failure, EVIL, 1.0
+    )
     return replace(RUN, hosts=(host,), command="fab provision --via '<b>'")
 
 
@@ -76,7 +80,8 @@ def test_report_json_is_schema_1(tmp_path):
         "containers": None,
         "waited_for": [],
     }
-    assert record["hosts"][1]["checks"][1] == {"name": "It logs.", "passed": False, "detail": "want a is b"}
+    told = {"name": "It logs.", "passed": False, "verdict": "failed", "detail": "want a is b"}
+    assert record["hosts"][1]["checks"][1] == told
     error = record["hosts"][2]["error"]
     assert {word: error[word] for word in ("kind", "message", "hint")} == {
         "kind": "package", "message": "dnf failed", "hint": "fab plan",
@@ -191,7 +196,31 @@ def test_a_run_reads_back_as_it_was_recorded(tmp_path):
     again = load(tmp_path)
     assert [host.status for host in again.hosts] == [host.status for host in HOSTS]
     assert [check.passed for check in again.hosts[1].checks] == [True, False, None]
+    assert again.hosts[1].checks[1].verdict is Verdict.FAILED
     assert again.hosts[2].failure.kind == "package"
+
+
+def test_a_report_of_before_that_knows_no_verdict_is_read():
+    record = report_record(RUN)
+    for check in record["hosts"][1]["checks"]:
+        del check["verdict"]
+    verdicts = [check.verdict for check in report_from(record).hosts[1].checks]
+    assert verdicts == [Verdict.PASSED, Verdict.FAILED, Verdict.SKIPPED]
+
+
+def test_an_advice_is_in_every_form_and_a_failure_in_none():
+    check = Check("It lives on.", Verdict.ADVICE, "off by choice")
+    run = replace(RUN, hosts=(HostReport("el1", Status.OK, checks=(CHECKS[0], check)),))
+    record = report_record(run)
+    told = {"name": "It lives on.", "passed": None, "verdict": "advice", "detail": "off by choice"}
+    assert record["hosts"][0]["checks"][1] == told
+    assert report_from(record).hosts[0].checks[1].verdict is Verdict.ADVICE
+    suite = ElementTree.fromstring(junit_text(run))[0]
+    assert (suite.get("failures"), suite.get("skipped")) == ("0", "1")
+    assert suite[1][0].attrib == {"message": "advice: off by choice"}
+    page = page_text(run)
+    assert "! advice It lives on." in page
+    assert '<li class="bad"' not in page
 
 
 def test_failed_hosts_of_the_last_run_and_of_a_named_one(tmp_path):

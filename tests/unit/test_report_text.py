@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provision.model import Change, Check, Earlier, Failure, HostReport, Report, Stage, Status
+from provision.model import Change, Check, Earlier, Failure, HostReport, Report, Stage, Status, Verdict
 from provision.report import advice
 from provision.report.exit_code import exit_code
 from provision.report.text import ping_text, plan_text, provision_text, verify_text
 
-PROVEN = tuple(Check(f"Check number {number}.", True) for number in range(31))
+PROVEN = tuple(Check(f"Check number {number}.", Verdict.PASSED) for number in range(31))
 SYSTEM = "CentOS Stream 9 (x86_64)"
 NEW = (
     Change("repository docker-ce (centos/9)", after="key 060A…9F35"),
@@ -67,8 +67,8 @@ def without_repository(name: str) -> HostReport:
 
 
 def broken(name: str) -> HostReport:
-    failed = Check("The engine keeps containers alive over a restart.", False, "want true is false")
-    skipped = Check("A restart policy holds.", None, "7 other containers run")
+    failed = Check("The engine keeps containers alive over a restart.", Verdict.FAILED, "want true is false")
+    skipped = Check("A restart policy holds.", Verdict.SKIPPED, "7 other containers run")
     return HostReport(name, Status.FAILED, checks=(*PROVEN[:29], failed, skipped))
 
 
@@ -97,7 +97,7 @@ RESULT = """\
 
 RIGHT          8   web-01 web-02 app-01 app-03 db-01 db-03 cache-01 cache-02
 CHANGED        2   web-03 web-04      5 packages, daemon.json, docker started
-                   verified: 31 of 31 checks each
+                   verified: 31 checks passed each
 UNREACHABLE    1
   db-02    no answer on 10.0.3.12:22, 3 tries in 30 s
            means  the packet is dropped: host down or security group; not a login problem
@@ -118,9 +118,9 @@ Again    fab provision --limit @last.failed
 VERIFY = """\
 4 hosts · inventory/hosts.yml · run 20261124-0218-7f3a
 
-VERIFIED       2   el1 el2            31 of 31 checks each
+VERIFIED       2   el1 el2            31 checks passed each
 NOT VERIFIED   2
-  el3 el4  29 of 31 checks passed
+  el3 el4  29 checks passed, 1 failed, 1 skipped
            failed   The engine keeps containers alive over a restart.
                     want true is false
            skipped  A restart policy holds. (7 other containers run)
@@ -238,7 +238,7 @@ def test_a_good_run_ends_with_a_next_command_too():
 
 def test_a_host_with_a_failed_check_is_never_right():
     text = provision_text(
-        report(HostReport("el1", Status.OK, checks=(Check("It runs.", False, "want a is b"),)))
+        report(HostReport("el1", Status.OK, checks=(Check("It runs.", Verdict.FAILED, "want a is b"),)))
     )
     assert "FAILED         1" in text
     assert "1 failed · 1 host" in text
@@ -246,7 +246,7 @@ def test_a_host_with_a_failed_check_is_never_right():
 
 
 def test_a_host_without_any_passed_check_is_not_verified():
-    skipped = HostReport("el2", Status.OK, checks=(Check("It runs.", None, "no engine"),))
+    skipped = HostReport("el2", Status.OK, checks=(Check("It runs.", Verdict.SKIPPED, "no engine"),))
     text = verify_text(report(HostReport("el1", Status.OK), skipped, command="fab verify"))
     assert "2 not verified · 2 hosts" in text
     assert "no check was run" in text
@@ -254,10 +254,21 @@ def test_a_host_without_any_passed_check_is_not_verified():
 
 
 def test_skipped_checks_of_a_verified_host_keep_their_reason():
-    host = HostReport("el1", Status.OK, checks=(*PROVEN, Check("It restarts.", None, "6 containers run")))
+    host = HostReport(
+        "el1", Status.OK, checks=(*PROVEN, Check("It restarts.", Verdict.SKIPPED, "6 containers run"))
+    )
     text = verify_text(report(host, command="fab verify"))
-    assert "31 of 32 checks\n" in text
+    assert "31 checks passed, 1 skipped\n" in text
     assert "skipped  It restarts. (6 containers run)" in text
+
+
+def test_an_advice_is_told_and_its_host_is_verified():
+    said = "live-restore is off by choice (docker_engine_daemon_options); containers stop with the engine"
+    host = HostReport("el1", Status.OK, checks=(*PROVEN, Check("Containers live on.", Verdict.ADVICE, said)))
+    for text in (verify_text(report(host, command="fab verify")), provision_text(report(host))):
+        assert "31 checks passed, 1 advice\n" in text
+        assert f"advice   {said}" in " ".join(text.split()).replace("advice live", "advice   live")
+    assert "1 verified · 1 host" in verify_text(report(host, command="fab verify"))
 
 
 def test_many_right_hosts_are_named_up_to_a_few_lines():
@@ -276,7 +287,7 @@ def test_every_failed_host_is_named_however_many_there_are():
 def test_nothing_from_a_host_acts_on_the_terminal():
     evil = "\x1b[2J\x1b]0;owned\x07\u202e\r\n\ud800\x9b31m"
     failure = Failure(evil, evil, evil, Stage.CONVERGE, evil, evil, evil)
-    check = Check(evil, False, evil)
+    check = Check(evil, Verdict.FAILED, evil)
     host = HostReport(evil, Status.FAILED, (Change(evil, evil, evil, diff=evil),), (check,), failure, evil)
     todo = HostReport(evil, Status.CHANGED, (Change(f"file {evil}", evil, evil, diff=evil),), system=evil)
     for text in (

@@ -189,7 +189,7 @@ def line(**row: object) -> str:
 
 
 def test_a_line_that_was_cut_off_is_dropped() -> None:
-    check = {"name": "It runs.", "passed": True, "detail": "", "seconds": 0.1}
+    check = {"name": "It runs.", "verdict": "passed", "detail": "", "seconds": 0.1}
     lines = [line(host="web1", check=check), '{"host": "web1", "do']
     tally = verify.read_lines(lines, ["web1"], lambda host, check: None)["web1"]
     assert tally.checks == [Check(**check)]  # type: ignore[arg-type]
@@ -197,7 +197,7 @@ def test_a_line_that_was_cut_off_is_dropped() -> None:
 
 
 def test_a_host_that_was_done_before_its_shard_died_keeps_its_checks() -> None:
-    check = {"name": "It runs.", "passed": True, "detail": "", "seconds": 0.1}
+    check = {"name": "It runs.", "verdict": "passed", "detail": "", "seconds": 0.1}
     lines = [line(host="web1", check=check), line(host="web1", done=True), line(host="web2", check=check)]
     tallies = verify.read_lines(lines, ["web1", "web2"], lambda host, check: None)
     assert tallies["web1"].proof("web1", "pytest ended with -9") == (Check(**check),)  # type: ignore[arg-type]

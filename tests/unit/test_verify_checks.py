@@ -5,14 +5,18 @@ form that `rpm -qi docker-ce` gives for Docker's own packages, with Docker's key
 (docs.docker.com/engine/install/centos: 060A 61C5 1B55 8A7F 742B 77AA C52F EB6B 621E 9F35).
 """
 
+import base64
+import hashlib
 import json
-from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from provision.checks import reporter
 from provision.checks import test_configuration as configuration
 from provision.checks import test_engine as engine
 from provision.checks import test_packages as packages
@@ -20,7 +24,8 @@ from provision.checks import test_service as service
 from provision.checks.container import why_no_restart
 from provision.checks.facts import PROBE, Facts
 from provision.checks.questions import Answer
-from provision.checks.wording import wanted
+from provision.checks.wording import Advice, wanted
+from provision.model import Verdict
 
 INFO: dict[str, Any] = {
     "ServerVersion": "28.5.2",
@@ -49,7 +54,12 @@ DAEMON = {
     "registry-mirrors": ["https://mirror.example"],
     "labels": ["zone=a"],
 }
-SIGNED = "Name        : {}\nSignature   : RSA/SHA512, Tue Nov  5 10:01:02 2024, Key ID c52feb6b621e9f35\n"
+# The least that is a key: a packet of type 6 with a body of version 4.
+BODY = b"\x04 stands for Docker's key"
+KEY_FILE = base64.b64encode(bytes([0x98, len(BODY)]) + BODY).decode()
+KEY_ID = hashlib.sha1(bytes([0x99, 0, len(BODY)]) + BODY, usedforsecurity=False).hexdigest()[-16:]
+OTHER_KEY = base64.b64encode(bytes([0x98, len(BODY)]) + BODY[:-1] + b".").decode()
+SIGNED = "Name        : {}\nSignature   : RSA/SHA512, Tue Nov  5 10:01:02 2024, Key ID " + KEY_ID + "\n"
 UNIT = "Id={}\nLoadState=loaded\nActiveState=active\nUnitFileState=enabled\n"
 LISTENER = 'LISTEN 0 4096 {} 0.0.0.0:* users:(("dockerd",pid=7,fd=3))\n'
 REPOSITORY = """[docker-ce-stable]
@@ -63,7 +73,8 @@ HEALTHY: dict[str, str | Answer] = {
     "machine": "x86_64\n",
     "owners": "dockerd docker-ce 28.5.2\ndocker docker-ce-cli 28.5.2\ncontainerd containerd.io 2.1.9\n",
     "signatures": "".join(SIGNED.format(name) for name in ("containerd.io", "docker-ce", "docker-ce-cli")),
-    "keys": "621e9f35\n",
+    "keys": f"{KEY_ID[-8:]}\n",
+    "key_files": f"/etc/pki/rpm-gpg/docker.gpg {KEY_FILE}\n",
     "repositories": REPOSITORY,
     "package_manager": "[main]\ngpgcheck=1\n",
     "units": "\n".join(
@@ -116,6 +127,15 @@ def call(check: Callable[..., None], facts: Facts, *words: Any, **others: Any) -
     check(**{name: values[name] for name in names})
 
 
+@contextmanager
+def no_skip() -> Iterator[None]:
+    """Fail where a check is skipped: a test that is skipped with it would prove nothing."""
+    try:
+        yield
+    except pytest.skip.Exception as skipped:
+        pytest.fail(f"skipped: {skipped.msg}")
+
+
 CHECKS = [
     function
     for module in (packages, service, engine, configuration)
@@ -127,7 +147,7 @@ CHECKS = [
 @pytest.mark.parametrize("check", CHECKS)
 def test_a_healthy_host_fails_no_check(check: Callable[..., None]) -> None:
     selinux = "selinux" in check.__name__
-    with pytest.raises(pytest.skip.Exception) if selinux else nullcontext():
+    with pytest.raises(pytest.skip.Exception) if selinux else no_skip():
         call(check, facts_of())
 
 
@@ -139,8 +159,18 @@ RED: list[tuple[Callable[..., None], dict[str, str | Answer], str]] = [
     ),
     (
         packages.test_packages_are_signed_by_a_trusted_key,
-        {"keys": "deadbeef\n"},
-        "want containerd.io signed by one of rpm's keys, is c52feb6b621e9f35",
+        {"key_files": f"/etc/pki/rpm-gpg/docker.gpg {OTHER_KEY}\n"},
+        f"want containerd.io signed by the key in the repository's file, is {KEY_ID}",
+    ),
+    (
+        packages.test_packages_are_signed_by_a_trusted_key,
+        {"key_files": f"/etc/pki/rpm-gpg/docker.gpg {OTHER_KEY}\n/etc/pki/rpm-gpg/epel.gpg {KEY_FILE}\n"},
+        "want containerd.io signed by the key in the repository's file",
+    ),
+    (
+        packages.test_packages_are_signed_by_a_trusted_key,
+        {"owners": "dockerd moby-engine 28.5.2\n", "keys": "deadbeef\n"},
+        "want moby-engine signed by one of rpm's keys, is not signed",
     ),
     (
         packages.test_packages_are_signed_by_a_trusted_key,
@@ -149,8 +179,12 @@ RED: list[tuple[Callable[..., None], dict[str, str | Answer], str]] = [
     ),
     (
         packages.test_packages_are_signed_by_a_trusted_key,
-        {"keys": "package gpg-pubkey is not installed\n"},
-        "want containerd.io signed",
+        {
+            "owners": "dockerd moby-engine 28.5.2\n",
+            "signatures": SIGNED.format("moby-engine"),
+            "keys": "package gpg-pubkey is not installed\n",
+        },
+        f"want moby-engine signed by one of rpm's keys, is {KEY_ID}",
     ),
     (
         packages.test_client_plugin_answers,
@@ -275,11 +309,15 @@ RED: list[tuple[Callable[..., None], dict[str, str | Answer], str]] = [
         "want builtin, is unconfined",
     ),
     (engine.test_seccomp_is_on, {"info": info(SecurityOptions=None)}, "want builtin, is off"),
-    (engine.test_selinux_is_on, {"selinux": "1"}, "want selinux-enabled on, is off"),
+    (
+        engine.test_selinux_is_on,
+        {"selinux": "1", "daemon_json": '{"selinux-enabled": true}'},
+        "daemon.json says selinux-enabled on, the engine runs without",
+    ),
     (
         engine.test_no_new_privileges,
-        {"info": info(SecurityOptions=["name=cgroupns"])},
-        "want no-new-privileges on, is off",
+        {"info": info(SecurityOptions=["name=cgroupns"]), "arguments": "dockerd\n--no-new-privileges\n"},
+        "the engine is started with --no-new-privileges, the engine runs without",
     ),
     (engine.test_forwarding_is_on, {"forwarding": "0\n"}, "want net.ipv4.ip_forward 1, is 0"),
     (configuration.test_file_is_valid, {"daemon_json": "{"}, "want a JSON object in /etc/docker/daemon.json"),
@@ -304,11 +342,15 @@ RED: list[tuple[Callable[..., None], dict[str, str | Answer], str]] = [
         {"info": info(Labels=[])},
         "want zone=a, is https://mirror.example",
     ),
-    (configuration.test_logs_are_rotated, {"info": info(LoggingDriver="json-file")}, "is json-file without"),
+    (
+        configuration.test_logs_are_rotated,
+        {"info": info(LoggingDriver="json-file")},
+        "daemon.json says log-driver local, the engine runs with json-file",
+    ),
     (
         configuration.test_live_restore_is_on,
         {"info": info(LiveRestoreEnabled=False)},
-        "want live-restore on, is off",
+        "daemon.json says live-restore on, the engine runs without",
     ),
 ]
 
@@ -317,10 +359,67 @@ RED: list[tuple[Callable[..., None], dict[str, str | Answer], str]] = [
 def test_a_sick_host_fails_the_check_with_want_and_is(
     check: Callable[..., None], other: dict[str, str | Answer], words: str
 ) -> None:
-    with pytest.raises(AssertionError) as failed:
+    with no_skip(), pytest.raises(AssertionError) as failed:
         call(check, facts_of(**other))
     assert words in str(failed.value)
-    assert "want " in str(failed.value)
+    assert re.search("want |, the engine runs with", str(failed.value))
+
+
+NOTHING_ASKED = {"daemon_json": Answer(1, "cat: no such file")}
+ADVICE: list[tuple[Callable[..., None], dict[str, str | Answer], str]] = [
+    (
+        configuration.test_live_restore_is_on,
+        {"info": info(LiveRestoreEnabled=False), **NOTHING_ASKED},
+        "live-restore is off by choice (docker_engine_daemon_options); containers stop with the engine",
+    ),
+    (
+        configuration.test_live_restore_is_on,
+        {"info": info(LiveRestoreEnabled=False), "daemon_json": '{"live-restore": false}'},
+        "live-restore is off by choice",
+    ),
+    (
+        configuration.test_logs_are_rotated,
+        {"info": info(LoggingDriver="json-file"), **NOTHING_ASKED},
+        "container logs are not rotated by choice",
+    ),
+    (
+        engine.test_no_new_privileges,
+        {
+            "info": info(SecurityOptions=["name=cgroupns"]),
+            "arguments": "dockerd\n--no-new-privileges=false\n",
+        },
+        "no-new-privileges is off by choice",
+    ),
+    (engine.test_selinux_is_on, {"selinux": "1"}, "selinux-enabled is off by choice"),
+]
+
+
+@pytest.mark.parametrize(("check", "other", "words"), ADVICE)
+def test_what_nobody_asked_for_is_an_advice_and_no_failure(
+    check: Callable[..., None], other: dict[str, str | Answer], words: str
+) -> None:
+    with pytest.raises(Advice) as advised:
+        call(check, facts_of(**other))
+    assert words in str(advised.value.msg)
+
+
+def test_a_size_that_is_given_as_a_flag_rotates_the_log() -> None:
+    arguments = "dockerd\n--log-opt\nmax-size=10m\n"
+    call(
+        configuration.test_logs_are_rotated,
+        facts_of(info=info(LoggingDriver="json-file"), daemon_json="{}", arguments=arguments),
+    )
+
+
+def test_the_reporter_knows_an_advice_from_a_skip() -> None:
+    skipped = pytest.TestReport("n", ("f", 1, "n"), {}, "skipped", None, "call")
+    passed = pytest.TestReport("n", ("f", 1, "n"), {}, "passed", None, "call")
+    failed = pytest.TestReport("n", ("f", 1, "n"), {}, "failed", None, "call")
+    assert reporter.verdict(skipped, Advice("why")) is Verdict.ADVICE
+    assert reporter.verdict(skipped, pytest.skip.Exception("why")) is Verdict.SKIPPED
+    assert reporter.verdict(passed, None) is Verdict.PASSED
+    assert reporter.verdict(failed, AssertionError("want")) is Verdict.FAILED
+    assert reporter.detail(Advice("why")) == "why"
 
 
 def test_every_check_has_been_seen_red() -> None:
@@ -341,8 +440,9 @@ def test_the_engine_of_a_distribution_needs_no_repository_of_docker() -> None:
 
 
 def test_a_key_matches_by_its_fingerprint_as_rpm_6_shows_it() -> None:
-    fingerprint = "060a61c51b558a7f742b77aac52feb6b621e9f35\n"
-    call(packages.test_packages_are_signed_by_a_trusted_key, facts_of(keys=fingerprint))
+    own = {"owners": "dockerd moby-engine 28.5.2\n", "signatures": SIGNED.format("moby-engine")}
+    facts = facts_of(**own, keys=f"060a61c51b558a7f742b77aa{KEY_ID}\n")
+    call(packages.test_packages_are_signed_by_a_trusted_key, facts)
 
 
 def test_the_ports_of_a_swarm_are_not_the_open_api() -> None:
@@ -375,8 +475,8 @@ def test_no_answer_of_a_host_breaks_the_reading(name: str, junk: str) -> None:
 
 REASONS: list[tuple[dict[str, str | Answer], str]] = [
     ({}, ""),
-    ({"info": info(ContainersRunning=3)}, ""),
-    ({"info": info(ContainersRunning=3, LiveRestoreEnabled=False)}, "would stop the 3 containers"),
+    ({"info": info(ContainersRunning=3)}, "would disturb the 3 containers"),
+    ({"info": info(ContainersRunning=3, LiveRestoreEnabled=False)}, "would disturb the 3 containers"),
     ({"info": info(LiveRestoreEnabled=False)}, ""),
     ({"info": info(Swarm={"LocalNodeState": "active"})}, "Swarm"),
     ({"daemon_json": "{"}, "refuses its configuration"),
@@ -405,3 +505,18 @@ def test_the_engine_is_restarted_only_where_that_harms_nobody(
 )
 def test_values_are_worded_for_a_person(want: object, found: object, words: str) -> None:
     assert wanted(want, found) == words
+
+
+def test_the_distributions_own_package_needs_a_key_of_rpms_ring_alone() -> None:
+    own = {"owners": "dockerd moby-engine 28.5.2\n", "signatures": SIGNED.format("moby-engine")}
+    facts = facts_of(**own, repositories="", key_files="")
+    with no_skip():
+        call(packages.test_packages_are_signed_by_a_trusted_key, facts)
+
+
+@pytest.mark.parametrize(
+    "key_files", ["", "/etc/pki/rpm-gpg/docker.gpg \n", "/etc/pki/rpm-gpg/docker.gpg ?\n"]
+)
+def test_without_a_key_file_nothing_is_known_of_the_signatures(key_files: str) -> None:
+    with pytest.raises(pytest.skip.Exception, match="names a key file"):
+        call(packages.test_packages_are_signed_by_a_trusted_key, facts_of(key_files=key_files))

@@ -1,5 +1,6 @@
 """The checks of the sample container, and the shell and the bytes that its life is made of."""
 
+import functools
 import io
 import subprocess
 import tarfile
@@ -13,6 +14,8 @@ from provision.checks import test_container as container
 from provision.checks.container import Life
 from provision.checks.questions import NO_ANSWER, Answer
 from provision.checks.reach import Reach
+from provision.checks.wording import Advice
+from tests.unit.test_verify_checks import call, facts_of, no_skip
 
 LOOK = 'log {"Type":"local","Config":{}}\nport 32768\naddress 0.0.0.0\npid 7\nrestarts 0\n'
 
@@ -22,10 +25,16 @@ def life(reached: Reach | None = None, no_restart: str = "", **other: Answer) ->
         name: Answer(0, "")
         for name in ("build", "serves", "here", "killed", "restart_engine", "here_again", "clean")
     }
+    steps |= {"arrived_before": Answer(0, "2\n"), "arrived_after": Answer(0, "2\n")}
     steps |= {"prints": Answer(0, "t0ken\n"), "ends": Answer(42, ""), "look": Answer(0, LOOK)}
     return Life("t0ken", steps | other, reached or Reach(answer="name t0ken\n"), no_restart)
 
 
+def rotated(**other: str | Answer) -> Callable[[Life], None]:
+    return functools.partial(container.test_log_of_the_container_is_rotated, facts=facts_of(**other))
+
+
+UNROTATED = Answer(0, LOOK.replace("local", "json-file"))
 LOST = Reach(error="203.0.113.1:32768 timed out", is_lost=True)
 BAD = Answer(1, "an error\n")
 
@@ -36,15 +45,19 @@ RED_LIVES: list[tuple[Callable[[Life], None], Life, str]] = [
     (container.test_exit_code_comes_through, life(ends=Answer(0, "")), "want exit code 42, is 0"),
     (container.test_service_starts, life(serves=BAD), "want a running service, is an error"),
     (
-        container.test_log_of_the_container_is_rotated,
-        life(look=Answer(0, LOOK.replace("local", "json-file"))),
-        "is json-file without",
+        rotated(daemon_json='{"log-opts": {"max-size": "10m"}}'),
+        life(look=UNROTATED),
+        "says max-size 10m, the",
     ),
-    (container.test_log_of_the_container_is_rotated, life(look=BAD), "is an error"),
+    (rotated(), life(look=BAD), "is an error"),
     (container.test_port_answers_on_the_host, life(here=BAD), "want an answer on the published port"),
     (container.test_port_answers_from_the_controller, life(Reach(error="refused")), "is refused"),
     (container.test_port_answers_from_the_controller, life(Reach(answer="another page")), "is another page"),
-    (container.test_port_answers_from_the_controller, life(LOST, arrived=Answer(0, "3\n")), "timed out"),
+    (
+        container.test_port_answers_from_the_controller,
+        life(LOST, arrived_after=Answer(0, "3\n")),
+        "timed out",
+    ),
     (container.test_process_is_started_again, life(killed=BAD), "want one restart"),
     (
         container.test_container_runs_after_the_engine_restarts,
@@ -65,7 +78,7 @@ RED_LIVES: list[tuple[Callable[[Life], None], Life, str]] = [
 def test_a_container_that_goes_wrong_fails_the_check(
     check: Callable[[Life], None], lived: Life, words: str
 ) -> None:
-    with pytest.raises(AssertionError) as failed:
+    with no_skip(), pytest.raises(AssertionError) as failed:
         check(lived)
     assert words in str(failed.value)
 
@@ -73,7 +86,13 @@ def test_a_container_that_goes_wrong_fails_the_check(
 def test_a_container_that_lives_well_fails_no_check() -> None:
     for name, check in vars(container).items():
         if name.startswith("test_"):
-            check(life())
+            with no_skip():
+                call(check, facts_of(), served=life(), built=life(), life=life())
+
+
+def test_a_log_that_nobody_wants_rotated_is_an_advice() -> None:
+    with pytest.raises(Advice, match="not rotated by choice"):
+        rotated()(life(look=UNROTATED))
 
 
 @pytest.mark.parametrize(
@@ -84,7 +103,22 @@ def test_a_container_that_lives_well_fails_no_check() -> None:
             life(Reach(apart="through bastion")),
             "through bastion",
         ),
-        (container.test_port_answers_from_the_controller, life(LOST, arrived=Answer(0, "0\n")), "a firewall"),
+        (container.test_port_answers_from_the_controller, life(LOST), "a firewall"),
+        (
+            container.test_port_answers_from_the_controller,
+            life(LOST, arrived_before=BAD),
+            "cannot say whether",
+        ),
+        (
+            container.test_port_answers_from_the_controller,
+            life(LOST, arrived_after=BAD),
+            "cannot say whether",
+        ),
+        (
+            container.test_container_runs_after_the_engine_restarts,
+            life(restart_engine=Answer(75, "a line\n2 other containers run\n"), here_again=BAD),
+            "^2 other containers run$",
+        ),
         (container.test_container_runs_after_the_engine_restarts, life(no_restart="a Swarm"), "a Swarm"),
     ],
 )

@@ -1,0 +1,41 @@
+"""The key files of a host are read as gpg reads them, subkeys included."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from provision.checks.openpgp import fingerprints
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A keyring with two keys, one of them with a subkey."""
+    home = tmp_path_factory.mktemp("gnupg")
+    home.chmod(0o700)
+    make = ["--passphrase", "", "--quick-gen-key"]
+    gpg(home, *make, "one@example.org", "future-default", "default", "never")
+    gpg(home, *make, "two@example.org", "rsa2048", "sign", "never")
+    return home
+
+
+def gpg(home: Path, *words: str) -> bytes:
+    command = ["gpg", "--batch", "--homedir", str(home), *words]
+    return subprocess.run(command, capture_output=True, check=True).stdout
+
+
+def test_every_key_and_subkey_is_found_with_and_without_armor(home: Path) -> None:
+    rows = gpg(home, "--with-colons", "--list-keys").decode().splitlines()
+    want = [row.split(":")[9].lower() for row in rows if row.startswith("fpr")]
+    assert len(want) == 3
+    assert fingerprints(gpg(home, "--export")) == want
+    assert fingerprints(gpg(home, "--armor", "--export")) == want
+    both = [gpg(home, "--armor", "--export", f"{name}@example.org") for name in ("one", "two")]
+    assert fingerprints(b"a note\n" + b"\n".join(both)) == want
+
+
+@pytest.mark.parametrize("data", [b"", b"no key", b"\x99\xff", b"\x98\x02\x03\x00", b"\x9b\x00"])
+def test_what_is_no_key_file_has_no_key(data: bytes) -> None:
+    assert fingerprints(data) == []
+    armor = b"-----BEGIN PGP PUBLIC KEY BLOCK-----\n\n" + data + b"\n-----END PGP PUBLIC KEY BLOCK-----\n"
+    assert fingerprints(armor) == []
