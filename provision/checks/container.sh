@@ -72,7 +72,7 @@ serves_token() { get "$(address)" "$(port)" | grep -F "$token"; } 2>/dev/null
 # Packets that the rule of the published port has seen: did the controller's reach this host? Fails where
 # there is no iptables, no such chain or no such rule: then nothing is known.
 arrived() {
-    rules=$(timeout 10 iptables -w -t nat -nvxL DOCKER) || return 1
+    rules=$(timeout 10 iptables -w -t nat -nvxL DOCKER 2>/dev/null) || return 1
     echo "$rules" | awk -v rule="dpt:$(port) " \
         'index($0 " ", rule) { sum += $1; found = 1 } END { if (!found) exit 1; print sum }'
 }

@@ -162,7 +162,7 @@ RULES = """Chain DOCKER (2 references)
 
 
 def test_packets_are_counted_by_the_rule_of_the_port_alone(stage: Stage) -> None:
-    stage.put("iptables", f"cat <<'END'\n{RULES}END")
+    stage.put("iptables", f"echo '# Warning: iptables-legacy tables present' >&2; cat <<'END'\n{RULES}END")
     assert stage.run("arrived_before", "port() { echo 32768; }") == (0, "12")
     assert stage.run("arrived_after", "port() { echo 99; }")[0] != 0
 
