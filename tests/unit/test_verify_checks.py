@@ -439,6 +439,12 @@ def test_the_engine_of_a_distribution_needs_no_repository_of_docker() -> None:
         call(packages.test_repository_is_enabled, facts_of(owners="dockerd docker 25.0.8\n"))
 
 
+def test_an_engine_that_does_not_tell_of_no_new_privileges_is_no_failure() -> None:
+    old = info(ServerVersion="20.10.24", SecurityOptions=[])
+    with pytest.raises(pytest.skip.Exception, match=r"engine 20\.10\.24 does not tell"):
+        call(engine.test_no_new_privileges, facts_of(info=old, daemon_json='{"no-new-privileges": true}'))
+
+
 def test_a_key_matches_by_its_fingerprint_as_rpm_6_shows_it() -> None:
     own = {"owners": "dockerd moby-engine 28.5.2\n", "signatures": SIGNED.format("moby-engine")}
     facts = facts_of(**own, keys=f"060a61c51b558a7f742b77aa{KEY_ID}\n")
