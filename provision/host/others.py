@@ -40,7 +40,8 @@ def refuse_removals(machine, rows, may_remove):
     running = containers(machine) if {row.name for row in rows} & set(RUNTIMES) else []
     if running:
         raise HostError(
-            REMOVES, "containers run by packages that would be removed",
+            REMOVES, "containers run by packages that would be removed: " + ", ".join(
+                sorted(row.name for row in rows)),
             "stop them on the host first, or keep this host out of the run",
             ", ".join(running[:10]) + (" and %d more" % (len(running) - 10) if running[10:] else ""),
             "docker_engine_may_remove lets packages go, never what runs by them")
