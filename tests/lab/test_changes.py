@@ -236,7 +236,7 @@ def test_a_dnf_that_outlives_its_run_is_waited_for(host: Host) -> None:
 def test_a_run_that_is_told_to_end_is_undone(host: Host) -> None:
     host.run()
     start = host.snapshot()
-    asked = host.request(desired={"daemon_options": {"debug": True}})
+    asked = host.request(desired={"daemon_options": {"init": True}})
     result = host.ask("answer", request=asked, kill=["term", "restart docker"])
     assert result["error"]["kind"] == "terminated"
     assert result["error"]["state"] == "undone: the host is as it was"
@@ -250,7 +250,7 @@ def test_a_purge_stops_the_containers_and_takes_their_data_and_nothing_brings_it
         "tar -C /root -c sample | docker import - purge:1 && "
         "docker run -d --name purged purge:1 /sample sleep 600"
     )
-    purge = {"desired": {"state": "absent"}, "purge_data": True}
+    purge = {"desired": {"state": "absent"}, "purge_data": True, "disruption": "allow"}
     planned = host.run(mode="plan", **purge)
     assert [line["after"] for line in planned["changes"] if line["name"].startswith("data")] == [
         "removed for good: this cannot be undone"

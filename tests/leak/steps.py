@@ -90,7 +90,7 @@ STEPS = (
     Step("credentials.set el2 --kind sudo --stdin", stdin=SUDO),
     Step("credentials.set all --kind secret/proxy --stdin", stdin=PROXY),
     Step("credentials.set all --kind secret/registry --stdin", stdin=REGISTRY),
-    Step("credentials.import --csv", stdin=IMPORTED),
+    Step("credentials.import --csv --unlisted", stdin=IMPORTED),
     Step("credentials.list"),
     Step("credentials.doctor"),
     Step("plan --diff", variable=True, wanted=_LOGINS),
