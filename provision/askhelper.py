@@ -40,7 +40,7 @@ def prove(run_dir: Path) -> None:
     try:
         done = subprocess.run(
             [run_dir / "askpass", "probe"], env={}, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-            timeout=PROBE_TIMEOUT_S, check=False,
+            timeout=PROBE_TIMEOUT_S, check=False, start_new_session=True,  # a Ctrl-C is for us alone
         )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired) as error:
         raise _unusable(run_dir, f"{type(error).__name__}: {error}") from error

@@ -5,9 +5,12 @@ import os
 
 from . import daemon, purge, repository
 from .files import FileChange, private
+from .jsonfile import dump
 from .unit import State
 
 FILE = "/var/lib/provision/before.json"
+# What an uninstall has left of ours, for a purge that comes later.
+DATA = "/var/lib/provision/data.json"
 _FILES = (daemon.FILE, repository.REPO_FILE, repository.KEY_FILE)
 
 
@@ -54,10 +57,24 @@ def plan(machine, unit, key_trusted, changes):
     return [step] if step.needed() else []
 
 
-def plan_absent(machine):
-    """Give the Change that forgets it."""
-    step = FileChange(machine, FILE, None)
-    return [step] if step.needed() else []
+def plan_absent(machine, before, purged):
+    """Return the Changes that forget it, and note whose data stays, unless that is ``purged``."""
+    ours = [] if purged or before is None else _our_data(machine, before)
+    steps = [FileChange(machine, FILE, None), FileChange(machine, DATA, dump(ours) if ours else None)]
+    return [step for step in steps if step.needed()]
+
+
+def data_left(machine):
+    """Return the folders whose data came by us, and stayed at an uninstall."""
+    try:
+        return json.loads(machine.text(DATA) or "[]")
+    except ValueError:
+        return []
+
+
+def _our_data(machine, before):
+    made_by = {"docker-ce": purge.data_root(machine), "containerd.io": purge.CONTAINERD}
+    return sorted(made_by[name] for name in made_by if name in before.packages and made_by[name] not in before.data)
 
 
 def _observed(machine, unit, key_trusted):
@@ -65,6 +82,6 @@ def _observed(machine, unit, key_trusted):
     folders = [os.path.dirname(path) for path in _FILES]
     return Before({
         "packages": [], "unit": unit.state, "key_trusted": key_trusted,
-        "data": purge.in_use(machine),
+        "data": [folder for folder in purge.in_use(machine) if folder not in data_left(machine)],
         "files": {path: None if data is None else data.decode("latin-1") for path, data in contents.items()},
         "missing": [folder for folder in folders if not os.path.isdir(machine.path(folder))]})

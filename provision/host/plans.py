@@ -48,10 +48,11 @@ def absent(machine, unit, desired, solver, purge_data):
     before = owned.read(machine)
     stays = packages.ENGINE[0] in installed.packages and (
         before is None or packages.ENGINE[0] not in before.packages)
-    data = purge.plan(machine, before, stays) if purge_data else []
+    data = purge.plan(machine, before, stays, owned.data_left(machine)) if purge_data else []
     ours = _ours(machine, unit, desired, solver, installed, before, stays) if before else []
     stops = [] if stays else stop.plan(machine)
-    return (stops + ours + data) if ours or data else []
+    changes = ours + data + owned.plan_absent(machine, before, purge_data)
+    return stops + changes if ours or data else []
 
 
 def _ours(machine, unit, desired, solver, installed, before, stays):
@@ -66,4 +67,4 @@ def _ours(machine, unit, desired, solver, installed, before, stays):
         helpers = [name for name in before.unit.helpers if name != "docker.socket"]
         changes = service.plan_back(machine, unit, State(False, False, helpers), "none") + rest
         stop.refuse_others(machine, software)
-    return changes + owned.plan_absent(machine)
+    return changes

@@ -25,8 +25,11 @@ ENTRIES = (
     "overlay2", "plugins", "rootfs", "runtimes", "swarm", "tmp", "trust", "vfs", "volumes", "zfs")
 
 
-def plan(machine, before, engine_stays):
-    """Return the Changes that remove the engine's data; raise when it is not ours to remove."""
+def plan(machine, before, engine_stays, left=()):
+    """Return the Changes that remove the engine's data; raise when it is not ours to remove.
+
+    ``left`` are the folders that an earlier uninstall has left.
+    """
     root = data_root(machine)
     if engine_stays:
         raise _refused(
@@ -36,7 +39,7 @@ def plan(machine, before, engine_stays):
         raise _refused(
             "%s held data before provision first ran on this host" % root,
             "leave --purge-data out, and remove what you do not want on the host")
-    steps = [Purge(machine, root)] + _containerd(machine, before)
+    steps = [Purge(machine, root)] + _containerd(machine, before, left)
     return [step for step in steps if step.needed()]
 
 
@@ -51,9 +54,12 @@ def in_use(machine):
     return [folder for folder in (data_root(machine), CONTAINERD) if Purge(machine, folder).holds()]
 
 
-def _containerd(machine, before):
+def _containerd(machine, before, left):
     """Return what removes containerd's folder, or in one that others use the engine's part of it."""
-    ours = before is not None and "containerd.io" in before.packages and CONTAINERD not in before.data
+    if before is None:
+        ours = CONTAINERD in left
+    else:
+        ours = "containerd.io" in before.packages and CONTAINERD not in before.data
     if ours and not containers.of_others(machine):
         return [Purge(machine, CONTAINERD)]
     return [Namespace(machine)]

@@ -77,7 +77,7 @@ def test_an_undo_returns_a_host_to_how_it_was_before_the_last_change(
     assert in_host(lab, "el5", SETTINGS) == before != changed
     assert "UNDONE         1   el5" in done.out
     names = [change["name"] for change in project.host_report("el5")["changes"]]
-    assert names == ["file /etc/docker/daemon.json", "restart docker"]
+    assert names == ["file /etc/docker/daemon.json", "reload docker"]
     assert project.fab("plan", "--limit", "el5", "--detailed-exitcode").rc == 16
 
 

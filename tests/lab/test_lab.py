@@ -136,9 +136,9 @@ def test_stopping_a_service_on_one_host_leaves_it_running_on_the_other(labtest: 
     inside(el1, "systemctl start docker")
 
 
-def test_both_engines_are_in_the_repository(el1: LabHost) -> None:
+def test_three_engines_are_in_the_repository(el1: LabHost) -> None:
     listed = inside(el1, "dnf -q list --showduplicates docker-ce")
-    assert len({line.split()[1] for line in listed.splitlines() if line.startswith("docker-ce.")}) == 2
+    assert len({line.split()[1] for line in listed.splitlines() if line.startswith("docker-ce.")}) == 3
 
 
 def test_a_key_that_did_not_sign_the_packages_is_refused(labtest: Lab) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from provision.host import kept, plans, purge, stop
+from provision.host import kept, owned, plans, purge, stop
 from provision.host.change import Change
 from provision.host.dnf import Row
 from provision.host.errors import HostError
@@ -188,6 +188,21 @@ def test_only_what_dockerd_makes_is_removed_from_a_folder_that_somebody_chose(en
     Path(engine.path("/proc/self/mounts")).touch()
     purge.Purge(engine, "/srv/docker").apply()
     assert [each.name for each in place.iterdir()] == ["photographs"]
+
+
+def test_what_an_uninstall_left_is_ours_to_purge_later(engine: PlayedEngine) -> None:
+    for place in ("/var/lib/docker/overlay2", "/var/lib/containerd/io", "/proc/self"):
+        Path(engine.path(place)).mkdir(parents=True)
+    Path(engine.path("/proc/self/mounts")).touch()
+    before = SimpleNamespace(data=[], packages=["containerd.io", "docker-ce"])
+    for step in owned.plan_absent(engine, before, False):
+        step.apply()
+    assert owned.data_left(engine) == ["/var/lib/containerd", "/var/lib/docker"]
+    names = [step.name for step in purge.plan(engine, None, False, owned.data_left(engine))]
+    assert names == ["data /var/lib/docker", "data /var/lib/containerd"]
+    for step in owned.plan_absent(engine, None, True):
+        step.apply()
+    assert owned.data_left(engine) == []
 
 
 def test_data_that_was_there_before_us_is_not_purged(engine: PlayedEngine) -> None:
