@@ -216,7 +216,7 @@ def _outcome(name: str, result: Mapping[str, Any], failure: Failure | None = Non
 def _consent(found: Mapping[str, Any] | None) -> Consent | None:
     if not found:
         return None
-    harms = tuple(Harm(harm["what"], tuple(harm["names"]), harm["count"]) for harm in found["harms"])
+    harms = tuple(Harm(**harm | {"names": tuple(harm["names"])}) for harm in found["harms"])
     return Consent(found["digest"], tuple(found["ids"]), harms)
 
 
@@ -227,7 +227,8 @@ def _containers(found: Mapping[str, Any] | None) -> Containers | None:
 
 
 def _changes(result: Mapping[str, Any]) -> tuple[Change, ...]:
-    return tuple(Change(**change) for change in result.get("changes", ()))
+    changes = result.get("changes", ())
+    return tuple(Change(**change | {"implied": tuple(change["implied"])}) for change in changes)
 
 
 def _earlier(name: str, run: Mapping[str, Any]) -> Earlier:
@@ -235,21 +236,11 @@ def _earlier(name: str, run: Mapping[str, Any]) -> Earlier:
     return Earlier(run["run"], run["who"], run["at"], run["how"], _changes(run), failure)
 
 
-# Errors of the host that are a refusal for safety and not a failure: nothing was tried.
-_REFUSALS = {
-    "unsupported-os", "lock-held", "package-lock-held", "wrong-key", "expired-key", "package-conflict",
-    "would-move-packages", "would-remove-packages", "kernel-modules-missing",
-    "not-root", "clock-off", "no-python", "python-too-old", "no-secret", "sshd-config",
-    "only-way-in", "linked-key-file", "disruption-refused", "plan-changed",
-}  # fmt: skip
-
-
 def _untyped(result: Mapping[str, Any]) -> dict[str, str]:
     return {"kind": "unexpected", "message": str(result.get("msg", "no result"))}
 
 
 def _failure(name: str, what: str, error: Mapping[str, Any]) -> Failure:
-    refused = error["kind"] in _REFUSALS
     hint = error.get("hint") or "fab hosts.shell NAME"
     return Failure(
         kind=error["kind"],
@@ -259,7 +250,7 @@ def _failure(name: str, what: str, error: Mapping[str, Any]) -> Failure:
         evidence=error.get("evidence", ""),
         meaning=error.get("meaning", ""),
         state=error.get("state", ""),
-        status=Status.REFUSED if refused else Status.FAILED,
+        status=Status.REFUSED if error.get("refused") else Status.FAILED,
     )
 
 

@@ -163,7 +163,9 @@ class Failure:
 class Change:
     """One step of a plan as a person reads it; ``before`` is empty for something new.
 
-    ``sign`` is "+" for what is new, "~" for what changes, "-" for what goes.
+    ``sign`` is "+" for what is new, "~" for what changes, "-" for what goes. ``kind`` is a stable short name
+    such as package, file or restart, and ``subject`` says which one. ``brief`` is what a summary says beside
+    the subject. ``implied`` names the sides, before and after, that only repeat the sign.
     """
 
     name: str
@@ -171,16 +173,24 @@ class Change:
     after: str = ""
     disruptive: bool = False
     diff: str = ""
-    sign: str = ""
+    sign: str = "~"
+    kind: str = ""
+    subject: str = ""
+    brief: str = ""
+    implied: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Harm:
-    """One effect of a plan on what runs: ``what`` is a clause, ``names`` are the first of ``count``."""
+    """One effect of a plan on what runs: ``what`` is a clause, ``names`` are the first of ``count``.
+
+    ``one`` is the clause for a count of one.
+    """
 
     what: str
     names: tuple[str, ...]
     count: int
+    one: str
 
 
 @dataclass(frozen=True, slots=True)

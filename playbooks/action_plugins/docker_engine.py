@@ -251,7 +251,7 @@ def answer(stdout: str, stderr: str) -> dict[str, Any]:
     return empty | {"installed": False, "consent": None, "containers": None, "waited": [], "error": error}
 
 
-_CHANGE_WORDS = ("name", "before", "after", "diff", "sign")
+_CHANGE_WORDS = ("name", "before", "after", "diff", "sign", "kind", "subject", "brief")
 _RUN_WORDS = ("run", "who", "how")
 _ERROR_WORDS = ("kind", "message", "hint", "evidence", "meaning", "state")
 
@@ -279,7 +279,12 @@ def _known_consent(found: Mapping[str, Any] | None) -> dict[str, Any] | None:
     if not found:
         return None
     harms = [
-        {"what": shown(harm["what"]), "names": _shown_all(harm["names"]), "count": int(harm["count"])}
+        {
+            "what": shown(harm["what"]),
+            "one": shown(harm["one"]),
+            "names": _shown_all(harm["names"]),
+            "count": int(harm["count"]),
+        }
         for harm in found["harms"]
     ]
     return {"digest": shown(found["digest"]), "ids": _shown_all(found["ids"]), "harms": harms}
@@ -305,11 +310,17 @@ def _known_end(found: Mapping[str, Any]) -> dict[str, Any]:
     error = found["error"]
     return {
         "changes": [
-            {word: shown(change[word]) for word in _CHANGE_WORDS} | {"disruptive": bool(change["disruptive"])}
+            {word: shown(change[word]) for word in _CHANGE_WORDS}
+            | {"disruptive": bool(change["disruptive"]), "implied": _shown_all(change["implied"])}
             for change in found["changes"]
         ],
-        "error": {word: shown(error[word]) for word in _ERROR_WORDS} if error else None,
+        "error": _known_error(error) if error else None,
     }
+
+
+def _known_error(error: Mapping[str, Any]) -> dict[str, Any]:
+    # The result of a run by an earlier version does not say whether it was refused.
+    return {word: shown(error[word]) for word in _ERROR_WORDS} | {"refused": bool(error.get("refused"))}
 
 
 def shown(value: Any) -> str:
@@ -346,9 +357,10 @@ def _no_key_file(error: OSError) -> dict[str, str]:
     }
 
 
-def _no_secret(name: str) -> dict[str, str]:
+def _no_secret(name: str) -> dict[str, Any]:
     return {
         "kind": "no-secret",
+        "refused": True,
         "message": f"a value is {{secret: {shown(name)}}}, and nobody here knows it",
         "hint": "fab provision asks the keyring; for ansible-playbook write the value, by its vault",
         "state": "nothing was changed",
@@ -376,18 +388,20 @@ def _no_end_of_output(lines: list[str]) -> dict[str, str]:
     }
 
 
-def _no_answer(rc: str, stderr: str) -> dict[str, str]:
+def _no_answer(rc: str, stderr: str) -> dict[str, Any]:
     said = [line.strip() for line in stderr.splitlines() if line.strip()]
     error = {"meaning": "", "state": "nothing was changed", "evidence": shown((said or [""])[-1][:300])}
     if rc == str(NO_PYTHON):
         return error | {
             "kind": "no-python",
+            "refused": True,
             "message": "this host has no Python, not even the one that dnf is written in",
             "hint": "on the host: dnf install python3; then: fab provision",
         }
     if rc == str(OLD_PYTHON):
         return error | {
             "kind": "python-too-old",
+            "refused": True,
             "message": "the Python of this host is older than 2.7, or is a 3 older than 3.6",
             "hint": "on the host: dnf install python3; then: fab provision",
         }

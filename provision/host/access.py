@@ -1,7 +1,7 @@
 """Who gets into the host, and how: the Changes to keys, to sshd's setting and to a password."""
 
 from . import authorized, password, sshd
-from .errors import HostError
+from .errors import Refusal
 
 
 def plan(machine, request):
@@ -16,7 +16,7 @@ def plan(machine, request):
         changes += authorized.plan(machine, user, wanted["key"], True)
     if "absent_key" in wanted:
         if sshd.takes_no_password(sshd.effective(machine, user)):
-            raise HostError(
+            raise Refusal(
                 "only-way-in", "no password lets in here, so the key stays",
                 "fab hosts.undo brings password login back after fab hosts.harden; then: fab keys.remove")
         changes += authorized.plan(machine, user, wanted["absent_key"], False)

@@ -3,7 +3,8 @@
 import os
 
 from . import sshd
-from .errors import HostError
+from .change import REMOVED
+from .errors import HostError, Refusal
 from .files import Dress, FileChange
 
 FILE_MODE = 0o600
@@ -16,8 +17,7 @@ def plan(machine, user, key, present):
     path = _place(machine, account)
     old = machine.read(path)
     change = AuthorizedKeys(machine, path, _content(old or b"", key, present), account)
-    change.name = "key of " + user
-    change.before, change.after = ("", "in " + path) if present else ("in " + path, "removed")
+    change.before, change.after = ("", "in " + path) if present else ("in " + path, REMOVED)
     return [change] if change.content != (old or b"") else []
 
 
@@ -38,6 +38,8 @@ class AuthorizedKeys(FileChange):
     No record of it is kept for an undo: to go back to before a key would lock out whoever uses it.
     """
 
+    kind = "key"
+
     def __init__(self, machine, path, content, account):
         self.account = account
         dress = Dress(FILE_MODE, account.uid, account.gid)
@@ -46,6 +48,7 @@ class AuthorizedKeys(FileChange):
             there = os.stat(machine.path(path))
             dress = Dress(there.st_mode & 0o7777, there.st_uid, there.st_gid)
         FileChange.__init__(self, machine, path, content, dress=dress)
+        self.subject = "of " + account.name
         self.diff = ""
 
     def apply(self):
@@ -76,7 +79,7 @@ def _place(machine, account):
             "no-key-file", "sshd on this host reads no file of keys for " + account.name,
             "set AuthorizedKeysFile in sshd_config there", "AuthorizedKeysFile " + place[0])
     if any(os.path.islink(machine.path(each)) for each in (path, os.path.dirname(path))):
-        raise HostError(
+        raise Refusal(
             "linked-key-file", "the file of keys of %s is a link, which root does not follow" % account.name,
             "put a file in the place of the link on the host", path)
     return path

@@ -1,20 +1,31 @@
 """A Change: one step from what is to what is wanted, that can be shown, made and taken back."""
 
+from collections import namedtuple
 
+# Words that only repeat the sign: of what was there, and of what goes.
+THERE = "there"
 REMOVED = "removed"
+
+# What a Change does to what runs, in words: of several things, and of one.
+Harm = namedtuple("Harm", "many one")
 
 
 class Change(object):
     """A step of the plan; plan, apply and undo are the same list, so they cannot disagree.
 
+    ``kind`` is a stable short name, and ``subject`` says which one of that kind it is. Code decides by these
+    two, or by a typed attribute such as a path; every other word is for a person, and may be reworded.
     ``before`` is empty for something new. ``apply`` and ``undo`` may be called again.
     """
 
-    name = ""
+    kind = ""
+    subject = ""
     before = ""
     after = ""
     disruptive = False
     diff = ""
+    # What a summary says of it, beside the subject.
+    brief = ""
     # "+", "~" or "-"; empty: judged by before and after.
     sign = ""
     # What cannot be taken back says so in its line, before anything is changed.
@@ -23,6 +34,11 @@ class Change(object):
     outcome = None
     # Does it change rpm's database, which one program at a time may do?
     uses_rpm = False
+
+    @property
+    def name(self):
+        """What a person calls it."""
+        return name(self.kind, self.subject)
 
     def apply(self):
         """Make it so."""
@@ -40,7 +56,7 @@ class Change(object):
         return ""
 
     def harms(self):
-        """Return what the Change does to what runs, as (clause, names) pairs; pairs without names do not count."""
+        """Return what the Change does to what runs, as (Harm, names) pairs; pairs without names do not count."""
         return []
 
     def backups(self):
@@ -53,10 +69,22 @@ class Change(object):
 
     def lines(self):
         """Give how a person reads it, one mapping a line."""
-        names = ("name", "before", "after", "disruptive", "diff")
-        line = {name: getattr(self, name) for name in names}
-        line["sign"] = self.sign or sign(self.before, self.after)
-        return [line if self.undoable else dict(line, after=self.after + ": this cannot be undone")]
+        after = self.after if self.undoable else self.after + ": this cannot be undone"
+        found = line(self.kind, self.subject, self.before, after, self.sign or sign(self.before, self.after))
+        return [dict(found, name=self.name, disruptive=self.disruptive, diff=self.diff, brief=self.brief)]
+
+
+def name(kind, subject):
+    """Return what a person calls it."""
+    return (kind + " " + subject).rstrip()
+
+
+def line(kind, subject, before, after, sign):
+    """Return one line of a plan as plain data; ``implied`` are its sides that only repeat the sign."""
+    implied = ["before"] * (before == THERE) + ["after"] * (after == REMOVED and sign == "-")
+    return {
+        "kind": kind, "subject": subject, "name": name(kind, subject), "before": before, "after": after,
+        "sign": sign, "implied": implied, "disruptive": False, "diff": "", "brief": ""}
 
 
 def sign(before, after):
@@ -69,8 +97,9 @@ def sign(before, after):
 class Together(Change):
     """Several Changes that a person reads as one line."""
 
-    def __init__(self, name, before, after, parts):
-        self.name = name
+    def __init__(self, kind, subject, before, after, parts):
+        self.kind = kind
+        self.subject = subject
         self.before = before
         self.after = after
         self.parts = parts

@@ -4,7 +4,7 @@ import hashlib
 import json
 
 from . import containers
-from .errors import HostError
+from .errors import Refusal
 
 # So many are named to a person.
 NAMED = 10
@@ -18,7 +18,7 @@ def expect(machine, request, changes, result):
     ids = sorted(containers.running(machine))
     digest = _digest(changes, harms)
     asked = {"digest": digest, "ids": ids, "harms": [
-        {"what": what, "names": names[:NAMED], "count": len(names)} for what, names in harms]}
+        {"what": harm.many, "one": harm.one, "names": names[:NAMED], "count": len(names)} for harm, names in harms]}
     given = request.get("consent") or {}
     agreed = (given.get("digest"), sorted(given.get("ids", ()))) == (digest, ids)
     if request["mode"] == "plan":
@@ -29,17 +29,17 @@ def expect(machine, request, changes, result):
 
 
 def merged(changes):
-    """Return the harms of all Changes as (clause, sorted names) pairs, each clause once."""
+    """Return the harms of all Changes as (Harm, sorted names) pairs, each Harm once."""
     found = {}
     for change in changes:
-        for what, names in change.harms():
-            found.setdefault(what, []).extend(names)
-    return [(what, sorted(set(names))) for what, names in sorted(found.items()) if names]
+        for harm, names in change.harms():
+            found.setdefault(harm, []).extend(names)
+    return [(harm, sorted(set(names))) for harm, names in sorted(found.items()) if names]
 
 
 def in_words(harms):
     """Return the harms as a line: "2 containers restart: db, web; 1 unit restarts ..."."""
-    return "; ".join("%s: %s" % (what, _named(names)) for what, names in harms)
+    return "; ".join("%s: %s" % (harm.many, _named(names)) for harm, names in harms)
 
 
 def _named(names):
@@ -54,14 +54,14 @@ def _digest(changes, harms):
 
 
 def _refused(harms):
-    return HostError(
+    return Refusal(
         "disruption-refused", "this would disrupt what runs on the host",
         "fab provision --allow-disruption does it all the same (with Ansible alone: docker_engine_disruption: allow)",
         in_words(harms), "the host works for somebody, and nobody has agreed to the interruption")
 
 
 def _changed(harms):
-    return HostError(
+    return Refusal(
         "plan-changed", "what runs on the host, or the plan, has changed since it was agreed to",
         "fab plan shows it; then: fab provision", in_words(harms),
         "what was agreed to is not what would be done now")

@@ -192,7 +192,7 @@ def _together(machine, found, content, kept, dress=None, folders=None, started=N
         FileChange(machine, OURS, kept)]
     parts[0].started = started
     before, after = told(machine.read(FILE), found, content, hidden)
-    change = Together("file " + FILE, before, after, parts)
+    change = Together("file", FILE, before, after, parts)
     change.diff = parts[0].diff
     change.found, change.whole = found, parse((content or b"").decode("utf-8", "replace"))
     return change

@@ -4,6 +4,7 @@ import json
 import re
 
 from . import secret
+from .change import REMOVED
 from .jsonfile import dump, parse
 from .reloadable import changed
 
@@ -16,7 +17,7 @@ BROKEN = "not valid JSON"
 def told(old, found, content, hidden):
     """Return (before, after) for a file that holds ``old`` (bytes; ``found`` once parsed) and gets ``content``."""
     if content is None:
-        return "", "removed"
+        return "", REMOVED
     whole = parse(content.decode("utf-8", "replace"))
     if whole is None:
         return "", BROKEN

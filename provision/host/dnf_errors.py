@@ -4,7 +4,7 @@ import re
 from collections import namedtuple
 
 from . import rpmlock
-from .errors import HostError, disk_full
+from .errors import HostError, Refusal, disk_full
 
 _DISK = re.compile(
     r"No space left on device|needs \d+\s?[KMG]B more space|Insufficient space|Curl error \(23\)")
@@ -119,7 +119,7 @@ def classify(text):
 
 def conflict(line):
     """Return the error for packages of others that cannot stand beside Docker's."""
-    return HostError(
+    return Refusal(
         CONFLICT, "Docker's packages and packages of this host exclude each other",
         "remove them on the host (dnf remove podman buildah), or keep this host out of the run", line,
         "containerd.io brings its own runc, and docker-ce its own docker")

@@ -8,6 +8,9 @@ from . import secret
 class HostError(Exception):
     """What happened, in the words that the controller shows; ``kind`` is a stable short name."""
 
+    # Whether nothing was tried, for safety: the host is then refused, and has not failed.
+    refused = False
+
     def __init__(self, kind, message, hint="", evidence="", meaning=""):
         Exception.__init__(self, message)
         self.kind = kind
@@ -20,7 +23,13 @@ class HostError(Exception):
     def describe(self):
         """Give the failure as plain data; ``state`` says what is changed on the host."""
         names = ("kind", "message", "hint", "evidence", "meaning", "state")
-        return {name: secret.scrub(getattr(self, name)) for name in names}
+        return dict({name: secret.scrub(getattr(self, name)) for name in names}, refused=self.refused)
+
+
+class Refusal(HostError):
+    """Nothing was tried, for safety."""
+
+    refused = True
 
 
 def disk_full(evidence):
@@ -43,7 +52,7 @@ def as_host_error(error):
             "read-only", "a file system of this host is read-only",
             "see dmesg and mount on the host, then: fab provision", text)
     if number in (errno.EACCES, errno.EPERM):
-        return HostError(
+        return Refusal(
             "not-root", "this login may not change the host",
             "log in as root, or set ansible_become: true for a login with sudo", text)
     return HostError(

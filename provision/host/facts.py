@@ -4,7 +4,7 @@ import os
 import re
 from collections import namedtuple
 
-from .errors import HostError
+from .errors import Refusal
 
 Facts = namedtuple("Facts", "release arch system")
 
@@ -42,10 +42,10 @@ def gather(machine, arch=None):
 def refuse_unfit(machine, facts):
     """Raise when the host lacks what everything else here stands on."""
     if facts.arch not in ARCHITECTURES:
-        raise HostError(
+        raise Refusal(
             "unsupported-os", "%s: Docker has no packages for this processor" % facts.system,
             "supported: " + ", ".join(ARCHITECTURES))
     if not machine.has("dnf") or not os.path.isdir(machine.path("/run/systemd/system")):
-        raise HostError(
+        raise Refusal(
             "unsupported-os", "%s has no dnf, or does not run systemd" % facts.system,
             "take a host of EL 8, 9 or 10, or leave this one out: fab provision --limit '!NAME'")

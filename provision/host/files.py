@@ -5,7 +5,7 @@ import os
 import tempfile
 from collections import namedtuple
 
-from .change import Change
+from .change import REMOVED, Change
 
 TEMPORARY = ".provision-"
 # What lies below is our own record; a person reads of it in no plan.
@@ -21,6 +21,8 @@ class FileChange(Change):
     by default those that are missing: they come with it and go with it.
     """
 
+    kind = "file"
+
     def __init__(self, machine, path, content, after="", before="", dress=None, folders=None):
         self.machine = machine
         self.path = path
@@ -31,9 +33,9 @@ class FileChange(Change):
         self.old_dress = _dress_of(self.target) if self.old is not None else None
         self.dress = dress or self.old_dress
         self.folders = _missing(os.path.dirname(self.target)) if folders is None else folders
-        self.name = "file " + path
+        self.subject = path
         self.before = before
-        self.after = after if content is not None else "removed"
+        self.after = after if content is not None else REMOVED
         self.diff = diff(path, self.old, content)
         self.sign = "+" if self.old is None else "-" if content is None else "~"
 

@@ -3,7 +3,7 @@
 import time
 
 from . import detach, rpmlock
-from .errors import HostError
+from .errors import Refusal
 
 STATUS = "/run/cloud-init/status.json"
 RESULT = "/run/cloud-init/result.json"
@@ -20,7 +20,7 @@ def wait(machine, timeout_s):
     while unit:
         waited = "cloud-init (%s)" % unit
         if time.time() > deadline:
-            raise HostError(
+            raise Refusal(
                 rpmlock.HELD, "the first boot of this host is not over: cloud-init is at work",
                 "wait until it has ended (on the host: cloud-init status --wait), or give --lock-timeout more"
                 " seconds; then: fab provision", waited)

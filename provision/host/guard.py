@@ -30,7 +30,8 @@ class Guard(Change):
     Without ``setting`` the way back that an earlier run has left is kept, and its time begins anew.
     """
 
-    name = "timer " + UNIT.rstrip("-")
+    kind = "timer"
+    subject = UNIT.rstrip("-")
 
     def __init__(self, machine, setting, run, unit):
         self.machine = machine

@@ -5,11 +5,13 @@ import json
 import os
 import shutil
 
+from .change import line, sign
 from .journal import FOLDER, Journal
 
 KEPT_RUNS = 10
-# The names of Changes to what a running engine was started with.
-_ENGINES = ("packages", "file /etc/docker/", "restart", "service", "reload")
+# The kinds of Changes to what a running engine was started with, and the folder of such files.
+_ENGINES = ("packages", "restart", "service", "reload")
+_SETTINGS = "/etc/docker/"
 
 
 class Past(object):
@@ -28,7 +30,7 @@ class Past(object):
         self.what = plan.get("what", "")
         self.of = plan.get("of", [])
         self.cancels = plan.get("cancels", False)
-        self.changes = plan.get("changes", [])
+        self.changes = [_typed(change) for change in plan.get("changes", [])]
         self.begun = _numbers(events, "begin")
         # What a failing run had begun to take back is not done any more.
         self.done = _numbers(events, "done") - _numbers(events, "undo")
@@ -51,8 +53,7 @@ class Past(object):
 
     def cut_short(self):
         """May it have written what a running engine has not read yet?"""
-        names = [change["name"] for change, _ in self.touched]
-        return bool(self.left()) and any(name.startswith(_ENGINES) for name in names)
+        return bool(self.left()) and any(_is_engines(change) for change, _ in self.touched)
 
     def told(self):
         """Has a controller heard its result?"""
@@ -67,8 +68,7 @@ class Past(object):
         """Give it as a result tells of it."""
         result = self.result or {}
         undone = result.get("error") and not result.get("changed")
-        # A journal of an earlier version has lines without a sign.
-        lines = [dict({"sign": ""}, **line) for change in self.changes for line in change["lines"]]
+        lines = [line for change in self.changes for line in change["lines"]]
         return {
             "run": self.run, "who": self.who, "at": self.at, "changes": lines,
             "how": result.get("how") or ("undone" if undone else "finished"), "error": result.get("error")}
@@ -171,6 +171,31 @@ def _events(text):
         if isinstance(event, dict) and "event" in event:
             found.append(event)
     return found
+
+
+def _typed(change):
+    """Return a change of a journal; those of earlier versions have names in the place of kinds."""
+    if "kind" in change:
+        return change
+    return dict(change, lines=[_typed_line(line) for line in change["lines"]], **_parted(change["name"]))
+
+
+def _typed_line(old):
+    parted = _parted(old["name"])
+    brief = old["after"].rpartition(" ")[2] if parted["kind"] == "service" else ""
+    mark = old.get("sign") or sign(old["before"], old["after"])
+    found = line(before=old["before"], after=old["after"], sign=mark, **parted)
+    return dict(found, brief=brief, **{word: old[word] for word in old if word in found})
+
+
+def _parted(name):
+    kind, _, subject = name.partition(" ")
+    return {"kind": kind, "subject": subject}
+
+
+def _is_engines(change):
+    is_setting = change["kind"] == "file" and change["subject"].startswith(_SETTINGS)
+    return is_setting or change["kind"] in _ENGINES
 
 
 def _numbers(events, kind):

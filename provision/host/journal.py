@@ -51,4 +51,5 @@ class Journal(object):
 
 def _written(change):
     lines = [dict(line, diff="") for line in change.lines()]
-    return {"name": change.name, "lines": lines, "records": change.records()}
+    return {
+        "name": change.name, "kind": change.kind, "subject": change.subject, "lines": lines, "records": change.records()}

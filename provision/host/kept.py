@@ -10,13 +10,15 @@ import time
 from collections import namedtuple
 
 from . import comeback, containers, daemon, dockerd_flags, live_restore, rpmdb
-from .change import Change
+from .change import Change, Harm
 from .jsonfile import parse
 
 # What becomes of the containers ``ids``: ``kept`` by live-restore, or stopped, and ``why``. During the restart
 # live-restore is switched to ``during``; None leaves it as it is.
 Fate = namedtuple("Fate", "ids kept during why")
 RECORD = "running"
+RESTART = Harm("containers restart", "container restarts")
+LOST = Harm("containers started with --rm are lost", "container started with --rm is lost")
 # Of these a patch release is promised to keep containers: so many leading numbers of the version stay.
 _PROMISED = {"docker-ce": 2, "containerd.io": 1}
 
@@ -46,7 +48,7 @@ def touches_settings(change):
 def settings(changes):
     """Return the FileChanges of daemon.json."""
     parts = [part for change in changes for part in getattr(change, "parts", [change])]
-    return [part for part in parts if part.name == "file " + daemon.FILE]
+    return [part for part in parts if (part.kind, part.subject) == ("file", daemon.FILE)]
 
 
 def _reasons(machine, unit, changes, info):
@@ -111,7 +113,8 @@ def around(machine, fate, changes, unended=()):
 class Hold(Change):
     """live-restore switched for the time of the restart; also on the way back, whose scriptlets restart too."""
 
-    name = "live-restore docker"
+    kind = "live-restore"
+    subject = "docker"
 
     def __init__(self, machine, fate):
         self.machine = machine
@@ -163,8 +166,8 @@ class Keep(Hold):
             return []
         rm = [each.name for each in self.watch.before if each.rm]
         return [
-            ("containers restart", [each.name for each in self.watch.before if not each.rm]),
-            ("containers started with --rm are lost", rm)]
+            (RESTART, [each.name for each in self.watch.before if not each.rm]),
+            (LOST, rm)]
 
     @property
     def outcome(self):
@@ -175,7 +178,7 @@ class Keep(Hold):
 class Compare(Change):
     """What ran before runs again, and can be used; the last Change of a plan that restarts the engine."""
 
-    name = "containers"
+    kind = "containers"
 
     def __init__(self, machine, watch, content=None):
         self.machine = machine

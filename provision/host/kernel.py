@@ -9,7 +9,7 @@ import re
 
 from .change import Change
 from .daemon import FILE, overlay
-from .errors import HostError
+from .errors import Refusal
 from .jsonfile import parse
 
 MODULE = "xt_addrtype"
@@ -61,7 +61,7 @@ def lacks(machine, release):
 
 def missing(evidence):
     """Return the error for a kernel whose modules no repository has."""
-    return HostError(
+    return Refusal(
         KIND, "the engine needs the kernel module %s, and it cannot be had for the running kernel" % MODULE,
         "update the kernel and reboot (dnf upgrade kernel kernel-modules-extra); or set net.ipv4.ip_forward=1"
         " on the host and docker_engine_daemon_options: {firewall-backend: nftables}; then: fab provision",
@@ -71,7 +71,8 @@ def missing(evidence):
 class Load(Change):
     """The module loaded now; at the next boot iptables loads it by itself."""
 
-    name = "kernel module " + MODULE
+    kind = "kernel"
+    subject = "module " + MODULE
     after = "loaded"
 
     def __init__(self, machine):

@@ -10,7 +10,7 @@ import os
 import time
 from contextlib import contextmanager
 
-from .errors import HostError
+from .errors import Refusal
 
 # On a tmpfs: a full or read-only disk does not hide who is at work.
 FILE = "/run/provision.lock"
@@ -72,7 +72,7 @@ def _refusal(text):
     evidence = "%s, run %s, since %s" % told
     if holder.get("what"):
         evidence += ": %s" % holder["what"]
-    return HostError(
+    return Refusal(
         "lock-held", "another run is at work on this host",
         "wait until it has ended, or give --lock-timeout more seconds; then: fab provision", evidence)
 

@@ -3,7 +3,7 @@
 import os
 
 from . import rpmdb
-from .errors import HostError
+from .errors import Refusal
 
 MOVES = "would-move-packages"
 REMOVES = "would-remove-packages"
@@ -20,7 +20,7 @@ def refuse_moves(machine, rows, missing):
     moved = [row for row in rows if row.action in ("upgrade", "downgrade", "remove")]
     if not moved:
         return
-    raise HostError(
+    raise Refusal(
         MOVES, "%s cannot be installed without moving packages that are there" % ", ".join(missing),
         "if they may move: docker_engine_upgrade: true, or docker_engine_version; then: fab provision",
         ", ".join(_moved(machine, row) for row in moved)[:600],
@@ -32,14 +32,14 @@ def refuse_removals(machine, rows, may_remove):
     refused = [row for row in rows if row.name not in may_remove]
     if refused:
         names = sorted(row.name for row in rows)
-        raise HostError(
+        raise Refusal(
             REMOVES, "Docker's packages would remove packages of this host: " + ", ".join(names),
             "if they may go: docker_engine_may_remove: [%s]; else keep this host out of the run" % ", ".join(names),
             "; ".join(_needed(machine, row) for row in refused)[:600],
             "containerd.io and docker-ce exclude them, or what they need")
     running = containers(machine) if {row.name for row in rows} & set(RUNTIMES) else []
     if running:
-        raise HostError(
+        raise Refusal(
             REMOVES, "containers run by packages that would be removed: " + ", ".join(
                 sorted(row.name for row in rows)),
             "stop them on the host first, or keep this host out of the run",
@@ -50,7 +50,7 @@ def refuse_removals(machine, rows, may_remove):
 def refuse_dependents(machine, rows):
     """Raise for ``rows``: packages of others that would go with ours."""
     if rows:
-        raise HostError(
+        raise Refusal(
             REMOVES, "packages of this host need what would be removed: " + ", ".join(row.name for row in rows),
             "remove them on the host first, or keep this host out of the run; then: fab provision",
             "; ".join(_needed(machine, row) for row in rows)[:600], "they are not ours to remove")

@@ -15,12 +15,14 @@ def plan(machine, user, password):
 class Password(Change):
     """The password of one user. There is no record of the old one: the operator's keyring holds it."""
 
+    kind = "password"
+
     def __init__(self, machine, user, password):
         self.machine = machine
         self.user = user
         self._password = password.reveal().encode("utf-8")
         self._old = _hash_of(machine, user)
-        self.name = "password of " + user
+        self.subject = "of " + user
         self.before = "set" if self._old.strip("!*") else ""
         self.after = "a new one"
 

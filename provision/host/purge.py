@@ -77,6 +77,7 @@ def plan_back(folder):
 class Purge(Change):
     """A directory emptied and removed; nothing that is mounted below it is touched."""
 
+    kind = "data"
     undoable = False
     disruptive = True
     before = "images, containers, volumes"
@@ -85,7 +86,7 @@ class Purge(Change):
     def __init__(self, machine, folder):
         self.machine = machine
         self.folder = folder
-        self.name = "data " + folder
+        self.subject = folder
         self.begun = False
 
     def needed(self):
@@ -146,7 +147,8 @@ class Purge(Change):
 class Namespace(Change):
     """The engine's own namespace of a containerd that others use as well; theirs are not touched."""
 
-    name = "data containerd namespace moby"
+    kind = "data"
+    subject = "containerd namespace moby"
     undoable = False
     disruptive = True
     before = "containers, images"
@@ -185,13 +187,14 @@ class Namespace(Change):
 class Lost(Change):
     """Data that an undo cannot bring back: shown, so that one knows before."""
 
+    kind = "data"
     undoable = False
     disruptive = True
     before = "removed"
     after = "stays removed"
 
     def __init__(self, folder):
-        self.name = "data " + folder
+        self.subject = folder
 
     def apply(self):
         """Do nothing."""

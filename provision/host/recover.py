@@ -4,7 +4,7 @@ import glob
 import os
 import re
 
-from . import history, live_restore, rpmlock, scratch, transaction
+from . import change, history, live_restore, rpmlock, scratch, transaction
 from .files import TEMPORARY
 
 # What mkstemp puts after the prefix.
@@ -33,20 +33,18 @@ def finish_packages(machine, solver, unended, again):
 
 def half_packages(past):
     """Give the records of package transactions that were begun and not ended."""
-    touched = [change for change, half in past.touched if half]
-    return [record for change in touched for record in change["records"] if record["kind"] == "packages"]
+    touched = [each for each, half in past.touched if half]
+    return [record for each in touched for record in each["records"] if record["kind"] == "packages"]
 
 
 def line(past):
     """Give how a person reads that a run is finished that was cut short."""
     left = ", ".join(past.left()) or "its result"
-    return {
-        "name": "run " + past.run, "before": "cut short before the end of: " + left, "after": "finished",
-        "disruptive": False, "diff": "", "sign": "~"}
+    return change.line("run", past.run, "cut short before the end of: " + left, "finished", "~")
 
 
 def _half_files(machine, past):
-    paths = [record["path"] for change in past.changes for record in change["records"]
+    paths = [record["path"] for each in past.changes for record in each["records"]
              if record["kind"] == "file"]
     folders = {os.path.dirname(os.path.realpath(machine.path(path))) for path in paths} | {past.folder}
     ours = [path for folder in folders for path in glob.glob(os.path.join(folder, TEMPORARY + "*"))]

@@ -4,14 +4,13 @@ import base64
 import os
 
 from . import secret
-from .change import Together
+from .change import THERE, Together
 from .files import FileChange, is_open, private
 from .jsonfile import dump, parse
 
 FILE = "/root/.docker/config.json"
 # Whose logins are ours, and whether the folder came with them.
 OURS = "/var/lib/provision/registry-logins.json"
-NAME = "registry logins"
 
 
 class _Hidden(FileChange):
@@ -46,7 +45,7 @@ def plan_absent(machine):
 
 def plan_back(machine, content, dress, folders):
     """Give the Change that brings an earlier file back."""
-    before = "" if machine.read(FILE) is None else "there"
+    before = "" if machine.read(FILE) is None else THERE
     change = _Hidden(machine, FILE, content, "as it was before", before, dress, folders)
     return [change] if change.needed() else []
 
@@ -58,7 +57,8 @@ def _together(machine, found, whole, record, folder_is_ours):
     kept = None if record is None else dump(record)
     parts = [
         _Hidden(machine, FILE, content, dress=dress, folders=folders), FileChange(machine, OURS, kept)]
-    return Together(NAME, "" if found is not None else "not valid JSON", _told(found or {}, whole), parts)
+    return Together(
+        "registry", "logins", "" if found is not None else "not valid JSON", _told(found or {}, whole), parts)
 
 
 def _told(found, whole):

@@ -4,8 +4,8 @@ import re
 import time
 
 from . import dnf_errors, openpgp
-from .change import Change, Together
-from .errors import HostError
+from .change import REMOVED, Change, Together
+from .errors import HostError, Refusal
 from .files import FileChange
 
 REPO_FILE = "/etc/yum.repos.d/docker-ce.repo"
@@ -54,7 +54,7 @@ def repo_text(facts, desired):
     """Give the text of our .repo file: a numeric baseurl, never $releasever."""
     where = repository_for(facts.release)
     if where is None:
-        raise HostError(
+        raise Refusal(
             "unsupported-os", "%s is not a system that Docker's EL packages are for" % facts.system,
             "supported: %s; leave this host out: fab provision --limit '!NAME'" % SUPPORTED)
     _refuse_address(desired)
@@ -99,10 +99,10 @@ def plan(machine, facts, desired, trusted):
     if not needed:
         return []
     _refuse_expired(key, fingerprint)
-    name = "repository docker-ce (%s)" % repository_for(facts.release)
+    name = "docker-ce (%s)" % repository_for(facts.release)
     before, after = _base(machine.text(REPO_FILE)), _base(text)
     short = u"key %s\u2026%s" % (fingerprint[:4], fingerprint[-4:])
-    change = Together(name, before, short if before in ("", after) else after, needed)
+    change = Together("repository", name, before, short if before in ("", after) else after, needed)
     # Nobody reads a key in a diff; its fingerprint is in the line.
     change.diff = parts[2].diff
     return [change]
@@ -119,8 +119,8 @@ def plan_absent(machine, desired, trusted, before):
     needed = [part for part in [file] + forget + [key] if part.needed()]
     if not needed:
         return []
-    after = "removed" if file.content is None else _base(file.content.decode("utf-8", "replace"))
-    change = Together("repository docker-ce", _base(machine.text(REPO_FILE)), after, needed)
+    after = REMOVED if file.content is None else _base(file.content.decode("utf-8", "replace"))
+    change = Together("repository", "docker-ce", _base(machine.text(REPO_FILE)), after, needed)
     change.diff = file.diff
     return [change]
 
@@ -157,7 +157,7 @@ def _refuse_expired(data, fingerprint):
     except (ValueError, IndexError):
         raise _wrong_key("the key file is damaged", fingerprint)
     if end is not None and end < time.time():
-        raise HostError(
+        raise Refusal(
             "expired-key", "the signing key has expired",
             "take the newer key file from the same source, and set docker_engine_gpg_key to it",
             "%s ended on %s" % (fingerprint, time.strftime("%Y-%m-%d", time.gmtime(end))),
@@ -167,7 +167,8 @@ def _refuse_expired(data, fingerprint):
 class ImportKey(Change):
     """Docker's key among those that rpm believes."""
 
-    name = "rpm key"
+    kind = "rpm"
+    subject = "key"
     after = "trusted"
     uses_rpm = True
 
@@ -206,7 +207,7 @@ class ImportKey(Change):
 class ForgetKey(ImportKey):
     """The other way round: Docker's key is believed no longer."""
 
-    after = "removed"
+    after = REMOVED
 
     def needed(self):
         """Does rpm know the key?"""
@@ -255,7 +256,7 @@ def _download(url):
 
 
 def _wrong_key(message, evidence):
-    return HostError(
+    return Refusal(
         "wrong-key", message,
         "set docker_engine_gpg_key to Docker's key file, or"
         " docker_engine_gpg_fingerprint to the key you trust",

@@ -11,7 +11,7 @@ import struct
 import time
 
 from . import detach, scratch
-from .errors import HostError
+from .errors import Refusal
 
 # On newer systems a link to /usr/lib/sysimage/rpm leads there.
 FILE = "/var/lib/rpm/.rpm.lock"
@@ -48,7 +48,7 @@ def wait_for_orphans(machine, timeout_s):
 
 def held(evidence):
     """Give the error for a package database that another program changes."""
-    return HostError(
+    return Refusal(
         HELD, "another package manager is at work on this host",
         "wait until it has ended, or give --lock-timeout more seconds; then: fab provision", evidence)
 

@@ -4,7 +4,7 @@ from . import detach, history, rpmlock
 from .errors import as_host_error
 from .journal import Journal
 
-ENGINE = "package docker-ce"
+ENGINE = ("package", "docker-ce", "+")
 
 
 def carry_out(machine, request, changes, result, of=(), cancels=False):
@@ -31,7 +31,7 @@ def carry_out(machine, request, changes, result, of=(), cancels=False):
 
 def show(changes, result):
     """Write into ``result`` what the changes are."""
-    result["installed"] = any(line["name"] == ENGINE and line["sign"] == "+" for line in _lines(changes))
+    result["installed"] = any((line["kind"], line["subject"], line["sign"]) == ENGINE for line in _lines(changes))
     result["changes"] = _lines(changes)
     result["changed"] = bool(result["changes"])
 

@@ -1,10 +1,14 @@
 """docker.service as Changes: enabled, started, restarted, reloaded."""
 
 from . import containers, engine
-from .change import Change
+from .change import Change, Harm
 from .errors import HostError
 from .health import STALL_S, bring_up, last_words
 from .unit import UNIT, UNITS, WANTED, Unit, in_words, is_active
+
+UNITS_STOP = Harm("units stop with docker.service", "unit stops with docker.service")
+UNITS_RESTART = Harm("units restart with docker.service", "unit restarts with docker.service")
+BUILDS_END = Harm("builds end", "build ends")
 
 
 def plan(machine, unit, need, fate=None):
@@ -40,14 +44,16 @@ def _read_anew(machine, unit, need, fate):
 class Service(Change):
     """docker.service enabled or disabled, started or stopped."""
 
-    name = "service docker"
+    kind = "service"
+    subject = "docker"
 
     def __init__(self, machine, unit, goal):
         self.machine = machine
         self.unit = unit
         self.goal = goal
         self.before = unit.words()
-        self.after = in_words(goal.enabled, "started" if goal.active else "stopped")
+        self.brief = "started" if goal.active else "stopped"
+        self.after = in_words(goal.enabled, self.brief)
         self.disruptive = unit.active and not goal.active
 
     def apply(self):
@@ -69,7 +75,7 @@ class Service(Change):
 
     def harms(self):
         """Return the units that stop with the engine."""
-        return [("units stop with docker.service", self.unit.disturbed())] if self.disruptive else []
+        return [(UNITS_STOP, self.unit.disturbed())] if self.disruptive else []
 
     def _reach(self, goal):
         # Either of the two lets systemd read all units anew.
@@ -86,14 +92,16 @@ class Service(Change):
 class Enabled(Change):
     """docker.service enabled or disabled while it runs: nothing is started or stopped."""
 
-    name = "service docker"
+    kind = "service"
+    subject = "docker"
+    brief = "started"
 
     def __init__(self, machine, unit, wanted):
         self.machine = machine
         self.unit = unit
         self.wanted = wanted
         self.before = unit.words()
-        self.after = in_words(wanted, "started")
+        self.after = in_words(wanted, self.brief)
 
     def apply(self):
         """Enable or disable it."""
@@ -114,7 +122,8 @@ class Enabled(Change):
 class Restart(Change):
     """docker.service restarted, so that it runs what is on the disk."""
 
-    name = "restart docker"
+    kind = "restart"
+    subject = "docker"
     disruptive = True
     sign = "~"
 
@@ -139,8 +148,8 @@ class Restart(Change):
     def harms(self):
         """Return what is cut off by a restart, whatever live-restore does for containers."""
         return [
-            ("units restart with docker.service", self.disturbed),
-            ("builds end", containers.builds(self.machine))]
+            (UNITS_RESTART, self.disturbed),
+            (BUILDS_END, containers.builds(self.machine))]
 
     def _restart(self):
         bring_up(self.machine, "restart")
@@ -150,7 +159,8 @@ class Restart(Change):
 class Reload(Change):
     """The engine reads daemon.json again, and goes on."""
 
-    name = "reload docker"
+    kind = "reload"
+    subject = "docker"
     after = "it goes on running"
     sign = "~"
 

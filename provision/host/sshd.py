@@ -10,8 +10,8 @@ import os
 import re
 
 from . import guard
-from .change import Change
-from .errors import HostError
+from .change import THERE, Change
+from .errors import HostError, Refusal
 from .files import Dress, FileChange
 
 MAIN = "/etc/ssh/sshd_config"
@@ -55,7 +55,7 @@ def plan(machine, user, run):
 
 def plan_back(machine, changes):
     """Give the Change that lets sshd read its files anew, if ``changes`` are to them."""
-    touched = any(change.name in ("file " + MAIN, "file " + DROP_IN) for change in changes)
+    touched = any(change.kind == "file" and change.subject in (MAIN, DROP_IN) for change in changes)
     return [Reload(machine, "", _unit(machine))] if touched else []
 
 
@@ -91,13 +91,15 @@ def _open_matches(text):
 class Reload(Change):
     """sshd reading its settings anew; those of ``user`` must let no password in, if one is named."""
 
-    name = "reload sshd"
+    kind = "reload"
+    subject = "sshd"
 
     def __init__(self, machine, user, unit):
         self.machine = machine
         self.user = user
         self.unit = unit
-        self.after = "; ".join(["open connections stay"] + exceptions(machine))
+        self.brief = "; ".join(exceptions(machine))
+        self.after = "; ".join(["open connections stay"] + [self.brief] * bool(self.brief))
 
     def apply(self):
         """Let sshd judge its files, then reload it."""
@@ -135,7 +137,7 @@ def _setting(machine):
     old = machine.read(MAIN)
     if old is None:
         raise HostError("no-sshd", "this host has no " + MAIN, "fab hosts.shell NAME")
-    return FileChange(machine, MAIN, SETTING + old, "no password login", "there")
+    return FileChange(machine, MAIN, SETTING + old, "no password login", THERE)
 
 
 def _reads_drop_in(text):
@@ -160,7 +162,7 @@ def _unit(machine):
 
 
 def _refusal(ran, message):
-    return HostError(
+    return Refusal(
         "sshd-config", message, "on the host, sshd -t names the line; correct it, then: fab provision",
         (ran.err.strip() or "exit code %d" % ran.rc).splitlines()[0])
 

@@ -1,10 +1,11 @@
 """Running containers as a Change: stopped by name before their engine goes, and started again if it comes back."""
 
 from . import containers, engine
-from .change import Change
+from .change import Change, Harm
 from .errors import HostError
 
 STOP_TIMEOUT_S = 300
+STOP = Harm("containers stop", "container stops")
 
 
 def plan(machine):
@@ -43,7 +44,7 @@ def _without_engine(ids):
 class Containers(Change):
     """The containers ``ids``, running or stopped; ``names`` are theirs."""
 
-    name = "containers"
+    kind = "containers"
 
     def __init__(self, machine, ids, run, names=()):
         self.machine = machine
@@ -67,7 +68,7 @@ class Containers(Change):
 
     def harms(self):
         """Return the names of what stops."""
-        return [] if self.run else [("containers stop", self.names)]
+        return [] if self.run else [(STOP, self.names)]
 
     def _reach(self, run):
         ran = self.machine.run(["docker", "start" if run else "stop"] + self.ids, STOP_TIMEOUT_S)

@@ -6,14 +6,14 @@ import re
 import time
 
 from . import dnf_errors, engine, health, rpmdb
-from .change import Change
+from .change import REMOVED, Change, Harm, line
 from .errors import HostError
 
 # A removal needs no repository, and takes nothing but what it names.
 REMOVE_OPTIONS = ["--disablerepo=*", "--noautoremove"]
 ERASE_OPTION = "--allowerasing"
 INSTALL_OPTIONS = [ERASE_OPTION]
-GOES = "packages of others are removed"
+GOES = Harm("packages of others are removed", "package of others is removed")
 # rpm unpacks to NAME;XXXXXXXX, the time in hexadecimal digits, and renames; see rpm's lib/fsm.c.
 _UNPACKED = re.compile(r";[0-9a-f]{8}$")
 _SIGNS = {"install": "+", "beside": "+", "remove": "-"}
@@ -29,7 +29,7 @@ class Transaction(Change):
     has, and that cannot be put back.
     """
 
-    name = "packages"
+    kind = "packages"
     uses_rpm = True
 
     def __init__(self, machine, solver, make, rows, installed, gone=(), lost=()):
@@ -61,7 +61,7 @@ class Transaction(Change):
             raise HostError("not-undoable", "no repository has %s any more" % ", ".join(gone))
 
     def harms(self):
-        """Return what others lose, as (what, names)."""
+        """Return what others lose, as (Harm, names)."""
         return [(GOES, [row.name for row in self.gone])] if self.gone else []
 
     def settle(self):
@@ -91,12 +91,10 @@ class Transaction(Change):
             self.ran_before_us = engine.version(self.machine)
 
     def _line(self, row):
-        after = {"remove": "removed", "reinstall": "installed again"}.get(row.action) or rpmdb.short(row.evr)
+        after = {"remove": REMOVED, "reinstall": "installed again"}.get(row.action) or rpmdb.short(row.evr)
         if row.name in self.lost:
             after += "; no repository has it: this cannot be undone"
-        return {
-            "name": "package " + row.name, "before": self._before(row), "after": after,
-            "disruptive": False, "diff": "", "sign": _SIGNS.get(row.action, "~")}
+        return line("package", row.name, self._before(row), after, _SIGNS.get(row.action, "~"))
 
     def _before(self, row):
         if row.action in ("remove", "reinstall"):

@@ -4,6 +4,7 @@ import os
 from collections import OrderedDict
 
 from . import daemon, packages, plans, purge, registries, repository, service, sshd, stop
+from .change import THERE
 from .errors import HostError
 from .files import Dress, FileChange, backup_name
 from .unit import State
@@ -29,7 +30,7 @@ def _with_engine(machine, unit, goal, changes, stale, cut):
     stop.refuse_others(machine, changes)
     if unit.active and not goal.active:
         return stop.plan(machine) + service.plan_back(machine, unit, goal, "none") + changes
-    starts = [change for change in changes if change.name == stop.Containers.name]
+    starts = [change for change in changes if change.kind == stop.Containers.kind]
     rest = [change for change in changes if change not in starts]
     return plans.serving(machine, unit, rest, stale, cut, goal) + starts
 
@@ -79,7 +80,7 @@ def _file_back(machine, record):
         return daemon.plan_back(machine, content, dress, folders, then)
     if path == registries.FILE:
         return registries.plan_back(machine, content, dress, folders)
-    before = "" if machine.read(path) is None else "there"
+    before = "" if machine.read(path) is None else THERE
     change = FileChange(machine, path, content, "as it was before", before, dress, folders)
     return [change] if change.needed() else []
 

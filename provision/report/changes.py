@@ -8,44 +8,25 @@ from provision.model import Change
 from provision.report.layout import Page, count
 
 NOTE_COLUMN = 18
-REMOVED = "removed"
 # Between the subject and its note, where the note does not stand at the right edge.
 _JOINTS = {"repository": ", ", "package": " "}
 _VERSION = re.compile(r"[0-9][0-9A-Za-z.+_-]*")
 SIGN_STYLES = {"+": "good", "~": "changed", "-": "bad", "!": "bad"}
 LEGEND = "+ new  ~ changed  - removed  ! stops or restarts something"
-# Says of a file only that it exists, which the sign says already.
-_EXISTS = ("there", "present")
 
 
 def sign(change: Change) -> str:
     """Return the mark of a change: ``!`` disruptive, ``+`` new, ``-`` removed, ``~`` changed."""
-    return "!" if change.disruptive else _effect(change)
-
-
-def _effect(change: Change) -> str:
-    """Return what the host says of it; a report of an earlier version does not, so the values tell."""
-    if change.sign in ("+", "~", "-"):
-        return change.sign
-    if change.after in ("", REMOVED) and (change.before or change.after):
-        return "-"
-    return "~" if change.before else "+"
-
-
-def kind(change: Change) -> str:
-    """Give the first word of the name: package, file, service …"""
-    return change.name.partition(" ")[0]
-
-
-def subject(change: Change) -> str:
-    """Give the rest of the name: which package, file or service."""
-    return change.name.partition(" ")[2]
+    if change.disruptive:
+        return "!"
+    # A host may say anything.
+    return change.sign if change.sign in SIGN_STYLES else "~"
 
 
 def plan_lines(page: Page, changes: Sequence[Change], *, diff: bool) -> list[str]:
     """Give the lines of one plan; packages with one sign share a line unless ``diff``."""
     lines = []
-    for (mark, word), members in groupby(changes, lambda change: (sign(change), kind(change))):
+    for (mark, word), members in groupby(changes, lambda change: (sign(change), change.kind)):
         if word == "package" and not diff:
             lines += _packages(page, mark, tuple(members))
         else:
@@ -59,8 +40,8 @@ def _head(page: Page, mark: str, word: str) -> str:
 
 
 def _packages(page: Page, mark: str, packages: Sequence[Change]) -> list[str]:
-    named = [change for change in packages if not change.name.endswith("-plugin")]
-    parts = [f"{subject(change)} {_note(change)}".strip() for change in named]
+    named = [change for change in packages if not change.subject.endswith("-plugin")]
+    parts = [f"{change.subject} {_note(change)}".strip() for change in named]
     hidden = len(packages) - len(named)
     if hidden:
         parts.append(f"{'+' if named else ''}{count(hidden, 'plugin')}")
@@ -69,27 +50,25 @@ def _packages(page: Page, mark: str, packages: Sequence[Change]) -> list[str]:
 
 
 def _change(page: Page, mark: str, change: Change) -> list[str]:
-    name, note = page.plain(subject(change)), _note(change)
-    if joint := _JOINTS.get(kind(change)):
+    name, note = page.plain(change.subject), _note(change)
+    if joint := _JOINTS.get(change.kind):
         name, note = page.plain(joint.join(part for part in (name, note) if part)), ""
     # The head is laid out without colour, since escapes have no width.
-    plain_head = f"    {mark} {page.plain(kind(change)):<12}"
+    plain_head = f"    {mark} {page.plain(change.kind):<12}"
     first, *rest = page.edge(plain_head + name, note)
-    return [_head(page, mark, kind(change)) + first[len(plain_head) :], *rest]
+    return [_head(page, mark, change.kind) + first[len(plain_head) :], *rest]
 
 
 def _note(change: Change) -> str:
-    before = "" if change.before in _EXISTS else change.before
-    if sign(change) == "-" and change.after in ("", REMOVED):
-        return before
-    words = " → ".join(part for part in (before, change.after) if part)
+    sides = {"before": change.before, "after": change.after}
+    words = " → ".join(said for side, said in sides.items() if said and side not in change.implied)
     return f"{words} (downgrade)" if _is_downgrade(change) else words
 
 
 def _is_downgrade(change: Change) -> bool:
     """Whether a package goes to a lower version; a pre-release, which has a ``~``, is not judged."""
     versions = (change.before, change.after)
-    if kind(change) != "package" or _effect(change) != "~" or not all(map(_VERSION.fullmatch, versions)):
+    if change.kind != "package" or change.sign != "~" or not all(map(_VERSION.fullmatch, versions)):
         return False
     before, after = ([int(number) for number in re.findall("[0-9]+", each)] for each in versions)
     return after < before
@@ -107,7 +86,7 @@ def summary(changes: Iterable[Change]) -> str:
     """Say what was done in a few words: ``5 packages, daemon.json, docker started``."""
     by_kind: dict[str, list[Change]] = {}
     for change in changes:
-        by_kind.setdefault(kind(change), []).append(change)
+        by_kind.setdefault(change.kind, []).append(change)
     packages = by_kind.pop("package", [])
     # A repository alone is worth a word; with packages it goes without saying.
     if packages:
@@ -117,7 +96,7 @@ def summary(changes: Iterable[Change]) -> str:
 
 
 def _count_packages(packages: Sequence[Change]) -> Iterator[str]:
-    removed = sum(_effect(change) == "-" for change in packages)
+    removed = sum(change.sign == "-" for change in packages)
     if len(packages) > removed:
         yield count(len(packages) - removed, "package")
     if removed:
@@ -125,16 +104,15 @@ def _count_packages(packages: Sequence[Change]) -> Iterator[str]:
 
 
 def _done(change: Change) -> str:
-    what = subject(change)
-    if kind(change) == "file":
-        return what.rpartition("/")[2] + (" removed" if _effect(change) == "-" else "")
-    if kind(change) == "data":
-        return f"{what} removed"
-    if kind(change) == "restart":
-        return f"{what} restarted"
-    if kind(change) == "service":
-        return f"{what} {change.after.rpartition(' ')[2] or 'changed'}"
-    if kind(change) == "reload":
-        _, mark, exceptions = change.after.partition("; ")
-        return change.name + mark + exceptions
+    match change.kind:
+        case "file":
+            return change.subject.rpartition("/")[2] + (" removed" if change.sign == "-" else "")
+        case "data":
+            return f"{change.subject} removed"
+        case "restart":
+            return f"{change.subject} restarted"
+        case "service":
+            return f"{change.subject} {change.brief or 'changed'}"
+        case "reload" if change.brief:
+            return f"{change.name}; {change.brief}"
     return change.name

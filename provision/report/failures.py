@@ -102,9 +102,9 @@ def cause_lines(page: Page, failure: Failure, column: int) -> list[str]:
 def tally(checks: Sequence[Check]) -> str:
     """Say how many checks ended how: ``41 checks passed, 1 skipped, 1 advice``."""
     numbers = Counter(check.verdict for check in checks)
-    others = [f"{numbers[verdict]} {verdict}" for verdict in Verdict if verdict is not Verdict.PASSED]
-    passed = f"{count(numbers[Verdict.PASSED], 'check')} passed"
-    return ", ".join([passed, *(said for said in others if not said.startswith("0 "))])
+    passed = f"{count(numbers.pop(Verdict.PASSED, 0), 'check')} passed"
+    others = [f"{numbers[verdict]} {verdict}" for verdict in Verdict if verdict in numbers]
+    return ", ".join([passed, *others])
 
 
 def failed_checks(page: Page, checks: Iterable[Check]) -> list[str]:

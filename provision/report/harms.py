@@ -3,21 +3,10 @@
 from provision.model import Consent, Containers, Harm
 from provision.report.layout import count
 
-# What the host calls an effect on several; of one it is said in these words.
-_OF_ONE = {
-    "containers restart": "container restarts",
-    "containers stop": "container stops",
-    "containers started with --rm are lost": "container started with --rm is lost",
-    "units restart with docker.service": "unit restarts with docker.service",
-    "units stop with docker.service": "unit stops with docker.service",
-    "builds end": "build ends",
-    "packages of others are removed": "package of others is removed",
-}
-
 
 def harm_words(harm: Harm) -> str:
     """Return one effect: ``12 containers restart: db, web, …``."""
-    what = _OF_ONE.get(harm.what, harm.what) if harm.count == 1 else harm.what
+    what = harm.one if harm.count == 1 else harm.what
     more = ["…"] if harm.count > len(harm.names) else []
     return f"{harm.count} {what}: {', '.join([*harm.names, *more])}"
 

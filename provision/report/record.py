@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from provision.model import Change, Check, Earlier, Failure, HostReport, Report, Status, Verdict
+from provision.model import Change, Check, Earlier, Failure, Harm, HostReport, Report, Status, Verdict
 
 SCHEMA = 1
 
@@ -33,7 +33,7 @@ def host_record(host: HostReport) -> dict[str, Any]:
         "error": _error(host.failure) if host.failure else None,
         "seconds": round(host.seconds, 3),
         "earlier": [_earlier(run) for run in host.earlier],
-        "disrupts": [asdict(harm) for harm in host.consent.harms] if host.consent else [],
+        "disrupts": [_harm(harm) for harm in host.consent.harms] if host.consent else [],
         "containers": asdict(host.containers) if host.containers else None,
         "waited_for": list(host.waited),
     }
@@ -41,6 +41,10 @@ def host_record(host: HostReport) -> dict[str, Any]:
 
 def _change(change: Change) -> dict[str, str]:
     return {"name": change.name, "before": change.before, "after": change.after}
+
+
+def _harm(harm: Harm) -> dict[str, Any]:
+    return {"what": harm.what, "names": harm.names, "count": harm.count}
 
 
 def _earlier(run: Earlier) -> dict[str, Any]:

@@ -8,7 +8,8 @@ import pytest
 
 from provision.consent import Ask, Waiting
 from provision.errors import UsageError
-from provision.model import Change, Consent, Harm, Host, HostReport, Outcome, Report, Session, Status
+from provision.host import kept, service
+from provision.model import Consent, Host, HostReport, Outcome, Report, Session, Status
 from provision.pipeline import Request
 from provision.report.files import write
 from provision.report.jsonl import Stream
@@ -17,10 +18,11 @@ from provision.settings import Settings
 from provision.tasks import consent, runs
 from provision.tasks.consent import Agreed, Question, asker, plan_then_do, serial_of
 from provision.tasks.project import Flags
+from tests.unit.changes import harm, seen
 
 REQUEST = Request("undo", "fab hosts.undo web1", "web1")
 QUESTION = Question("The last run is undone on {hosts}.")
-TO_DO = HostReport("web1", Status.CHANGED, (Change("file x"),))
+TO_DO = HostReport("web1", Status.CHANGED, (seen("file", "x"),))
 
 
 class Road:
@@ -119,7 +121,7 @@ def test_the_last_run_is_meant_that_was_the_last_before_the_plan(
     ]
 
 
-SEEN = Consent("a digest", ("an id",), (Harm("containers restart", ("db", "web"), 2),))
+SEEN = Consent("a digest", ("an id",), (harm(kept.RESTART, ("db", "web"), 2),))
 
 
 def waiting(name: str, consent: Consent = SEEN) -> Waiting:
@@ -169,8 +171,8 @@ def test_the_question_names_hosts_and_harms(
     monkeypatch.setattr(consent, "page_for", lambda *_: Page(100))
     asks = asker(Flags(), allow=False)(Stream(io.StringIO()))
     assert asks
-    one = Harm("units restart with docker.service", ("app.service\x1b[2J",), 1)
-    many = Harm("containers restart", tuple(f"c{number}" for number in range(10)), 12)
+    one = harm(service.UNITS_RESTART, ("app.service\x1b[2J",), 1)
+    many = harm(kept.RESTART, tuple(f"c{number}" for number in range(10)), 12)
     assert asks((waiting("app-02", replace(SEEN, harms=(many, one))), waiting("db"))) == names
     assert capsys.readouterr().err.splitlines()[:4] == [
         "2 hosts would be disrupted:",

@@ -7,7 +7,9 @@ import pytest
 import yaml
 
 from provision.converge import Listener, Order, _inventory
-from provision.model import Change, Earlier, Host, Outcome, Session, Status
+from provision.host.change import line
+from provision.model import Earlier, Host, Outcome, Session, Status
+from tests.unit.changes import seen
 
 
 def event(kind: str, host: str = "web1", action: str = "docker_engine", **result: Any) -> dict[str, Any]:
@@ -36,14 +38,7 @@ def test_a_task_before_ours_says_nothing_of_the_host() -> None:
 
 
 def test_our_task_says_what_changed() -> None:
-    change = {
-        "name": "package docker-ce",
-        "before": "",
-        "after": "28.5.2",
-        "disruptive": False,
-        "diff": "",
-        "sign": "+",
-    }
+    change = line("package", "docker-ce", "", "28.5.2", "+")
     found = outcome(event("runner_on_ok", changes=[change], system="CentOS Stream 10 (x86_64)"))
     assert found.failure is None
     assert (found.system, found.changes[0].after) == ("CentOS Stream 10 (x86_64)", "28.5.2")
@@ -58,7 +53,15 @@ def test_a_failure_of_any_task_is_a_failure_of_the_host() -> None:
 
 @pytest.mark.parametrize(("kind", "status"), [("not-root", Status.REFUSED), ("disk-full", Status.FAILED)])
 def test_a_typed_error_keeps_its_kind_and_its_hint_names_the_host(kind: str, status: Status) -> None:
-    error = {"kind": kind, "message": "m", "hint": "fab hosts.shell NAME", "evidence": "e", "state": "s"}
+    refused = status is Status.REFUSED
+    error = {
+        "kind": kind,
+        "refused": refused,
+        "message": "m",
+        "hint": "fab hosts.shell NAME",
+        "evidence": "e",
+        "state": "s",
+    }
     found = outcome(event("runner_on_failed", error=error))
     assert found.failure
     assert (found.failure.kind, found.failure.status) == (kind, status)
@@ -102,14 +105,14 @@ def test_the_advice_of_a_host_names_the_command_that_was_typed(what: str, again:
 
 
 def test_earlier_runs_of_a_host_come_with_its_outcome() -> None:
-    change = {"name": "file x", "before": "", "after": "1 key", "disruptive": False, "diff": "", "sign": "+"}
+    change = line("file", "x", "", "1 key", "+")
     error = {"kind": "k", "message": "m", "hint": "then: fab provision"}
     runs = [
         {"run": "r1", "who": "w", "at": 5, "how": "finished", "changes": [change], "error": None},
         {"run": "r2", "who": "w", "at": 6, "how": "undone", "changes": [], "error": error},
     ]
     first, second = outcome(event("runner_on_ok", earlier=runs)).earlier
-    assert first == Earlier("r1", "w", 5, "finished", (Change("file x", "", "1 key", sign="+"),))
+    assert first == Earlier("r1", "w", 5, "finished", (seen("file", "x", "", "1 key", sign="+"),))
     assert second.failure
     assert second.failure.message == "m"
 

@@ -11,15 +11,14 @@ import pytest
 from provision import pipeline
 from provision.consent import Room, Waiting
 from provision.converge import Order
+from provision.host import kept
 from provision.interrupts import Cancel
 from provision.ledger import Ledger
 from provision.model import (
-    Change,
     Check,
     Consent,
     Containers,
     Failure,
-    Harm,
     Host,
     HostReport,
     Outcome,
@@ -30,9 +29,10 @@ from provision.model import (
 )
 from provision.pipeline import Request, Run
 from provision.settings import Settings
+from tests.unit.changes import harm, seen
 
-HARMS = (Harm("containers restart", ("db", "web"), 2),)
-RESTART = Change("restart docker", "", "restarted", disruptive=True)
+HARMS = (harm(kept.RESTART, ("db", "web"), 2),)
+RESTART = seen("restart", "docker", "", "restarted", disruptive=True)
 QUIET = Outcome(heard=True)
 
 

@@ -124,7 +124,7 @@ def test_the_diff_is_unified_and_names_the_path(machine, tmp_path):
 def test_backups_hold_what_would_be_lost(machine, tmp_path):
     old_file(tmp_path)
     step = Together(
-        "both", "", "", [FileChange(machine, PATH, b"new\n"), FileChange(machine, "/etc/x", b"a\n")]
+        "both", "", "", "", [FileChange(machine, PATH, b"new\n"), FileChange(machine, "/etc/x", b"a\n")]
     )
     assert step.backups() == [(PATH, b"old\n")]
 
@@ -134,15 +134,15 @@ def test_together_undoes_the_last_part_first(machine):
 
     class Part(change.Change):
         def __init__(self, name):
-            self.name = name
+            self.subject = name
 
         def apply(self):
-            order.append("+" + self.name)
+            order.append("+" + self.subject)
 
         def undo(self):
-            order.append("-" + self.name)
+            order.append("-" + self.subject)
 
-    both = Together("both", "", "", [Part("a"), Part("b")])
+    both = Together("both", "", "", "", [Part("a"), Part("b")])
     both.apply()
     both.undo()
     assert order == ["+a", "+b", "-b", "-a"]

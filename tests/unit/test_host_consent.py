@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from provision.host import consent
-from provision.host.change import Change
+from provision.host import consent, kept, service, stop
+from provision.host.change import Change, Harm
 from provision.host.errors import HostError
 from tests.unit.played_engine import PlayedEngine, played_engine
 
@@ -14,18 +14,18 @@ from tests.unit.played_engine import PlayedEngine, played_engine
 class Step(Change):
     """A Change with harms."""
 
-    name = "restart docker"
+    kind = "restart"
 
-    def __init__(self, *harms: tuple[str, list[str]], after: str = "") -> None:
+    def __init__(self, *harms: tuple[Harm, list[str]], after: str = "") -> None:
         self.after = after
         self._harms = list(harms)
 
-    def harms(self) -> list[tuple[str, list[str]]]:
+    def harms(self) -> list[tuple[Harm, list[str]]]:
         """Return them."""
         return self._harms
 
 
-RESTART = ("containers restart", ["web", "db"])
+RESTART = (kept.RESTART, ["web", "db"])
 
 
 @pytest.fixture
@@ -42,6 +42,10 @@ def expect(engine: PlayedEngine, *steps: Step, **asked: Any) -> dict[str, Any]:
     return result
 
 
+def harm_of(harm: Harm, names: list[str], count: int) -> dict[str, Any]:
+    return {"what": harm.many, "one": harm.one, "names": names, "count": count}
+
+
 def refused(engine: PlayedEngine, *steps: Step, **asked: Any) -> tuple[str, Any]:
     result: dict[str, Any] = {"consent": None}
     with pytest.raises(HostError) as caught:
@@ -51,14 +55,14 @@ def refused(engine: PlayedEngine, *steps: Step, **asked: Any) -> tuple[str, Any]
 
 
 def test_a_plan_that_harms_nothing_asks_for_nothing(engine: PlayedEngine) -> None:
-    assert expect(engine, Step(), Step(("containers restart", []))) == {"consent": None}
+    assert expect(engine, Step(), Step((kept.RESTART, []))) == {"consent": None}
 
 
 def test_without_consent_it_is_refused_with_what_has_to_be_agreed_to(engine: PlayedEngine) -> None:
     kind, asked = refused(engine, Step(RESTART))
     assert kind == "disruption-refused"
     assert asked["ids"] == ["db", "web"]
-    assert asked["harms"] == [{"what": "containers restart", "names": ["db", "web"], "count": 2}]
+    assert asked["harms"] == [harm_of(kept.RESTART, ["db", "web"], 2)]
 
 
 def test_a_plan_only_says_what_would_be_asked(engine: PlayedEngine) -> None:
@@ -71,7 +75,8 @@ def test_just_what_was_agreed_to_is_done(engine: PlayedEngine) -> None:
     assert expect(engine, Step(RESTART), consent=given) == {"consent": None}
     assert refused(engine, Step(RESTART, after="more"), consent=given)[0] == "plan-changed"
     assert (
-        refused(engine, Step(RESTART, ("builds end", ["docker build"])), consent=given)[0] == "plan-changed"
+        refused(engine, Step(RESTART, (service.BUILDS_END, ["docker build"])), consent=given)[0]
+        == "plan-changed"
     )
     engine.add("new")
     assert refused(engine, Step(RESTART), consent=given)[0] == "plan-changed"
@@ -83,5 +88,5 @@ def test_who_allows_it_beforehand_is_not_asked(engine: PlayedEngine) -> None:
 
 def test_ten_are_named_and_all_are_counted(engine: PlayedEngine) -> None:
     names = [f"c{number:02}" for number in range(12)]
-    _, asked = refused(engine, Step(("containers stop", names)))
-    assert asked["harms"] == [{"what": "containers stop", "names": names[:10], "count": 12}]
+    _, asked = refused(engine, Step((stop.STOP, names)))
+    assert asked["harms"] == [harm_of(stop.STOP, names[:10], 12)]

@@ -184,7 +184,7 @@ def test_a_plan_on_a_bare_host_shows_all_and_leaves_nothing(host, root):
     assert names(result) == WHOLE_PLAN
     assert result["changes"][1] | {"diff": ""} == {
         "name": "package docker-ce", "before": "", "after": "28.5.2", "disruptive": False, "diff": "",
-        "sign": "+",
+        "sign": "+", "kind": "package", "subject": "docker-ce", "brief": "", "implied": [],
     }  # fmt: skip
     assert result["changed"] is True
     assert files(root) == before

@@ -194,7 +194,7 @@ def test_a_controller_that_knows_no_removals_allows_none():
 def test_a_removal_that_was_asked_for_is_a_harm_by_name_and_only_then_dnf_may_erase():
     solver = Solver(row("install", "docker-ce"), row("remove", "runc"))
     (step,) = packages.plan(Rpm(), solver, only(), wanted())
-    assert step.harms() == [("packages of others are removed", ["runc"])]
+    assert step.harms() == [(transaction.GOES, ["runc"])]
     solver.perform = lambda verb, specs, options=(): solver.told.append(options)
     step.apply()
     solver.rows = [row("install", "docker-ce")]

@@ -19,7 +19,7 @@ def machine(tmp_path):
 
 
 def killed_run(machine):
-    step = Together("file", "", "", [FileChange(machine, "/etc/docker/daemon.json", b"{}")])
+    step = Together("file", "", "", "", [FileChange(machine, "/etc/docker/daemon.json", b"{}")])
     record = journal.Journal(machine, "dead")
     record.open({"who": "me"}, [step])
     record.note("begin", number=0, name="file")

@@ -4,8 +4,9 @@ import math
 
 import pytest
 
-from provision.model import Change, Check, HostReport, Status, Verdict
+from provision.model import Check, HostReport, Status, Verdict
 from provision.report.exit_code import exit_code
+from tests.unit.changes import seen
 
 
 def hosts(*statuses: Status) -> list[HostReport]:
@@ -39,7 +40,7 @@ def test_tolerated_unreachable_hosts_cost_no_bit_up_to_their_number(tolerated, c
 
 
 def test_pending_changes_show_only_when_asked_for():
-    run = [HostReport("h", Status.CHANGED, (Change("package docker-ce", "", "28.5.2"),))]
+    run = [HostReport("h", Status.CHANGED, (seen("package", "docker-ce", "", "28.5.2"),))]
     assert exit_code(run) == 0
     assert exit_code(run, detailed=True) == 16
     assert exit_code(hosts(Status.OK), detailed=True) == 0

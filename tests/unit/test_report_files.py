@@ -9,13 +9,13 @@ from xml.etree import ElementTree
 import pytest
 
 from provision.errors import ReportNotWritten, StateUnusable, UsageError
+from provision.host import kept
 from provision.model import (
     Change,
     Check,
     Consent,
     Containers,
     Failure,
-    Harm,
     HostReport,
     Report,
     Stage,
@@ -28,6 +28,7 @@ from provision.report.past import failed_hosts, last_with_checks, load
 from provision.report.record import report_from, report_record
 from provision.report.text import provision_text
 from provision.report.webpage import page_text
+from tests.unit.changes import harm, seen
 
 EVIL = "<script>alert(1)</script>\x1b[2J\x00\ud800\ufffe{{ 7*7 }}]]>&amp;\"'"
 FAILURE = Failure("package", "dnf failed", "fab plan", Stage.CONVERGE, "Curl error (28)", "no way", "undone")
@@ -38,7 +39,7 @@ CHECKS = (
 )
 HOSTS = (
     HostReport(
-        "el1", Status.CHANGED, (Change("package docker-ce", "", "28.5.2", diff="secret"),), seconds=2.0
+        "el1", Status.CHANGED, (seen("package", "docker-ce", "", "28.5.2", diff="secret"),), seconds=2.0
     ),
     HostReport("el2", Status.FAILED, checks=CHECKS),
     HostReport("el3", Status.FAILED, failure=FAILURE, seconds=1.25),
@@ -254,9 +255,9 @@ def test_a_verify_is_compared_with_the_newest_run_that_checked(tmp_path):
 
 
 def test_page_and_record_say_what_a_plan_disrupts_and_what_became_of_the_containers():
-    harms = (Harm("containers restart", ("db", "<web>"), 2),)
+    harms = (harm(kept.RESTART, ("db", "<web>"), 2),)
     waits = HostReport(
-        "el1", Status.CHANGED, (Change("restart docker"),), consent=Consent("d", ("i",), harms)
+        "el1", Status.CHANGED, (seen("restart", "docker"),), consent=Consent("d", ("i",), harms)
     )
     went = HostReport("el2", Status.FAILED, containers=Containers(3, ("db",), ("once",)))
     report = Report("r", "fab provision", "", "", 1.0, 2, (waits, went))

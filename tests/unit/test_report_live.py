@@ -7,11 +7,12 @@ import threading
 import pytest
 
 from provision.ledger import View
-from provision.model import Change, HostReport, Report, Stage, Status
+from provision.model import HostReport, Report, Stage, Status
 from provision.report.advice import again, carry_out, same_hosts, show_diff, verb
 from provision.report.jsonl import Stream
 from provision.report.layout import Page
 from provision.report.live import MOST_RUNNING_LINES, Live
+from tests.unit.changes import seen
 
 
 class Clock:
@@ -114,7 +115,7 @@ def test_the_json_stream_tells_start_stages_hosts_and_end():
     stream.start("r1", "provision", ["web1"])
     progress.stage("web1", Stage.CONNECT, "one\nline \x1b")
     progress.done("web1", Status.CHANGED)
-    host = HostReport("web1", Status.CHANGED, (Change("package docker-ce", "", "28.5.2"),))
+    host = HostReport("web1", Status.CHANGED, (seen("package", "docker-ce", "", "28.5.2"),))
     stream.finish(Report("r1", "provision", "i", "2026-11-24T02:18:00Z", 1.0, 0, (host,)))
     events = [json.loads(line) for line in out.getvalue().splitlines()]
     assert [event["event"] for event in events] == ["start", "stage", "done", "host", "end"]

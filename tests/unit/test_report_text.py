@@ -10,23 +10,24 @@ from provision.model import Change, Check, Earlier, Failure, HostReport, Report,
 from provision.report import advice
 from provision.report.exit_code import exit_code
 from provision.report.text import ping_text, plan_text, provision_text, verify_text
+from tests.unit.changes import seen
 
 PROVEN = tuple(Check(f"Check number {number}.", Verdict.PASSED) for number in range(31))
 SYSTEM = "CentOS Stream 9 (x86_64)"
 NEW = (
-    Change("repository docker-ce (centos/9)", after="key 060A…9F35"),
-    Change("package docker-ce", after="28.5.2"),
-    Change("package docker-ce-cli", after="28.5.2"),
-    Change("package containerd.io", after="2.1.9"),
-    Change("package docker-buildx-plugin", after="0.29.1"),
-    Change("package docker-compose-plugin", after="2.40.3"),
-    Change("file /etc/docker/daemon.json", after="7 keys", diff='+ "live-restore": true'),
-    Change("service docker", after="enabled and started"),
+    seen("repository", "docker-ce (centos/9)", after="key 060A…9F35"),
+    seen("package", "docker-ce", after="28.5.2"),
+    seen("package", "docker-ce-cli", after="28.5.2"),
+    seen("package", "containerd.io", after="2.1.9"),
+    seen("package", "docker-buildx-plugin", after="0.29.1"),
+    seen("package", "docker-compose-plugin", after="2.40.3"),
+    seen("file", "/etc/docker/daemon.json", after="7 keys", diff='+ "live-restore": true'),
+    seen("service", "docker", after="enabled and started", brief="started"),
 )
 UPGRADE = (
-    Change("package docker-ce", "26.1.5", "28.5.2"),
-    Change("file /etc/docker/daemon.json", "log-driver json-file", "local"),
-    Change("restart docker", "", "6 containers run; live-restore keeps them", disruptive=True),
+    seen("package", "docker-ce", "26.1.5", "28.5.2"),
+    seen("file", "/etc/docker/daemon.json", "log-driver json-file", "local"),
+    seen("restart", "docker", "", "6 containers run; live-restore keeps them", disruptive=True),
 )
 RIGHT_NAMES = "web-01 web-02 app-01 app-03 db-01 db-03 cache-01 cache-02"
 RIGHT = tuple(HostReport(name, Status.OK) for name in RIGHT_NAMES.split())
@@ -199,7 +200,7 @@ def test_a_plan_with_diff_names_every_package_and_shows_the_file():
 
 
 def test_a_plan_marks_what_goes_away_with_a_minus():
-    gone = (Change("package docker-ce", "28.5.2", "removed"), Change("file /etc/x.json", "", "removed"))
+    gone = (seen("package", "docker-ce", "28.5.2", "removed"), seen("file", "/etc/x.json", "", "removed"))
     text = plan_text(report(changed("web-03", gone), command="fab plan"))
     assert "    - package     docker-ce 28.5.2\n" in text
     assert "    - file        /etc/x.json\n" in text
@@ -289,7 +290,7 @@ def test_nothing_from_a_host_acts_on_the_terminal():
     failure = Failure(evil, evil, evil, Stage.CONVERGE, evil, evil, evil)
     check = Check(evil, Verdict.FAILED, evil)
     host = HostReport(evil, Status.FAILED, (Change(evil, evil, evil, diff=evil),), (check,), failure, evil)
-    todo = HostReport(evil, Status.CHANGED, (Change(f"file {evil}", evil, evil, diff=evil),), system=evil)
+    todo = HostReport(evil, Status.CHANGED, (seen("file", f"{evil}", evil, evil, diff=evil),), system=evil)
     for text in (
         provision_text(report(host, todo)),
         verify_text(report(host)),
@@ -470,17 +471,17 @@ def plan_of(*changes: Change) -> str:
 
 def test_the_sign_is_the_one_that_the_host_gives():
     words = "changes log-opts, removes debug, default-address-pools"
-    text = plan_of(Change("file /etc/docker/daemon.json", "", words, sign="~"))
+    text = plan_of(seen("file", "/etc/docker/daemon.json", "", words, sign="~"))
     assert re.search(rf"  ~ file +/etc/docker/daemon.json +{words}\n", text)
 
 
 def test_what_stops_something_is_marked_whatever_its_sign():
-    assert "    ! service     docker" in plan_of(Change("service docker", "", "stopped", True, sign="~"))
+    assert "    ! service     docker" in plan_of(seen("service", "docker", "", "stopped", True, sign="~"))
 
 
 def test_a_report_without_signs_is_read_by_its_values():
-    assert "    - file        /etc/x\n" in plan_of(Change("file /etc/x", "there", "removed"))
-    assert "    ~ file        /etc/x" in plan_of(Change("file /etc/x", "2 keys", "3 keys"))
+    assert "    - file        /etc/x\n" in plan_of(seen("file", "/etc/x", "there", "removed"))
+    assert "    ~ file        /etc/x" in plan_of(seen("file", "/etc/x", "2 keys", "3 keys"))
 
 
 @pytest.mark.parametrize(
@@ -495,12 +496,12 @@ def test_a_report_without_signs_is_read_by_its_values():
     ],
 )
 def test_a_downgrade_is_called_one(before: str, after: str, is_said: bool):
-    text = plan_of(Change("package docker-ce", before, after, sign="~"))
+    text = plan_of(seen("package", "docker-ce", before, after, sign="~"))
     assert (f"docker-ce {before} → {after} (downgrade)" in text) is is_said
 
 
 def test_that_a_file_exists_is_not_said_of_one_that_goes():
-    text = plan_of(Change("file /etc/yum.repos.d/docker-ce.repo", "there", "removed", sign="-"))
+    text = plan_of(seen("file", "/etc/yum.repos.d/docker-ce.repo", "there", "removed", sign="-"))
     assert "    - file        /etc/yum.repos.d/docker-ce.repo\n" in text
 
 

@@ -1,0 +1,20 @@
+"""Changes as a host's answer brings them to the controller."""
+
+from typing import Any
+
+from provision.host import change as host
+from provision.model import Change, Harm
+
+
+def seen(
+    kind: str, subject: str = "", before: str = "", after: str = "", disruptive: bool = False, **more: Any
+) -> Change:
+    """Return the Change of one line that the host code writes."""
+    mark = more.pop("sign", "") or host.sign(before, after)
+    line = host.line(kind, subject, before, after, mark) | more
+    return Change(**line | {"disruptive": disruptive, "implied": tuple(line["implied"])})
+
+
+def harm(said: host.Harm, names: tuple[str, ...], count: int) -> Harm:
+    """Return the Harm of what the host code says."""
+    return Harm(said.many, names, count, said.one)
