@@ -77,7 +77,7 @@ def stopped(name: str, by: str) -> ProvisionError:
     """Return why a host is left alone although somebody has agreed: the one before it has failed."""
     return DisruptionStopped(
         f"{name} is left as it is, since {by} failed before it",
-        f"see what happened to {by}; then: fab provision --limit {name}",
+        f"see what happened to {by}; then: `fab provision --limit {name}`",
         state="nothing was changed",
         meaning="hosts that are disrupted go one after another, so that one fault does not stop them all",
     )

@@ -1,7 +1,6 @@
 """converge: bring the hosts of open Sessions to their desired state, by one Ansible play."""
 
 import os
-import re
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -14,6 +13,7 @@ from ansible_runner import Runner, RunnerConfig
 
 from provision import errors
 from provision.desired import PREFIX
+from provision.hints import HOST, parse
 from provision.model import (
     Change,
     Consent,
@@ -35,12 +35,12 @@ ACTION = "docker_engine"
 
 # What to type for a host on which the command has failed; without its own, that of provision.
 _ACCESS = ("keys.install", "keys.remove", "hosts.harden", "credentials.rotate")
-_AGAIN = {"undo": "fab hosts.undo NAME", "uninstall": "fab uninstall --limit NAME"} | {
-    verb: f"fab {verb} NAME" for verb in _ACCESS
+_AGAIN = {"undo": f"hosts.undo {HOST}", "uninstall": f"uninstall --limit {HOST}"} | {
+    verb: f"{verb} {HOST}" for verb in _ACCESS
 }
 # An undo of which nothing was heard may be done; a second one would take it back.
-_LOOK = _AGAIN | {"undo": "fab plan --limit NAME"}
-_PROVISION = "fab provision --limit NAME"
+_LOOK = _AGAIN | {"undo": f"plan --limit {HOST}"}
+_PROVISION = f"provision --limit {HOST}"
 
 OnOutcome = Callable[[str, Outcome], None]
 
@@ -241,11 +241,11 @@ def _untyped(result: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _failure(name: str, what: str, error: Mapping[str, Any]) -> Failure:
-    hint = error.get("hint") or "fab hosts.shell NAME"
+    hint = error.get("hint") or f"`fab hosts.shell {HOST}`"
     return Failure(
         kind=error["kind"],
         message=error["message"],
-        hint=_hint(hint, name, _AGAIN.get(what)),
+        next=parse(hint, again=_AGAIN.get(what, "provision"), host=name),
         stage=Stage.CONVERGE,
         evidence=error.get("evidence", ""),
         meaning=error.get("meaning", ""),
@@ -254,17 +254,10 @@ def _failure(name: str, what: str, error: Mapping[str, Any]) -> Failure:
     )
 
 
-def _hint(text: str, name: str, instead: str | None) -> str:
-    """Give ``text`` about the host ``name``, with the command ``instead`` of fab provision."""
-    if instead:
-        text = re.sub(r"\bfab provision( --limit NAME)?", instead, text)
-    return text.replace("NAME", name)
-
-
 def _lost(name: str, what: str, evidence: str) -> Failure:
     return errors.ConnectionLost(
         f"the connection to {name} was lost",
-        _hint(f"fab hosts.ping NAME; then: {_PROVISION}", name, _LOOK.get(what)),
+        parse(f"`fab hosts.ping {HOST}`; then: `again`", again=_LOOK.get(what, _PROVISION), host=name),
         evidence=" ".join(evidence.split())[:200],
         meaning="the network or the host went away; what was begun there goes on to a defined end",
         state="unknown until the next run, which finds and reports it",
@@ -275,10 +268,10 @@ def _silence(name: str, what: str, said: str, cancelled: bool) -> Failure:
     if cancelled:
         return errors.Interrupted(
             f"interrupted before {name} reported",
-            _hint(_PROVISION, name, _LOOK.get(what)),
+            parse("`again`", again=_LOOK.get(what, _PROVISION), host=name),
             state="what was begun there goes on to a defined end; the next run reports it",
         ).at(Stage.CONVERGE)
     lines = [line.strip() for line in said.splitlines() if "ERROR" in line or "rror:" in line]
     return errors.NotProven(
-        f"nothing was heard of {name}", f"fab plan --limit {name}", evidence=(lines or [""])[0][:200]
+        f"nothing was heard of {name}", f"`fab plan --limit {name}`", evidence=(lines or [""])[0][:200]
     ).at(Stage.CONVERGE)

@@ -93,7 +93,7 @@ def _check_logins(name: str, logins: Any) -> None:
 def _plain(name: str, key: str, instead: str) -> InventoryError:
     return InventoryError(
         f"{name}: {key} holds a password in plain text",
-        f"fab credentials.set {name} --kind secret/NAME, and in the inventory {instead}",
+        f"`fab credentials.set {name} --kind secret/NAME`, and in the inventory {instead}",
     )
 
 

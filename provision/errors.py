@@ -3,21 +3,26 @@
 from dataclasses import replace
 from typing import Self
 
+from provision.hints import Hint, parse
 from provision.model import Failure, Host, Stage, Status
 
 
 class ProvisionError(Exception):
-    """What happened (``message``), what to do (``hint``), one line of proof (``evidence``)."""
+    """What happened (``message``), what to do (``hint``), one line of proof (``evidence``).
+
+    In the hint backticks enclose a command, as ``hints`` says.
+    """
 
     kind = "error"
     status = Status.FAILED
     stage: Stage | None = None
 
     def __init__(
-        self, message: str, hint: str = "", *, evidence: str = "", meaning: str = "", state: str = ""
+        self, message: str, hint: str | Hint = "", *, evidence: str = "", meaning: str = "", state: str = ""
     ) -> None:
         super().__init__(message)
-        self.failure = Failure(self.kind, message, hint, self.stage, evidence, meaning, state, self.status)
+        parts = parse(hint) if isinstance(hint, str) else hint
+        self.failure = Failure(self.kind, message, parts, self.stage, evidence, meaning, state, self.status)
 
     def at(self, stage: Stage) -> Failure:
         """Give the failure as seen by ``stage``."""
@@ -88,7 +93,7 @@ class ChangedHostKey(ProvisionError):
         """Give the error of a host that shows the fingerprint ``offered`` and not ``pinned``."""
         return cls(
             f"{name} shows another host key than its pin",
-            f"compare with the cloud console; only if it agrees: fab hosts.trust {name} --replace {pinned}",
+            f"compare with the cloud console; only if it agrees: `fab hosts.trust {name} --replace {pinned}`",
             evidence=f"pinned {pinned}, offered {offered}",
             meaning="reinstalled, the address was given to another server, or someone sits in between",
         )
@@ -160,7 +165,7 @@ class Unreachable(ProvisionError):
     kind, status, stage = "unreachable", Status.UNREACHABLE, Stage.CONNECT
     says = "the connection to {name} did not come about"
     means = ""
-    advice = "fab hosts.ping {name}"
+    advice = "`fab hosts.ping {name}`"
 
     @classmethod
     def of(cls, host: Host, evidence: str = "", *, after_s: float = 0.0) -> Self:
@@ -177,7 +182,7 @@ class ConnectionRefused(Unreachable):
     kind = "connection-refused"
     says = "{where} refused the connection"
     means = "the host is up and nothing listens on this port: sshd is down or on another port"
-    advice = "correct ansible_host or ansible_port of {name}, or start sshd; then: fab hosts.ping {name}"
+    advice = "correct ansible_host or ansible_port of {name}, or start sshd; then: `fab hosts.ping {name}`"
 
 
 class NoAnswer(Unreachable):
@@ -219,7 +224,7 @@ class NotSsh(Unreachable):
     kind = "not-ssh"
     says = "{where} does not speak SSH as we do"
     means = "another service on this port, or a server without one algorithm in common"
-    advice = "correct ansible_port of {name} in the inventory; then: fab hosts.ping {name}"
+    advice = "correct ansible_port of {name} in the inventory; then: `fab hosts.ping {name}`"
 
 
 class HungUp(Unreachable):
@@ -228,7 +233,7 @@ class HungUp(Unreachable):
     kind = "hung-up"
     says = "{where} ended the conversation before the login was decided"
     means = "not an SSH server, or one that limits connections (MaxStartups, fail2ban)"
-    advice = "correct ansible_port of {name} if it is not SSH's; then: fab hosts.ping {name}"
+    advice = "correct ansible_port of {name} if it is not SSH's; then: `fab hosts.ping {name}`"
 
 
 class ConnectionLost(Unreachable):

@@ -94,8 +94,8 @@ def _refuse_unsafe(name: str, values: Mapping[str, Any]) -> None:
             kind = "" if PLAIN_PASSWORDS[key] == "password" else f" --kind {PLAIN_PASSWORDS[key]}"
             raise InventoryError(
                 f"{name} has a password in plain text: {key}",
-                f"fab credentials.set {name}{kind}, then remove {key} from the inventory; "
-                "fab credentials.import takes all that are there",
+                f"`fab credentials.set {name}{kind}`, then remove {key} from the inventory; "
+                "`fab credentials.import` takes all that are there",
             )
         if key.startswith("ansible_") and not _is_accepted(key, value):
             shown = ascii(key)[1:80].rstrip("'")

@@ -166,6 +166,6 @@ def _no_match(what: str, names: tuple[str, ...], data: Mapping[str, Any]) -> Not
     listed += f" and {len(names) - _NAMES_SHOWN} more" * (len(names) > _NAMES_SHOWN)
     return NothingSelected(
         what,
-        "fab hosts.list shows all",
+        "`fab hosts.list` shows all",
         evidence=f"hosts: {listed}" + (f"; groups: {', '.join(groups)}" if groups else ""),
     )

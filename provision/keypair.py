@@ -40,7 +40,7 @@ def public(key: Secret, name: str = "NAME") -> str:
     except (ValueError, binascii.Error, TypeError) as error:
         raise MissingCredential(
             f"the private-key of {name} in the keyring is no key",
-            f"fab credentials.forget {name} --kind private-key, then: fab keys.install {name}",
+            f"`fab credentials.forget {name} --kind private-key`, then: `fab keys.install {name}`",
             evidence=type(error).__name__,
         ) from None
     return found.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()

@@ -135,7 +135,7 @@ class Ledger:
         for name, entry in self._entries.items():
             if not entry.done:
                 state = "its changes were made; they are not verified" if entry.changes else ""
-                hint = f"fab plan --limit {name}"
+                hint = f"`fab plan --limit {name}`"
                 self.drop(name, Interrupted(f"interrupted before {name} was done", hint, state=state))
 
     def give_up(self, error: ProvisionError) -> None:

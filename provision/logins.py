@@ -190,7 +190,9 @@ def _sources(host: Host, credential: Credential) -> list[Any]:
         return [Password(host.user, credential.password.reveal)]
     keys = paramiko.Agent().get_keys()
     if not keys:
-        raise MissingCredential("the ssh-agent holds no key", f"ssh-add, or fab credentials.set {host.name}")
+        raise MissingCredential(
+            "the ssh-agent holds no key", f"ssh-add, or `fab credentials.set {host.name}`"
+        )
     return [InMemoryPrivateKey(host.user, key) for key in keys]
 
 
@@ -201,7 +203,7 @@ def _private_key(credential: Credential) -> Any:
     except Exception as error:  # each key format fails in its own way
         raise MissingCredential(
             f"the key file {credential.key_file} does not open",
-            "check its passphrase: fab credentials.set NAME --kind passphrase",
+            "check its passphrase: `fab credentials.set NAME --kind passphrase`",
             evidence=type(error).__name__,
         ) from None
 

@@ -9,6 +9,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from provision.hints import Hint, render
+
 # Host and group names of an inventory; they reach ssh patterns, paths and pages.
 INVENTORY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
@@ -147,16 +149,21 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a host left the road: what, why, what is changed, what to do next."""
+    """Why a host left the road: what, why, what is changed, what to do ``next``."""
 
     kind: str
     message: str
-    hint: str = ""
+    next: Hint = ()
     stage: Stage | None = None
     evidence: str = ""
     meaning: str = ""
     state: str = ""
     status: Status = Status.FAILED
+
+    @property
+    def hint(self) -> str:
+        """What to do next, as one text."""
+        return render(self.next)
 
 
 @dataclass(frozen=True, slots=True)

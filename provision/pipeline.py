@@ -228,7 +228,7 @@ def _only_entered(hosts: tuple[Host, ...]) -> tuple[Host, ...]:
 def _fetch_keys(host: Host) -> Iterator[HostKey]:
     if host.jump:
         raise UnknownHostKey(
-            f"{host.name} lies behind {host.jump} and has no pin yet", f"fab hosts.trust {host.name}"
+            f"{host.name} lies behind {host.jump} and has no pin yet", f"`fab hosts.trust {host.name}`"
         )
     return logins.fetch_keys(host)
 

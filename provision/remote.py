@@ -82,13 +82,13 @@ def over_master(
     if late:
         raise HostFailed(
             f"a command gave no end in {timeout_s:.0f} s on {session.host.name}",
-            f"look at the host: fab hosts.shell {session.host.name}",
+            f"look at the host: `fab hosts.shell {session.host.name}`",
             evidence=command.splitlines()[0][:120],
         )
     if completed.rc == SSH_FAILED and not is_live(session):
         raise ConnectionLost(
             f"the connection to {session.host.name} was lost",
-            f"fab hosts.ping {session.host.name}",
+            f"`fab hosts.ping {session.host.name}`",
             meaning="the network or the host went away; this is not a login problem",
         )
     return completed

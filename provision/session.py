@@ -226,7 +226,7 @@ class Connections:
         if greeting.is_late:
             return errors.SilentHost(
                 f"{host.address}:{host.port} did not finish the login in {LOGIN_TIMEOUT_S:.0f} s",
-                f"fab hosts.ping {host.name}",
+                f"`fab hosts.ping {host.name}`",
                 meaning="the host is overloaded, or its login shell does not end",
             )
         error = explain(host, entrant.key, entrant.credential, greeting.err)
@@ -260,7 +260,7 @@ def _rotated(credential: Credential) -> Credential:
 
 
 def _interrupted(host: Host) -> ProvisionError:
-    return errors.Interrupted(f"interrupted while connecting to {host.name}", f"fab hosts.ping {host.name}")
+    return errors.Interrupted(f"interrupted while connecting to {host.name}", f"`fab hosts.ping {host.name}`")
 
 
 def _no_longer_than(left_s: float) -> tuple[str, ...]:
@@ -285,7 +285,7 @@ def _jumps_first(entrants: tuple[Entrant, ...]) -> list[Entrant]:
 def _jump_failed(host: Host) -> ProvisionError:
     return errors.JumpFailed(
         f"{host.name} is reached through {host.jump}, which could not be entered",
-        f"fab hosts.ping {host.jump}",
+        f"`fab hosts.ping {host.jump}`",
         meaning="nothing was tried on this host",
     )
 

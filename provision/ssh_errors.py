@@ -21,7 +21,7 @@ class _Word:
 
 OLDEST_SSH = (8, 4)
 _LONGEST_EVIDENCE = 200
-_PING = "fab hosts.ping {name}"
+_PING = "`fab hosts.ping {name}`"
 
 # In order: the first that matches wins. Texts as printed by OpenSSH 8.4 to 10.0.
 _WORDS = (
@@ -30,7 +30,7 @@ _WORDS = (
         errors.MissingCredential,
         "the key file of {name} has a passphrase, and the keyring has none for it",
         "nothing was sent to the host",
-        "fab credentials.set {name} --kind passphrase",
+        "`fab credentials.set {name} --kind passphrase`",
     ),
     _Word(
         r"password has expired|Password change required|" + re.escape(REFUSED),
@@ -38,7 +38,7 @@ _WORDS = (
         "{name} wants something else than the password: a new password, or a one-time code",
         "the password is expired, or a second factor is on; nothing was sent in answer",
         "log in once by hand (ssh -p {port} {user}@{address}), set a new password, "
-        "then: fab credentials.set {name}",
+        "then: `fab credentials.set {name}`",
     ),
     _Word(
         re.escape(ASKED_AGAIN),
@@ -160,7 +160,7 @@ def wrong_passphrase(host: Host) -> ProvisionError:
     """
     return errors.WrongPassword(
         f"the key file of {host.name} does not open",
-        f"fab credentials.set {host.name} --kind passphrase",
+        f"`fab credentials.set {host.name} --kind passphrase`",
         meaning="the passphrase in the keyring is not the one of this key",
     )
 
@@ -184,10 +184,12 @@ def _typed(word: _Word, host: Host, credential: Credential, stderr: str) -> Prov
 
 def _cure(host: Host, credential: Credential, stderr: str) -> str:
     if not credential.private_key:
-        return f"fab credentials.set {host.name}"
+        return f"`fab credentials.set {host.name}`"
     methods = _METHODS.search(stderr)
     if methods and {"password", "keyboard-interactive"}.intersection(methods[1].split(",")):
-        return f"fab credentials.forget {host.name} --kind private-key, then: fab keys.install {host.name}"
+        return (
+            f"`fab credentials.forget {host.name} --kind private-key`, then: `fab keys.install {host.name}`"
+        )
     return (
         "no password lets in there, so keep the key; on the provider's console: journalctl -t sshd, "
         f"and authorized_keys of {host.user}"

@@ -49,7 +49,7 @@ def takes(session: Session, password: Secret) -> bool:
 def _no_python(host: Host, answer: Completed) -> errors.NoPython:
     return errors.NoPython(
         f"{host.name} has no Python that could start sudo, or one that is too old",
-        f"fab hosts.shell {host.name}, and there: sudo dnf install python3",
+        f"`fab hosts.shell {host.name}`, and there: sudo dnf install python3",
         evidence=answer.err.decode("utf-8", "replace").strip()[:200],
     )
 
@@ -62,7 +62,7 @@ def _no_sudo(host: Host) -> errors.SudoRefused:
 
 
 def _refused(host: Host, answer: Completed, *, no_password: bool) -> errors.SudoRefused:
-    hint = f"fab credentials.set {host.name} --kind sudo"
+    hint = f"`fab credentials.set {host.name} --kind sudo`"
     said = answer.err.decode("utf-8", "replace").strip().splitlines() or [""]
     if no_password:
         message = f"sudo on {host.name} wants a password, and the keyring has none for it"

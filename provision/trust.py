@@ -100,7 +100,7 @@ def _from_inventory(host: Host, fetch: Fetch) -> HostKey:
     if host.host_key is None:
         raise UnknownHostKey(
             f"no key of {host.name} is known, so nothing was sent to it",
-            f"fab hosts.trust {host.name}",
+            f"`fab hosts.trust {host.name}`",
             meaning="a password given to the wrong machine is lost; compare the fingerprint first",
         )
     offered = []
@@ -121,7 +121,7 @@ def _rank(key: HostKey) -> int:
 
 
 def _replace(name: str, pin: str) -> str:
-    return f"fab hosts.trust {name} --replace {pin}"
+    return f"`fab hosts.trust {name} --replace {pin}`"
 
 
 def _parsed(line: str, place: str) -> HostKey:

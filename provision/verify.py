@@ -15,6 +15,7 @@ from typing import Any
 
 import provision
 from provision.errors import Interrupted, NotProven
+from provision.hints import from_plain
 from provision.model import Check, Failure, Session, Stage, Status, Verdict
 
 SHARDS_PER_CORE = 1
@@ -82,7 +83,7 @@ def _raise_first(futures: list[Future[dict[str, Proof]]]) -> None:
 
 def _judge(host: str, proof: Proof, is_cancelled: bool) -> Proof:
     if is_cancelled and isinstance(proof, Failure):
-        error = Interrupted(f"interrupted before {host} was verified", f"fab verify --limit {host}")
+        error = Interrupted(f"interrupted before {host} was verified", f"`fab verify --limit {host}`")
         return error.at(Stage.VERIFY)
     return proof
 
@@ -164,7 +165,7 @@ class Tally:
             return tuple(self.checks)
         return NotProven(
             f"the checks of {host} did not run to their end",
-            f"fab verify --limit {host}",
+            f"`fab verify --limit {host}`",
             evidence=broken or "no check was made",
             state="nothing is known to be wrong with the host",
         ).failure
@@ -216,4 +217,5 @@ def _check(row: dict[str, Any]) -> Check:
 
 
 def _failure(row: dict[str, Any]) -> Failure:
-    return Failure(**(row | {"stage": Stage(row["stage"]), "status": Status(row["status"])}))
+    typed = {"stage": Stage(row["stage"]), "status": Status(row["status"]), "next": from_plain(row["next"])}
+    return Failure(**row | typed)

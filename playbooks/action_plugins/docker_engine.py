@@ -362,7 +362,7 @@ def _no_secret(name: str) -> dict[str, Any]:
         "kind": "no-secret",
         "refused": True,
         "message": f"a value is {{secret: {shown(name)}}}, and nobody here knows it",
-        "hint": "fab provision asks the keyring; for ansible-playbook write the value, by its vault",
+        "hint": "`fab provision` asks the keyring; for ansible-playbook write the value, by its vault",
         "state": "nothing was changed",
     }
 
@@ -371,7 +371,7 @@ def _no_end(evidence: str, after_s: float) -> dict[str, str]:
     return {
         "kind": "timed-out",
         "message": f"the host code gave no result in {after_s / 60:.0f} minutes",
-        "hint": "see on the host what it waits for: fab hosts.shell NAME; then: fab provision",
+        "hint": "see on the host what it waits for: `fab hosts.shell {host}`; then: `again`",
         "evidence": shown(evidence),
         "state": "unknown: what was begun goes on to a defined end, which the next run reports",
     }
@@ -381,7 +381,7 @@ def _no_end_of_output(lines: list[str]) -> dict[str, str]:
     return {
         "kind": "endless-output",
         "message": f"the host printed more than {OUTPUT_CAP_BYTES >> 20} MB where a result was expected",
-        "hint": "look at the start files of the login (/etc/profile.d, ~/.bashrc): fab hosts.shell NAME",
+        "hint": "look at the start files of the login (/etc/profile.d, ~/.bashrc): `fab hosts.shell {host}`",
         "evidence": shown(lines[0][:200]),
         "meaning": "the rest was not read",
         "state": "unknown until the next run, which looks",
@@ -396,19 +396,19 @@ def _no_answer(rc: str, stderr: str) -> dict[str, Any]:
             "kind": "no-python",
             "refused": True,
             "message": "this host has no Python, not even the one that dnf is written in",
-            "hint": "on the host: dnf install python3; then: fab provision",
+            "hint": "on the host: dnf install python3; then: `again`",
         }
     if rc == str(OLD_PYTHON):
         return error | {
             "kind": "python-too-old",
             "refused": True,
             "message": "the Python of this host is older than 2.7, or is a 3 older than 3.6",
-            "hint": "on the host: dnf install python3; then: fab provision",
+            "hint": "on the host: dnf install python3; then: `again`",
         }
     return error | {
         "kind": "no-answer-from-host-code",
         "message": "the host code gave no result" + (f" (exit code {rc})" if rc else ", or too much output"),
-        "hint": "look at the host: fab hosts.shell NAME; then: fab provision",
+        "hint": "look at the host: `fab hosts.shell {host}`; then: `again`",
         "state": "unknown until the next run, which looks",
     }
 
@@ -421,9 +421,19 @@ def task_result(found: Mapping[str, Any]) -> dict[str, Any]:
         result["diff"].append({"prepared": f"would disrupt: {harm['count']} {harm['what']}: {names}\n"})
     error = found["error"]
     if error:
-        parts = (error["message"], error["evidence"], error["hint"], error["state"])
+        parts = (error["message"], error["evidence"], unmarked(error["hint"]), error["state"])
         result |= {"failed": True, "msg": " | ".join(part for part in parts if part)}
     return result
+
+
+def unmarked(hint: str) -> str:
+    """Return a hint without its marks, for Ansible alone; ``provision.hints`` has their meaning."""
+    return re.sub("`(fab|again)([^`]*)`", _command, hint)
+
+
+def _command(found: re.Match[str]) -> str:
+    start = "fab provision" if found[1] == "again" else found[1]
+    return start + found[2].replace("{host}", "NAME")
 
 
 def _ansible_diff(change: Mapping[str, Any]) -> dict[str, str]:

@@ -26,11 +26,11 @@ class Harden(Flow):
         if case.credential.password:
             raise AccessRefused(
                 f"{name} is entered by a password, and nobody would get in without it",
-                f"fab keys.install {name}, then: fab hosts.harden {name}",
+                f"`fab keys.install {name}`, then: `fab hosts.harden {name}`",
             )
         if not case.lets_in(case.credential):
             raise AccessRefused(
-                f"a new login to {name} by the key alone did not work", f"fab keys.install {name}"
+                f"a new login to {name} by the key alone did not work", f"`fab keys.install {name}`"
             )
         return Wanted({"user": case.host.user, "password_login": False})
 
@@ -45,7 +45,7 @@ class Harden(Flow):
         if not _done(case, _CONFIRM) or case.takes_passwords():
             raise NotProvenFromOutside(
                 f"{case.host.name} let in only by key, and could not be told to stay so",
-                f"fab hosts.harden {case.host.name}",
+                f"`fab hosts.harden {case.host.name}`",
                 meaning="the connection was lost, or two minutes were over",
                 state=_TIMER,
             )
@@ -56,7 +56,7 @@ def _restored(case: Case, evidence: str) -> ProvisionError:
     state = "put back: password login is on, as before" if _done(case, _RESTORE) else _TIMER
     return NotProvenFromOutside(
         f"new logins to {case.host.name} were not as they should be with password login off",
-        f"on the host, journalctl -t sshd says why; then: fab hosts.harden {case.host.name}",
+        f"on the host, journalctl -t sshd says why; then: `fab hosts.harden {case.host.name}`",
         evidence=evidence,
         state=state,
     )

@@ -18,7 +18,8 @@ class Install(Flow):
         if case.credential.key_file:
             raise AccessRefused(
                 f"{case.host.name} is entered by the key file {case.credential.key_file} already",
-                f"fab hosts.harden {case.host.name}; or take ansible_ssh_private_key_file out, and try again",
+                f"`fab hosts.harden {case.host.name}`; "
+                "or take ansible_ssh_private_key_file out, and try again",
             )
         return Wanted({"user": case.host.user, "key": _line(case, self._key(case))})
 
@@ -27,7 +28,7 @@ class Install(Flow):
         if not case.lets_in(Credential(private_key=self._key(case))):
             raise NotProvenFromOutside(
                 f"{case.host.name} has the key, and does not let it in",
-                f"on the host, journalctl -t sshd says why; then: fab keys.install {case.host.name}",
+                f"on the host, journalctl -t sshd says why; then: `fab keys.install {case.host.name}`",
                 meaning="the home directory may be writable by others, or sshd reads another file",
                 state="the key is in authorized_keys and not used; the login of before works as before",
             )
@@ -58,7 +59,7 @@ class Remove(Flow):
             raise NotProvenFromOutside(
                 f"the key of {case.host.name} still lets in",
                 f"look for it there (grep -r provision-{case.host.name} /root/.ssh /home/*/.ssh /etc/ssh); "
-                f"then: fab keys.remove {case.host.name}",
+                f"then: `fab keys.remove {case.host.name}`",
                 state="it is out of authorized_keys; from now on the password is used",
             )
         self.rotation.drop_key(case.host)
@@ -68,7 +69,7 @@ class Remove(Flow):
         if password is None or not case.takes_passwords() or not case.lets_in(Credential(password=password)):
             raise AccessRefused(
                 f"without its key nobody would get into {case.host.name}",
-                f"fab hosts.undo {case.host.name} brings password login back after fab hosts.harden; "
-                f"fab credentials.set {case.host.name} stores a password",
+                f"`fab hosts.undo {case.host.name}` brings password login back after `fab hosts.harden`; "
+                f"`fab credentials.set {case.host.name}` stores a password",
                 meaning="the keyring has no password that the host lets in",
             )

@@ -45,7 +45,7 @@ class Rotate(Flow):
             state = "the old password is set again"
         return NotProvenFromOutside(
             f"{case.host.name} took a new password, and does not let it in",
-            f"on the host, journalctl -t sshd says why; then: fab credentials.rotate {case.host.name}",
+            f"on the host, journalctl -t sshd says why; then: `fab credentials.rotate {case.host.name}`",
             state=state,
         )
 

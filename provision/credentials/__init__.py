@@ -42,10 +42,10 @@ def init(settings: Settings) -> Path:
     if not isinstance(backend, KdbxKeyring):
         raise KeyringError(
             f"the keyring {backend.name} is in use; it needs no init",
-            "fab credentials.set NAME, or for a file of its own: fab credentials.init --keyring kdbx",
+            "`fab credentials.set NAME`, or for a file of its own: `fab credentials.init --keyring kdbx`",
         )
     if backend.path.exists():
-        raise KeyringError(f"{backend.path} exists already", "fab credentials.list")
+        raise KeyringError(f"{backend.path} exists already", "`fab credentials.list`")
     backend.create(master.invent(backend.path, master.Sources.of(settings)))
     return backend.path
 
@@ -88,7 +88,7 @@ def forget(settings: Settings, owner: Owner, kind: Sort | None = None) -> tuple[
     sorts: tuple[Sort, ...] = (kind,) if kind else tuple(each for each in Kind if each not in MADE)
     gone = tuple(each for each in sorts if vault.drop(owner, each))
     if not gone:
-        raise UsageError(f"the keyring holds no {kind or 'secret'} for {owner}", "fab credentials.list")
+        raise UsageError(f"the keyring holds no {kind or 'secret'} for {owner}", "`fab credentials.list`")
     return gone
 
 

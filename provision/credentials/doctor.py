@@ -15,6 +15,7 @@ from provision.credentials.choose import choose, explain
 from provision.credentials.entries import service
 from provision.credentials.kdbx import KdbxKeyring
 from provision.errors import ProvisionError, UsageError
+from provision.hints import Hint, parse
 from provision.settings import Settings
 from provision.ssh_errors import refuse_old_ssh
 
@@ -29,7 +30,7 @@ class Finding:
 
     part: str
     seen: str
-    hint: str = ""
+    hint: Hint = ()
 
 
 def examine(settings: Settings) -> Iterator[Finding]:
@@ -52,7 +53,7 @@ def _ssh() -> Finding:
         version = subprocess.run(["ssh", "-V"], capture_output=True, text=True, check=False).stderr.strip()
         refuse_old_ssh(version)
     except FileNotFoundError:
-        return Finding("ssh", "there is no ssh on this controller", "install OpenSSH 8.4 or newer")
+        return Finding("ssh", "there is no ssh on this controller", ("install OpenSSH 8.4 or newer",))
     except UsageError as error:
         return _fault("ssh", error)
     return Finding("ssh", version.partition(",")[0])
@@ -60,7 +61,7 @@ def _ssh() -> Finding:
 
 def _file(backend: KdbxKeyring, settings: Settings) -> Iterator[Finding]:
     if not backend.path.exists():
-        yield Finding("file", f"{backend.path} is not made yet", "fab credentials.init")
+        yield Finding("file", f"{backend.path} is not made yet", parse("`fab credentials.init`"))
         return
     yield _mode(backend.path)
     entries = len(backend.usernames(service(settings)))
@@ -73,13 +74,13 @@ def _mode(file: Path) -> Finding:
     open_to_others = [str(each) for each in storage.all_of(file) if each.stat().st_mode & 0o077]
     if open_to_others:
         names = " ".join(open_to_others)
-        return Finding("file", f"others may read or write {names}", f"chmod 600 {names}")
+        return Finding("file", f"others may read or write {names}", (f"chmod 600 {names}",))
     strangers = [str(each) for each in storage.all_of(file) if each.stat().st_uid != os.geteuid()]
     if strangers:
         names = " ".join(strangers)
-        return Finding("file", f"{names} belongs to another user", f"chown {os.geteuid()} {names}")
+        return Finding("file", f"{names} belongs to another user", (f"chown {os.geteuid()} {names}",))
     if file.parent.stat().st_mode & 0o022:
-        return Finding("file", f"others may replace files in {file.parent}", f"chmod 700 {file.parent}")
+        return Finding("file", f"others may replace files in {file.parent}", (f"chmod 700 {file.parent}",))
     return Finding("file", f"{file}: only you may read it")
 
 
@@ -95,14 +96,14 @@ def _canary(backend: KeyringBackend, settings: Settings) -> Finding:
         with suppress(Exception):
             backend.delete_password(name, CANARY)
         told = f"it does not answer: {type(error).__name__}: {error}"
-        return Finding("canary", told, "unlock it, or use the embedded file: --keyring kdbx")
+        return Finding("canary", told, ("unlock it, or use the embedded file: --keyring kdbx",))
     if not kept or not gone:
         told = "it gave back something else than was stored" if not kept else "it keeps what was deleted"
-        return Finding("canary", told, "use the embedded file: --keyring kdbx")
+        return Finding("canary", told, ("use the embedded file: --keyring kdbx",))
     return Finding("canary", "a secret was set, read back the same, and deleted")
 
 
 def _fault(part: str, error: ProvisionError) -> Finding:
     failure = error.failure
     told = f"{failure.message} ({failure.evidence})" if failure.evidence else failure.message
-    return Finding(part, told, failure.hint)
+    return Finding(part, told, failure.next)

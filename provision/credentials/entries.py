@@ -125,10 +125,11 @@ def owners(host: Host) -> Iterator[Owner]:
     yield Owner.everyone()
 
 
-def set_command(owner: Owner, kind: Sort = Kind.PASSWORD) -> str:
-    """Give the command that a person types to store this entry."""
+def set_command(owner: Owner, kind: Sort = Kind.PASSWORD, more: str = "") -> str:
+    """Return the command that stores this entry, marked as in ``hints``; ``more`` are further options."""
     who = owner.name if owner.scope == "host" else str(owner)
-    return f"fab credentials.set {who}" + ("" if kind is Kind.PASSWORD else f" --kind {kind}")
+    which = "" if kind is Kind.PASSWORD else f" --kind {kind}"
+    return f"`fab credentials.set {who}{which}{more}`"
 
 
 def flaw(secret: Secret) -> str:
@@ -151,5 +152,5 @@ def flaw(secret: Secret) -> str:
 
 def _valid(name: str) -> str:
     if not INVENTORY_NAME.fullmatch(name):
-        raise UsageError(f"{name!r} cannot be the name of a host or a group", "fab hosts.list")
+        raise UsageError(f"{name!r} cannot be the name of a host or a group", "`fab hosts.list`")
     return name

@@ -42,7 +42,7 @@ class KdbxKeyring(KeyringBackend):
         """Make the file, empty; raises KeyringError when there is one."""
         with storage.exclusive(self.path):
             if self.path.exists():
-                raise KeyringError(f"{self.path} exists already", "fab credentials.list")
+                raise KeyringError(f"{self.path} exists already", "`fab credentials.list`")
             storage.replace(self.path, Book.blank(master_password))
         self._master = master_password
 
@@ -104,7 +104,7 @@ class KdbxKeyring(KeyringBackend):
     def _existing(self) -> Book:
         book = self._book()
         if book is None:
-            raise KeyringError(f"there is no keyring file {self.path}", "fab credentials.init")
+            raise KeyringError(f"there is no keyring file {self.path}", "`fab credentials.init`")
         return book
 
     def _book(self) -> Book | None:

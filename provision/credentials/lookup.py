@@ -131,5 +131,5 @@ def _missing(host: Host, vault: Vault) -> MissingCredential:
     return MissingCredential(
         f"no password for {host.name} in the keyring, no key file in the inventory, "
         "and no key in an ssh-agent",
-        f"fab credentials.init, then {command}" if fresh else command,
+        f"`fab credentials.init`, then {command}" if fresh else command,
     )

@@ -72,7 +72,7 @@ def invent(keyring_file: Path, sources: Sources) -> Secret:
     master = _nonempty(variable if given is None else given, keyring_file)
     if len(master.reveal()) < SHORTEST_MASTER:
         raise KeyringError(
-            f"a master password has at least {SHORTEST_MASTER} characters", "fab credentials.init"
+            f"a master password has at least {SHORTEST_MASTER} characters", "`fab credentials.init`"
         )
     return master
 
@@ -94,7 +94,7 @@ def from_descriptor(flag: str, number: int) -> str:
     except OSError as error:
         raise KeyringError(
             f"--{flag} {number} cannot be read: {error.strerror}",
-            f"open it in the shell: fab … --{flag} {number} {number}< FILE",
+            f"open it in the shell: `fab … --{flag} {number} {number}< FILE`",
         ) from error
 
 
@@ -126,7 +126,7 @@ def _line(data: bytes) -> str:
     try:
         return data.decode().removesuffix("\n")
     except UnicodeDecodeError:
-        raise KeyringError("a password that was given is not UTF-8 text", "fab credentials.check") from None
+        raise KeyringError("a password that was given is not UTF-8 text", "`fab credentials.check`") from None
 
 
 def _make(file: Path) -> None:
@@ -146,7 +146,7 @@ def _ask(prompt: str) -> str:
 def _ask_twice(keyring_file: Path) -> str:
     master = _ask(f"New master password for {keyring_file}: ")
     if _ask("The same again: ") != master:
-        raise KeyringError("the two master passwords differ", "fab credentials.init")
+        raise KeyringError("the two master passwords differ", "`fab credentials.init`")
     return master
 
 

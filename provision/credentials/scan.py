@@ -107,7 +107,7 @@ def tracked(path: Path) -> tuple[Path, ...]:
     if done.returncode:
         raise UsageError(
             f"git tracks nothing in {path}",
-            f"without --tracked all files are read: fab credentials.scan {path}",
+            f"without --tracked all files are read: `fab credentials.scan {path}`",
             evidence=done.stderr.decode(errors="replace").strip().partition("\n")[0],
         )
     found = (path / os.fsdecode(name) for name in done.stdout.split(b"\0") if name)

@@ -98,7 +98,7 @@ class Vault:
             if self.held(owner, kind) != secret:
                 raise KeyringError(
                     f"the keyring gave back something else than was stored for {username(owner, kind)}",
-                    f"use the embedded file: {set_command(owner, kind)} --keyring kdbx",
+                    f"use the embedded file: {set_command(owner, kind, ' --keyring kdbx')}",
                 )
 
     def drop(self, owner: Owner, kind: Sort) -> bool:

@@ -16,7 +16,7 @@ def explain(error, apart):
         return error
     return dict(
         error, kind="clock-off", refused=True, message="this host's clock is %s the controller's" % _distance(apart),
-        hint="set the clock on the host (timedatectl set-ntp true); then: fab provision",
+        hint="set the clock on the host (timedatectl set-ntp true); then: `again`",
         meaning="%s: certificates and signatures are judged by the clock" % error["message"])
 
 

@@ -77,7 +77,7 @@ class Watch(object):
         if lost:
             raise HostError(
                 "containers-lost", "%d of %d containers did not come back" % (len(lost), len(due)),
-                "see on the host: docker ps -a, docker logs NAME; then: fab provision", ", ".join(lost)[:300],
+                "see on the host: docker ps -a, docker logs NAME; then: `again`", ", ".join(lost)[:300],
                 "they ran before the engine was restarted")
 
     def outcome(self):

@@ -56,12 +56,12 @@ def _digest(changes, harms):
 def _refused(harms):
     return Refusal(
         "disruption-refused", "this would disrupt what runs on the host",
-        "fab provision --allow-disruption does it all the same (with Ansible alone: docker_engine_disruption: allow)",
+        "`again --allow-disruption` does it all the same (with Ansible alone: docker_engine_disruption: allow)",
         in_words(harms), "the host works for somebody, and nobody has agreed to the interruption")
 
 
 def _changed(harms):
     return Refusal(
         "plan-changed", "what runs on the host, or the plan, has changed since it was agreed to",
-        "fab plan shows it; then: fab provision", in_words(harms),
+        "`fab plan` shows it; then: `again`", in_words(harms),
         "what was agreed to is not what would be done now")

@@ -123,7 +123,7 @@ def validate(machine, whole, started=None):
     if ran.rc and "unknown flag: --validate" not in said:
         raise _refused(
             "the engine refuses this daemon.json",
-            "mend docker_engine_daemon_options, or daemon.json on the host; then: fab provision",
+            "mend docker_engine_daemon_options, or daemon.json on the host; then: `again`",
             evidence=said[-300:].replace(path, FILE))
 
 
@@ -134,7 +134,7 @@ def _readable(content):
         place = "line %d, column %d" % (error.line, error.column) if error.line else "its place is not known"
         raise _refused(
             "%s is not valid JSON: %s" % (FILE, place),
-            "mend it on the host; then: fab provision", evidence="%s: %s" % (place, error.why),
+            "mend it on the host; then: `again`", evidence="%s: %s" % (place, error.why),
             meaning="a new file in its place would lose what it sets, like data-root")
 
 
@@ -143,7 +143,7 @@ def _refuse_twice(content):
     if twice:
         raise _refused(
             "%s holds a key twice: %s" % (FILE, ", ".join(twice)),
-            "leave one of each on the host; then: fab provision",
+            "leave one of each on the host; then: `again`",
             meaning="a rewrite would lose all but the last one")
 
 
@@ -152,7 +152,7 @@ def _refuse_elsewhere(started):
     if flag and os.path.normpath(flag.value) != FILE:
         raise _refused(
             "the engine is started with another configuration file than %s" % FILE,
-            "take --config-file out of docker.service (systemctl cat docker shows it); then: fab provision",
+            "take --config-file out of docker.service (systemctl cat docker shows it); then: `again`",
             evidence="--config-file %s, from %s" % (flag.value, flag.origin))
 
 
@@ -163,7 +163,7 @@ def _refuse_flagged(started, options):
             raise _refused(
                 "docker.service sets %s, and docker_engine_daemon_options wants another %s" % (flag.flag, key),
                 "take %s out of the unit (systemctl cat docker shows it), or %s out of the inventory; "
-                "then: fab provision" % (flag.flag, key),
+                "then: `again`" % (flag.flag, key),
                 evidence="%s, from %s" % (flag.flag, flag.origin),
                 meaning="dockerd does not start with a key both as a flag and in daemon.json")
 

@@ -28,7 +28,7 @@ def run(work):
         text = stream.read().decode("utf-8")
     if not text:
         raise HostError(
-            "killed", "the run on this host was killed", "fab provision finds what it left and finishes it",
+            "killed", "the run on this host was killed", "`again` finds what it left and finishes it",
             "its process ended without a result", "out of memory, a reboot, or somebody's kill")
     return json.loads(text)
 
@@ -57,11 +57,11 @@ def _end(number, frame):
     no_limit()
     if number in SIGNALS:
         raise HostError(
-            "terminated", "the run on this host was told to end", "fab provision begins anew",
+            "terminated", "the run on this host was told to end", "`again` begins anew",
             "signal %d" % number, "a shutdown of the host, or somebody's kill")
     raise HostError(
         "timed-out", "the work on this host did not end in %d minutes" % (WORK_LIMIT_S // 60),
-        "see on the host what is slow (a mirror, a disk); then: fab provision")
+        "see on the host what is slow (a mirror, a disk); then: `again`")
 
 
 def _leave(writer, work):

@@ -33,7 +33,7 @@ _CAUSES = (
         r"\.rpm: Downloading successful, but checksum doesn't match|\.rpm: Interrupted by header callback"
         r"|Package .* is damaged|\.rpm.*[Dd]igest.*BAD",
         "a package arrives with other bytes than the repository says",
-        "clear the cache of the mirror or proxy, or set docker_engine_mirror to another; then: fab provision",
+        "clear the cache of the mirror or proxy, or set docker_engine_mirror to another; then: `again`",
         "the mirror, or a proxy on the way, is broken or half updated; nothing of it was installed"),
     Cause(
         "repository-broken",
@@ -41,40 +41,40 @@ _CAUSES = (
         r"|Downloading successful, but checksum doesn't match|checksum.*(?:mismatch|not match)"
         r"|primary.*(?:parse|parser|zchunk) error",
         "the repository's own lists are broken",
-        "look at the address with curl; set docker_engine_mirror to another; then: fab provision",
+        "look at the address with curl; set docker_engine_mirror to another; then: `again`",
         "a login page of the network, a proxy, or a mirror in the middle of an update answers in its place"),
     Cause(
         "repository-slow",
         r"Operation too slow",
         "the repository answers too slowly",
-        "set docker_engine_mirror to a nearer one; then: fab provision",
+        "set docker_engine_mirror to a nearer one; then: `again`",
         "dnf gives a download up that stays below 20 kB a second for 10 s"),
     Cause(
         "repository-tls",
         r"Curl error \((?:35|51|53|54|58|59|60|64|66|77|80|82|83|90|91)\)",
         "the repository does not prove who it is",
-        "check the mirror's certificate, and that no proxy on the way replaces it; then: fab provision",
+        "check the mirror's certificate, and that no proxy on the way replaces it; then: `again`",
         "the certificate is not valid for this address, at this time, or not signed by an authority"
         " that this host knows"),
     Cause(
         "repository-not-found",
         r"Status code: (?:403|404|410)",
         "the repository has no packages at this address",
-        "check docker_engine_mirror and docker_engine_channel; then: fab provision",
+        "check docker_engine_mirror and docker_engine_channel; then: `again`",
         "a server answers, and does not know this path"),
     Cause(
         "repository-ended",
         r"No URLs in mirrorlist|mirrorlist\.centos\.org",
         "the system's own repositories are at the end of their life",
         "point them to an archive (vault.centos.org), or move this host to a system that gets updates;"
-        " then: fab provision",
+        " then: `again`",
         "CentOS has closed the mirror lists of releases that get no updates"),
     Cause(
         "repository-unreachable",
         r"Curl error \(\d+\)|Status code: \d+|Failed to download metadata|Cannot download"
         r"|All mirrors were tried|Cannot prepare internal mirrorlist|repomd\.xml.*(?:error|failed)",
         "a package repository does not answer this host",
-        "open egress to it, or set docker_engine_mirror; then: fab provision",
+        "open egress to it, or set docker_engine_mirror; then: `again`",
         "this host cannot fetch packages; its login and its disk are fine"),
 )
 _LATE_CAUSES = (
@@ -83,14 +83,14 @@ _LATE_CAUSES = (
         r"nothing provides (?:container-selinux|iptables|libcgroup|fuse-overlayfs|slirp4netns)\b",
         "a package that Docker needs is in no repository of this host",
         "enable the system's own repositories: AppStream and BaseOS (RHEL: subscription-manager register;"
-        " Oracle Linux: dnf config-manager --enable ol9_appstream); then: fab provision",
+        " Oracle Linux: dnf config-manager --enable ol9_appstream); then: `again`",
         "it comes with the system, not from Docker"),
     Cause(
         "package-excluded",
         r"filtered out by (?:exclude|modular) filtering|is excluded\b",
         "the settings of dnf on this host exclude this package",
         "look at exclude= in /etc/dnf/dnf.conf and the .repo files, and at dnf versionlock list;"
-        " then: fab provision",
+        " then: `again`",
         "somebody holds this version on purpose, perhaps"),
 )
 _MISSING = Cause(
@@ -136,7 +136,7 @@ def _unknown(text):
         if line:
             break
     return HostError(
-        UNKNOWN, "dnf could not make the transaction", "see dnf's line; then: fab provision",
+        UNKNOWN, "dnf could not make the transaction", "see dnf's line; then: `again`",
         line or " ".join(text.split())[-300:])
 
 

@@ -36,7 +36,7 @@ def disk_full(evidence):
     """Give the error for a file system without room."""
     return HostError(
         "disk-full", "a file system of this host is full",
-        "make room (df -h shows where), then: fab provision", evidence)
+        "make room (df -h shows where), then: `again`", evidence)
 
 
 def as_host_error(error):
@@ -50,7 +50,7 @@ def as_host_error(error):
     if number == errno.EROFS:
         return HostError(
             "read-only", "a file system of this host is read-only",
-            "see dmesg and mount on the host, then: fab provision", text)
+            "see dmesg and mount on the host, then: `again`", text)
     if number in (errno.EACCES, errno.EPERM):
         return Refusal(
             "not-root", "this login may not change the host",

@@ -23,7 +23,7 @@ def wait(machine, timeout_s):
             raise Refusal(
                 rpmlock.HELD, "the first boot of this host is not over: cloud-init is at work",
                 "wait until it has ended (on the host: cloud-init status --wait), or give --lock-timeout more"
-                " seconds; then: fab provision", waited)
+                " seconds; then: `again`", waited)
         detach.renew()
         time.sleep(POLL_S)
         unit = running(machine)

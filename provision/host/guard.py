@@ -50,7 +50,7 @@ class Guard(Change):
         if ran.rc:
             raise HostError(
                 "no-timer", "systemd did not take the timer that would put sshd's setting back",
-                "systemctl status on the host says more; then: fab provision",
+                "systemctl status on the host says more; then: `again`",
                 (ran.err.strip() or "exit code %d" % ran.rc).splitlines()[-1])
         self._stop(old)
 

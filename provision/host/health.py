@@ -26,7 +26,7 @@ def bring_up(machine, verb, reload=True):
     if not (begun and _comes_up(machine)):
         raise HostError(
             "engine-not-healthy", "the engine does not answer after systemctl " + verb,
-            "journalctl -u docker on the host says more; then: fab provision",
+            "journalctl -u docker on the host says more; then: `again`",
             last_words(machine), "dockerd did not start, or does not answer docker info")
 
 

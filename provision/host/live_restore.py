@@ -72,7 +72,7 @@ def _reload(machine, on):
         if time.time() > deadline:
             raise HostError(
                 "live-restore-refused", "the engine does not switch live-restore %s" % ("on" if on else "off"),
-                "journalctl -u docker on the host says why; then: fab provision",
+                "journalctl -u docker on the host says why; then: `again`",
                 meaning="without it, a restart of the engine would stop the containers that run")
         time.sleep(POLL_S)
 
@@ -81,7 +81,7 @@ def _with(content, on):
     found = parse((content or b"").decode("utf-8", "replace"))
     if found is None:
         raise HostError(
-            "daemon-config-refused", "%s is not valid JSON" % FILE, "mend it on the host; then: fab provision",
+            "daemon-config-refused", "%s is not valid JSON" % FILE, "mend it on the host; then: `again`",
             meaning="an engine that is restarted would not start")
     return dump(dict(found, **{KEY: on}))
 

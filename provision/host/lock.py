@@ -74,7 +74,7 @@ def _refusal(text):
         evidence += ": %s" % holder["what"]
     return Refusal(
         "lock-held", "another run is at work on this host",
-        "wait until it has ended, or give --lock-timeout more seconds; then: fab provision", evidence)
+        "wait until it has ended, or give --lock-timeout more seconds; then: `again`", evidence)
 
 
 def _write(handle, text):

@@ -76,7 +76,7 @@ def _wait(process, argv, timeout_s, stdin):
     if late:
         raise HostError(
             "timed-out", "%s did not end in %d s" % (argv[0], timeout_s),
-            "see on the host what it waits for, then: fab provision", " ".join(argv))
+            "see on the host what it waits for, then: `again`", " ".join(argv))
     return said
 
 

@@ -22,7 +22,7 @@ def refuse_moves(machine, rows, missing):
         return
     raise Refusal(
         MOVES, "%s cannot be installed without moving packages that are there" % ", ".join(missing),
-        "if they may move: docker_engine_upgrade: true, or docker_engine_version; then: fab provision",
+        "if they may move: docker_engine_upgrade: true, or docker_engine_version; then: `again`",
         ", ".join(_moved(machine, row) for row in moved)[:600],
         "nothing that is installed moves unless the inventory asks for it")
 
@@ -52,7 +52,7 @@ def refuse_dependents(machine, rows):
     if rows:
         raise Refusal(
             REMOVES, "packages of this host need what would be removed: " + ", ".join(row.name for row in rows),
-            "remove them on the host first, or keep this host out of the run; then: fab provision",
+            "remove them on the host first, or keep this host out of the run; then: `again`",
             "; ".join(_needed(machine, row) for row in rows)[:600], "they are not ours to remove")
 
 

@@ -34,7 +34,7 @@ class Password(Change):
         if said.rc:
             raise HostError(
                 "password-not-set", "the host did not take a new password for " + self.user,
-                "look at the policy of passwords there (/etc/security/pwquality.conf); then: fab provision",
+                "look at the policy of passwords there (/etc/security/pwquality.conf); then: `again`",
                 "exit code %d" % said.rc)
 
     def undo(self):

@@ -114,7 +114,7 @@ class Purge(Change):
         if containers.orphans(self.machine):
             raise HostError(
                 "purge-refused", "containers still run, without an engine",
-                "fab provision brings the engine back, and then this stops them first")
+                "`fab provision` brings the engine back, and then this stops them first")
         for mount in self._below(place):
             self.machine.run(["umount", mount])
         left = self._below(place)

@@ -56,7 +56,7 @@ def repo_text(facts, desired):
     if where is None:
         raise Refusal(
             "unsupported-os", "%s is not a system that Docker's EL packages are for" % facts.system,
-            "supported: %s; leave this host out: fab provision --limit '!NAME'" % SUPPORTED)
+            "supported: %s; leave this host out: `fab provision --limit '!{host}'`" % SUPPORTED)
     _refuse_address(desired)
     channel = desired["channel"]
     base = "/".join((desired["mirror"].rstrip("/"), "linux", where, facts.arch, channel))
@@ -80,7 +80,7 @@ def _refuse_address(desired):
     if not ADDRESS.match(desired["mirror"]) or not CHANNEL.match(desired["channel"]):
         raise HostError(
             "mirror-refused", "docker_engine_mirror or docker_engine_channel is no plain address or word",
-            "write it like https://download.docker.com and stable; then: fab provision",
+            "write it like https://download.docker.com and stable; then: `again`",
             " ".join(("%(mirror)r, %(channel)r" % desired).split())[:200],
             "it would become part of a .repo file, where a line break or a $ means something else")
 

@@ -50,7 +50,7 @@ def held(evidence):
     """Give the error for a package database that another program changes."""
     return Refusal(
         HELD, "another package manager is at work on this host",
-        "wait until it has ended, or give --lock-timeout more seconds; then: fab provision", evidence)
+        "wait until it has ended, or give --lock-timeout more seconds; then: `again`", evidence)
 
 
 def _wait(machine, timeout_s, find):

@@ -173,7 +173,7 @@ class Reload(Change):
         if ran.rc or not engine.answers(self.machine):
             raise HostError(
                 "engine-not-healthy", "the engine does not reload its configuration",
-                "journalctl -u docker on the host says more; then: fab provision", last_words(self.machine))
+                "journalctl -u docker on the host says more; then: `again`", last_words(self.machine))
 
     def undo(self):
         """Leave it until the file is back."""
@@ -189,7 +189,7 @@ def start_again(machine, units):
         if not is_active(machine, name) and machine.run(["systemctl", "start", name], STALL_S).rc:
             raise HostError(
                 "unit-lost", "%s did not come back after the engine was restarted" % name,
-                "systemctl status %s on the host says more; then: fab provision" % name,
+                "systemctl status %s on the host says more; then: `again`" % name,
                 meaning="it requires docker.service, so systemd restarts both")
 
 

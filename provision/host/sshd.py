@@ -109,7 +109,7 @@ class Reload(Change):
         if self.user and not takes_no_password(effective(self.machine, self.user)):
             raise HostError(
                 "password-login-stays", "another line of sshd's settings keeps password login on",
-                "look for PasswordAuthentication, and Match, in /etc/ssh on the host; then: fab provision",
+                "look for PasswordAuthentication, and Match, in /etc/ssh on the host; then: `again`",
                 _said(self.machine, self.user))
         self._reload()
 
@@ -126,7 +126,7 @@ class Reload(Change):
             if ran.rc:
                 raise HostError(
                     "sshd-not-reloaded", "systemctl could not reload sshd",
-                    "journalctl -u %s on the host says more; then: fab provision" % self.unit,
+                    "journalctl -u %s on the host says more; then: `again`" % self.unit,
                     (ran.err.strip() or "exit code %d" % ran.rc).splitlines()[-1])
 
 
@@ -136,7 +136,7 @@ def _setting(machine):
         return FileChange(machine, DROP_IN, SETTING, "no password login", dress=dress)
     old = machine.read(MAIN)
     if old is None:
-        raise HostError("no-sshd", "this host has no " + MAIN, "fab hosts.shell NAME")
+        raise HostError("no-sshd", "this host has no " + MAIN, "`fab hosts.shell {host}`")
     return FileChange(machine, MAIN, SETTING + old, "no password login", THERE)
 
 
@@ -163,7 +163,7 @@ def _unit(machine):
 
 def _refusal(ran, message):
     return Refusal(
-        "sshd-config", message, "on the host, sshd -t names the line; correct it, then: fab provision",
+        "sshd-config", message, "on the host, sshd -t names the line; correct it, then: `again`",
         (ran.err.strip() or "exit code %d" % ran.rc).splitlines()[0])
 
 

@@ -92,4 +92,4 @@ def _kept(path):
     except (IOError, OSError) as error:
         raise HostError(
             "journal-damaged", "the journal of that run is not whole, so it cannot be undone",
-            "fab provision brings the host to its desired state", "%s: %s" % (path, error.strerror))
+            "`fab provision` brings the host to its desired state", "%s: %s" % (path, error.strerror))

@@ -39,4 +39,4 @@ def _failed(argv: Sequence[str | Path], code: int, complaint: str) -> LabError:
 
 
 def _again() -> str:
-    return "fab lab.down removes what was made so far; then run fab lab.up again"
+    return "`fab lab.down` removes what was made so far; then run `fab lab.up` again"

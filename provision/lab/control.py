@@ -80,5 +80,5 @@ def execute(host: LabHost, *argv: str, stdin: bytes = b"") -> subprocess.Complet
 def _leader(host: LabHost) -> int:
     leader = hosts.leader(host.directory)
     if leader is None:
-        raise LabError(f"{host.name} is off", "fab lab.status shows which hosts run")
+        raise LabError(f"{host.name} is off", "`fab lab.status` shows which hosts run")
     return leader

@@ -32,4 +32,4 @@ def sign(home: Path, fingerprint: str, packages: list[Path]) -> None:
         f"--define=_gpg_name {fingerprint}", "--addsign", *packages)  # fmt: skip
     for package in packages:
         if run("rpm", "-qp", "--nosignature", "--qf=%{RSAHEADER:pgpsig}", package).startswith("(none"):
-            raise LabError(f"rpmsign left {package.name} unsigned", "fab lab.down, then fab lab.up")
+            raise LabError(f"rpmsign left {package.name} unsigned", "`fab lab.down`, then `fab lab.up`")

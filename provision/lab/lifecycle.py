@@ -58,11 +58,11 @@ def status(state_dir: Path, name: str | None = None) -> Lab | None:
 
 def _check_numbers(count: int, subnet: int) -> None:
     if not 1 <= count <= record.MAX_HOSTS:
-        raise LabError(f"a lab has 1 to {record.MAX_HOSTS} hosts, not {count}", "fab lab.up --hosts 2")
+        raise LabError(f"a lab has 1 to {record.MAX_HOSTS} hosts, not {count}", "`fab lab.up --hosts 2`")
     if not 0 <= subnet <= 255:
         raise LabError(
             f"a lab's subnet is a number from 0 to 255, not {subnet}",
-            "fab lab.up chooses a free one",
+            "`fab lab.up` chooses a free one",
         )
 
 
@@ -70,7 +70,7 @@ def _refuse_running(lab: Lab, state_dir: Path) -> None:
     found = record.read(lab.directory)
     if found and found.ready:
         raise LabError(
-            f"the lab {lab.name} is up already", "fab lab.status shows it; fab lab.down removes it"
+            f"the lab {lab.name} is up already", "`fab lab.status` shows it; `fab lab.down` removes it"
         )
     if lab.directory.exists():
         down(lab.name, state_dir)

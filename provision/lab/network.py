@@ -50,9 +50,9 @@ def refuse_taken(lab: Lab) -> None:
     taken = [link for link in links() if link["ifname"] == lab.bridge]
     if taken:
         where = taken[0].get("ifalias", "an unknown directory")
-        raise LabError(f"another lab called {lab.name} is up, kept in {where}", "run fab lab.down there")
+        raise LabError(f"another lab called {lab.name} is up, kept in {where}", "run `fab lab.down` there")
     if f" {lab.gateway}/" in run("ip", "-o", "-4", "address"):
-        raise LabError(f"the subnet of {lab.gateway} is in use", "fab lab.down where that lab is kept")
+        raise LabError(f"the subnet of {lab.gateway} is in use", "`fab lab.down` where that lab is kept")
 
 
 def free_subnet() -> int:

@@ -59,5 +59,5 @@ def profile(name: str) -> Profile:
         return PROFILES[name]
     except KeyError:
         raise LabError(
-            f"no lab profile is called {name!r}", f"fab lab.up --profile {' | '.join(PROFILES)}"
+            f"no lab profile is called {name!r}", f"`fab lab.up --profile {' | '.join(PROFILES)}`"
         ) from None

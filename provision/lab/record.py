@@ -118,7 +118,7 @@ def read(directory: Path) -> Lab | None:
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError) as error:
-        hint = "fab lab.down removes that lab"
+        hint = "`fab lab.down` removes that lab"
         raise LabError(f"{directory / FILE} is not a lab's record", hint) from error
 
 

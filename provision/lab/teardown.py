@@ -53,7 +53,7 @@ def _unmount(directory: Path) -> None:
         run("umount", point)
     left = mounts_under(directory)
     if left:
-        raise LabError(f"{left[0]} stays mounted", "end what uses it, then fab lab.down again")
+        raise LabError(f"{left[0]} stays mounted", "end what uses it, then `fab lab.down` again")
 
 
 def mounts_under(directory: Path) -> list[Path]:

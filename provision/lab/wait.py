@@ -28,14 +28,14 @@ def for_ssh(name: str, address: str, console: Path, timeout_s: float = SSH_TIMEO
         _until(lambda: _banner(address).startswith(b"SSH-"), complaint, timeout_s)
     except LabError as error:
         said = console.read_text(errors="replace").splitlines()[-1:]
-        raise LabError(error.failure.message, error.failure.hint, evidence="".join(said)) from None
+        raise LabError(error.failure.message, error.failure.next, evidence="".join(said)) from None
 
 
 def _until(answers: Callable[[], bool], complaint: str, timeout_s: float) -> None:
     until = time.monotonic() + timeout_s
     while not answers():
         if time.monotonic() > until:
-            raise LabError(f"{complaint} within {timeout_s:.0f} s", "fab lab.down, then fab lab.up")
+            raise LabError(f"{complaint} within {timeout_s:.0f} s", "`fab lab.down`, then `fab lab.up`")
         time.sleep(PAUSE_S)
 
 

@@ -1,9 +1,10 @@
 """The next command to type, made from the one that was typed, program first."""
 
-import re
 import shlex
 from collections.abc import Container, Iterator
 from itertools import islice, takewhile
+
+from provision.hints import Command, Hint
 
 LIMITS = ("--limit", "-l")
 # The options that say which hosts are meant and how they are reached; every verb has them.
@@ -11,10 +12,6 @@ SELECTION = (*LIMITS, "--inventory", "-i", "--via", "--keyring")
 # Those that every command has, also one that is about a single host.
 PROJECT = ("--inventory", "-i", "--keyring")
 _LONG = {"-i": "--inventory", "-l": "--limit"}
-# A command in an advice, and what follows it up to the next one or the end of the clause.
-_ADVISED = re.compile(
-    r"\bfab ((?:hosts|credentials|keys)\.[a-z]+|plan|provision|verify|uninstall)\b((?:(?!\bfab )[^;\n])*)"
-)
 PLAN_ONLY = ("--diff", "--detailed-exitcode", "--plan")
 # The options of a run that are followed by a value; every other word is the name of hosts.
 VALUED = (*SELECTION, "--lock-timeout", "--serial", "--tolerate", "--unlock-fd", "--color", "--output")
@@ -22,6 +19,9 @@ VALUED = (*SELECTION, "--lock-timeout", "--serial", "--tolerate", "--unlock-fd",
 _NAMED = (
     "hosts.ping", "hosts.undo", "hosts.harden", "keys.install", "keys.remove", "credentials.rotate",
 )  # fmt: skip
+# The commands that have the options of a project: by the group, or without one.
+_GROUPS = ("hosts", "credentials", "keys")
+_ROAD = ("plan", "provision", "verify", "uninstall")
 # What says how one run is shown or unlocked, and nothing of what is wanted.
 _OWN_OF_A_RUN = ("--output", "--color", "--unlock-fd")
 
@@ -81,19 +81,28 @@ def words(command: str) -> list[str]:
     return [typed, *options]
 
 
-def retold(text: str, command: str) -> str:
-    """Return ``text`` with its commands as this person types them: program, inventory, keyring.
+def retold(hint: Hint, command: str) -> Hint:
+    """Return ``hint`` with its commands as this person types them: program, inventory, keyring.
 
-    What a command of ``text`` has already is not added again.
+    What a command has already is not added again.
     """
+    return tuple(_retold(part, command) if isinstance(part, Command) else part for part in hint)
+
+
+def _retold(advised: Command, command: str) -> Command:
+    if not advised.program:
+        return advised
     program, _, options = _parts(command)
+    verb, *own = advised.line.split(" ")
+    has = {_LONG.get(word.partition("=")[0], word.partition("=")[0]) for word in own}
+    named = _project_options(options) if _is_about_a_project(verb) else ()
+    missing = [word for name, words in named if name not in has for word in words]
+    return Command(" ".join([verb, *map(shlex.quote, missing), *own]), shlex.join(program))
 
-    def said(found: re.Match[str]) -> str:
-        has = {_LONG.get(word.partition("=")[0], word.partition("=")[0]) for word in found[2].split()}
-        missing = [(name, words) for name, words in _project_options(options) if name not in has]
-        return shlex.join([*program, found[1], *(word for _, words in missing for word in words)]) + found[2]
 
-    return _ADVISED.sub(said, text)
+def _is_about_a_project(verb: str) -> bool:
+    group, _, own = verb.partition(".")
+    return group in _GROUPS if own else verb in _ROAD
 
 
 def _project_options(options: list[str]) -> Iterator[tuple[str, list[str]]]:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Hashable, Iterable, Sequence
 
+from provision.hints import Command, Hint
 from provision.model import HostReport, Status
 
 Group = tuple[HostReport, ...]
@@ -55,12 +56,16 @@ def cause(host: HostReport) -> Hashable:
     checks = tuple((check.name, check.verdict, check.detail) for check in host.checks if not check.passed)
     earlier = tuple((run.run, run.how, run.changes, run.failure) for run in host.earlier)
     return (
-        (failure.kind, failure.stage, _without_name(failure.hint, host.name)) if failure else None,
+        (failure.kind, failure.stage, _steps(failure.next, host.name)) if failure else None,
         tuple(_OWN.sub("#", _without_name(text, host.name)) for text in told),
         (len(host.checks), checks),
         earlier,
         host.containers,
     )
+
+
+def _steps(hint: Hint, name: str) -> Hashable:
+    return tuple((isinstance(part, Command), _without_name(str(part), name)) for part in hint)
 
 
 def _without_name(text: str, name: str) -> str:

@@ -12,5 +12,5 @@ def error_text(failure: Failure, *, width: int = 80, colour: bool = False, ascii
     page = Page(width, colour, ascii)
     first, *rest = cause_lines(page, failure, COLUMN)
     head = page.paint("Error", "bad") + "  " + first[COLUMN:]
-    hint = page.labelled("Next", failure.hint, 0, COLUMN)
+    hint = page.hint("Next", failure.next, 0, COLUMN)
     return "".join(f"{line.rstrip()}\n" for line in [head, *rest, *hint])

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from provision.hints import Command
 from provision.model import Check, Failure, HostReport, Status, Verdict
 from provision.report.buckets import Group, cause, group, names, proven, shared
 from provision.report.earlier import earlier_lines
@@ -71,11 +72,21 @@ def joined(hosts: Group) -> Failure | None:
     return replace(
         failures[0],
         message=shared([failure.message for failure in failures]),
-        hint=shared([failure.hint for failure in failures], _several),
+        next=tuple(map(_one_for_all, *(failure.next for failure in failures))),
         evidence=shared([failure.evidence for failure in failures]),
         meaning=shared([failure.meaning for failure in failures]),
         state=shared([failure.state for failure in failures]),
     )
+
+
+def _one_for_all(*parts: str | Command) -> str | Command:
+    """Return one part of a hint for all hosts, from that of each."""
+    first = parts[0]
+    if isinstance(first, Command):
+        return replace(
+            first, line=shared([part.line for part in parts if isinstance(part, Command)], _several)
+        )
+    return shared([str(part) for part in parts], _several)
 
 
 def _several(words: Sequence[str]) -> str:
@@ -85,7 +96,7 @@ def _several(words: Sequence[str]) -> str:
 
 def failure_lines(page: Page, failure: Failure, column: int) -> list[str]:
     """Give cause, evidence, meaning, state and next step of one failure at ``column``."""
-    return [*cause_lines(page, failure, column), *page.labelled("next", failure.hint, column)]
+    return [*cause_lines(page, failure, column), *page.hint("next", failure.next, column)]
 
 
 def cause_lines(page: Page, failure: Failure, column: int) -> list[str]:

@@ -3,7 +3,9 @@
 import textwrap
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import chain, repeat
 
+from provision.hints import Command, Hint, render
 from provision.report.clean import clean, clean_lines
 
 RIGHT_EDGE = 77
@@ -47,10 +49,21 @@ class Page:
 
     def labelled(self, label: str, text: str, column: int, width: int = 7) -> list[str]:
         """Put ``label`` before the first line of ``text``, and the other lines under it."""
-        if not text.strip():
-            return []
-        first, *rest = self.block(text, column + width)
-        return [" " * column + label.ljust(width) + first.lstrip(), *rest]
+        lines = self.wrap(text, column + width) if text.strip() else []
+        return _under(label.ljust(width), lines, column)
+
+    def hint(self, label: str, hint: Hint, column: int, width: int = 7) -> list[str]:
+        """Put ``label`` before ``hint``; a command that does not fit starts on a line of its own."""
+        first = next((number for number, part in enumerate(hint) if isinstance(part, Command)), len(hint))
+        text, command = self.plain(render(hint[:first])), self.plain(render(hint[first:]))
+        room = max(self.width - column - width, LEAST_TEXT_WIDTH)
+        if len(text + command) <= room or not text:
+            lines = [text + command] if hint else []
+        elif command and len(text) > LEAST_TEXT_WIDTH / 2:
+            lines = [*_fold(text.rstrip(), room), command]
+        else:
+            lines = _fold(text + command, room)
+        return _under(label.ljust(width), lines, column)
 
     def flow(self, items: Iterable[str], column: int) -> list[str]:
         """Put ``items`` one after the other with commas at ``column``; an item stays whole."""
@@ -89,13 +102,15 @@ class Page:
         return self.labelled(label, f"{said}\n{duration(seconds)}", 0, len(label))
 
 
+def _under(label: str, lines: list[str], column: int) -> list[str]:
+    heads = chain([label], repeat(" " * len(label)))
+    return [" " * column + head + line for head, line in zip(heads, lines, strict=False)]
+
+
 def _fold(line: str, room: int) -> list[str]:
-    """Fold one line; a command that does not fit starts on a line of its own and stays whole."""
-    if len(line) <= room or line.startswith("fab "):
+    """Fold one line between its words."""
+    if len(line) <= room:
         return [line]
-    words, found, command = line.partition(" fab ")
-    if found and len(words) > LEAST_TEXT_WIDTH / 2:
-        return [*_fold(words, room), *_fold("fab " + command, room)]
     return textwrap.wrap(line, room, break_long_words=False, break_on_hyphens=False) or [""]
 
 

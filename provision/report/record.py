@@ -74,6 +74,11 @@ def _error(failure: Failure) -> dict[str, str]:
     return {word: getattr(failure, word) for word in words}
 
 
+def _error_from(record: Mapping[str, Any]) -> Failure:
+    words = {word: said for word, said in record.items() if word != "hint"}
+    return Failure(**words, next=(record["hint"],) if record["hint"] else ())
+
+
 def report_from(record: Mapping[str, Any]) -> Report:
     """Read a run back from its record; raises KeyError, TypeError or ValueError when it is none."""
     if record["schema"] != SCHEMA:
@@ -97,7 +102,7 @@ def _host_from(record: Mapping[str, Any]) -> HostReport:
         status=Status(record["status"]),
         changes=tuple(Change(**change) for change in record["changes"]),
         checks=tuple(_check_from(check) for check in record["checks"]),
-        failure=Failure(**error) if error else None,
+        failure=_error_from(error) if error else None,
         seconds=record["seconds"],
         earlier=tuple(_earlier_from(run) for run in record.get("earlier", ())),
     )
@@ -105,5 +110,5 @@ def _host_from(record: Mapping[str, Any]) -> HostReport:
 
 def _earlier_from(record: Mapping[str, Any]) -> Earlier:
     changes = tuple(Change(**change) for change in record["changes"])
-    failure = Failure(**record["error"]) if record["error"] else None
+    failure = _error_from(record["error"]) if record["error"] else None
     return Earlier(record["run"], record["who"], record["at"], record["how"], changes, failure)

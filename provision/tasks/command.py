@@ -17,6 +17,7 @@ from invoke.tasks import task
 from provision import dumps, interrupts
 from provision.credentials.master import from_environment
 from provision.errors import Interrupted, ProvisionError, UsageError
+from provision.hints import Hint, render
 from provision.model import HostReport
 from provision.report.advice import retold
 from provision.report.console import page_for
@@ -120,14 +121,15 @@ def _unexpected(error: Exception) -> ProvisionError:
 
 def say(error: ProvisionError, page: Page) -> None:
     """Print an error that belongs to no host on stderr."""
-    failure = replace(error.failure, hint=told(error.failure.hint))
+    failure = error.failure
+    failure = replace(failure, next=retold(failure.next, typed()))
     text = error_text(failure, width=page.width, colour=page.colour, ascii=page.ascii)
     sys.stderr.write(text)
 
 
-def told(text: str) -> str:
-    """Return ``text`` with its commands as this person types them: program, inventory, keyring."""
-    return retold(text, typed())
+def told(hint: Hint) -> str:
+    """Return ``hint`` as a text, with its commands as this person types them."""
+    return render(retold(hint, typed()))
 
 
 def typed() -> str:
@@ -147,5 +149,5 @@ def _check(context: Any, values: dict[str, Any]) -> None:
         if name in values and values[name] not in allowed:
             flag = name.replace("_", "-")
             raise UsageError(
-                f"--{flag} {values[name]!r} is not one of {', '.join(allowed)}", "fab --help COMMAND"
+                f"--{flag} {values[name]!r} is not one of {', '.join(allowed)}", "`fab --help COMMAND`"
             )

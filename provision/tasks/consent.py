@@ -7,6 +7,7 @@ from typing import Any
 
 from provision.consent import Ask, Waiting
 from provision.errors import UsageError
+from provision.hints import Command
 from provision.ledger import View
 from provision.model import Report, Status
 from provision.pipeline import Request
@@ -57,7 +58,12 @@ def plan_then_do(request: Request, flags: Flags, question: Question, *, plan: bo
     if not agreed.yes and not project.interactive:
         raise UsageError(
             "this asks first, and there is no terminal to ask on",
-            f"{planned.typed} shows what would be done; {request.typed} --yes does it",
+            (
+                Command(planned.typed, ""),
+                " shows what would be done; ",
+                Command(f"{request.typed} --yes", ""),
+                " does it",
+            ),
         )
     report = runs.carry_out(planned, flags, runs.Manner(asks=True))
     hosts = sum(host.status is Status.CHANGED for host in report.hosts)
@@ -66,7 +72,9 @@ def plan_then_do(request: Request, flags: Flags, question: Question, *, plan: bo
     if agreed.yes:
         return runs.start(request, flags, runs.Manner(ask=_everybody if agreed.disruption else nobody))
     if not confirm(question.text.format(hosts=count(hosts, "host")), question.word):
-        raise UsageError("not confirmed, so nothing was changed", f"{planned.typed} shows it again")
+        raise UsageError(
+            "not confirmed, so nothing was changed", (Command(planned.typed, ""), " shows it again")
+        )
     return runs.start(request, flags, runs.Manner(ask=_as_planned(report)))
 
 

@@ -8,6 +8,7 @@ from provision import credentials as keyring
 from provision.credentials import Owner, is_made, parse_sort
 from provision.credentials import scan as search
 from provision.errors import UsageError
+from provision.hints import parse
 from provision.inventory import ALL
 from provision.settings import LONGEST_SHOWN, is_there
 from provision.tasks import moving, reach, storing
@@ -31,10 +32,10 @@ def init(flags: Flags) -> None:
     if is_lab(project):
         raise UsageError(
             "a lab is up, which has a keyring of its own; it is removed with the lab",
-            f"for servers of yours name their inventory: fab credentials.init --inventory {EXAMPLE}; "
-            "or take the lab down: fab lab.down",
+            f"for servers of yours name their inventory: `fab credentials.init --inventory {EXAMPLE}`; "
+            "or take the lab down: `fab lab.down`",
         )
-    print(told(f"made {keyring.init(project)}; now: fab credentials.set NAME"))
+    print(f"made {keyring.init(project)}; now: {told(parse('`fab credentials.set NAME`'))}")
 
 
 @command(
@@ -54,7 +55,7 @@ def set_(
     """
     whose, sort, project = Owner.parse(owner), parse_sort(kind), settings(flags)
     if is_made(sort):
-        raise UsageError(f"the {sort} of a host is made, and not set", f"fab keys.install {owner}")
+        raise UsageError(f"the {sort} of a host is made, and not set", f"`fab keys.install {owner}`")
     storing.one(project, whose, sort, storing.Manner(stdin, replace, unlisted, previous))
 
 
@@ -137,6 +138,6 @@ def scan(flags: Flags, path: str, tracked: bool = False) -> int:
     place = Path(path)
     if not is_there(place):
         raise UsageError(
-            f"there is no {path[:LONGEST_SHOWN]}", "fab credentials.scan . looks through this directory"
+            f"there is no {path[:LONGEST_SHOWN]}", "`fab credentials.scan .` looks through this directory"
         )
     return moving.show(search.scan(search.tracked(place) if tracked else [place]))

@@ -93,7 +93,7 @@ def trust(
     """
     if check:
         if fingerprint or from_file or replace:
-            raise UsageError("--check only compares, and pins nothing", f"fab hosts.trust {hosts} --check")
+            raise UsageError("--check only compares, and pins nothing", f"`fab hosts.trust {hosts} --check`")
         return pins.check(settings(flags), hosts, via)
     pins.trust(settings(flags), hosts, pins.Proof(fingerprint, from_file, replace), via)
     return 0

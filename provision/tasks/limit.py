@@ -23,6 +23,6 @@ def resolve(request: Request, state_dir: Path) -> Request:
     run = load(state_dir, found.group(1)).run
     names = failed_hosts(state_dir, run)
     if not names:
-        raise NothingSelected(f"the run {run} left no host behind", "fab plan")
+        raise NothingSelected(f"the run {run} left no host behind", "`fab plan`")
     typed = request.typed.replace(request.limit, f"@{run}.failed")
     return replace(request, limit=",".join(names), typed=typed)

@@ -17,6 +17,7 @@ from provision.credentials.intake import Found
 from provision.credentials.master import from_descriptor
 from provision.credentials.scan import Finding
 from provision.errors import UsageError
+from provision.hints import Command, parse
 from provision.inventory import expect_there
 from provision.model import Secret
 from provision.report.clean import clean
@@ -79,9 +80,9 @@ def show(findings: Iterable[Finding]) -> int:
         print(clean(f"{each.file}:{each.line}: {each.what}" if each.line else f"{each.file}: {each.what}"))
     if not total:
         return 0
-    next_ = "Next   fab credentials.import for an inventory, fab credentials.set NAME for a note; then remove"
+    next_ = parse("`fab credentials.import` for an inventory, `fab credentials.set NAME` for a note")
     print(
-        f"{count(total, 'finding')} in {count(len(places), 'file')}\n{told(next_)}\n"
+        f"{count(total, 'finding')} in {count(len(places), 'file')}\nNext   {told(next_)}; then remove\n"
         "       it there. A line that is none: write  pragma: allowlist secret  behind it",
         file=sys.stderr,
     )
@@ -90,7 +91,7 @@ def show(findings: Iterable[Finding]) -> int:
 
 def _stored(project: Settings, found: tuple[Found, ...], files: tuple[Path, ...], agreed: Agreed) -> int:
     if not found:
-        raise UsageError("there is no password to import", "fab credentials.set NAME stores one")
+        raise UsageError("there is no password to import", "`fab credentials.set NAME` stores one")
     expect_known(project, (each.owner for each in found), unlisted=agreed.unlisted)
     taken = [each for each in found if each.secret is not None]
     old = {each: keyring.held(project, each.owner, each.kind) for each in taken}
@@ -101,7 +102,8 @@ def _stored(project: Settings, found: tuple[Found, ...], files: tuple[Path, ...]
         print(_told(each, old[each]))
     left = [each for each in found if each.secret is None]
     for each in left:
-        print(clean(f"left   the {each.kind} of {each.owner}: {each.reason}; {told(_by_hand(each))}"))
+        by_hand = told(parse(set_command(each.owner, each.kind)))
+        print(clean(f"left   the {each.kind} of {each.owner}: {each.reason}; {by_hand}"))
     if taken:
         _say_what_remains(project, files)
     return 8 if left else 0
@@ -115,11 +117,11 @@ def _expect_agreed(project: Settings, replaced: list[Found], agreed: Agreed) -> 
     if not project.interactive:
         raise UsageError(
             f"this replaces {what}; and there is no terminal to ask on",
-            f"{typed()} --replace replaces them, and keeps the old ones as previous",
+            (Command(f"{typed()} --replace", ""), " replaces them, and keeps the old ones as previous"),
             state="nothing was stored",
         )
     if not confirm(f"This replaces {what}; the old ones are kept as previous."):
-        raise UsageError("not confirmed, so nothing was stored", "fab credentials.list")
+        raise UsageError("not confirmed, so nothing was stored", "`fab credentials.list`")
 
 
 def _told(each: Found, old: Secret | None) -> str:
@@ -143,17 +145,13 @@ def _recorded(project: Settings, found: Found) -> AbstractContextManager[None]:
     return audit.recorded(project.state_dir, f"credentials.import {found.kind}", str(found.owner))
 
 
-def _by_hand(found: Found) -> str:
-    return set_command(found.owner, found.kind)
-
-
 def _vault_password(project: Settings, descriptor: str) -> Secret:
     if descriptor:
         return Secret(from_descriptor("vault-fd", whole_number("vault-fd", descriptor)))
     if not project.interactive:
         raise UsageError(
             "a part of it is in a vault, and there is no terminal to ask for the vault's password",
-            "give it by a descriptor: fab credentials.import … --vault-fd 3 3< FILE",
+            "give it by a descriptor: `fab credentials.import … --vault-fd 3 3< FILE`",
         )
     return Secret(getpass.getpass("Password of the vault: "))
 

@@ -62,11 +62,11 @@ def _groups(data: dict[str, Any]) -> set[str]:
 
 def _not_in_the_lab(lacking: Sequence[Owner]) -> UsageError:
     one = lacking[0].name if lacking[0].scope == "host" else str(lacking[0])
-    command = f"fab credentials.set {one}" if len(lacking) == 1 else "fab credentials.import …"
+    command = f"credentials.set {one}" if len(lacking) == 1 else "credentials.import …"
     return UsageError(
         f"a lab is up, and it has no {listed(lacking)}: nothing was stored in its keyring",
-        f"for a server of yours name its inventory: {command} --inventory {EXAMPLE}; "
-        "or take the lab down: fab lab.down",
+        f"for a server of yours name its inventory: `fab {command} --inventory {EXAMPLE}`; "
+        "or take the lab down: `fab lab.down`",
         meaning="while a lab is up, commands without --inventory are about the lab",
     )
 
@@ -83,4 +83,4 @@ def _near(owner: Owner, known: set[str]) -> str:
     typed = str(owner).removeprefix("host/")
     same = [f"group/{typed}"] if f"group/{typed}" in known else []
     found = same or difflib.get_close_matches(typed, names, 1)
-    return f"did you mean {found[0]}?" if found else "fab hosts.list names them"
+    return f"did you mean {found[0]}?" if found else "`fab hosts.list` names them"

@@ -74,7 +74,7 @@ def _verdict(host: Host, pins: Mapping[str, tuple[HostKey, ...]], keys: Keys) ->
 def _shown_pin(host: Host, pinned: tuple[HostKey, ...], keys: Keys) -> HostKey:
     """Give the pin that the host shows; raises ChangedHostKey when it shows none of them."""
     if not pinned:
-        raise UnknownHostKey(f"no key of {host.name} is pinned", f"fab hosts.trust {host.name}")
+        raise UnknownHostKey(f"no key of {host.name} is pinned", f"`fab hosts.trust {host.name}`")
     offered = []
     for key in keys(host):
         offered.append(key)
@@ -87,7 +87,7 @@ def _told(verdict: HostKey | ProvisionError) -> str:
     if isinstance(verdict, HostKey):
         return f"shows its pin, {verdict.type} {verdict.fingerprint}"
     failure = verdict.failure
-    return f"{failure.message}{failure.evidence and f' ({failure.evidence})'}; next: {told(failure.hint)}"
+    return f"{failure.message}{failure.evidence and f' ({failure.evidence})'}; next: {told(failure.next)}"
 
 
 def _status(verdict: HostKey | ProvisionError) -> Status:
@@ -117,7 +117,7 @@ def _pin(project: Settings, host: Host, keys: Keys, proof: Proof, said: Exported
             raise UnknownHostKey(
                 f"{host.name} shows {key.fingerprint} ({key.type}); it is not confirmed, so not pinned",
                 "compare it with the cloud console, then: "
-                f"fab hosts.trust {host.name} --fingerprint {key.fingerprint}",
+                f"`fab hosts.trust {host.name} --fingerprint {key.fingerprint}`",
             )
         word = "console" if is_proven else "tofu"
         pins = [replace(each, trust=word, others=()) for each in key.all]

@@ -28,7 +28,7 @@ class Flags:
 def whole_number(flag: str, text: str) -> int:
     """Read the value of a flag that is a number; raises UsageError for anything else."""
     if not re.fullmatch(r"[0-9]{1,5}", text):
-        raise UsageError(f"--{flag} {text!r} is no number", "fab --help COMMAND shows what it takes")
+        raise UsageError(f"--{flag} {text!r} is no number", "`fab --help COMMAND` shows what it takes")
     return int(text)
 
 

@@ -74,7 +74,7 @@ def show_origins(origins: dict[str, tuple[str, ...] | ProvisionError]) -> int:
     for name, origin in origins.items():
         if isinstance(origin, ProvisionError):
             missing = True
-            print(f"{name}  {origin.failure.message}; next: {told(origin.failure.hint)}")
+            print(f"{name}  {origin.failure.message}; next: {told(origin.failure.next)}")
         else:
             print(f"{name}  {', '.join(origin)}")
     return 8 if missing else 0
@@ -83,7 +83,7 @@ def show_origins(origins: dict[str, tuple[str, ...] | ProvisionError]) -> int:
 def _one(project: Settings, name: str, via: str) -> Selection:
     selection = selected(project, name, via)
     if [host.name for host in selection.hosts] != [name]:
-        raise UsageError(f"{name} is not the name of one host", "fab hosts.list")
+        raise UsageError(f"{name} is not the name of one host", "`fab hosts.list`")
     return selection
 
 

@@ -20,7 +20,7 @@ def resumed(typed: str, state_dir: Path) -> str:
     """
     last = past.last_of(state_dir, "provision")
     if last is None:
-        raise UsageError(f"there is no run of fab provision in {state_dir} to go on with", "fab provision")
+        raise UsageError(f"there is no run of fab provision in {state_dir} to go on with", "`fab provision`")
     right = sum(judged(host) in GOOD for host in last.hosts)
     whole = advice.resumed(typed, last.command, last.run)
     print(

@@ -84,7 +84,7 @@ def carry_out(request: Request, flags: Flags, manner: Manner) -> Report:
 def _retold(host: HostReport, typed: str) -> HostReport:
     if host.failure is None:
         return host
-    return replace(host, failure=replace(host.failure, hint=retold(host.failure.hint, typed)))
+    return replace(host, failure=replace(host.failure, next=retold(host.failure.next, typed)))
 
 
 def _write(request: Request, report: Report, state_dir: Path, done: Finished) -> ProvisionError | None:

@@ -9,6 +9,7 @@ from provision import credentials as keyring
 from provision.credentials import Owner, Sort
 from provision.credentials.entries import set_command
 from provision.errors import UsageError
+from provision.hints import parse
 from provision.model import Secret
 from provision.settings import Settings
 from provision.tasks.command import told
@@ -46,7 +47,7 @@ def one(project: Settings, owner: Owner, kind: Sort, manner: Manner) -> None:
 
 def replaced(owner: Owner, kind: Sort) -> str:
     """Return what is said of a secret that took the place of another one."""
-    back = told(f"{set_command(owner, kind)} --previous")
+    back = told(parse(set_command(owner, kind, " --previous")))
     return f"replaced the {kind} of {owner}; the old one is kept as {keyring.previous(kind)} ({back})"
 
 
@@ -54,18 +55,19 @@ def _ask(project: Settings, owner: Owner, kind: Sort) -> None:
     if not project.interactive:
         raise UsageError(
             f"another {kind} of {owner} is stored already, and there is no terminal to ask on",
-            f"{set_command(owner, kind)} --stdin --replace replaces it, and keeps the old one as previous",
+            set_command(owner, kind, " --stdin --replace")
+            + " replaces it, and keeps the old one as previous",
             state="nothing was stored",
         )
     if not confirm(f"This replaces the stored {kind} of {owner}; the old one is kept as previous."):
-        raise UsageError("not confirmed, so nothing was stored", "fab credentials.list")
+        raise UsageError("not confirmed, so nothing was stored", "`fab credentials.list`")
 
 
 def _previous(project: Settings, owner: Owner, kind: Sort) -> Secret:
     place = keyring.previous(kind)
     secret = keyring.held(project, owner, place) if place else None
     if secret is None:
-        raise UsageError(f"the keyring holds no previous {kind} of {owner}", "fab credentials.list")
+        raise UsageError(f"the keyring holds no previous {kind} of {owner}", "`fab credentials.list`")
     return secret
 
 

@@ -58,7 +58,7 @@ def test_a_typed_error_keeps_its_kind_and_its_hint_names_the_host(kind: str, sta
         "kind": kind,
         "refused": refused,
         "message": "m",
-        "hint": "fab hosts.shell NAME",
+        "hint": "`fab hosts.shell {host}`",
         "evidence": "e",
         "state": "s",
     }
@@ -98,7 +98,7 @@ def test_what_to_type_for_a_lost_host_harms_nothing_that_came_to_its_end(what: s
     ("what", "again"), [("undo", "fab hosts.undo web1"), ("uninstall", "fab uninstall --limit web1")]
 )
 def test_the_advice_of_a_host_names_the_command_that_was_typed(what: str, again: str) -> None:
-    error = {"kind": "disk-full", "message": "m", "hint": "make room, then: fab provision"}
+    error = {"kind": "disk-full", "message": "m", "hint": "make room, then: `again`"}
     failure = outcome(event("runner_on_failed", error=error), what=what).failure
     assert failure
     assert failure.hint == f"make room, then: {again}"

@@ -13,6 +13,7 @@ from provision.credentials import choose as choosing
 from provision.credentials import doctor as module
 from provision.credentials import examine, init, vault
 from provision.credentials.book import Book
+from provision.hints import render
 from provision.model import Secret
 from provision.settings import Settings
 from tests.unit.keyrings import cheap_blank
@@ -83,13 +84,13 @@ def test_a_keyring_that_is_right_has_no_fault_and_is_not_changed(settings):
     before = {file: file.read_bytes() for file in settings.keyring_file.parent.iterdir()}
     found = parts(settings)
     assert list(found) == ["ssh", "keyring", "file", "master", "canary"]
-    assert [each.hint for each in found.values()] == [""] * 5
+    assert [each.hint for each in found.values()] == [()] * 5
     assert {file: file.read_bytes() for file in settings.keyring_file.parent.iterdir()} == before
 
 
 def test_a_file_that_is_not_made_yet_is_told(settings):
     found = faults(settings)
-    assert [(name, each.hint) for name, each in found.items()] == [("file", "fab credentials.init")]
+    assert [(name, render(each.hint)) for name, each in found.items()] == [("file", "fab credentials.init")]
 
 
 @pytest.mark.parametrize(
@@ -99,7 +100,7 @@ def test_what_others_may_read_or_write_is_told_with_the_command_that_mends_it(se
     init(settings)
     place = settings.keyring_file.parent / name
     place.chmod(mode)
-    hint = faults(settings)["file"].hint
+    hint = render(faults(settings)["file"].hint)
     assert hint.startswith("chmod")
     subprocess.run(hint.split(), check=True)
     assert stat.S_IMODE(place.stat().st_mode) & 0o077 == 0
@@ -158,7 +159,7 @@ def test_no_ssh_at_all_is_a_fault(settings, monkeypatch):
         raise FileNotFoundError
 
     monkeypatch.setattr(module.subprocess, "run", missing)
-    assert "install OpenSSH" in faults(settings)["ssh"].hint
+    assert "install OpenSSH" in render(faults(settings)["ssh"].hint)
 
 
 @pytest.fixture

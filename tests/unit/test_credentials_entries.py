@@ -44,9 +44,9 @@ def test_the_nearest_owner_comes_first():
 
 
 def test_the_command_names_owner_and_kind():
-    assert set_command(Owner.host("web1")) == "fab credentials.set web1"
-    assert set_command(Owner.group("web"), Kind.SUDO) == "fab credentials.set group/web --kind sudo"
-    assert set_command(Owner.everyone()) == "fab credentials.set all"
+    assert set_command(Owner.host("web1")) == "`fab credentials.set web1`"
+    assert set_command(Owner.group("web"), Kind.SUDO) == "`fab credentials.set group/web --kind sudo`"
+    assert set_command(Owner.everyone()) == "`fab credentials.set all`"
 
 
 @pytest.mark.parametrize(

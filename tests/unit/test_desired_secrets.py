@@ -64,7 +64,7 @@ def test_the_keyring_has_it_under_its_own_name():
     assert parse_sort("secret/proxy") == NamedSecret("proxy")
     assert parse_sort("sudo") is Kind.SUDO
     assert username(Owner.everyone(), NamedSecret("proxy")) == "all/secret/proxy"
-    assert set_command(Owner.host("web1"), NamedSecret("p")) == "fab credentials.set web1 --kind secret/p"
+    assert set_command(Owner.host("web1"), NamedSecret("p")) == "`fab credentials.set web1 --kind secret/p`"
     for wrong in ("secret", "secret/", "secret/a/b", "secret/../x", "pin"):
         with pytest.raises(UsageError):
             parse_sort(wrong)

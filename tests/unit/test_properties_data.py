@@ -24,6 +24,7 @@ from provision import converge, host_values, ssh_errors, trust
 from provision.checks import facts
 from provision.checks.questions import Answer
 from provision.errors import InventoryError, UsageError
+from provision.hints import Command
 from provision.model import (
     Change,
     Check,
@@ -95,11 +96,15 @@ def test_a_value_that_read_lets_through_holds_no_template_and_no_control_charact
 # --- a report: HTML, JUnit XML, JSON, the terminal ----------------------------------------------------------
 
 WORDS = hostile.text
+HINTS = st.lists(WORDS | st.builds(Command, WORDS), max_size=3).map(tuple)
 FAILURES = st.builds(
-    Failure, kind=WORDS, message=WORDS, hint=WORDS, stage=st.sampled_from(Stage), evidence=WORDS,
+    Failure, kind=WORDS, message=WORDS, next=HINTS, stage=st.sampled_from(Stage), evidence=WORDS,
     meaning=WORDS, state=WORDS, status=st.sampled_from([Status.FAILED, Status.REFUSED, Status.UNREACHABLE]),
 )  # fmt: skip
-CHANGES = st.builds(Change, name=WORDS, before=WORDS, after=WORDS, disruptive=st.booleans(), diff=WORDS)
+CHANGES = st.builds(
+    Change, name=WORDS, before=WORDS, after=WORDS, disruptive=st.booleans(), diff=WORDS, sign=WORDS,
+    kind=WORDS, subject=WORDS, brief=WORDS, implied=st.lists(WORDS, max_size=2).map(tuple),
+)  # fmt: skip
 CHECKS = st.builds(Check, name=WORDS, verdict=st.sampled_from(Verdict), detail=WORDS)
 HOSTS = st.builds(
     HostReport, name=WORDS, status=st.sampled_from(Status), changes=st.lists(CHANGES, max_size=2).map(tuple),

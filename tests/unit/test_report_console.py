@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provision.errors import UsageError
+from provision.hints import Command
 from provision.model import Failure
 from provision.report.clean import clean, clean_lines
 from provision.report.console import is_live, page_for
@@ -81,7 +82,10 @@ def test_durations_are_said_as_a_person_does(seconds, said):
 
 def test_an_error_without_a_host_ends_with_what_to_type():
     failure = Failure(
-        "nothing-selected", "no host matches 'webx'", "fab hosts.list", evidence="there are: web1 web2"
+        "nothing-selected",
+        "no host matches 'webx'",
+        (Command("hosts.list"),),
+        evidence="there are: web1 web2",
     )
     assert error_text(failure) == (
         "Error  no host matches 'webx'\n       there are: web1 web2\nNext   fab hosts.list\n"
@@ -89,4 +93,4 @@ def test_an_error_without_a_host_ends_with_what_to_type():
 
 
 def test_an_error_is_shown_without_its_escapes():
-    assert "\x1b" not in error_text(Failure("k", "\x1b[2J", "\x1b[2J", evidence="\x1b[2J"))
+    assert "\x1b" not in error_text(Failure("k", "\x1b[2J", ("\x1b[2J",), evidence="\x1b[2J"))

@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 import pytest
 
 from provision.errors import ReportNotWritten, StateUnusable, UsageError
+from provision.hints import parse
 from provision.host import kept
 from provision.model import (
     Change,
@@ -31,7 +32,9 @@ from provision.report.webpage import page_text
 from tests.unit.changes import harm, seen
 
 EVIL = "<script>alert(1)</script>\x1b[2J\x00\ud800\ufffe{{ 7*7 }}]]>&amp;\"'"
-FAILURE = Failure("package", "dnf failed", "fab plan", Stage.CONVERGE, "Curl error (28)", "no way", "undone")
+FAILURE = Failure(
+    "package", "dnf failed", parse("`fab plan`"), Stage.CONVERGE, "Curl error (28)", "no way", "undone"
+)
 CHECKS = (
     Check("It runs.", Verdict.PASSED, "", 0.1),
     Check("It logs.", Verdict.FAILED, "want a is b"),
@@ -50,7 +53,7 @@ RUN = Report(
 
 
 def hostile_run() -> Report:
-    failure = Failure(EVIL, EVIL, EVIL, Stage.CONVERGE, EVIL, EVIL, EVIL)
+    failure = Failure(EVIL, EVIL, (EVIL,), Stage.CONVERGE, EVIL, EVIL, EVIL)
     change = Change(EVIL, EVIL, EVIL, diff=EVIL)
     host = HostReport(
         EVIL, Status.FAILED, (change,), (Check(EVIL, Verdict.FAILED, EVIL),), failure, EVIL, 1.0

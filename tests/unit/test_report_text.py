@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from provision.hints import Command, parse, render
 from provision.model import Change, Check, Earlier, Failure, HostReport, Report, Stage, Status, Verdict
 from provision.report import advice
 from provision.report.exit_code import exit_code
@@ -47,7 +48,7 @@ def silent(name: str, address: str) -> HostReport:
     failure = Failure(
         "no-answer",
         f"no answer on {address}:22, 3 tries in 30 s",
-        f"fab hosts.ping {name}",
+        parse(f"`fab hosts.ping {name}`"),
         Stage.CONNECT,
         meaning="the packet is dropped: host down or security group; not a login problem",
         status=Status.UNREACHABLE,
@@ -59,7 +60,7 @@ def without_repository(name: str) -> HostReport:
     failure = Failure(
         "package",
         "dnf: Curl error (28): Timeout was reached for https://download.docker.com/…",
-        f"open egress to 443, or set docker_engine_mirror; then fab provision --limit {name}",
+        parse(f"open egress to 443, or set docker_engine_mirror; then `fab provision --limit {name}`"),
         Stage.CONVERGE,
         meaning="this host cannot reach the repository; web-03 and web-04 can",
         state="undone: nothing changed, its 6 containers run",
@@ -167,7 +168,9 @@ def test_one_cause_on_several_hosts_is_said_once_with_all_names():
 
 def test_a_name_inside_a_sentence_is_joined_without_its_mark():
     hosts = [
-        HostReport(name, Status.FAILED, failure=Failure("k", "gone", f"fab hosts.ping {name}; then look"))
+        HostReport(
+            name, Status.FAILED, failure=Failure("k", "gone", parse(f"`fab hosts.ping {name}`; then look"))
+        )
         for name in ("el1", "el2")
     ]
     assert "next   fab hosts.ping el1,el2; then look" in provision_text(report(*hosts))
@@ -210,7 +213,7 @@ def test_a_plan_marks_what_goes_away_with_a_minus():
 
 
 def test_a_refused_host_in_a_plan_keeps_its_next_step():
-    failure = Failure("unknown-host-key", "no pin for web1", "fab hosts.trust web1", Stage.TRUST)
+    failure = Failure("unknown-host-key", "no pin for web1", parse("`fab hosts.trust web1`"), Stage.TRUST)
     text = plan_text(report(HostReport("web1", Status.REFUSED, failure=failure), command="fab plan"))
     assert "  1 host  refused          web1\n            no pin for web1\n" in text
     assert "next   fab hosts.trust web1" in text
@@ -218,7 +221,7 @@ def test_a_refused_host_in_a_plan_keeps_its_next_step():
 
 def test_an_error_block_has_cause_evidence_meaning_state_and_next():
     failure = Failure(
-        "k", "the cause", "the hint", Stage.CONVERGE, "the evidence\nmore", "the meaning", "the state"
+        "k", "the cause", ("the hint",), Stage.CONVERGE, "the evidence\nmore", "the meaning", "the state"
     )
     text = provision_text(report(HostReport("a1", Status.FAILED, failure=failure)))
     parts = [
@@ -287,7 +290,7 @@ def test_every_failed_host_is_named_however_many_there_are():
 
 def test_nothing_from_a_host_acts_on_the_terminal():
     evil = "\x1b[2J\x1b]0;owned\x07\u202e\r\n\ud800\x9b31m"
-    failure = Failure(evil, evil, evil, Stage.CONVERGE, evil, evil, evil)
+    failure = Failure(evil, evil, (evil, Command(evil)), Stage.CONVERGE, evil, evil, evil)
     check = Check(evil, Verdict.FAILED, evil)
     host = HostReport(evil, Status.FAILED, (Change(evil, evil, evil, diff=evil),), (check,), failure, evil)
     todo = HostReport(evil, Status.CHANGED, (seen("file", f"{evil}", evil, evil, diff=evil),), system=evil)
@@ -349,38 +352,46 @@ def test_only_hosts_in_their_good_state_exit_with_zero(statuses):
 @pytest.mark.parametrize(
     ("typed", "hint", "said"),
     [
-        ("fab plan --limit web1", "fab hosts.trust web1", "fab hosts.trust web1"),
+        ("fab plan --limit web1", "`fab hosts.trust web1`", "fab hosts.trust web1"),
         (
             "provision plan --limit web1",
-            "fab hosts.ping web1; then look",
+            "`fab hosts.ping web1`; then look",
             "provision hosts.ping web1; then look",
         ),
         (  # what it has already is not said twice
             "fab uninstall --inventory prod.yml --keyring kdbx",
-            "fab uninstall --limit web1 --inventory prod.yml --plan shows it; fab uninstall --yes does it",
+            "`fab uninstall --limit web1 --inventory prod.yml --plan` shows it; "
+            "`fab uninstall --yes` does it",
             "fab uninstall --keyring kdbx --limit web1 --inventory prod.yml --plan shows it; "
             "fab uninstall --inventory prod.yml --keyring kdbx --yes does it",
         ),
         (
             "fab credentials.check -i one.yml --inventory=two.yml",
-            "fab credentials.init, then fab credentials.set web1",
+            "`fab credentials.init`, then `fab credentials.set web1`",
             "fab credentials.init -i one.yml --inventory=two.yml, "
             "then fab credentials.set -i one.yml --inventory=two.yml web1",
         ),
         (
             "provision credentials.set web1",
-            "fab credentials.set web1 -i x",
+            "`fab credentials.set web1 -i x`",
             "provision credentials.set web1 -i x",
         ),
         (
             "fab provision --inventory prod.yml --keyring kdbx",
-            "fab credentials.set web1 --kind sudo",
+            "`fab credentials.set web1 --kind sudo`",
             "fab credentials.set --inventory prod.yml --keyring kdbx web1 --kind sudo",
         ),
+        (
+            "provision lab.up",
+            "`fab lab.down`, then `fab lab.up`",
+            "provision lab.down, then provision lab.up",
+        ),
+        # not a command: no backticks, or another program
+        ("provision plan", "in prose, fab plan shows `df -h`", "in prose, fab plan shows `df -h`"),
     ],
 )
 def test_a_hint_is_told_in_the_words_of_the_command_that_was_typed(typed: str, hint: str, said: str) -> None:
-    assert advice.retold(hint, typed) == said
+    assert render(advice.retold(parse(hint), typed)) == said
 
 
 def told(how: str, failure: Failure | None = None) -> tuple[Earlier, ...]:

@@ -1,0 +1,58 @@
+"""What to do next: text, and commands of this program, which everybody types in a way of their own.
+
+In the code, and in what a host answers, a hint is a text in which backticks enclose commands::
+
+    make room (df -h shows where), then: `again`
+    compare with the cloud console; only if it agrees: `fab hosts.trust web1 --replace SHA256:…`
+
+`` `again …` `` is the command that was asked for; other text in backticks stays as it is. The markup is read
+once, where the error is made; a report shows the parts.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+PROGRAM = "fab"
+AGAIN = "again"
+# The place of the host's name, in a command.
+HOST = "{host}"
+_COMMAND = re.compile(rf"`({PROGRAM}|{AGAIN})((?: [^`]*)?)`")
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command of this program: ``line`` is the verb and what follows.
+
+    Without a ``program`` the line is a whole one that was typed, and is shown as it is.
+    """
+
+    line: str
+    program: str = PROGRAM
+
+    def __str__(self) -> str:
+        return f"{self.program} {self.line}" if self.program else self.line
+
+
+Hint = tuple[str | Command, ...]
+
+
+def parse(marked: str, *, again: str = "provision", host: str = HOST) -> Hint:
+    """Return the parts of ``marked``; ``again`` is the line of the command that was asked for."""
+    verbs = {PROGRAM: "", AGAIN: again.replace(HOST, host)}
+    parts: list[str | Command] = []
+    text, *rest = _COMMAND.split(marked)
+    for start, line, after in zip(rest[0::3], rest[1::3], rest[2::3], strict=True):
+        parts += [text, Command((verbs[start] + line.replace(HOST, host)).strip())]
+        text = after
+    return tuple(part for part in [*parts, text] if part)
+
+
+def render(hint: Iterable[str | Command]) -> str:
+    """Return ``hint`` as one text."""
+    return "".join(map(str, hint))
+
+
+def from_plain(parts: Iterable[str | dict[str, str]]) -> Hint:
+    """Return the hint of which ``dataclasses.asdict`` and JSON have made ``parts``."""
+    return tuple(Command(**part) if isinstance(part, dict) else part for part in parts)
