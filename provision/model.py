@@ -289,12 +289,16 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One proof: ``name`` is its sentence, ``detail`` the reason where it has not simply passed."""
+    """One proof: ``name`` is its sentence, ``detail`` the reason where it has not simply passed.
+
+    ``parts`` are those of the detail, where a command is in it.
+    """
 
     name: str
     verdict: Verdict
     detail: str = ""
     seconds: float = 0.0
+    parts: Hint = ()
 
     @property
     def passed(self) -> bool | None:

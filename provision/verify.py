@@ -15,7 +15,7 @@ from typing import Any
 
 import provision
 from provision.errors import Interrupted, NotProven
-from provision.hints import from_plain
+from provision.hints import from_plain, parse, render
 from provision.model import Check, Failure, Session, Stage, Status, Verdict
 
 SHARDS_PER_CORE = 1
@@ -213,7 +213,8 @@ def environment(
 
 
 def _check(row: dict[str, Any]) -> Check:
-    return Check(**(row | {"verdict": Verdict(row["verdict"])}))
+    parts = parse(row["detail"])
+    return Check(**row | {"verdict": Verdict(row["verdict"]), "detail": render(parts), "parts": parts})
 
 
 def _failure(row: dict[str, Any]) -> Failure:

@@ -25,7 +25,7 @@ EXIT_CODE = 42
 REFUSED = 75
 # The hosts whose engine this run may restart, by comma.
 RESTART_HOSTS = "PROVISION_CHECK_RESTART"
-NOT_ASKED = "the engine is restarted only when asked: fab verify --restart"
+NOT_ASKED = "the engine is restarted only when asked: `fab verify --restart`"
 DOCKERFILE = 'FROM scratch\nCOPY sample /sample\nENTRYPOINT ["/sample"]\n'
 
 STEPS_OF_BIRTH = ("build", "prints", "ends", "serves", "look", "here", "arrived_before")

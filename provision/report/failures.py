@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from provision.hints import Command
+from provision.hints import Command, Hint
 from provision.model import Check, Failure, HostReport, Status, Verdict
 from provision.report.buckets import Group, cause, group, names, proven, shared
 from provision.report.earlier import earlier_lines
@@ -130,14 +130,14 @@ def failed_checks(page: Page, checks: Iterable[Check]) -> list[str]:
 
 def skipped_checks(page: Page, checks: Iterable[Check], column: int = TEXT_COLUMN) -> list[str]:
     """Give every skipped check with its reason; one reason for several is said once."""
-    reasons: dict[str, list[str]] = {}
+    reasons: dict[Hint, list[str]] = {}
     for check in checks:
         if check.verdict is Verdict.SKIPPED:
-            reasons.setdefault(check.detail or "no reason given", []).append(check.name)
+            reasons.setdefault(check.parts or (check.detail or "no reason given",), []).append(check.name)
     lines = []
     for reason, skipped in reasons.items():
         said = skipped[0] if len(skipped) == 1 else count(len(skipped), "check")
-        lines += page.labelled("skipped", f"{said} ({reason})", column, 9)
+        lines += page.hint("skipped", (f"{said} (", *reason, ")"), column, 9)
     return lines
 
 

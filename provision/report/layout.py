@@ -54,12 +54,14 @@ class Page:
 
     def hint(self, label: str, hint: Hint, column: int, width: int = 7) -> list[str]:
         """Put ``label`` before ``hint``; a command that does not fit starts on a line of its own."""
-        first = next((number for number, part in enumerate(hint) if isinstance(part, Command)), len(hint))
+        first = next((number for number, part in enumerate(hint) if isinstance(part, Command)), None)
+        if first is None:
+            return self.labelled(label, render(hint), column, width)
         text, command = self.plain(render(hint[:first])), self.plain(render(hint[first:]))
         room = max(self.width - column - width, LEAST_TEXT_WIDTH)
         if len(text + command) <= room or not text:
-            lines = [text + command] if hint else []
-        elif command and len(text) > LEAST_TEXT_WIDTH / 2:
+            lines = [text + command]
+        elif len(text) > LEAST_TEXT_WIDTH / 2:
             lines = [*_fold(text.rstrip(), room), command]
         else:
             lines = _fold(text + command, room)
