@@ -76,7 +76,7 @@ def _error(failure: Failure) -> dict[str, str]:
 
 def _error_from(record: Mapping[str, Any]) -> Failure:
     words = {word: said for word, said in record.items() if word != "hint"}
-    return Failure(**words, next=(record["hint"],) if record["hint"] else ())
+    return Failure(**words, next=(hint,) if (hint := record.get("hint")) else ())
 
 
 def report_from(record: Mapping[str, Any]) -> Report:
