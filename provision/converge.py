@@ -223,7 +223,8 @@ def _consent(found: Mapping[str, Any] | None) -> Consent | None:
 def _containers(found: Mapping[str, Any] | None) -> Containers | None:
     if not found:
         return None
-    return Containers(found["untouched"], tuple(found["restarted"]), tuple(found["lost"]))
+    restarted, lost, silent = (tuple(found[name]) for name in ("restarted", "lost", "silent"))
+    return Containers(found["untouched"], restarted, lost, silent)
 
 
 def _changes(result: Mapping[str, Any]) -> tuple[Change, ...]:
@@ -261,6 +262,11 @@ def _failure(name: str, what: str, error: Mapping[str, Any]) -> Failure:
         state=error.get("state", ""),
         status=Status.REFUSED if refused else Status.FAILED,
     )
+
+
+def again(what: str, name: str) -> str:
+    """Return what to type for the host ``name`` alone, after the command ``what``."""
+    return _hint(_PROVISION, name, _AGAIN.get(what))
 
 
 def _hint(text: str, name: str, instead: str | None) -> str:

@@ -198,11 +198,15 @@ class Consent:
 
 @dataclass(frozen=True, slots=True)
 class Containers:
-    """What became of the containers that ran when the engine was restarted."""
+    """What became of the containers that ran when the engine was restarted.
+
+    ``silent`` names those that run again, and a published port of theirs that does not answer yet.
+    """
 
     untouched: int
     restarted: tuple[str, ...] = ()
     lost: tuple[str, ...] = ()
+    silent: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

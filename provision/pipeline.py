@@ -15,7 +15,7 @@ from provision.access import FLOWS, Locks, locks, settled
 from provision.batches import in_batches
 from provision.broker import Broker
 from provision.consent import Ask, Room, Waiting, stopped
-from provision.converge import Order, converge
+from provision.converge import Order, again, converge
 from provision.credentials import open_early, unlock
 from provision.errors import ControllerDiskFull, ProvisionError, UnknownHostKey
 from provision.interrupts import Cancel
@@ -296,7 +296,7 @@ def _answer(road: Run) -> tuple[tuple[Waiting, ...], tuple[Waiting, ...]]:
 
 def _leave_alone(road: Run, batch: tuple[Waiting, ...], failed: str) -> None:
     for each in batch:
-        road.ledger.drop(each.name, stopped(each.name, failed))
+        road.ledger.drop(each.name, stopped(each.name, failed, again(road.order.what, each.name)))
 
 
 def _through(steps: tuple[Step, ...], road: Run, sessions: Sessions) -> Iterator[Sessions]:

@@ -22,13 +22,32 @@ AT_ONCE = 16
 # ``loops``: the container is being started over and over, so that nothing can be compared. ``service``: the
 # Swarm service that it belongs to, if any; another container may take its place.
 Container = namedtuple("Container", "id name started policy rm ports loops service")
+# When a container was started of which the engine says nothing.
+UNTOLD = ""
 _SERVICE = "com.docker.swarm.service.name"
 
 
 def observe(machine, ids):
-    """Return the Containers of these ids, in the order in which they were started."""
-    found = at_once(lambda each: engine.inspect(machine, each), ids)
-    return sorted(at_once(_container, [each for each in found if each]), key=lambda each: each.started)
+    """Return the Containers of these ids, in the order in which they were started.
+
+    One of which the engine says nothing is among them by its id alone; one that is gone is not.
+    """
+    found = at_once(lambda each: _observed(machine, each), ids)
+    return sorted([each for each in found if each], key=lambda each: each.started)
+
+
+def _observed(machine, container):
+    found = engine.inspect(machine, container)
+    if found:
+        return _container(found)
+    return None if engine.is_gone(machine, container) else Container(
+        container, container[:12], UNTOLD, "", False, [], False, "")
+
+
+def completed(machine, container):
+    """Return the Container with what the engine tells of it by now, if it told nothing before."""
+    found = engine.inspect(machine, container.id) if container.started == UNTOLD else None
+    return _container(found)._replace(started=UNTOLD, ports=[]) if found else container
 
 
 def at_once(work, items):

@@ -29,6 +29,8 @@ class Past(object):
         self.of = plan.get("of", [])
         self.cancels = plan.get("cancels", False)
         self.changes = plan.get("changes", [])
+        # When it last said something, in seconds since 1970.
+        self.last_at = max([event.get("at", 0) for event in events] or [0])
         self.begun = _numbers(events, "begin")
         # What a failing run had begun to take back is not done any more.
         self.done = _numbers(events, "done") - _numbers(events, "undo")

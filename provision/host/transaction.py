@@ -7,6 +7,7 @@ import time
 
 from . import dnf_errors, engine, health, rpmdb
 from .change import Change
+from .dnf import Row
 from .errors import HostError
 
 # A removal needs no repository, and takes nothing but what it names.
@@ -159,11 +160,26 @@ def specs(found):
     return ["%s-%s" % pair for pair in found]
 
 
-def finish(machine, solver, before, again):
-    """End a transaction that was cut off: one version of each package, and with ``again`` a whole one."""
-    now = rpmdb.versions(rpmdb.everything(machine), before)
-    goal = {name: sorted(set(now[name]) - set(before[name])) or now[name] for name in before}
-    bring(machine, solver, goal, again)
+class Half(Change):
+    """A transaction that was cut off, brought to one version of each package; with ``again`` to a whole one."""
+
+    name = "packages"
+    uses_rpm = True
+
+    def __init__(self, machine, solver, before, again):
+        self.machine = machine
+        self.solver = solver
+        self.again = again
+        now = rpmdb.versions(rpmdb.everything(machine), before)
+        self.goal = {name: sorted(set(now[name]) - set(before[name])) or now[name] for name in before}
+        self.rows = [Row("reinstall", name, "", version) for name in sorted(self.goal) for version in self.goal[name]]
+
+    def apply(self):
+        """End it."""
+        bring(self.machine, self.solver, self.goal, self.again)
+
+    def undo(self):
+        """Leave it: the next run ends it."""
 
 
 def _expect(ran):

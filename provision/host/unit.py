@@ -13,7 +13,9 @@ NONE = State(False, False, [])
 POLL_S = 0.25
 
 _BOUND = "RequiredBy,RequisiteOf,BoundBy,ConsistsOf"
-_PROPERTIES = "Id,LoadState,ActiveState,SubState,UnitFileState,ExecStart,Environment,EnvironmentFiles," + _BOUND
+_PROPERTIES = (
+    "Id,LoadState,ActiveState,SubState,UnitFileState,CanReload,NeedDaemonReload,ExecMainStartTimestampMonotonic,"
+    "ExecStart,Environment,EnvironmentFiles," + _BOUND)
 # On the way to active, or back to it.
 _STARTING = ("activating", "reloading", "refreshing")
 # Waiting for the next try after a failure: nothing is on its way.
@@ -40,6 +42,10 @@ class Unit(object):
         self.starting = is_starting(found)
         self.active = self.active_state == "active" or self.starting
         self.enabled = found.get("UnitFileState") == "enabled"
+        self.can_reload = found.get("CanReload") == "yes"
+        # Whether its file differs from what systemd goes by: a restart will bring the new text into force.
+        self.edited = found.get("NeedDaemonReload") == "yes"
+        self.started_at = _seconds(machine, found.get("ExecMainStartTimestampMonotonic", ""))
         self.command = dockerd_flags.described(found, texts[number]) if self.loaded else None
         active = [block.get("Id") for block in blocks if block.get("ActiveState") == "active"]
         self.helpers = [name for name in UNITS[1:] if name in active]
@@ -67,6 +73,14 @@ class Unit(object):
     def disturbed(self):
         """Return the units that run now and stop, or restart, with the engine."""
         return [name for name in self.bound if is_active(self.machine, name)]
+
+
+def _seconds(machine, since_boot_us):
+    """Return a time of systemd's monotonic clock in seconds since 1970; None for never."""
+    uptime = machine.text("/proc/uptime").split()
+    if not uptime or since_boot_us in ("", "0"):
+        return None
+    return time.time() - float(uptime[0]) + int(since_boot_us) / 1e6
 
 
 def is_active(machine, unit):

@@ -24,6 +24,8 @@ _NAMED = (
 )  # fmt: skip
 # What says how one run is shown or unlocked, and nothing of what is wanted.
 _OWN_OF_A_RUN = ("--output", "--color", "--unlock-fd")
+# Consent to disrupt what ran on the hosts then says nothing of what runs there now.
+_AGREED_ONCE = "--allow-disruption"
 
 
 def verb(command: str) -> str:
@@ -69,9 +71,10 @@ def again(command: str) -> str:
 def resumed(command: str, last: str, run: str) -> str:
     """Give ``command`` with the options of the line ``last``, for the hosts that its ``run`` left behind."""
     program, typed, options = _parts(command)
-    own = [word for word in options if word != "--resume"]
+    own = _sorted_out([word for word in options if word != "--resume"], LIMITS)[1]
     anew = {word.partition("=")[0] for word in own} & set(VALUED)
     before = _sorted_out(_parts(last)[2], {*LIMITS, *_OWN_OF_A_RUN, *anew})[1]
+    before = [word for word in before if word != _AGREED_ONCE]
     return shlex.join([*program, typed, *before, *own, "--limit", f"@{run}.failed"])
 
 

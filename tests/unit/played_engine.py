@@ -5,6 +5,7 @@ import shutil
 import socketserver
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -63,9 +64,13 @@ class PlayedEngine(Machine):
             return 500, {"message": "no such network"}
         if method == "POST":
             self.started.append(name)
-            self.containers[name]["State"] |= {"Running": True, "StartedAt": "2026-02-02T00:00:00Z"}
+            self.containers[name]["State"] |= {"Running": True, "StartedAt": _soon()}
             return 204, None
         return (200, found) if found else (404, {"message": "No such container"})
+
+
+def _soon() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 1))
 
 
 class _Handler(socketserver.StreamRequestHandler):

@@ -353,6 +353,35 @@ def test_a_mixture_that_a_killed_transaction_left_is_no_latest(host, engine):
     assert "package docker-ce" in names(main.answer(host, request("apply", "r2")))
 
 
+def test_a_cut_off_transaction_is_not_ended_unasked_where_its_scriptlets_would_stop_containers(
+    host, engine, monkeypatch
+):
+    main.answer(host, request("apply"))
+    host.transaction = TRANSACTION.replace("Installing", "Downgrading").replace("28.5.2", "26.1.5")
+    kill_at(host, "-y install", desired=request("apply", version="26.1.5")["desired"])
+    monkeypatch.setitem(ANSWERS, "/containers/json", [{"Id": "web"}, {"Id": "db"}])
+    # What runs is no patch release away from what the transaction brings.
+    monkeypatch.setattr(host, "info", lambda: {"LiveRestoreEnabled": True, "ServerVersion": "27.5.1"})
+    host.calls.clear()
+    result = main.answer(host, request("apply", "r2"))
+    assert result["error"]["kind"] == "disruption-refused"
+    assert result["consent"]["harms"][0]["names"] == ["db", "web"]
+    assert not [call for call in host.calls if "reinstall" in call or "-y install" in call]
+    main.answer(host, request("apply", "r3") | {"disruption": "allow"})
+    assert [call for call in host.calls if "reinstall" in call]
+
+
+def test_a_stopped_engine_is_not_woken_by_a_look_at_its_socket(host, engine, monkeypatch):
+    main.answer(host, request("apply"))
+    host.active = False
+
+    def woken(*_):
+        raise AssertionError
+
+    monkeypatch.setattr("provision.host.engine.socket.socket", woken)
+    assert main.answer(host, request("plan", daemon_options={"init": True}))["error"] is None
+
+
 def undo(host, run, mode="apply"):
     host.transaction = TRANSACTION.replace("Installing:", "Removing:")
     return main.answer(host, request(mode, run) | {"verb": "undo"})

@@ -347,7 +347,7 @@ def test_half_files_of_a_transaction_that_was_killed_go_with_its_undo(tmp_path):
 def test_a_transaction_that_was_killed_is_finished_with_the_new_version_alone():
     machine, solver = Rpm(OLD, NEW, CONTAINERD), Solver()
     before = {"docker-ce": [OLD[1]], "containerd.io": [], "docker-ce-cli": []}
-    transaction.finish(machine, solver, before, True)
+    transaction.Half(machine, solver, before, True).apply()
     assert machine.erased == ["docker-ce-26-1.x86_64"]
     assert solver.told == [("reinstall", ["containerd.io-0:2-1.x86_64", "docker-ce-3:28-1.x86_64"])]
 
@@ -364,7 +364,7 @@ def test_what_no_repository_has_any_more_need_not_be_installed_again_if_its_file
         int("-V" in argv and not whole), "docker-ce 3:28-1.x86_64\n", ""
     )
     with nullcontext() if whole else pytest.raises(HostError):
-        transaction.finish(machine, solver, {"docker-ce": [OLD[1]]}, True)
+        transaction.Half(machine, solver, {"docker-ce": [OLD[1]]}, True).apply()
 
 
 def test_the_way_back_is_refused_before_anything_is_changed_when_no_repository_has_the_old_version():
