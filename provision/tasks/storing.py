@@ -83,3 +83,8 @@ def _line(data: bytes) -> str:
         return data.decode().removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError:
         raise UsageError("the secret is not UTF-8 text", "pipe in UTF-8, one line") from None
+    if from_stdin and sys.stdin.isatty():
+        raise UsageError(
+            "a secret typed at a terminal would be seen",
+            "leave out --stdin, and it is asked for and not shown; or pipe it in",
+        )

@@ -2,6 +2,7 @@
 
 import io
 import os
+import pty
 import subprocess
 import sys
 from dataclasses import replace as changed
@@ -135,6 +136,16 @@ def test_the_previous_one_is_brought_back_and_back_again(settings, asked):
         assert held(settings, WEB1, Kind.PREVIOUS_PASSWORD) == before
     with pytest.raises(UsageError, match="no previous password of host/web2"):
         storing.one(settings, WEB2, Kind.PASSWORD, Manner(previous=True))
+
+
+def test_a_secret_is_not_read_from_a_terminal_that_shows_it(settings, monkeypatch):
+    person, program = pty.openpty()
+    os.write(person, b"new one\n")
+    monkeypatch.setattr(sys, "stdin", os.fdopen(program))
+    with pytest.raises(UsageError) as refused:
+        storing.one(interactive(settings), WEB1, Kind.PASSWORD, BY_STDIN)
+    assert "leave out --stdin" in refused.value.failure.hint
+    assert held(settings, WEB1, Kind.PASSWORD) is None
 
 
 def table(given, monkeypatch, text):
