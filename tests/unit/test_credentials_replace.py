@@ -238,13 +238,18 @@ def test_an_inventory_that_cannot_be_read_is_told_with_the_way_round_it(with_inv
     assert "--unlisted" in refused.value.failure.hint
 
 
-def test_a_secret_of_a_real_server_does_not_go_to_the_keyring_of_a_lab(with_inventory, tmp_path):
+@pytest.mark.parametrize("owner", ["db1", "all", "group/all", "group/ungrouped"])
+@pytest.mark.parametrize("unlisted", [False, True])
+def test_a_secret_of_a_real_server_does_not_go_to_the_keyring_of_a_lab(
+    with_inventory, tmp_path, monkeypatch, owner, unlisted
+):
+    monkeypatch.setattr(sys, "argv", ["fab", "credentials.set", owner, "--kind", "sudo", "--stdin"])
     lab = changed(with_inventory, master_file=tmp_path / "master")
-    for unlisted in (False, True):
-        with pytest.raises(UsageError) as refused:
-            expect_known(lab, [Owner.host("db1")], unlisted=unlisted)
-        assert "a lab is up, and it has no host/db1" in refused.value.failure.message
-        assert "fab credentials.set db1 --inventory inventory/hosts.yml" in refused.value.failure.hint
+    with pytest.raises(UsageError, match="a lab is up") as refused:
+        expect_known(lab, [Owner.parse(owner)], unlisted=unlisted)
+    assert f"nothing was stored for {Owner.parse(owner)}" in refused.value.failure.message
+    again = f"fab credentials.set {owner} --kind sudo --stdin --inventory inventory/hosts.yml;"
+    assert again in refused.value.failure.hint
     expect_known(lab, [WEB1])
 
 
@@ -278,6 +283,17 @@ def with_lab(tmp_path):
     (tmp_path / "mine.ini").write_text("web1 ansible_host=192.0.2.1\n")
     fab = Path(sys.executable).with_name("fab")
     kept = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "COLUMNS": "200"}
+@pytest.mark.parametrize("unlisted", [False, True])
+def test_an_inventory_that_was_named_has_to_be_there(settings, tmp_path, unlisted):
+    named = changed(settings, inventory_is_named=True)
+    for owner in (WEB1, Owner.everyone()):
+        expect_known(settings, [owner], unlisted=unlisted)
+        with pytest.raises(UsageError, match="there is no inventory at"):
+            expect_known(named, [owner], unlisted=unlisted)
+    assert not project.settings(project.Flags(), tmp_path).inventory_is_named
+    assert project.settings(project.Flags(["x.yml"]), tmp_path).inventory_is_named
+
+
 
     def run(*words, text=""):
         done = subprocess.run(
@@ -303,6 +319,10 @@ def test_while_a_lab_is_up_each_advice_leads_to_the_inventory_that_was_named(wit
     assert "fab credentials.init --inventory inventory/hosts.yml" in said
     code, said = with_lab("credentials.set", "web1", "--stdin", text="s3cret\n")
     assert code == 1
-    assert "fab credentials.set web1 --inventory inventory/hosts.yml" in said
+    assert "fab credentials.set web1 --stdin --inventory inventory/hosts.yml" in said
+    code, said = with_lab("credentials.import", "--csv", text="el1,one\nall,two\n")
+    assert code == 1
+    assert "fab credentials.import --csv --inventory inventory/hosts.yml" in said
+    assert with_lab("credentials.list") == (0, "")
     code, said = with_lab("credentials.set", "el1", "--stdin", text="s3cret\n")
     assert (code, said) == (0, f"stored the password of host/el1 {owners.LAB_NOTE}")
