@@ -138,6 +138,16 @@ def test_the_previous_one_is_brought_back_and_back_again(settings, asked):
         storing.one(settings, WEB2, Kind.PASSWORD, Manner(previous=True))
 
 
+@pytest.mark.parametrize("kind", [Kind.PRIVATE_KEY, Kind.PENDING_PASSWORD, Kind.PREVIOUS_SUDO])
+def test_what_nobody_else_knows_is_not_replaced(settings, kind):
+    store(settings, WEB1, kind, OLD)
+    store(settings, WEB1, kind, OLD)
+    with pytest.raises(UsageError, match="nothing was stored") as refused:
+        store(settings, WEB1, kind, NEW)
+    assert f"fab credentials.forget web1 --kind {kind}" in refused.value.failure.hint
+    assert held(settings, WEB1, kind) == OLD
+
+
 def test_a_secret_is_not_read_from_a_terminal_that_shows_it(settings, monkeypatch):
     person, program = pty.openpty()
     os.write(person, b"new one\n")
@@ -146,6 +156,26 @@ def test_a_secret_is_not_read_from_a_terminal_that_shows_it(settings, monkeypatc
         storing.one(interactive(settings), WEB1, Kind.PASSWORD, BY_STDIN)
     assert "leave out --stdin" in refused.value.failure.hint
     assert held(settings, WEB1, Kind.PASSWORD) is None
+
+
+@pytest.mark.parametrize("word", ["private-key", "previous-password", "previous-secret/proxy"])
+def test_the_only_copy_is_removed_after_a_yes(settings, asked, word):
+    sort = parse_sort(word)
+    store(settings, WEB1, sort, OLD)
+    asked[1].append(False)
+    with pytest.raises(UsageError, match="nothing was removed"):
+        storing.expect_loss_agreed(interactive(settings), WEB1, sort)
+    asked[1].append(True)
+    storing.expect_loss_agreed(interactive(settings), WEB1, sort)
+    question = f"This removes the only copy of the {word} of host/web1; it is not kept as previous."
+    assert asked[0] == [question, question]
+
+
+def test_what_can_be_stored_again_and_what_is_not_there_is_not_asked_about(settings, asked):
+    store(settings, WEB1, Kind.SUDO, OLD)
+    for kind in (Kind.SUDO, Kind.PRIVATE_KEY):
+        storing.expect_loss_agreed(settings, WEB1, kind)
+    assert asked[0] == []
 
 
 def table(given, monkeypatch, text):
@@ -253,6 +283,17 @@ def test_a_secret_of_a_real_server_does_not_go_to_the_keyring_of_a_lab(
     expect_known(lab, [WEB1])
 
 
+@pytest.mark.parametrize("unlisted", [False, True])
+def test_an_inventory_that_was_named_has_to_be_there(settings, tmp_path, unlisted):
+    named = changed(settings, inventory_is_named=True)
+    for owner in (WEB1, Owner.everyone()):
+        expect_known(settings, [owner], unlisted=unlisted)
+        with pytest.raises(UsageError, match="there is no inventory at"):
+            expect_known(named, [owner], unlisted=unlisted)
+    assert not project.settings(project.Flags(), tmp_path).inventory_is_named
+    assert project.settings(project.Flags(["x.yml"]), tmp_path).inventory_is_named
+
+
 def test_that_the_keyring_is_the_labs_is_said(settings, given, asked, capsys, monkeypatch):
     monkeypatch.setattr(storing, "is_lab", lambda _: True)
     given("new one\n")
@@ -283,17 +324,6 @@ def with_lab(tmp_path):
     (tmp_path / "mine.ini").write_text("web1 ansible_host=192.0.2.1\n")
     fab = Path(sys.executable).with_name("fab")
     kept = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "COLUMNS": "200"}
-@pytest.mark.parametrize("unlisted", [False, True])
-def test_an_inventory_that_was_named_has_to_be_there(settings, tmp_path, unlisted):
-    named = changed(settings, inventory_is_named=True)
-    for owner in (WEB1, Owner.everyone()):
-        expect_known(settings, [owner], unlisted=unlisted)
-        with pytest.raises(UsageError, match="there is no inventory at"):
-            expect_known(named, [owner], unlisted=unlisted)
-    assert not project.settings(project.Flags(), tmp_path).inventory_is_named
-    assert project.settings(project.Flags(["x.yml"]), tmp_path).inventory_is_named
-
-
 
     def run(*words, text=""):
         done = subprocess.run(
@@ -326,3 +356,16 @@ def test_while_a_lab_is_up_each_advice_leads_to_the_inventory_that_was_named(wit
     assert with_lab("credentials.list") == (0, "")
     code, said = with_lab("credentials.set", "el1", "--stdin", text="s3cret\n")
     assert (code, said) == (0, f"stored the password of host/el1 {owners.LAB_NOTE}")
+
+
+def test_a_key_goes_by_its_kind_with_a_yes_that_was_typed_beforehand(with_lab):
+    code, said = with_lab("credentials.forget", "el1", "--kind", "private-key")
+    assert (code, "holds no private-key for host/el1" in said) == (1, True)
+    password = ("credentials.set", "el1", "--stdin")
+    for text in ("one\n", "two\n"):
+        assert with_lab(*password, "--replace", text=text)[0] == 0
+    code, said = with_lab("credentials.forget", "el1", "--kind", "previous-password")
+    assert code == 1
+    assert "fab credentials.forget el1 --kind previous-password --yes" in said
+    code, said = with_lab("credentials.forget", "el1", "--kind", "previous-password", "--yes")
+    assert (code, said) == (0, "removed the previous-password of host/el1")
