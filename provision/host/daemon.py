@@ -2,7 +2,7 @@
 
 import os
 
-from . import dockerd_flags, engine, scratch, secret
+from . import dockerd_flags, engine, live_restore, scratch, secret
 from .change import Together
 from .daemon_keys import DEFAULTS, OURS, Record, hidden_in, merge, overlay, record, removed, wanted_keys
 from .daemon_words import masked, shown, told
@@ -172,6 +172,10 @@ class _Masked(FileChange):
     def __init__(self, machine, path, content, after="", before="", dress=None, folders=None, hidden=()):
         FileChange.__init__(self, machine, path, content, after, before, dress, folders)
         self.diff = diff(FILE, *shown(self.old, self.content, hidden))
+
+    def _put(self, content, dress):
+        live_restore.note(self.machine, content)
+        FileChange._put(self, content, dress)
 
 
 class _Judged(_Masked):
