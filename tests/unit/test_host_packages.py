@@ -174,7 +174,9 @@ def test_a_bare_host_may_get_the_newer_dependencies_that_the_engine_needs():
 
 def test_a_dependency_that_moves_is_a_harm_where_containers_of_others_run(engine):
     runs(engine, *POD)
-    solver = Solver(row("install", "docker-ce"), row("upgrade", "containerd.io"), row("upgrade", "libseccomp"))
+    solver = Solver(
+        row("install", "docker-ce"), row("upgrade", "containerd.io"), row("upgrade", "libseccomp")
+    )
     (step,) = packages.plan(engine, solver, only("containerd.io"), wanted(upgrade=True))
     assert step.harms() == [("packages of others move", ["libseccomp"])]
 
