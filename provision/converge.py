@@ -239,7 +239,7 @@ def _earlier(name: str, run: Mapping[str, Any]) -> Earlier:
 # Errors of the host that are a refusal for safety and not a failure: nothing was tried.
 _REFUSALS = {
     "unsupported-os", "lock-held", "package-lock-held", "wrong-key", "expired-key", "package-conflict",
-    "would-move-packages", "would-remove-packages", "kernel-modules-missing",
+    "would-move-packages", "would-remove-packages", "unowned-engine", "kernel-modules-missing",
     "not-root", "clock-off", "no-python", "python-too-old", "no-secret", "sshd-config",
     "only-way-in", "linked-key-file", "disruption-refused", "plan-changed",
 }  # fmt: skip

@@ -11,6 +11,7 @@ from . import engine
 # The engine's own shims; live-restore lets them outlive it.
 _SHIM = "containerd-shim"
 _MOBY = "moby"
+_STEP = "docker build (a step of BuildKit)"
 PORT_TIMEOUT_S = 2
 # A service that waits for its client says nothing for so long; docker-proxy closes in moments.
 SILENCE_S = 0.1
@@ -168,14 +169,15 @@ def shims(machine):
 
 def builds(machine):
     """Return the commands of `docker build` that are at work: clients on this host, and BuildKit's steps."""
-    return sorted({" ".join(words[:3]) for words in _commands(machine) if _builds(words)})
+    return sorted({said for said in [_build(words) for words in _commands(machine)] if said})
 
 
-def _builds(words):
+def _build(words):
+    """Return the command if it builds, else an empty text; all steps of BuildKit are one, as they change in seconds."""
     program = os.path.basename(words[0])
-    if program in ("docker", "docker-buildx", "docker-compose"):
-        return bool({"build", "bake"} & set(words[1:4]))
-    return program == "runc" and any("/buildkit/executor" in word for word in words)
+    if program in ("docker", "docker-buildx", "docker-compose") and {"build", "bake"} & set(words[1:4]):
+        return " ".join(words[:3])
+    return _STEP if program == "runc" and any("/buildkit/executor" in word for word in words) else ""
 
 
 def _commands(machine):

@@ -75,8 +75,9 @@ def _apply(machine, request, result, work):
 
 def _converge(machine, request, result, unended):
     desired, applies = request["desired"], request["mode"] == "apply"
-    if any(recover.half_packages(past) for past in unended):
-        # What is installed is a mixture, and no answer to "latest".
+    halves = [record for past in unended for record in recover.half_packages(past)]
+    if any(packages.ENGINE[0] in record["before"] for record in halves):
+        # The engine that is installed may be a mixture, and no answer to "latest".
         desired = dict(desired, upgrade=True)
     with _observed(machine, request, result) as (observed, docker, solver):
         if applies:

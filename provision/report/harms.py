@@ -12,6 +12,7 @@ _OF_ONE = {
     "units stop with docker.service": "unit stops with docker.service",
     "builds end": "build ends",
     "packages of others are removed": "package of others is removed",
+    "packages of others move": "package of others moves",
 }
 
 

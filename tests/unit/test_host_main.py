@@ -382,6 +382,17 @@ def test_a_stopped_engine_is_not_woken_by_a_look_at_its_socket(host, engine, mon
     assert main.answer(host, request("plan", daemon_options={"init": True}))["error"] is None
 
 
+def test_a_plugin_that_a_killed_transaction_left_half_is_no_reason_to_upgrade_the_engine(host, engine):
+    main.answer(host, request("apply"))
+    del host.installed["docker-compose-plugin"]
+    host.transaction = "Installing:\n docker-compose-plugin x86_64 3:28.5.2-1.el10 docker 1 M\n"
+    kill_at(host, "-y install")
+    host.installed["docker-compose-plugin"] = host.installed["docker-ce"]
+    host.transaction = TRANSACTION.replace("Installing", "Upgrading").replace("28.5.2", "29.0.0")
+    result = main.answer(host, request("apply", "r2"))
+    assert (result["error"], [name for name in names(result) if name.startswith("package")]) == (None, [])
+
+
 def undo(host, run, mode="apply"):
     host.transaction = TRANSACTION.replace("Installing:", "Removing:")
     return main.answer(host, request(mode, run) | {"verb": "undo"})
