@@ -75,7 +75,9 @@ def test_what_the_inventory_decides_is_an_advice_and_the_engine_is_restarted_whe
     before = started()
     assert project.fab("verify").rc == 0
     assert (ends()[RESTARTS], started()) == ("skipped", before)
-    assert project.fab("verify", "--strict").rc == 2
+    strict = project.fab("verify", "--strict")
+    assert (strict.rc, ends()[LIVES_ON]) == (2, "failed"), strict.out
+    assert "--limit @last.failed" in strict.out
     assert project.fab("verify", "--restart").rc == 0
     assert ends()[RESTARTS] == "passed"
     assert started() != before
