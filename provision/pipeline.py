@@ -48,8 +48,7 @@ class Request:
 
     ``prove`` is False for a run whose hosts are not verified, ``only_plan`` True for one that changes
     nothing. With ``restart`` the proof may restart the engine of any host; with ``strict`` an advice is a
-    failed check. ``values`` are those of the role
-    that the command itself sets, without their prefix.
+    failed check. ``values`` are those of the role that the command itself sets, without their prefix.
     ``serial`` hosts at a time are disrupted, where somebody agrees to that.
     """
 
