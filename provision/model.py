@@ -38,7 +38,10 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """One server of the inventory, with every value checked by ``read``."""
+    """One server of the inventory, with every value checked by ``read``.
+
+    ``decided`` is what of ``desired`` the checks compare the host with; no secret is in it.
+    """
 
     name: str
     address: str
@@ -50,6 +53,7 @@ class Host:
     key_file: Path | None = None
     host_key: str | None = None
     desired: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    decided: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
 
 class Secret:
@@ -249,7 +253,7 @@ class Outcome:
 class Verdict(StrEnum):
     """How a check ended.
 
-    ``advice``: what is recommended, and what the operator or the inventory has decided otherwise.
+    ``advice``: what is recommended is not so on the host, and neither operator nor inventory asks for it.
     """
 
     PASSED = "passed"

@@ -47,8 +47,8 @@ class Request:
     """What a person asked for; ``command`` is one of STEPS, ``typed`` the whole line.
 
     ``prove`` is False for a run whose hosts are not verified, ``only_plan`` True for one that changes
-    nothing. With ``restart`` the proof may restart the engine of any host. ``values`` are those of the role
-    that the command itself sets, without their prefix.
+    nothing. With ``restart`` the proof may restart the engine of any host; with ``strict`` an advice is a
+    failed check. ``values`` are those of the role that the command itself sets, without their prefix.
     ``serial`` hosts at a time are disrupted, where somebody agrees to that.
     """
 
@@ -59,6 +59,7 @@ class Request:
     prove: bool = True
     only_plan: bool = False
     restart: bool = False
+    strict: bool = False
     values: Mapping[str, Any] = field(default_factory=dict, hash=False)
     serial: int = 1
 
@@ -75,6 +76,7 @@ class Run:
     room: Room
     locks: Locks | None = None
     restart: bool = False
+    strict: bool = False
     sessions: dict[str, Session] = field(default_factory=dict)
 
     def confirm(self) -> None:
@@ -135,8 +137,9 @@ def run(
         with show(order.run, fingerprints) as view:
             room = Room(ask(view), request.serial)
             road = Run(
-                order, Ledger(selection.hosts, view), cancel, clock, settings, room, restart=request.restart
-            )
+                order, Ledger(selection.hosts, view), cancel, clock, settings, room,
+                restart=request.restart, strict=request.strict,
+            )  # fmt: skip
             _drive(request, candidates, selection.hosts, road, connected)
         hosts = road.ledger.reports()
         report = Report(
@@ -361,7 +364,7 @@ def _prove(road: Run, sessions: Sessions) -> Generator[Sessions, None, None]:
     with road.clock.time(Stage.VERIFY):
         names = frozenset(session.host.name for session in sessions)
         restart = names if road.restart else road.ledger.newly_installed(names)
-        verify(sessions, sessions[0].run_dir, road.cancel.is_set, road.ledger.verified, restart)
+        verify(sessions, sessions[0].run_dir, road.cancel.is_set, road.ledger.verified, restart, road.strict)
     yield ()
 
 

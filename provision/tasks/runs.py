@@ -41,7 +41,6 @@ class Manner:
     diff: bool = False
     detailed: bool = False
     tolerate: str = ""
-    strict: bool = False
     asks: bool = False
     ask: MakeAsk = lambda view: None
 
@@ -60,7 +59,6 @@ def carry_out(request: Request, flags: Flags, manner: Manner) -> Report:
         exit_code,
         tolerate_unreachable=_tolerated(manner.tolerate),
         detailed=manner.detailed,
-        strict=manner.strict,
     )
     previous = past.last_with_checks(project.state_dir) if request.command == "verify" else None
     with catch_signals() as cancel:

@@ -103,7 +103,7 @@ class Fleet:
 
     def verify(
         self, sessions: tuple[Session, ...], run_dir: Path, cancelled: Callable[[], bool],
-        on_checks: Callable[[str, tuple[Check, ...]], None], restart: frozenset[str],
+        on_checks: Callable[[str, tuple[Check, ...]], None], restart: frozenset[str], strict: bool,
     ) -> None:  # fmt: skip
         for session in sessions:
             self.proven.append(session.host.name)
