@@ -50,7 +50,7 @@ def absent(machine, unit, desired, solver, purge_data):
         before is None or packages.ENGINE[0] not in before.packages)
     data = purge.plan(machine, before, stays, owned.data_left(machine)) if purge_data else []
     ours = _ours(machine, unit, desired, solver, installed, before, stays) if before else []
-    stops = [] if stays else stop.plan(machine)
+    stops = [] if stays else stop.plan(machine, unit)
     changes = ours + data + owned.plan_absent(machine, before, purge_data)
     return stops + changes if ours or data else []
 

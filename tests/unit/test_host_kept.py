@@ -154,10 +154,10 @@ def test_a_containerd_that_others_use_is_not_removed(engine: PlayedEngine) -> No
 
 def test_containers_without_an_engine_are_not_left_behind(engine: PlayedEngine) -> None:
     engine.answers = False
-    assert stop.plan(engine) == []
+    assert stop.plan(engine, SimpleNamespace(live_restore_flag=None, disturbed=list)) == []
     shim(engine, "moby")
     with pytest.raises(HostError) as caught:
-        stop.plan(engine)
+        stop.plan(engine, SimpleNamespace(live_restore_flag=None, disturbed=list))
     assert caught.value.kind == "containers-without-engine"
 
 
