@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from provision.host import stop
+from provision.host import plans, stop
 from provision.host.errors import HostError
-from provision.host.unit import State
+from provision.host.files import FileChange
+from provision.host.unit import NONE, State
 from tests.unit.played_engine import FILE, PlayedEngine, played_engine
 
 UNIT: Any = SimpleNamespace(
@@ -129,3 +130,22 @@ def test_a_flag_of_the_unit_is_not_contradicted_by_the_file(engine: PlayedEngine
     (step,) = stop.plan(engine, SimpleNamespace(live_restore_flag=True, disturbed=list))
     step.apply()
     assert not any("reload" in call for call in engine.calls)
+
+
+def test_an_engine_that_stays_but_was_stopped_before_us_has_its_containers_stopped_by_name(
+    engine: PlayedEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = SimpleNamespace(
+        unit=NONE, packages=[], files={}, key_trusted=False, removed=[],
+        content=lambda path: None, folders=lambda *_: [],
+    )  # fmt: skip
+    installed = SimpleNamespace(packages={"docker-ce": "3:28.5.2-1.el10.x86_64"}, keys=[])
+    monkeypatch.setattr(plans.packages, "Installed", lambda machine: installed)
+    monkeypatch.setattr(plans.owned, "read", lambda machine: before)
+    monkeypatch.setattr(plans.packages, "plan_absent", lambda *_: [])
+    monkeypatch.setattr(plans.daemon, "plan_absent", lambda *_: [FileChange(engine, FILE, None)])
+    Path(engine.path(FILE)).write_text('{"live-restore": true}')
+    changes = plans.absent(engine, UNIT, {"gpg_fingerprint": ""}, None, False)
+    assert [change.name for change in changes][:2] == ["containers", "service docker"]
+    assert changes[0].harms()[0] == ("containers stop", ["db", "web"])
+    assert "live-restore docker" not in [change.name for change in changes]
