@@ -3,7 +3,7 @@
 import json
 import os
 
-from . import daemon, purge, repository
+from . import containers, daemon, purge, repository
 from .files import FileChange, private
 from .jsonfile import dump
 from .unit import State
@@ -74,7 +74,12 @@ def data_left(machine):
 
 def _our_data(machine, before):
     made_by = {"docker-ce": purge.data_root(machine), "containerd.io": purge.CONTAINERD}
-    return sorted(made_by[name] for name in made_by if name in before.packages and made_by[name] not in before.data)
+    ours = {made_by[name] for name in made_by if name in before.packages} - set(before.data)
+    ours.update(data_left(machine))
+    # Once containerd is gone, nobody can tell any more what others keep there.
+    if containers.namespaces_of_others(machine) != []:
+        ours.discard(purge.CONTAINERD)
+    return sorted(ours)
 
 
 def _observed(machine, unit, key_trusted):

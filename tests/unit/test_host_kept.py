@@ -190,7 +190,11 @@ def test_only_what_dockerd_makes_is_removed_from_a_folder_that_somebody_chose(en
     assert [each.name for each in place.iterdir()] == ["photographs"]
 
 
-def test_what_an_uninstall_left_is_ours_to_purge_later(engine: PlayedEngine) -> None:
+def test_what_an_uninstall_left_is_ours_to_purge_later(
+    engine: PlayedEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(owned.containers, "namespaces_of_others", lambda machine: [])
+    engine.answers = False
     for place in ("/var/lib/docker/overlay2", "/var/lib/containerd/io", "/proc/self"):
         Path(engine.path(place)).mkdir(parents=True)
     Path(engine.path("/proc/self/mounts")).touch()

@@ -136,7 +136,7 @@ def test_an_engine_that_stays_but_was_stopped_before_us_has_its_containers_stopp
     engine: PlayedEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = SimpleNamespace(
-        unit=NONE, packages=[], files={}, key_trusted=False, removed=[],
+        unit=NONE, packages=[], data=[], files={}, key_trusted=False, gone=[],
         content=lambda path: None, folders=lambda *_: [],
     )  # fmt: skip
     installed = SimpleNamespace(packages={"docker-ce": "3:28.5.2-1.el10.x86_64"}, keys=[])
