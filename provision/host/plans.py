@@ -54,7 +54,8 @@ def absent(machine, unit, desired, solver, purge_data):
     ours = _ours(machine, unit, desired, solver, installed, before, stays, stops) if before else []
     if not (ours or data):
         return []
-    changes = ours + data + owned.plan_absent(machine, before, purge_data)
+    lost = owned.stay_removed(machine, before) if before else []
+    changes = ours + lost + data + owned.plan_absent(machine, before, purge_data)
     return (stop.plan(machine, unit) if stops else []) + changes
 
 
