@@ -12,6 +12,8 @@ from . import engine
 _SHIM = "containerd-shim"
 _MOBY = "moby"
 _STEP = "docker build (a step of BuildKit)"
+# The engine runs its plugins in one of their own.
+_ENGINES = (_MOBY, "plugins.moby")
 PORT_TIMEOUT_S = 2
 # A service that waits for its client says nothing for so long; docker-proxy closes in moments.
 SILENCE_S = 0.1
@@ -155,7 +157,25 @@ def orphans(machine):
 
 def of_others(machine):
     """Return "namespace/id" of each container that containerd runs for somebody else."""
-    return ["%s/%s" % pair for pair in shims(machine) if pair[0] != _MOBY]
+    return ["%s/%s" % pair for pair in shims(machine) if pair[0] not in _ENGINES]
+
+
+def namespaces_of_others(machine):
+    """Return the namespaces in which containerd keeps something for somebody else, running or not.
+
+    None when containerd cannot be asked: it does not run, or there is no `ctr`.
+    """
+    found = machine.run(["ctr", "namespaces", "list", "-q"]) if machine.has("ctr") else None
+    if found is None or found.rc:
+        return None
+    return [name for name in found.out.split() if name not in _ENGINES and _holds(machine, name)]
+
+
+def _holds(machine, namespace):
+    ran = [machine.run(["ctr", "-n", namespace] + words) for words in (
+        ["containers", "list", "-q"], ["images", "list", "-q"], ["snapshots", "list"])]
+    # Snapshots are listed below a heading.
+    return any(each.rc for each in ran) or bool((ran[0].out + ran[1].out).split() or ran[2].out.splitlines()[1:])
 
 
 def shims(machine):

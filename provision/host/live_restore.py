@@ -45,14 +45,28 @@ def hold(machine, on):
 
 def release(machine, content):
     """Let daemon.json hold ``content`` (bytes, or None for no file), and the engine run with its live-restore."""
-    on, folders = is_on(content), [machine.path(each) for each in _folders(machine)]
+    on = is_on(content)
     if _runs_with(machine) not in (None, on):
         _mark(machine, content)
         note(machine, _with(content, on))
         _put(machine, _with(content, on))
         _reload(machine, on)
-    _put(machine, content, folders)
-    FileChange(machine, MARK, None).apply()
+    _put_back(machine, content)
+
+
+def switch_off(machine):
+    """Have the engine stop its containers when it is stopped; return whether it would have kept them.
+
+    daemon.json stays as it is: the engine does not read it again until a reload.
+    """
+    keeps = _runs_with(machine) is True
+    if keeps:
+        content = machine.read(FILE)
+        try:
+            hold(machine, False)
+        finally:
+            _put_back(machine, content)
+    return keeps
 
 
 def note(machine, content):
@@ -117,6 +131,11 @@ def _readable(content):
             "daemon-config-refused", "%s is not valid JSON" % FILE, "mend it on the host; then: fab provision",
             meaning="an engine that is restarted would not start")
     return found
+
+
+def _put_back(machine, content):
+    _put(machine, content, [machine.path(each) for each in _folders(machine)])
+    FileChange(machine, MARK, None).apply()
 
 
 def _put(machine, content, folders=None):

@@ -244,10 +244,10 @@ def test_a_containerd_that_others_use_is_not_removed(engine: PlayedEngine) -> No
 
 def test_containers_without_an_engine_are_not_left_behind(engine: PlayedEngine) -> None:
     engine.answers = False
-    assert stop.plan(engine) == []
+    assert stop.plan(engine, SimpleNamespace(live_restore_flag=None, disturbed=list)) == []
     shim(engine, "moby")
     with pytest.raises(HostError) as caught:
-        stop.plan(engine)
+        stop.plan(engine, SimpleNamespace(live_restore_flag=None, disturbed=list))
     assert caught.value.kind == "containers-without-engine"
 
 
@@ -265,7 +265,7 @@ def test_an_uninstall_leaves_a_containerd_running_that_ran_before(
         disturbed=list,
     )  # fmt: skip
     installed = SimpleNamespace(packages={}, keys=[])
-    changes = plans._ours(engine, unit, {"gpg_fingerprint": ""}, None, installed, before, False)
+    changes = plans._ours(engine, unit, {"gpg_fingerprint": ""}, None, installed, before, False, True)
     next(change for change in changes if change.name == "service docker").apply()
     assert "systemctl stop docker.service docker.socket" in engine.calls
 
@@ -280,7 +280,11 @@ def test_only_what_dockerd_makes_is_removed_from_a_folder_that_somebody_chose(en
     assert [each.name for each in place.iterdir()] == ["photographs"]
 
 
-def test_what_an_uninstall_left_is_ours_to_purge_later(engine: PlayedEngine) -> None:
+def test_what_an_uninstall_left_is_ours_to_purge_later(
+    engine: PlayedEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(owned.containers, "namespaces_of_others", lambda machine: [])
+    engine.answers = False
     for place in ("/var/lib/docker/overlay2", "/var/lib/containerd/io", "/proc/self"):
         Path(engine.path(place)).mkdir(parents=True)
     Path(engine.path("/proc/self/mounts")).touch()

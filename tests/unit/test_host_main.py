@@ -329,6 +329,22 @@ def test_a_package_that_may_go_is_named_in_the_plan_and_goes(host, engine):
     assert any("-y --allowerasing install docker-ce-3:28.5.2" in call for call in host.calls)
 
 
+def test_an_uninstall_says_which_packages_of_others_stay_removed(host, engine):
+    host.transaction = TRANSACTION + LOST
+    allowed = {"disruption": "allow"}
+    main.answer(host, request("apply", may_remove=["podman"]) | allowed)
+    host.transaction = TRANSACTION.replace("Installing:", "Removing:")
+    absent = request("plan", state="absent")
+    (line,) = [line for line in main.answer(host, absent)["changes"] if line["name"] == "package podman"]
+    assert (line["before"], line["sign"]) == ("removed for Docker", "~")
+    assert line["after"] == "stays removed; on the host: dnf install podman"
+    host.installed["podman"] = "0:4.9-1.el10.x86_64"
+    assert "package podman" not in names(main.answer(host, absent))
+    del host.installed["podman"]
+    assert main.answer(host, request("apply", "r2", state="absent") | allowed)["error"] is None
+    assert main.answer(host, request("apply", "r3", state="absent"))["changes"] == []
+
+
 def tell(host, run):
     history.mark_told([past for past in history.runs(host) if past.run == run])
 
