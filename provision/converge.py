@@ -223,7 +223,8 @@ def _consent(found: Mapping[str, Any] | None) -> Consent | None:
 def _containers(found: Mapping[str, Any] | None) -> Containers | None:
     if not found:
         return None
-    return Containers(found["untouched"], tuple(found["restarted"]), tuple(found["lost"]))
+    restarted, lost, silent = (tuple(found[name]) for name in ("restarted", "lost", "silent"))
+    return Containers(found["untouched"], restarted, lost, silent)
 
 
 def _changes(result: Mapping[str, Any]) -> tuple[Change, ...]:
@@ -245,13 +246,18 @@ def _failure(name: str, what: str, error: Mapping[str, Any]) -> Failure:
     return Failure(
         kind=error["kind"],
         message=error["message"],
-        next=parse(hint, again=_AGAIN.get(what, "provision"), host=name),
+        next=parse(hint, again=_AGAIN.get(what, "provision"), alone=_AGAIN.get(what, _PROVISION), host=name),
         stage=Stage.CONVERGE,
         evidence=error.get("evidence", ""),
         meaning=error.get("meaning", ""),
         state=error.get("state", ""),
         status=Status.REFUSED if error.get("refused") else Status.FAILED,
     )
+
+
+def again(what: str, name: str) -> str:
+    """Return the line to type for the host ``name`` alone, after the command ``what``."""
+    return _AGAIN.get(what, _PROVISION).replace(HOST, name)
 
 
 def _lost(name: str, what: str, evidence: str) -> Failure:

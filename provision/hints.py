@@ -5,8 +5,8 @@ In the code, and in what a host answers, a hint is a text in which backticks enc
     make room (df -h shows where), then: `again`
     compare with the cloud console; only if it agrees: `fab hosts.trust web1 --replace SHA256:…`
 
-`` `again …` `` is the command that was asked for; other text in backticks stays as it is. The markup is read
-once, where the error is made; a report shows the parts.
+`` `again …` `` is the command that was asked for, and `` `again {host} …` `` the one for this host. Text in
+other backticks stays as it is. The markup is read once, where the error is made; a report shows the parts.
 """
 
 import re
@@ -17,7 +17,8 @@ PROGRAM = "fab"
 AGAIN = "again"
 # The place of the host's name, in a command.
 HOST = "{host}"
-_COMMAND = re.compile(rf"`({PROGRAM}|{AGAIN})((?: [^`]*)?)`")
+ALONE = f"{AGAIN} {HOST}"
+_COMMAND = re.compile(rf"`({PROGRAM}|{re.escape(ALONE)}|{AGAIN})((?: [^`]*)?)`")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +38,14 @@ class Command:
 Hint = tuple[str | Command, ...]
 
 
-def parse(marked: str, *, again: str = "provision", host: str = HOST) -> Hint:
-    """Return the parts of ``marked``; ``again`` is the line of the command that was asked for."""
-    verbs = {PROGRAM: "", AGAIN: again.replace(HOST, host)}
+def parse(
+    marked: str, *, again: str = "provision", alone: str = f"provision --limit {HOST}", host: str = HOST
+) -> Hint:
+    """Return the parts of ``marked``.
+
+    ``again`` is the line of the command that was asked for, and ``alone`` that for ``host`` alone.
+    """
+    verbs = {PROGRAM: "", AGAIN: again.replace(HOST, host), ALONE: alone.replace(HOST, host)}
     parts: list[str | Command] = []
     text, *rest = _COMMAND.split(marked)
     for start, line, after in zip(rest[0::3], rest[1::3], rest[2::3], strict=True):

@@ -15,7 +15,7 @@ from provision.access import FLOWS, Locks, locks, settled
 from provision.batches import in_batches
 from provision.broker import Broker
 from provision.consent import Ask, Room, Waiting, stopped
-from provision.converge import Order, converge
+from provision.converge import Order, again, converge
 from provision.credentials import open_early, unlock
 from provision.errors import ControllerDiskFull, ProvisionError, UnknownHostKey
 from provision.interrupts import Cancel
@@ -47,8 +47,8 @@ class Request:
     """What a person asked for; ``command`` is one of STEPS, ``typed`` the whole line.
 
     ``prove`` is False for a run whose hosts are not verified, ``only_plan`` True for one that changes
-    nothing. With ``restart`` the proof may restart the engine of any host. ``values`` are those of the role
-    that the command itself sets, without their prefix.
+    nothing. With ``restart`` the proof may restart the engine of any host; with ``strict`` an advice is a
+    failed check. ``values`` are those of the role that the command itself sets, without their prefix.
     ``serial`` hosts at a time are disrupted, where somebody agrees to that.
     """
 
@@ -59,6 +59,7 @@ class Request:
     prove: bool = True
     only_plan: bool = False
     restart: bool = False
+    strict: bool = False
     values: Mapping[str, Any] = field(default_factory=dict, hash=False)
     serial: int = 1
 
@@ -75,6 +76,7 @@ class Run:
     room: Room
     locks: Locks | None = None
     restart: bool = False
+    strict: bool = False
     sessions: dict[str, Session] = field(default_factory=dict)
 
     def confirm(self) -> None:
@@ -135,8 +137,9 @@ def run(
         with show(order.run, fingerprints) as view:
             room = Room(ask(view), request.serial)
             road = Run(
-                order, Ledger(selection.hosts, view), cancel, clock, settings, room, restart=request.restart
-            )
+                order, Ledger(selection.hosts, view), cancel, clock, settings, room,
+                restart=request.restart, strict=request.strict,
+            )  # fmt: skip
             _drive(request, candidates, selection.hosts, road, connected)
         hosts = road.ledger.reports()
         report = Report(
@@ -296,7 +299,7 @@ def _answer(road: Run) -> tuple[tuple[Waiting, ...], tuple[Waiting, ...]]:
 
 def _leave_alone(road: Run, batch: tuple[Waiting, ...], failed: str) -> None:
     for each in batch:
-        road.ledger.drop(each.name, stopped(each.name, failed))
+        road.ledger.drop(each.name, stopped(each.name, failed, again(road.order.what, each.name)))
 
 
 def _through(steps: tuple[Step, ...], road: Run, sessions: Sessions) -> Iterator[Sessions]:
@@ -361,7 +364,7 @@ def _prove(road: Run, sessions: Sessions) -> Generator[Sessions, None, None]:
     with road.clock.time(Stage.VERIFY):
         names = frozenset(session.host.name for session in sessions)
         restart = names if road.restart else road.ledger.newly_installed(names)
-        verify(sessions, sessions[0].run_dir, road.cancel.is_set, road.ledger.verified, restart)
+        verify(sessions, sessions[0].run_dir, road.cancel.is_set, road.ledger.verified, restart, road.strict)
     yield ()
 
 

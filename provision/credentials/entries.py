@@ -127,9 +127,13 @@ def owners(host: Host) -> Iterator[Owner]:
 
 def set_command(owner: Owner, kind: Sort = Kind.PASSWORD, more: str = "") -> str:
     """Return the command that stores this entry, marked as in ``hints``; ``more`` are further options."""
-    who = owner.name if owner.scope == "host" else str(owner)
     which = "" if kind is Kind.PASSWORD else f" --kind {kind}"
-    return f"`fab credentials.set {who}{which}{more}`"
+    return f"`fab credentials.set {_typed(owner)}{which}{more}`"
+
+
+def forget_command(owner: Owner, kind: Sort) -> str:
+    """Return the command that removes this entry, marked as in ``hints``."""
+    return f"`fab credentials.forget {_typed(owner)} --kind {kind}`"
 
 
 def flaw(secret: Secret) -> str:
@@ -148,6 +152,10 @@ def flaw(secret: Secret) -> str:
     if any(unicodedata.category(letter) == "Cc" and letter != "\t" for letter in text):
         return "it holds a control character"
     return ""
+
+
+def _typed(owner: Owner) -> str:
+    return owner.name if owner.scope == "host" else str(owner)
 
 
 def _valid(name: str) -> str:

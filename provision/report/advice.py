@@ -22,8 +22,12 @@ _NAMED = (
 # The commands that have the options of a project: by the group, or without one.
 _GROUPS = ("hosts", "credentials", "keys")
 _ROAD = ("plan", "provision", "verify", "uninstall")
+# The one of its group that reaches a host, and so has --via.
+_ROTATE = "credentials.rotate"
 # What says how one run is shown or unlocked, and nothing of what is wanted.
 _OWN_OF_A_RUN = ("--output", "--color", "--unlock-fd")
+# Consent to disrupt what ran on the hosts then says nothing of what runs there now.
+_AGREED_ONCE = "--allow-disruption"
 
 
 def verb(command: str) -> str:
@@ -69,9 +73,10 @@ def again(command: str) -> str:
 def resumed(command: str, last: str, run: str) -> str:
     """Give ``command`` with the options of the line ``last``, for the hosts that its ``run`` left behind."""
     program, typed, options = _parts(command)
-    own = [word for word in options if word != "--resume"]
+    own = _sorted_out([word for word in options if word != "--resume"], LIMITS)[1]
     anew = {word.partition("=")[0] for word in own} & set(VALUED)
     before = _sorted_out(_parts(last)[2], {*LIMITS, *_OWN_OF_A_RUN, *anew})[1]
+    before = [word for word in before if word != _AGREED_ONCE]
     return shlex.join([*program, typed, *before, *own, "--limit", f"@{run}.failed"])
 
 
@@ -82,7 +87,7 @@ def words(command: str) -> list[str]:
 
 
 def retold(hint: Hint, command: str) -> Hint:
-    """Return ``hint`` with its commands as this person types them: program, inventory, keyring.
+    """Return ``hint`` with its commands as this person types them: program, inventory, keyring, --via.
 
     What a command has already is not added again.
     """
@@ -95,7 +100,9 @@ def _retold(advised: Command, command: str) -> Command:
     program, _, options = _parts(command)
     verb, *own = advised.line.split(" ")
     has = {_LONG.get(word.partition("=")[0], word.partition("=")[0]) for word in own}
-    named = _project_options(options) if _is_about_a_project(verb) else ()
+    if not _reaches_hosts(verb):
+        has.add("--via")
+    named = _carried(options) if _is_about_a_project(verb) else ()
     missing = [word for name, words in named if name not in has for word in words]
     return Command(" ".join([verb, *map(shlex.quote, missing), *own]), shlex.join(program))
 
@@ -105,9 +112,13 @@ def _is_about_a_project(verb: str) -> bool:
     return group in _GROUPS if own else verb in _ROAD
 
 
-def _project_options(options: list[str]) -> Iterator[tuple[str, list[str]]]:
-    """Yield the options that every command has, each with its words as they were typed."""
-    left = iter(_sorted_out(options, PROJECT)[0])
+def _reaches_hosts(verb: str) -> bool:
+    return verb == _ROTATE or not verb.startswith("credentials.")
+
+
+def _carried(options: list[str]) -> Iterator[tuple[str, list[str]]]:
+    """Yield the options that a hint takes over, each with its words as they were typed."""
+    left = iter(_sorted_out(options, (*PROJECT, "--via"))[0])
     for word in left:
         name = word.partition("=")[0]
         yield _LONG.get(name, name), [word] if "=" in word else [word, *islice(left, 1)]

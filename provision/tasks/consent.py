@@ -2,6 +2,7 @@
 
 import functools
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -9,7 +10,7 @@ from provision.consent import Ask, Waiting
 from provision.errors import UsageError
 from provision.hints import Command
 from provision.ledger import View
-from provision.model import Report, Status
+from provision.model import Consent, Report, Status
 from provision.pipeline import Request
 from provision.report.console import page_for
 from provision.report.harms import consent_lines
@@ -62,7 +63,7 @@ def plan_then_do(request: Request, flags: Flags, question: Question, *, plan: bo
                 Command(planned.typed, ""),
                 " shows what would be done; ",
                 Command(f"{request.typed} --yes", ""),
-                " does it",
+                " does it, with --allow-disruption also where containers or units stop",
             ),
         )
     report = runs.carry_out(planned, flags, runs.Manner(asks=True))
@@ -79,11 +80,9 @@ def plan_then_do(request: Request, flags: Flags, question: Question, *, plan: bo
 
 
 def _as_planned(report: Report) -> MakeAsk:
-    """Return what agrees, for each host, to just the plan that a person has seen."""
+    """Return what agrees, for each host, to just the plan that a person has seen; the host compares."""
     seen = {host.name: host.consent for host in report.hosts if host.consent}
-    return lambda view: (
-        lambda waiting: frozenset(each.name for each in waiting if seen.get(each.name) == each.consent)
-    )
+    return lambda view: lambda waiting: seen
 
 
 def asker(flags: Flags, *, allow: bool) -> MakeAsk:
@@ -104,10 +103,14 @@ def nobody(_view: View) -> None:
 
 
 def _everybody(_view: View) -> Ask:
-    return lambda waiting: frozenset(each.name for each in waiting)
+    return _as_they_say
 
 
-def _ask_at_terminal(view: View, page: Page, waiting: tuple[Waiting, ...]) -> frozenset[str]:
+def _as_they_say(waiting: tuple[Waiting, ...]) -> Mapping[str, Consent]:
+    return {each.name: each.consent for each in waiting}
+
+
+def _ask_at_terminal(view: View, page: Page, waiting: tuple[Waiting, ...]) -> Mapping[str, Consent]:
     lines = [f"{count(len(waiting), 'host')} would be disrupted:"]
     width = max(len(each.name) for each in waiting)
     for each in waiting:
@@ -117,7 +120,7 @@ def _ask_at_terminal(view: View, page: Page, waiting: tuple[Waiting, ...]) -> fr
         agreed = confirm(
             "\n".join([*lines, "All other hosts are done. Anything but yes leaves these unchanged."])
         )
-    return frozenset(each.name for each in waiting) if agreed else frozenset()
+    return _as_they_say(waiting) if agreed else {}
 
 
 def serial_of(text: str) -> int:

@@ -104,6 +104,21 @@ def test_the_advice_of_a_host_names_the_command_that_was_typed(what: str, again:
     assert failure.hint == f"make room, then: {again}"
 
 
+@pytest.mark.parametrize(
+    ("what", "again"),
+    [
+        ("provision", "fab provision --limit web1"),
+        ("undo", "fab hosts.undo web1"),
+        ("uninstall", "fab uninstall --limit web1"),
+    ],
+)
+def test_consent_is_advised_for_one_host_alone(what: str, again: str) -> None:
+    error = {"kind": "k", "message": "m", "hint": "`again {host} --allow-disruption` does it"}
+    failure = outcome(event("runner_on_failed", error=error), what=what).failure
+    assert failure
+    assert failure.hint == f"{again} --allow-disruption does it"
+
+
 def test_earlier_runs_of_a_host_come_with_its_outcome() -> None:
     change = line("file", "x", "", "1 key", "+")
     error = {"kind": "k", "message": "m", "hint": "then: fab provision"}

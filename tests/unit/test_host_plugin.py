@@ -87,11 +87,12 @@ def test_no_answer_is_an_error_with_the_last_line_of_stderr(plugin, stdout):
 
 
 def test_an_error_becomes_a_failed_task_with_message_and_hint(plugin):
-    hint = "`fab hosts.shell {host}`, `df`; then: `again --yes`"
+    hint = "`fab hosts.shell {host}`, `df`; then: `again --yes`; `again {host} -y`"
     error = {"kind": "k", "message": "m", "hint": hint, "evidence": "", "meaning": "", "state": "nothing"}
     task = plugin.task_result(result(error=error))
+    said = "fab hosts.shell NAME, `df`; then: fab provision --yes; fab provision --limit NAME -y"
     assert task["failed"] is True
-    assert task["msg"] == "m | fab hosts.shell NAME, `df`; then: fab provision --yes | nothing"
+    assert task["msg"] == f"m | {said} | nothing"
 
 
 def test_each_change_has_a_diff_that_ansible_shows(plugin):
