@@ -255,7 +255,7 @@ def _walk(
     run_dir: Path,
 ) -> None:
     steps = tuple(_steps(request))
-    for sessions in _waves(connections, ready, wanted, road):
+    for sessions in _arrivals(connections, ready, wanted, road):
         road.sessions |= {session.host.name: session for session in sessions}
         _go(steps, road, sessions, run_dir)
     _disrupt(steps, road, run_dir)
@@ -311,15 +311,15 @@ def _through(steps: tuple[Step, ...], road: Run, sessions: Sessions) -> Iterator
             yield from _through(steps[1:], road, part)
 
 
-def _waves(
+def _arrivals(
     connections: Connections, ready: tuple[Entrant, ...], wanted: tuple[Host, ...], road: Run
 ) -> Iterator[Sessions]:
     names = {host.name for host in wanted}
     road.ledger.enter((entrant.host.name for entrant in ready), Stage.CONNECT)
-    waves = connections.waves(ready)
+    arrivals = connections.arrivals(ready)
     while True:
         with road.clock.time(Stage.CONNECT):
-            answers = next(waves, None)
+            answers = next(arrivals, None)
         if answers is None:
             return
         sessions = _kept(settled(answers, ready, road.settings), road.ledger, Session)

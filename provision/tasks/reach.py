@@ -94,6 +94,6 @@ def sessions(ready: Mapping[str, Entrant | ProvisionError]) -> Iterator[dict[str
         answers: dict[str, Session | ProvisionError] = {
             name: each for name, each in ready.items() if isinstance(each, ProvisionError)
         }
-        for wave in connections.waves(tuple(e for e in ready.values() if isinstance(e, Entrant))):
-            answers |= wave
+        for arrived in connections.arrivals(tuple(e for e in ready.values() if isinstance(e, Entrant))):
+            answers |= arrived
         yield answers

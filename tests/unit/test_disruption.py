@@ -109,7 +109,7 @@ class Fleet:
             self.proven.append(session.host.name)
             on_checks(session.host.name, (Check("it runs", Verdict.PASSED),))
 
-    def waves(self, _ready: Any) -> Any:
+    def arrivals(self, _ready: Any) -> Any:
         for name in self.names:
             yield {name: Session(Host(name, "192.0.2.1"), Path("/nowhere"))}
 
