@@ -17,6 +17,7 @@ from provision.model import (
     Host,
     HostReport,
     Outcome,
+    Session,
     Stage,
     Status,
 )
@@ -46,10 +47,10 @@ class _Entry:
     done: bool = False
     earlier: tuple[Earlier, ...] = ()
     leaves_record: bool = False
-    installed: bool = False
     consent: Consent | None = None
     containers: Containers | None = None
     waited: tuple[str, ...] = ()
+    session: Session | None = None
     log: list[str] = field(default_factory=list)
 
 
@@ -68,6 +69,13 @@ class Ledger:
             self._note(name, f"{stage}")
             self._view.stage(name, stage)
 
+    def opened(self, sessions: Iterable[Session]) -> tuple[Session, ...]:
+        """Keep the open Session of each host, and return them; those of mere jump hosts are left out."""
+        ours = tuple(session for session in sessions if session.host.name in self._entries)
+        for session in ours:
+            self._entries[session.host.name].session = session
+        return ours
+
     def drop(self, name: str, error: ProvisionError | Failure) -> None:
         """Take ``name`` off the road; a jump host that was not selected is passed over."""
         if name in self._entries:
@@ -81,9 +89,8 @@ class Ledger:
         """Keep what converge found or did."""
         entry = self._entries[name]
         entry.changes, entry.system = outcome.changes, outcome.system or entry.system
-        entry.earlier, entry.installed = outcome.earlier, outcome.installed
+        entry.earlier, entry.waited = outcome.earlier, outcome.waited
         entry.consent, entry.containers = outcome.consent, outcome.containers
-        entry.waited = outcome.waited
         for who in outcome.waited:
             self._note(name, f"waited for {who}")
         entry.leaves_record = outcome.heard and bool(outcome.changes or outcome.failure)
@@ -94,10 +101,6 @@ class Ledger:
         self._note_changes(name, outcome.changes, "change ")
         if outcome.failure:
             self.drop(name, outcome.failure)
-
-    def newly_installed(self, names: Iterable[str]) -> frozenset[str]:
-        """Return those of ``names`` on which this run has installed the engine."""
-        return frozenset(name for name in names if self._entries[name].installed)
 
     def wait(self, name: str) -> None:
         """Note that ``name`` waits for somebody's consent."""
@@ -158,6 +161,10 @@ class Ledger:
         """Give for each host the runs on it whose ends it has told: before ``run``, and ``run`` itself."""
         own = {name: (run,) if entry.leaves_record else () for name, entry in self._entries.items()}
         return {name: (*(e.run for e in self._entries[name].earlier), *own[name]) for name in own}
+
+    def sessions(self) -> dict[str, Session]:
+        """Return the Session of every host that has one, as it was opened last."""
+        return {name: entry.session for name, entry in self._entries.items() if entry.session}
 
     def logs(self) -> Mapping[str, str]:
         """Give every host's log; no secret ever entered it."""

@@ -9,6 +9,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from provision.wording import EARLIER, Wording
+
 # Host and group names of an inventory; they reach ssh patterns, paths and pages.
 INVENTORY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
@@ -304,7 +306,10 @@ class HostReport:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The end of a run; ``started`` is ISO 8601 UTC, ``stages`` seconds by stage."""
+    """The result of a run; ``started`` is ISO 8601 UTC, ``stages`` seconds by stage.
+
+    ``words`` are those of its verb, for the page that a person reads.
+    """
 
     run: str
     command: str
@@ -314,3 +319,4 @@ class Report:
     exit_code: int
     hosts: tuple[HostReport, ...]
     stages: Mapping[str, float] = field(default_factory=dict, hash=False)
+    words: Wording = EARLIER

@@ -47,7 +47,7 @@ Tell = Callable[[str, str], None]
 
 
 def unheard(name: str, text: str) -> None:
-    """Be the Tell of those who keep no log."""
+    """Discard a progress message."""
 
 
 @dataclass(frozen=True, slots=True)

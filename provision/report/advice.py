@@ -18,10 +18,6 @@ _ADVISED = re.compile(
 PLAN_ONLY = ("--diff", "--detailed-exitcode", "--plan")
 # The options of a run that are followed by a value; every other word is the name of hosts.
 VALUED = (*SELECTION, "--lock-timeout", "--serial", "--tolerate", "--unlock-fd", "--color", "--output")
-# The commands that take their hosts without a flag.
-_NAMED = (
-    "hosts.ping", "hosts.undo", "hosts.harden", "keys.install", "keys.remove", "credentials.rotate",
-)  # fmt: skip
 # What says how one run is shown or unlocked, and nothing of what is wanted.
 _OWN_OF_A_RUN = ("--output", "--color", "--unlock-fd")
 
@@ -40,7 +36,7 @@ def is_plan(command: str) -> bool:
 def same_hosts(command: str, next_verb: str) -> str:
     """Give ``next_verb`` for the hosts of ``command``."""
     program, typed, options = _parts(command)
-    named, others = _named(options) if typed in _NAMED else ([], options)
+    named, others = _named(options) if _names_hosts(typed) else ([], options)
     limit = ["--limit", *named] if named not in ([], ["all"]) else []
     return shlex.join([*program, next_verb, *limit, *_sorted_out(others, SELECTION)[0]])
 
@@ -60,7 +56,7 @@ def show_diff(plan: str) -> str:
 def again(command: str) -> str:
     """Give ``command`` for those of its hosts that did not reach their good state."""
     program, typed, options = _parts(command)
-    if typed in _NAMED:
+    if _names_hosts(typed):
         return shlex.join([*program, typed, "@last.failed", *_named(options)[1]])
     _, others = _sorted_out(options, LIMITS)
     return f"{shlex.join([*program, typed, *others])} --limit @last.failed"
@@ -110,6 +106,11 @@ def _parts(command: str) -> tuple[list[str], str, list[str]]:
     own = list(takewhile(lambda word: word.startswith("-"), words[1:]))
     start = 1 + len(own)
     return words[:start], "".join(words[start : start + 1]), words[start + 1 :]
+
+
+def _names_hosts(verb: str) -> bool:
+    """Return whether ``verb`` takes its hosts without a flag: each in a group (hosts.ping) does."""
+    return "." in verb
 
 
 def _named(options: list[str]) -> tuple[list[str], list[str]]:

@@ -7,6 +7,7 @@ from provision import audit
 from provision import credentials as keyring
 from provision.credentials import Owner, is_made, parse_sort
 from provision.credentials import scan as search
+from provision.entrants import read
 from provision.errors import UsageError
 from provision.inventory import ALL
 from provision.settings import LONGEST_SHOWN, is_there
@@ -62,7 +63,7 @@ def set_(
 def check(flags: Flags, limit: str = ALL) -> int:
     """Say for each host where its secrets come from."""
     project = settings(flags)
-    return reach.show_origins(keyring.check(reach.selected(project, limit, "public").hosts, project))
+    return reach.show_origins(keyring.check(read(project, limit, "public").hosts, project))
 
 
 @command(positional=("owner",), help=_OWNER)

@@ -41,7 +41,7 @@ def list_(flags: Flags, limit: str = ALL, via: str = "public") -> None:
 )
 def ping(flags: Flags, hosts: str, via: str = "public") -> int:
     """Log in to the named hosts (or all) and out again."""
-    return runs.start(Request("ping", typed(), hosts, via), flags, runs.Manner())
+    return runs.start(Request("hosts.ping", typed(), hosts, via), flags, runs.Manner())
 
 
 @command(shared=ROAD, positional=("hosts",), help=_HOSTS | LOCK | AGREE | DISRUPT)
@@ -53,9 +53,9 @@ def undo(
 
     The last run that changed a host is undone from the journal there; an undo can be undone the same way.
     """
-    values = {"verb": "undo"} | lock_values(lock_timeout)
-    request = Request("undo", typed(), hosts, via, values=values, serial=serial_of(serial))
-    question = Question("This undoes the last run on {hosts}.")
+    values = lock_values(lock_timeout)
+    request = Request("hosts.undo", typed(), hosts, via, values=values, serial=serial_of(serial))
+    question = Question(request.row.asks)
     return plan_then_do(request, flags, question, plan=plan, agreed=Agreed(yes, allow_disruption))
 
 

@@ -14,8 +14,8 @@ HOSTS = {
 
 def change_access(verb: str, flags: Flags, hosts: str, via: str, lock_timeout: str) -> int:
     """Run one verb that changes who gets in, and give its exit code."""
-    values = {"verb": "access"} | lock_values(lock_timeout)
-    return runs.start(Request(verb, typed(), hosts, via, values=values), flags, runs.Manner())
+    request = Request(verb, typed(), hosts, via, values=lock_values(lock_timeout))
+    return runs.start(request, flags, runs.Manner())
 
 
 @command(shared=ROAD, positional=("hosts",), help=HOSTS | LOCK)

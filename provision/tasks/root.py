@@ -27,7 +27,6 @@ _TOLERATE = {"tolerate": "unreachable, or unreachable=N: do not count them in th
 
 _STRICT = {"strict": "an advice counts in the exit code like a failed check"}
 
-_UNINSTALL = Question("Docker is taken off {hosts}.")
 _PURGE = Question(
     "Docker is taken off {hosts}, and every image, container and volume there is gone for good.", "purge"
 )
@@ -45,7 +44,7 @@ def plan(
     tolerate: str = "",
 ) -> int:  # fmt: skip
     """Show what would change on the hosts; change nothing."""
-    request = Request("plan", typed(), limit, via, only_plan=True)
+    request = Request("plan", typed(), limit, via)
     return runs.start(request, flags, runs.Manner(diff=diff, detailed=detailed_exitcode, tolerate=tolerate))
 
 
@@ -133,7 +132,7 @@ def uninstall(
     """
     if not limit:
         raise UsageError("no host is named", "name hosts or groups with --limit; --limit all means all")
-    values = {"state": "absent", "purge_data": purge_data} | lock_values(lock_timeout)
+    values = {"purge_data": purge_data} | lock_values(lock_timeout)
     request = Request("uninstall", typed(), limit, via, values=values, serial=serial_of(serial))
-    question = _PURGE if purge_data else _UNINSTALL
+    question = _PURGE if purge_data else Question(request.row.asks)
     return plan_then_do(request, flags, question, plan=plan, agreed=Agreed(yes, allow_disruption))

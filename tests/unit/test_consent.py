@@ -18,7 +18,7 @@ from provision.tasks import consent, runs
 from provision.tasks.consent import Agreed, Question, asker, plan_then_do, serial_of
 from provision.tasks.project import Flags
 
-REQUEST = Request("undo", "fab hosts.undo web1", "web1")
+REQUEST = Request("hosts.undo", "fab hosts.undo web1", "web1")
 QUESTION = Question("The last run is undone on {hosts}.")
 TO_DO = HostReport("web1", Status.CHANGED, (Change("file x"),))
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from provision import pipeline
+from provision import rollout, steps
 from provision.consent import Room, Waiting
 from provision.converge import Order
 from provision.interrupts import Cancel
@@ -28,8 +28,9 @@ from provision.model import (
     Status,
     Verdict,
 )
-from provision.pipeline import Request, Run
 from provision.settings import Settings
+from provision.steps import Clock, Run, Target
+from provision.verbs import VERBS
 
 HARMS = (Harm("containers restart", ("db", "web"), 2),)
 RESTART = Change("restart docker", "", "restarted", disruptive=True)
@@ -73,11 +74,10 @@ class Fleet:
         self.proven: list[str] = []
         self.moved: set[str] = set()
         self.view = Quiet()
-        monkeypatch.setattr(pipeline, "converge", self.converge)
-        monkeypatch.setattr(pipeline, "verify", self.verify)
-        monkeypatch.setattr(pipeline, "save_sessions", lambda *_: None)
-        monkeypatch.setattr(pipeline, "settled", lambda answers, *_: answers)
-        monkeypatch.setattr(pipeline, "HAND_ON_S", 0.05)
+        monkeypatch.setattr(steps, "converge_all", self.converge)
+        monkeypatch.setattr(steps, "verify_all", self.verify)
+        monkeypatch.setattr(rollout, "save_sessions", lambda *_: None)
+        monkeypatch.setattr(steps, "HAND_ON_S", 0.05)
 
     def converge(
         self, sessions: tuple[Session, ...], run_dir: Path, order: Order, *,
@@ -109,23 +109,18 @@ class Fleet:
             self.proven.append(session.host.name)
             on_checks(session.host.name, (Check("it runs", Verdict.PASSED),))
 
-    def arrivals(self, _ready: Any) -> Any:
-        for name in self.names:
-            yield {name: Session(Host(name, "192.0.2.1"), Path("/nowhere"))}
-
     def walk(
         self, ask: Callable[[tuple[Waiting, ...]], frozenset[str]] | None, serial: int = 1
     ) -> dict[str, HostReport]:
         hosts = tuple(Host(name, "192.0.2.1") for name in self.names)
         self.cancel = Cancel()
         self.cancel.begin()
-        room = Room(ask, serial)
-        clock = pipeline._Clock()
+        order, ledger = Order("r", VERBS["provision"].words), Ledger(hosts, self.view)
         settings = Settings((), Path(), Path(), Path())
-        road = Run(Order("r", "provision"), Ledger(hosts, self.view), self.cancel, clock, settings, room)
-        request = Request("provision", "fab provision", serial=serial)
-        pipeline._walk(request, (), hosts, road, self, Path("/nowhere"))  # type: ignore[arg-type]
-        return {report.name: report for report in road.ledger.reports()}
+        run = Run(order, ledger, self.cancel, Clock(), settings, Room(ask, serial))
+        batches = ((Target(Session(host, Path("/nowhere"))),) for host in hosts)
+        rollout.roll_out((steps.converge, steps.verify), run, batches)
+        return {report.name: report for report in ledger.reports()}
 
 
 def all_of(waiting: tuple[Waiting, ...]) -> frozenset[str]:
