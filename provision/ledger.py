@@ -55,7 +55,7 @@ class _Entry:
 
 
 class Ledger:
-    """One entry per selected host; whoever fails a stage leaves the road here, with the reason."""
+    """One entry per selected host; one that fails a stage ends here, with the reason."""
 
     def __init__(self, hosts: Iterable[Host], view: View) -> None:
         self._entries = {host.name: _Entry() for host in hosts}
@@ -77,7 +77,7 @@ class Ledger:
         return ours
 
     def drop(self, name: str, error: ProvisionError | Failure) -> None:
-        """Take ``name`` off the road; a jump host that was not selected is passed over."""
+        """End ``name`` with an error; a jump host that was not selected is passed over."""
         if name in self._entries:
             stage = self._entries[name].stage
             failure = error if isinstance(error, Failure) else error.at(error.stage or stage)
@@ -112,7 +112,7 @@ class Ledger:
         return self._status(self._entries[name]) not in (Status.OK, Status.CHANGED)
 
     def tell(self, name: str, text: str) -> None:
-        """Write into the log of ``name`` what is no change of its way; a jump host is passed over."""
+        """Add a line to the log of ``name``; a jump host is passed over."""
         if name in self._entries:
             self._note(name, text)
 
@@ -134,7 +134,7 @@ class Ledger:
         self._view.done(name, self._status(self._entries[name]))
 
     def interrupt(self) -> None:
-        """Take every host that is still on the road off it, with what is known to be changed there."""
+        """End all unfinished hosts as interrupted, with what is known to be changed there."""
         for name, entry in self._entries.items():
             if not entry.done:
                 state = "its changes were made; they are not verified" if entry.changes else ""
@@ -142,7 +142,7 @@ class Ledger:
                 self.drop(name, Interrupted(f"interrupted before {name} was done", hint, state=state))
 
     def give_up(self, error: ProvisionError) -> None:
-        """Take every host that is still on the road off it for a reason that none of them has."""
+        """End all unfinished hosts with an error of the controller."""
         for name, entry in self._entries.items():
             if not entry.done:
                 self.drop(name, error)

@@ -1,4 +1,4 @@
-"""The values that travel the road; every one is frozen and knows no stage."""
+"""The values that stages hand on; every one is frozen and knows no stage."""
 
 import base64
 import hashlib
@@ -16,7 +16,7 @@ INVENTORY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
 
 class Stage(StrEnum):
-    """The stations of the road, in order; also the word a person sees in an error."""
+    """The stages of a run, in order; also the word a person sees in an error."""
 
     READ = "read"
     UNLOCK = "unlock"
@@ -149,7 +149,7 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a host left the road: what, why, what is changed, what to do next."""
+    """Why a host stopped: what, why, what is changed, what to do next."""
 
     kind: str
     message: str

@@ -1,8 +1,6 @@
-"""The program in one table: what each verb that makes a run does, from read to report.
+"""The program in one table: what each verb does, from reading the inventory to the page at the end.
 
-    inventory → read → unlock → trust → connect → (converge, verify, access) → report
-
-A new verb is a row here, its command in tasks/, and what is new in its steps.
+Read VERBS first. A new verb is a row there, its command in tasks/, and the step or flow that is new in it.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -22,18 +20,18 @@ Read = Callable[[Settings, str, str], Selection]
 Unlock = Callable[[Selection, Settings], Credentials]
 Trust = Callable[[Selection, Settings], Keys]
 Connect = Callable[[Run, Connections, tuple[Entrant, ...]], Iterator[Batch]]
-# The first three are for all hosts at once, before any is touched. From connect on each host goes its own
-# way; whoever fails a step leaves with the reason. The last is the page that a person reads.
+# The first three are done for all hosts, before any is touched. From connect on each host goes on as soon
+# as it is ready; one that fails a step stops there with its reason. The last is the page that a person reads.
 Steps = tuple[Read, Unlock, Trust, Connect, *tuple[Step, ...], Text]
 
 
 @dataclass(frozen=True, slots=True)
 class Verb:
-    """One row: its steps, and its words.
+    """One row: what is done, and how it is told.
 
-    ``changes`` is False where hosts are only looked at. ``asks`` is what a person has to agree to, once the
-    plan is shown. ``values`` are those of the role that make the verb, without their prefix. ``access``
-    says who is to get into a host.
+    ``changes`` is False where hosts are only looked at. ``asks`` is what a person must agree to after the
+    plan is shown. ``values`` are those of the role that every run of the verb sets, without their prefix.
+    ``access`` decides who gets into a host, for the steps begin_access and prove_access.
     """
 
     steps: Steps
@@ -90,21 +88,21 @@ VERBS: Mapping[str, Verb] = {
     "hosts.harden": Verb(
         (read, unlock, trust, connect, begin_access, converge, prove_access, provision_text),
         Wording("hosts.harden", ok="unchanged", changed="hardened", again="fab hosts.harden NAME"),
-        values={"verb": "access"}, access=Harden,
+        access=Harden,
     ),
     "keys.install": Verb(
         (read, unlock, trust, connect, begin_access, converge, prove_access, provision_text),
         Wording("keys.install", ok="unchanged", changed="key added", again="fab keys.install NAME"),
-        values={"verb": "access"}, access=Install,
+        access=Install,
     ),
     "keys.remove": Verb(
         (read, unlock, trust, connect, begin_access, converge, prove_access, provision_text),
         Wording("keys.remove", ok="unchanged", changed="key removed", again="fab keys.remove NAME"),
-        values={"verb": "access"}, access=Remove,
+        access=Remove,
     ),
     "credentials.rotate": Verb(
         (read, unlock, trust, connect, begin_access, converge, prove_access, provision_text),
         Wording("credentials.rotate", ok="unchanged", changed="rotated", again="fab credentials.rotate NAME"),
-        values={"verb": "access"}, access=Rotate,
+        access=Rotate,
     ),
 }  # fmt: skip

@@ -47,7 +47,7 @@ class Access:
         wanted = self._flow.begin(self._case(session))
         tokens = {name: self._grant(each) for name, each in wanted.secrets.items()}
         session = replace(session, secret_tokens=dict(session.secret_tokens) | tokens)
-        return Begun(session, {"access": dict(wanted.values)})
+        return Begun(session, {"verb": "access", "access": dict(wanted.values)})
 
     def _finish(self, session: Session) -> Session:
         case = self._case(session)

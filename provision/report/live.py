@@ -25,7 +25,7 @@ _RICH_STYLES = {"good": "green", "changed": "yellow", "bad": "bold red", "away":
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """Where one host is: its stage, a note, and when it entered the road and the stage."""
+    """Where one host is: its stage, a note, and when it entered the run and the stage."""
 
     stage: Stage
     note: str
@@ -97,7 +97,7 @@ class Live:
             self._running[host] = Running(stage, note, before.since if before else now, now)
 
     def done(self, host: str, status: Status) -> None:
-        """Say that ``host`` has left the road; said twice, it counts once."""
+        """Say that ``host`` has ended; said twice, it counts once."""
         with self._lock:
             running = self._running.pop(host, None)
             seen = host in self._finished

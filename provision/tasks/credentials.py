@@ -12,7 +12,7 @@ from provision.errors import UsageError
 from provision.inventory import ALL
 from provision.settings import LONGEST_SHOWN, is_there
 from provision.tasks import moving, reach, storing
-from provision.tasks.command import LOCAL, ROAD, command, told
+from provision.tasks.command import LOCAL, RUN, command, told
 from provision.tasks.consent import LOCK
 from provision.tasks.keys import HOSTS, change_access
 from provision.tasks.project import EXAMPLE, Flags, is_lab, settings
@@ -78,7 +78,7 @@ def forget(flags: Flags, owner: str, kind: str = "") -> None:
     print(f"removed the {' and the '.join(map(str, gone))} of {whose}")
 
 
-@command(shared=ROAD, positional=("hosts",), help=HOSTS | LOCK)
+@command(shared=RUN, positional=("hosts",), help=HOSTS | LOCK)
 def rotate(flags: Flags, hosts: str, via: str = "public", lock_timeout: str = "") -> int:
     """Change the login password; keep the old one as previous.
 

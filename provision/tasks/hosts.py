@@ -6,7 +6,7 @@ from provision.errors import UsageError
 from provision.inventory import ALL
 from provision.pipeline import Request
 from provision.tasks import pins, reach, runs
-from provision.tasks.command import ROAD, command, typed
+from provision.tasks.command import RUN, command, typed
 from provision.tasks.consent import (
     AGREE,
     DISRUPT,
@@ -35,7 +35,7 @@ def list_(flags: Flags, limit: str = ALL, via: str = "public") -> None:
 
 
 @command(
-    shared=ROAD,
+    shared=RUN,
     positional=("hosts",),
     help=_HOSTS,
 )
@@ -44,7 +44,7 @@ def ping(flags: Flags, hosts: str, via: str = "public") -> int:
     return runs.start(Request("hosts.ping", typed(), hosts, via), flags, runs.Manner())
 
 
-@command(shared=ROAD, positional=("hosts",), help=_HOSTS | LOCK | AGREE | DISRUPT)
+@command(shared=RUN, positional=("hosts",), help=_HOSTS | LOCK | AGREE | DISRUPT)
 def undo(
     flags: Flags, hosts: str, via: str = "public", plan: bool = False, yes: bool = False,
     lock_timeout: str = "", allow_disruption: bool = False, serial: str = "",
@@ -59,7 +59,7 @@ def undo(
     return plan_then_do(request, flags, question, plan=plan, agreed=Agreed(yes, allow_disruption))
 
 
-@command(shared=ROAD, positional=("hosts",), help=_HOSTS | LOCK)
+@command(shared=RUN, positional=("hosts",), help=_HOSTS | LOCK)
 def harden(flags: Flags, hosts: str, via: str = "public", lock_timeout: str = "") -> int:
     """Turn password login off on hosts that a key lets in.
 

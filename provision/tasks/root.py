@@ -4,7 +4,7 @@ from provision.errors import UsageError
 from provision.inventory import ALL
 from provision.pipeline import Request
 from provision.tasks import runs
-from provision.tasks.command import ROAD, command, typed
+from provision.tasks.command import RUN, command, typed
 from provision.tasks.consent import (
     AGREE,
     DISRUPT,
@@ -33,7 +33,7 @@ _PURGE = Question(
 
 
 @command(
-    shared=ROAD,
+    shared=RUN,
     help=_SELECTION
     | _TOLERATE
     | {"diff": "show every package and every line of a file that would change",
@@ -49,7 +49,7 @@ def plan(
 
 
 @command(
-    shared=ROAD,
+    shared=RUN,
     help=_SELECTION
     | _TOLERATE
     | LOCK
@@ -72,7 +72,7 @@ def provision(
         _expect_all(limit)
         line = resumed(line, settings(flags).state_dir)
         values = read_again(provision, line)
-        flags = Flags(**{each: values[each] for each in ROAD})
+        flags = Flags(**{each: values[each] for each in RUN})
         limit, via, verify = values["limit"], values["via"], values["verify"]
         tolerate, lock_timeout = values["tolerate"], values["lock_timeout"]
         allow_disruption, serial = values["allow_disruption"], values["serial"]
@@ -96,7 +96,7 @@ def _expect_all(limit: str) -> None:
 
 
 @command(
-    shared=ROAD,
+    shared=RUN,
     help=_SELECTION
     | _TOLERATE
     | _STRICT
@@ -115,7 +115,7 @@ def verify(
 
 
 @command(
-    shared=ROAD,
+    shared=RUN,
     help=_SELECTION
     | LOCK
     | AGREE

@@ -1,4 +1,4 @@
-"""Start a run of the road, show it while it goes on, and write its report."""
+"""Start a run, show it while it goes on, and write its report."""
 
 import functools
 import math
