@@ -5,7 +5,7 @@ ids of what runs there; the host plans again, and refuses when either has change
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from provision.errors import DisruptionStopped, ProvisionError
@@ -33,8 +33,8 @@ class Waiting:
         return {"consent": {"digest": self.consent.digest, "ids": list(self.consent.ids)}}
 
 
-# Returns the names of the hosts that may be disrupted.
-Ask = Callable[[tuple[Waiting, ...]], frozenset[str]]
+# Returns, by the name of each host that may be disrupted, just what was agreed to there.
+Ask = Callable[[tuple[Waiting, ...]], Mapping[str, Consent]]
 
 
 @dataclass(slots=True)
@@ -59,9 +59,9 @@ class Room:
         ask, self.ask = self.ask, None
         if not waiting or ask is None:
             return (), waiting
-        names = ask(waiting)
-        agreed = tuple(each for each in waiting if each.name in names)
-        return agreed, tuple(each for each in waiting if each.name not in names)
+        found = ask(waiting)
+        agreed = tuple(replace(each, consent=found[each.name]) for each in waiting if each.name in found)
+        return agreed, tuple(each for each in waiting if each.name not in found)
 
     def everybody(self) -> tuple[Waiting, ...]:
         """Return all hosts that wait."""
@@ -73,11 +73,14 @@ class Room:
             yield agreed[first : first + self.serial]
 
 
-def stopped(name: str, by: str) -> ProvisionError:
-    """Return why a host is left alone although somebody has agreed: the one before it has failed."""
+def stopped(name: str, by: str, command: str) -> ProvisionError:
+    """Return why a host is left alone although somebody has agreed: the one before it has failed.
+
+    ``command`` does it for this host alone.
+    """
     return DisruptionStopped(
         f"{name} is left as it is, since {by} failed before it",
-        f"see what happened to {by}; then: fab provision --limit {name}",
+        f"see what happened to {by}; then: {command}",
         state="nothing was changed",
         meaning="hosts that are disrupted go one after another, so that one fault does not stop them all",
     )

@@ -217,7 +217,8 @@ def _consent(found: Mapping[str, Any] | None) -> Consent | None:
 def _containers(found: Mapping[str, Any] | None) -> Containers | None:
     if not found:
         return None
-    return Containers(found["untouched"], tuple(found["restarted"]), tuple(found["lost"]))
+    restarted, lost, silent = (tuple(found[name]) for name in ("restarted", "lost", "silent"))
+    return Containers(found["untouched"], restarted, lost, silent)
 
 
 def _changes(result: Mapping[str, Any]) -> tuple[Change, ...]:
@@ -232,7 +233,7 @@ def _earlier(name: str, run: Mapping[str, Any]) -> Earlier:
 # Errors of the host that are a refusal for safety and not a failure: nothing was tried.
 _REFUSALS = {
     "unsupported-os", "lock-held", "package-lock-held", "wrong-key", "expired-key", "package-conflict",
-    "would-move-packages", "would-remove-packages", "kernel-modules-missing",
+    "would-move-packages", "would-remove-packages", "unowned-engine", "kernel-modules-missing",
     "not-root", "clock-off", "no-python", "python-too-old", "no-secret", "sshd-config",
     "only-way-in", "linked-key-file", "disruption-refused", "plan-changed",
 }  # fmt: skip

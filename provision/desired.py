@@ -27,6 +27,10 @@ _DEEPEST = 20
 SECRET = "secret"  # noqa: S105 - the word, not a secret
 SECRET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _OPTIONS, _LOGINS = PREFIX + "daemon_options", PREFIX + "registry_logins"
+_FINGERPRINT = PREFIX + "gpg_fingerprint"
+# The options of daemon.json that are recommended; of log-opts only the size, since others can be secret.
+_RECOMMENDED = ("live-restore", "no-new-privileges", "selinux-enabled", "log-driver")
+_LOGS, _SIZE = "log-opts", "max-size"
 _REGISTRY = re.compile(r"[A-Za-z0-9][A-Za-z0-9.:/_-]{0,200}")
 _PLAIN_LOGIN = re.compile(r"//[^\s@]*:[^\s@]*@|^[\w.%+-]+:[^\s@]+@[\w.-]+:\d+$")
 
@@ -42,6 +46,24 @@ def checked(name: str, values: Mapping[str, Any]) -> dict[str, Any]:
 def secret_names(values: Any) -> tuple[str, ...]:
     """Give the names of the secrets that ``values`` refer to, each once, sorted."""
     return tuple(sorted(set(_named(values))))
+
+
+def decided(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what ``values`` decide of what the checks look at, in the same form; no secret is in it."""
+    given = _mapping(values.get(_OPTIONS))
+    options = _plain_values(given, _RECOMMENDED)
+    if _LOGS in given:
+        options[_LOGS] = None if given[_LOGS] is None else _plain_values(_mapping(given[_LOGS]), (_SIZE,))
+    return ({_OPTIONS: options} if options else {}) | _plain_values(values, (_FINGERPRINT,))
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _plain_values(values: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+    plain = (str, int, bool, type(None))
+    return {name: values[name] for name in names if name in values and isinstance(values[name], plain)}
 
 
 def _named(value: Any) -> Iterator[str]:

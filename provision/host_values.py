@@ -67,6 +67,7 @@ def host(name: str, values: Mapping[str, Any], groups: tuple[str, ...], via: str
         key_file=_key_file(name, values.get("ansible_ssh_private_key_file")),
         host_key=_optional(name, "host_key", values, _FINGERPRINT),
         desired=desired.checked(name, values),
+        decided=desired.decided(values),
     )
 
 

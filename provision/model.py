@@ -40,7 +40,10 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """One server of the inventory, with every value checked by ``read``."""
+    """One server of the inventory, with every value checked by ``read``.
+
+    ``decided`` is what of ``desired`` the checks compare the host with; no secret is in it.
+    """
 
     name: str
     address: str
@@ -52,6 +55,7 @@ class Host:
     key_file: Path | None = None
     host_key: str | None = None
     desired: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    decided: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
 
 class Secret:
@@ -200,11 +204,15 @@ class Consent:
 
 @dataclass(frozen=True, slots=True)
 class Containers:
-    """What became of the containers that ran when the engine was restarted."""
+    """What became of the containers that ran when the engine was restarted.
+
+    ``silent`` names those that run again, and a published port of theirs that does not answer yet.
+    """
 
     untouched: int
     restarted: tuple[str, ...] = ()
     lost: tuple[str, ...] = ()
+    silent: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,7 +255,7 @@ class Outcome:
 class Verdict(StrEnum):
     """How a check ended.
 
-    ``advice``: what is recommended, and what the operator or the inventory has decided otherwise.
+    ``advice``: what is recommended is not so on the host, and neither operator nor inventory asks for it.
     """
 
     PASSED = "passed"

@@ -40,8 +40,8 @@ class Request:
     """What a person asked for; ``verb`` is a row of VERBS, ``typed`` the whole line.
 
     ``prove`` is False for a run whose hosts are not verified, ``only_plan`` True for one that changes
-    nothing. With ``restart`` the proof may restart the engine of any host. ``values`` are those of the role
-    that the command line sets, without their prefix.
+    nothing. With ``restart`` the proof may restart the engine of any host; with ``strict`` an advice is a
+    failed check. ``values`` are those of the role that the command line sets, without their prefix.
     ``serial`` hosts at a time are disrupted, where somebody agrees to that.
     """
 
@@ -52,6 +52,7 @@ class Request:
     prove: bool = True
     only_plan: bool = False
     restart: bool = False
+    strict: bool = False
     values: Mapping[str, Any] = field(default_factory=dict, hash=False)
     serial: int = 1
 
@@ -102,7 +103,8 @@ def run(
     with ExitStack() as opened:
         with show(order.run, fingerprints) as view:
             ledger, room = Ledger(selection.hosts, view), Room(ask(view), request.serial)
-            this = Run(order, ledger, cancel, clock, settings, room, request.restart)
+            how = request.restart, request.strict
+            this = Run(order, ledger, cancel, clock, settings, room, *how)
             _carry_out(request, candidates, this, opened)
         hosts = ledger.reports()
         report = Report(

@@ -135,7 +135,8 @@ def save_sessions(sessions: tuple[Session, ...], run_dir: Path) -> None:
     """Write what child processes of this run need to use its sessions; no secret is in it."""
     rows = [
         {"name": s.host.name, "address": s.host.address, "port": s.host.port, "user": s.host.user,
-         "jump": s.host.jump, "sudo_token": s.sudo_token, "secret_tokens": dict(s.secret_tokens)}
+         "jump": s.host.jump, "sudo_token": s.sudo_token, "secret_tokens": dict(s.secret_tokens),
+         "decided": dict(s.host.decided)}
         for s in sessions
     ]  # fmt: skip
     path = run_dir / "sessions.json"

@@ -22,7 +22,8 @@ def roll_out(steps: tuple[Step, ...], run: Run, batches: Iterable[Batch]) -> Non
     for waiting in run.room.batches(agreed):
         if failed:
             for each in waiting:
-                run.ledger.drop(each.name, stopped(each.name, failed))
+                again = run.order.words.again.replace("NAME", each.name)
+                run.ledger.drop(each.name, stopped(each.name, failed, again))
             continue
         _finish(steps, run, tuple(Target(each.session, each.values) for each in waiting))
         failed = next((each.name for each in waiting if run.ledger.has_failed(each.name)), "")

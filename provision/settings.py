@@ -14,6 +14,7 @@ class Settings:
     """What every stage may need to know of the project; paths are absolute.
 
     ``pins`` is the known_hosts file, ``state_dir`` the project's ``.provision``.
+    ``inventory_is_named`` says that the command line named it, and that it is not the default.
     ``master_file`` holds the master password of a throw-away keyring (the lab's alone).
     ``interactive`` says that there is a terminal that may be asked.
     """
@@ -26,6 +27,7 @@ class Settings:
     keyring: str | None = None
     unlock_fd: int | None = None
     interactive: bool = False
+    inventory_is_named: bool = False
 
 
 def is_there(path: Path) -> bool:

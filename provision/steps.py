@@ -76,6 +76,7 @@ class Run:
     settings: Settings
     room: Room
     restart: bool = False
+    strict: bool = False
     access: Access | None = None
 
 
@@ -125,7 +126,9 @@ def verify(run: Run, batch: Batch) -> Generator[Batch, None, None]:
     run.ledger.enter((target.name for target in batch), Stage.VERIFY)
     restart = frozenset(target.name for target in batch if run.restart or target.installed)
     with run.clock.time(Stage.VERIFY):
-        verify_all(_sessions(batch), _run_dir(batch), run.cancel.is_set, run.ledger.verified, restart)
+        verify_all(
+            _sessions(batch), _run_dir(batch), run.cancel.is_set, run.ledger.verified, restart, run.strict
+        )
     yield ()
 
 

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,13 +39,14 @@ def verify(
     cancelled: Callable[[], bool],
     on_proof: OnProof = lambda host, proof: None,
     restart: frozenset[str] = frozenset(),
+    strict: bool = False,
 ) -> dict[str, Proof]:
     """Run every check on every session's host; give a host's Checks, or the Failure that ended them.
 
     ``run_dir`` holds the run's ``sessions.json``. ``restart`` names the hosts whose engine may be restarted.
-    ``on_proof`` gets each host's result as soon as it is there, called from several threads. Once
-    ``cancelled`` says so the processes clean up, and at an error they are ended; a host that was not done is
-    Interrupted.
+    With ``strict`` an advice is a failed check. ``on_proof`` gets each host's result as soon as it is there,
+    called from several threads. Once ``cancelled`` says so the processes clean up, and at an error they are
+    ended; a host that was not done is Interrupted.
     """
     names = [session.host.name for session in sessions]
     shards = [Shard(hosts, run_dir, restart) for hosts in shares(names, os.cpu_count() or 1)]
@@ -54,8 +55,8 @@ def verify(
     told: dict[str, Proof] = {}
 
     def heard(name: str, proof: Proof) -> None:
-        told[name] = proof
-        on_proof(name, proof)
+        told[name] = _strictly(proof) if strict else proof
+        on_proof(name, told[name])
 
     with ThreadPoolExecutor(len(shards)) as pool:
         try:
@@ -72,6 +73,18 @@ def verify(
     for name in [name for name in names if name not in told]:
         heard(name, _judge(name, proofs[name], cancelled()))
     return {name: told[name] for name in names}
+
+
+def _strictly(proof: Proof) -> Proof:
+    """Return ``proof`` with a failed check in place of each advice."""
+    if isinstance(proof, Failure):
+        return proof
+    return tuple(_failed(check) if check.verdict is Verdict.ADVICE else check for check in proof)
+
+
+def _failed(check: Check) -> Check:
+    detail = f"{check.detail}; an advice counts as a failure (--strict)"
+    return replace(check, verdict=Verdict.FAILED, detail=detail)
 
 
 def _raise_first(futures: list[Future[dict[str, Proof]]]) -> None:

@@ -51,7 +51,7 @@ class NoLife(Exception):
 def _facts(session: Session) -> Facts:
     questions = probe()
     ran = host_of(session).run(questions.script(), timeout_s=PROBE_TIMEOUT_S)
-    return Facts(questions.answers(ran.stdout))
+    return Facts(questions.answers(ran.stdout), session.host.decided)
 
 
 def _life(session: Session, facts: Future[Facts]) -> Life:

@@ -5,11 +5,11 @@ import configparser
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from provision.checks.openpgp import fingerprints
+from provision.checks.openpgp import certificates
 from provision.checks.questions import Answer, Questions
 
 # The local socket by name: a person's docker context or DOCKER_HOST must not answer for this host.
@@ -17,6 +17,10 @@ DOCKER = "timeout 20 docker -H unix:///var/run/docker.sock"
 
 # The exit code of `timeout` when the time was over.
 TIMED_OUT = 124
+
+# The values of the inventory that a host is compared with.
+OPTIONS = "docker_engine_daemon_options"
+FINGERPRINT = "docker_engine_gpg_fingerprint"
 
 # docker.socket starts a stopped engine for whoever asks. A check must not change what it looks at.
 _IF_ACTIVE = (
@@ -69,9 +73,10 @@ def probe() -> Questions:
 
 @dataclass(frozen=True)
 class Facts:
-    """The answers to ``probe``, and the values in them."""
+    """The answers to ``probe``, and the values in them; ``decided`` are those of the inventory."""
 
     answers: Mapping[str, Answer]
+    decided: Mapping[str, Any] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> Answer:
         return self.answers[name]
@@ -113,13 +118,26 @@ class Facts:
         words = [line.strip().lower() for line in self["keys"].text.splitlines()]
         return [word for word in words if re.fullmatch("[0-9a-f]{8,40}", word)]
 
+    @property
+    def named_key(self) -> str:
+        """The fingerprint that the inventory names, in lower case hex; empty when it names none."""
+        return str(self.decided.get(FINGERPRINT) or "").replace(" ", "").lower()
+
     @cached_property
-    def repository_keys(self) -> list[str]:
-        """The fingerprints in the key files of Docker's repositories, in lower case hex."""
+    def docker_keys(self) -> list[str]:
+        """The keys that may sign Docker's packages: the named one and its subkeys, else the repositories'."""
+        found = self._repository_keys
+        if self.named_key:
+            return [self.named_key, *(key for each in found if self.named_key in each for key in each)]
+        return [key for each in found for key in each]
+
+    @property
+    def _repository_keys(self) -> list[list[str]]:
+        """Each key in the key files of Docker's repositories, with its subkeys, in lower case hex."""
         named = _words(" ".join(values.get("gpgkey", "") for values in self.docker_repositories.values()))
         rows = [line.split() for line in self["key_files"].text.splitlines()]
         files = [row[1] for row in rows if len(row) == 2 and f"file://{row[0]}" in named]
-        return [key for text in files for key in fingerprints(_octets(text))]
+        return [key for text in files for key in certificates(_octets(text))]
 
     @cached_property
     def units(self) -> dict[str, dict[str, str]]:
@@ -153,12 +171,43 @@ class Facts:
             return None
         return found if isinstance(found, dict) else None
 
-    def asks_for(self, key: str) -> str:
-        """Return who asks the engine for ``key`` to be on: daemon.json, or a flag; empty when nobody does."""
-        if (self.daemon or {}).get(key) is True:
-            return f"daemon.json says {key} on"
-        given = [word for word in self["arguments"].text.split() if word in (f"--{key}", f"--{key}=true")]
-        return f"the engine is started with {given[0]}" if given else ""
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """What the inventory decides of the recommended options of daemon.json."""
+        return self.decided.get(OPTIONS) or {}
+
+    def decision(self, key: str) -> tuple[str, bool]:
+        """Return who decides ``key``, and whether it is to be on; the inventory comes first, '' is nobody."""
+        if key in self.options:
+            return OPTIONS, self.options[key] is True
+        return self._decision_there(key)
+
+    def _decision_there(self, key: str) -> tuple[str, bool]:
+        """Return what decides ``key`` on the host, a flag or daemon.json, and whether it is on there."""
+        for word in self["arguments"].text.split():
+            name, _, value = word.partition("=")
+            if name == f"--{key}":
+                return f"the flag {word}", value in ("", "true")
+        daemon = self.daemon or {}
+        return ("daemon.json", daemon[key] is True) if key in daemon else ("", False)
+
+    @property
+    def wanted_rotation(self) -> str:
+        """What is asked for that rotates logs, and by whom; empty when nobody asks."""
+        for who, said in ((OPTIONS, self.options), ("daemon.json", self.daemon or {})):
+            driver, size = said.get("log-driver"), (said.get("log-opts") or {}).get("max-size")
+            if driver not in (None, "json-file"):
+                return f"log-driver {driver} ({who})"
+            if size:
+                return f"log-opts max-size {size} ({who})"
+        return ""
+
+    @property
+    def who_declined_rotation(self) -> str:
+        """Who decided that logs are not rotated; empty is nobody. The inventory does so by a null alone."""
+        sizes = self.options.get("log-opts", {})
+        said = (self.options.get("log-driver", ""), sizes and sizes.get("max-size", ""))
+        return OPTIONS if None in said else self._decision_there("log-driver")[0]
 
     @cached_property
     def security(self) -> dict[str, dict[str, str]]:

@@ -9,22 +9,28 @@ import hashlib
 import re
 from collections.abc import Iterator
 
-_KEYS = (6, 14)
+_PRIMARY, _SUBKEY = 6, 14
 _BLOCK = rb"PGP PUBLIC KEY BLOCK-----"
 _ARMOR = re.compile(rb"-----BEGIN " + _BLOCK + rb"(.*?)-----END " + _BLOCK, re.DOTALL)
 
 
-def fingerprints(data: bytes) -> list[str]:
-    """Return the fingerprint of each key and subkey in ``data``, in lower case hex; none in no key file.
+def certificates(data: bytes) -> list[list[str]]:
+    """Return each key in ``data`` with its subkeys, by fingerprints in lower case hex; none in no key file.
 
     A key that is not of version 4 is passed over.
     """
     blocks = [_octets(block) for block in _ARMOR.findall(data)] or [data]
     try:
-        bodies = [body for block in blocks for tag, body in _packets(block) if tag in _KEYS]
+        packets = [packet for block in blocks for packet in _packets(block)]
     except (IndexError, ValueError):
         return []
-    return [_fingerprint(body) for body in bodies if body[:1] == b"\x04"]
+    found: list[list[str]] = [[]]
+    for tag, body in packets:
+        if tag == _PRIMARY:
+            found.append([])
+        if tag in (_PRIMARY, _SUBKEY) and body[:1] == b"\x04":
+            found[-1].append(_fingerprint(body))
+    return [keys for keys in found if keys]
 
 
 def _octets(armor: bytes) -> bytes:

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from provision.checks.facts import Facts
-from provision.checks.wording import advise, wanted
+from provision.checks.facts import OPTIONS, Facts
+from provision.checks.wording import judge_off, judge_unrotated, wanted
 
 # Where `docker info` shows what a key of daemon.json asks for.
 SHOWN = {
@@ -52,11 +52,10 @@ def _missing_entries(daemon: dict[str, Any], engine: dict[str, Any]) -> list[str
 
 def test_logs_are_rotated(facts: Facts, engine: dict[str, Any]) -> None:
     """Logs of containers cannot fill the disk."""
-    if engine["LoggingDriver"] != "json-file" or _has_size(facts):
-        return
-    want = (facts.daemon or {}).get("log-driver", "json-file")
-    assert want == "json-file", f"daemon.json says log-driver {want}, the engine runs with json-file"
-    advise("container logs are not rotated", "they can fill the disk")
+    want, found = facts.options.get("log-driver"), engine["LoggingDriver"]
+    assert want in (None, found), wanted(f"log-driver {want} ({OPTIONS})", found)
+    if found == "json-file" and not _has_size(facts):
+        judge_unrotated(facts, "container logs are", "they can fill the disk")
 
 
 def _has_size(facts: Facts) -> bool:
@@ -72,6 +71,4 @@ def test_live_restore_is_on(facts: Facts, engine: dict[str, Any]) -> None:
         pytest.skip("live-restore and Swarm exclude each other")
     if engine["LiveRestoreEnabled"]:
         return
-    asked = facts.asks_for("live-restore")
-    assert not asked, f"{asked}, the engine runs without"
-    advise("live-restore is off", "containers stop with the engine")
+    judge_off(facts, "live-restore", "containers stop with the engine")

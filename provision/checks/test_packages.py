@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from testinfra.host import Host
 
-from provision.checks.facts import PROGRAMS, Facts, same_key
+from provision.checks.facts import FINGERPRINT, PROGRAMS, Facts, same_key
 from provision.checks.wording import wanted
 
 PLUGINS = ("buildx", "compose")
@@ -38,15 +38,20 @@ def test_packages_are_signed_by_a_trusted_key(facts: Facts) -> None:
     names = sorted({name for name, _ in _owners(facts).values()})
     if not names:
         pytest.skip("the engine belongs to no package")
-    if set(names) & DOCKERS and not facts.repository_keys:
+    if set(names) & DOCKERS and not facts.docker_keys:
         pytest.skip("no repository of docker-ce names a key file of this host")
     for name in names:
         key = facts.signing_keys.get(name, "")
         # Any vendor's key can lie in rpm's ring, and passes for Docker's there.
-        keys = facts.repository_keys if name in DOCKERS else facts.trusted_keys
-        whose = "the key in the repository's file" if name in DOCKERS else "one of rpm's keys"
+        keys = facts.docker_keys if name in DOCKERS else facts.trusted_keys
+        whose = _dockers_key(facts) if name in DOCKERS else "one of rpm's keys"
         trusted = any(same_key(key, other) for other in keys) if key else False
         assert trusted, f"want {name} signed by {whose}, is {key or 'not signed'}"
+
+
+def _dockers_key(facts: Facts) -> str:
+    named = facts.named_key
+    return f"the key {named} ({FINGERPRINT})" if named else "the key in the repository's file"
 
 
 @pytest.mark.parametrize("plugin", PLUGINS)

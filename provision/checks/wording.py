@@ -4,17 +4,33 @@ from typing import NoReturn
 
 import pytest
 
+from provision.checks.facts import OPTIONS, Facts
+
 
 class Advice(pytest.skip.Exception):  # type: ignore[name-defined, misc]
-    """What is recommended is decided otherwise on this host; nothing is wrong with it."""
+    """What is recommended is not so on this host; nothing is wrong with it."""
 
 
-OPTION = "docker_engine_daemon_options"
+def judge_off(facts: Facts, key: str, effect: str) -> NoReturn:
+    """End the check of a recommended ``key`` that is off: failed where somebody wants it on."""
+    who, on = facts.decision(key)
+    assert not on, f"want {key} on ({who}), is off"
+    advise(f"{key} is off", effect, who)
 
 
-def advise(reason: str, effect: str, option: str = OPTION) -> NoReturn:
-    """End the check with an advice: what is so, the option that decides it, and what follows from it."""
-    raise Advice(f"{reason} by choice ({option}); {effect}")
+def judge_unrotated(facts: Facts, log: str, effect: str) -> NoReturn:
+    """End the check of a ``log`` in json-file without a size: failed where somebody wants it rotated."""
+    want = facts.wanted_rotation
+    assert not want, f"want {want}, is json-file without a max-size"
+    advise(f"{log} not rotated", effect, facts.who_declined_rotation)
+
+
+def advise(state: str, effect: str, who: str) -> NoReturn:
+    """End the check with an advice: what is so, who decided it, if anybody did, and what follows from it."""
+    if not who:
+        raise Advice(f"{state}; {effect}; {OPTIONS} sets what is recommended")
+    why = f" by choice ({OPTIONS})" if who == OPTIONS else f": {who} says so"
+    raise Advice(f"{state}{why}; {effect}")
 
 
 def wanted(want: object, found: object) -> str:

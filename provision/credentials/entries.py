@@ -127,8 +127,12 @@ def owners(host: Host) -> Iterator[Owner]:
 
 def set_command(owner: Owner, kind: Sort = Kind.PASSWORD) -> str:
     """Give the command that a person types to store this entry."""
-    who = owner.name if owner.scope == "host" else str(owner)
-    return f"fab credentials.set {who}" + ("" if kind is Kind.PASSWORD else f" --kind {kind}")
+    return f"fab credentials.set {_typed(owner)}" + ("" if kind is Kind.PASSWORD else f" --kind {kind}")
+
+
+def forget_command(owner: Owner, kind: Sort) -> str:
+    """Return the command that a person types to remove this entry."""
+    return f"fab credentials.forget {_typed(owner)} --kind {kind}"
 
 
 def flaw(secret: Secret) -> str:
@@ -147,6 +151,10 @@ def flaw(secret: Secret) -> str:
     if any(unicodedata.category(letter) == "Cc" and letter != "\t" for letter in text):
         return "it holds a control character"
     return ""
+
+
+def _typed(owner: Owner) -> str:
+    return owner.name if owner.scope == "host" else str(owner)
 
 
 def _valid(name: str) -> str:

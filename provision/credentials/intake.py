@@ -2,7 +2,7 @@
 
 import csv
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,11 +57,7 @@ def from_vault(file: Path, vault: Secret) -> tuple[Found, ...]:
     """
     try:
         content = yaml.safe_load(_decrypted(scan.read_text(file), vault))
-        return tuple(
-            Found(_owner(name), Kind(kind), _secret_of(value))
-            for name, kinds in content.items()
-            for kind, value in _kinds(kinds).items()
-        )
+        return _each_once((str(file), one) for one in _of_mapping(content, file))
     except (OSError, yaml.YAMLError, AttributeError, ValueError, RecursionError, _Unclear) as error:
         raise UsageError(
             f"{file} holds no table of secrets that this vault password opens",
@@ -76,16 +72,14 @@ def from_table(text: str) -> tuple[Found, ...]:
     Raises UsageError with the line's number, and never its content.
     """
     rows = csv.reader(text.removeprefix("\ufeff").splitlines(keepends=True), strict=True)
-    found: dict[tuple[Owner, Kind], Found] = {}
     try:
-        for row in rows:
-            if row and row not in _HEADINGS:
-                one = _of_row(row, rows.line_num)
-                if found.setdefault((one.owner, one.kind), one) != one:
-                    raise UsageError(f"line {rows.line_num} gives {one.owner} a second {one.kind}", _TABLE)
+        return _each_once(
+            (f"line {rows.line_num}", _of_row(row, rows.line_num))
+            for row in rows
+            if row and row not in _HEADINGS
+        )
     except csv.Error:
         raise UsageError(f"line {rows.line_num} is not CSV", _TABLE) from None
-    return tuple(found.values())
 
 
 def sealed(sources: tuple[Path, ...]) -> bool:
@@ -163,6 +157,33 @@ def _owner(name: object) -> Owner:
         raise _Unclear("one of its keys is no host, group/NAME or all") from None
 
 
+def _of_mapping(content: Mapping[Any, Any], file: Path) -> Iterator[Found]:
+    for name, kinds in content.items():
+        owner = _owner(name)
+        for kind, value in _kinds(kinds).items():
+            yield Found(owner, _typed_kind(kind, f"{file}: {owner}"), _secret_of(value))
+
+
+def _each_once(rows: Iterable[tuple[str, Found]]) -> tuple[Found, ...]:
+    """Return what was found at each place; raise UsageError for another secret of the same owner and kind."""
+    found: dict[tuple[Owner, Kind], Found] = {}
+    for place, one in rows:
+        if found.setdefault((one.owner, one.kind), one) != one:
+            raise UsageError(
+                f"{place} gives {one.owner} a second {one.kind}",
+                "keep one of the two; NAME and host/NAME are the same owner",
+            )
+    return tuple(found.values())
+
+
+def _typed_kind(word: Any, place: str) -> Kind:
+    """Return the kind that ``word`` names; raise UsageError for one that no person types."""
+    typed = tuple(kind for kind in Kind if kind not in MADE)
+    if word not in typed:
+        raise UsageError(f"{place} names no known kind", f"one of {', '.join(typed)}")
+    return Kind(word)
+
+
 def _kinds(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {Kind.PASSWORD: value}
 
@@ -184,20 +205,15 @@ def _decrypted(text: str, vault: Secret | None) -> str:
 def _of_row(row: list[str], line: int) -> Found:
     if len(row) not in (2, 3):
         raise UsageError(f"line {line} has {len(row)} parts", _TABLE)
-    kind = row[1] if len(row) == 3 else Kind.PASSWORD
-    if kind not in tuple(Kind) or kind in MADE:
-        raise UsageError(
-            f"line {line} names no known kind",
-            f"one of {', '.join(each for each in Kind if each not in MADE)}",
-        )
+    kind = _typed_kind(row[1] if len(row) == 3 else Kind.PASSWORD, f"line {line}")
     try:
         owner, secret = Owner.parse(row[0]), Secret(row[-1])
     except UsageError:  # which repeats it, and where columns are swapped it is the secret
         raise UsageError(f"line {line} begins with no host, group/NAME or all", _TABLE) from None
     problem = flaw(secret)
     if problem:
-        raise UsageError(f"line {line}: this cannot be a {kind}: {problem}", set_command(owner, Kind(kind)))
-    return Found(owner, Kind(kind), secret)
+        raise UsageError(f"line {line}: this cannot be a {kind}: {problem}", set_command(owner, kind))
+    return Found(owner, kind, secret)
 
 
 def _texts(sources: tuple[Path, ...]) -> Iterator[tuple[Path, str]]:

@@ -49,7 +49,8 @@ class Rotation:
     def promote_password(self, host: Host, proven: Secret, *, opens_sudo: bool) -> None:
         """Make the password that the host has taken the one that is used, also for sudo where that took it.
 
-        What another run has as pending meanwhile stays pending.
+        Each password that it replaces is kept as previous. What another run has as pending meanwhile
+        stays pending.
         """
         with self._alone():
             vault, owner = self._vault(), _own(host)
@@ -58,7 +59,7 @@ class Rotation:
             if old and old != proven:
                 vault.put(owner, Kind.PREVIOUS_PASSWORD, old)
             if sudo and opens_sudo:
-                vault.put(owner, Kind.SUDO, proven)
+                vault.replace([(owner, Kind.SUDO, proven)])  # what it had may open something else
             vault.put(owner, Kind.PASSWORD, proven)
             if vault.get(owner, Kind.PENDING_PASSWORD) == proven:
                 vault.drop(owner, Kind.PENDING_PASSWORD)

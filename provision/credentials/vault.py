@@ -14,6 +14,7 @@ from provision.credentials.entries import (
     Owner,
     Sort,
     flaw,
+    forget_command,
     owners,
     previous,
     service,
@@ -74,15 +75,15 @@ class Vault:
     def replace(self, entries: Sequence[Entry]) -> None:
         """Store secrets and read them back; each other value that was stored is kept as previous.
 
-        The embedded file takes all of them in one write. Raises UsageError before anything is stored,
-        or KeyringError.
+        The embedded file takes all of them in one write. Raises UsageError before anything is stored, also
+        for a value that would be lost because its kind has no previous; or KeyringError.
         """
         rows: list[Entry] = []
         for owner, kind, secret in entries:
             _expect_usable(owner, kind, secret)
-            old, place = self.held(owner, kind), previous(kind)
-            if old is not None and old != secret and place is not None:
-                rows.append((owner, place, old))
+            old = self.held(owner, kind)
+            if old is not None and old != secret:
+                rows.append((owner, _place_of_old(owner, kind), old))
             rows.append((owner, kind, secret))
         self._write(rows)
 
@@ -138,6 +139,17 @@ class Vault:
                 "unlock it, or use the embedded file: --keyring kdbx",
                 evidence=f"{type(error).__name__}: {error}",
             ) from None
+
+
+def _place_of_old(owner: Owner, kind: Sort) -> Sort:
+    """Return where the value that is replaced is kept; raise UsageError where there is no such place."""
+    place = previous(kind)
+    if place is None:
+        raise UsageError(
+            f"another {kind} of {owner} is stored already, and may be the only copy: nothing was stored",
+            f"{forget_command(owner, kind)} removes it",
+        )
+    return place
 
 
 def _expect_usable(owner: Owner, kind: Sort, secret: Secret) -> None:

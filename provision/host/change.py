@@ -21,6 +21,8 @@ class Change(object):
     undoable = True
     # What became of the containers, as in a result; None for a Change that does not look.
     outcome = None
+    # Whether whatever it disrupts was agreed to beforehand.
+    is_allowed = False
     # Does it change rpm's database, which one program at a time may do?
     uses_rpm = False
 

@@ -4,12 +4,14 @@ import calendar
 import time
 
 from . import containers, engine
-from .containers import Container
+from .containers import UNTOLD, Container
 from .errors import HostError
 
 # Containers with a policy are started by the engine, after it answers; each that comes gives the others more time.
 PATIENCE_S = 20
 PORT_PATIENCE_S = 15
+# What stopped so long after a run that was cut short was stopped by somebody else.
+AFTERMATH_S = 600
 POLL_S = 0.2
 # The policies by which the engine itself starts a container again.
 _BY_ENGINE = ("always", "unless-stopped", "on-failure")
@@ -22,16 +24,25 @@ def earlier(machine, unended):
         for change, _ in past.touched:
             for record in change["records"]:
                 if record["kind"] == "running":
-                    found.update({each[0]: (Container(*each), record["at"]) for each in record["containers"]})
+                    found.update({each[0]: (Container(*each), record["at"], past) for each in record["containers"]})
     now = containers.running(machine)
-    return [pair for name, pair in sorted(found.items()) if name not in now and not pair[0].rm]
+    return [(each, since) for name, (each, since, past) in sorted(found.items())
+            if name not in now and not each.rm and _was_left(machine, each, past.last_at)]
+
+
+def _was_left(machine, container, last_at):
+    """Return whether it is there, and stopped no later than a run whose last word was at ``last_at`` can cause."""
+    now = engine.inspect(machine, container.id)
+    if now is None:
+        return not engine.is_gone(machine, container.id)
+    return _seconds(now["State"]["FinishedAt"]) <= last_at + AFTERMATH_S
 
 
 class Watch(object):
     """The containers that ran before, and what became of them.
 
     ``stopped`` are (Container, since when in seconds) pairs that an earlier run has left; with a ``fate``
-    what runs now is watched as well.
+    what runs now is watched as well. ``silent`` are those that run again, with a port that does not answer yet.
     """
 
     def __init__(self, machine, stopped=(), fate=None):
@@ -41,17 +52,30 @@ class Watch(object):
         self.before = containers.observe(machine, fate.ids) if fate else []
         self.began = time.time()
         self.failed = {}
+        self.silent = []
         self.looked = False
 
     @property
     def holds(self):
         """Whether live-restore is switched for the time of the restart."""
-        return self.fate is not None and self.fate.during is not None
+        return self.fate is not None and self.fate.during is not None and bool(self.before)
 
     def observe(self):
         """Look again, right before the engine is touched: one that has ended since then is not started."""
-        self.before = containers.observe(self.machine, [each.id for each in self.before])
+        self.before = containers.observe(self.machine, containers.running(self.machine))
         self.began = time.time()
+
+    def observe_more(self):
+        """Watch those as well that were started in the meantime."""
+        known = {each.id for each in self.before}
+        self.before += containers.observe(
+            self.machine, [each for each in containers.running(self.machine) if each not in known])
+
+    def strangers(self):
+        """Return the names of those that did not run when the fate was told, nor took the place of one that did."""
+        names = {each.name for each in self.before if each.id in self.fate.ids}
+        return [each.name for each in self.before
+                if each.id not in self.fate.ids and not each.service and each.name not in names]
 
     def plain(self):
         """Return what runs as plain data."""
@@ -63,7 +87,8 @@ class Watch(object):
 
     def bring_back(self):
         """Wait, start what does not come by itself, and look; raise with the names of those that are lost."""
-        self.failed, self.looked = {}, True
+        self.failed, self.silent, self.looked = {}, [], True
+        self.before = [containers.completed(self.machine, each) for each in self.before]
         due = [(each, self.began) for each in self.before] + self.stopped
         alone = [pair for pair in due if not pair[0].service]
         self._wait([each for each, _ in alone])
@@ -73,6 +98,8 @@ class Watch(object):
         for each, why in zip(self.before, containers.at_once(self._why_unusable, self.before)):
             if why and each.id not in self.failed:
                 self.failed[each.id] = why
+        self.silent = containers.at_once(self._silent, [each for each in self.before if each.id not in self.failed])
+        self.silent = [said for said in self.silent if said]
         lost = ["%s (%s)" % (each.name, self.failed[each.id]) for each, _ in due if each.id in self.failed]
         if lost:
             raise HostError(
@@ -82,16 +109,21 @@ class Watch(object):
 
     def outcome(self):
         """Return what became of the containers, as plain data; None when nobody has looked."""
-        if not self.looked:
+        if not self.looked or not (self.before or self.stopped):
             return None
         found = [(each, engine.inspect(self.machine, each.id)) for each in self.before]
-        same = [each for each, now in found if _runs(now) and now["State"]["StartedAt"] == each.started]
+        same = [each for each, now in found if _runs(now) and self._is_untouched(each, now)]
         other = [(each, now) for each, now in found if each not in same]
         again = [each.name for each, now in other if _runs(now) or self._has_successor(each)]
         gone = [each.name for each, now in other
                 if each.name not in again and not self._ended(each, now, self.began)]
         again += [each.name for each, _ in self.stopped if _runs(engine.inspect(self.machine, each.id))]
-        return {"untouched": len(same), "restarted": again, "lost": gone}
+        return {"untouched": len(same), "restarted": again, "lost": gone, "silent": self.silent}
+
+    def _is_untouched(self, container, now):
+        """Return whether it was not started again; of one that the engine told nothing of, the time decides."""
+        started = now["State"]["StartedAt"]
+        return _seconds(started) < self.began if container.started == UNTOLD else started == container.started
 
     def _has_successor(self, container):
         """Return whether another container has taken its place: of its Swarm service, or under its name."""
@@ -158,18 +190,27 @@ class Watch(object):
             return False
         if _seconds(now["State"]["FinishedAt"]) < since:
             return True
-        return bool(self.fate and self.fate.kept and container.id in self.fate.ids and not now["State"]["ExitCode"])
+        return bool(self.fate and self.fate.kept and container in self.before and not now["State"]["ExitCode"])
 
     def _why_unusable(self, container):
         now = engine.inspect(self.machine, container.id)
         if not _runs(now) or container.loops:
             return ""
-        for address, port in container.ports:
-            if not _comes(address, port):
-                return "its port %d does not answer" % port
+        if self._is_untouched(container, now):
+            for address, port in container.ports:
+                if not _comes(address, port):
+                    return "its port %d does not answer" % port
         if now["State"].get("Paused") or containers.can_exec(self.machine, container.id):
             return ""
         return "no program can be started in it"
+
+    def _silent(self, container):
+        """Return which port of a container that runs again does not answer yet: its program may need minutes."""
+        if _runs(engine.inspect(self.machine, container.id)):
+            for address, port in container.ports:
+                if not _comes(address, port):
+                    return "%s (port %d)" % (container.name, port)
+        return ""
 
 
 def _comes(address, port):

@@ -12,6 +12,8 @@ NAMED = 10
 
 def expect(machine, request, changes, result):
     """Write into ``result`` what has to be agreed to; raise unless the request agrees, or only plans."""
+    for change in changes:
+        change.is_allowed = request.get("disruption") == "allow"
     harms = merged(changes)
     if not harms:
         return
@@ -48,7 +50,8 @@ def _named(names):
 
 
 def _digest(changes, harms):
-    lines = [[line[word] for word in ("name", "before", "after", "sign")] for change in changes
+    # A diff masks secrets: another one does the same to what runs, and a digest of it could be guessed.
+    lines = [[line[word] for word in ("name", "before", "after", "sign", "diff")] for change in changes
              for line in change.lines()]
     return hashlib.sha256(json.dumps([lines, harms], sort_keys=True).encode("utf-8")).hexdigest()
 
@@ -56,12 +59,13 @@ def _digest(changes, harms):
 def _refused(harms):
     return HostError(
         "disruption-refused", "this would disrupt what runs on the host",
-        "fab provision --allow-disruption does it all the same (with Ansible alone: docker_engine_disruption: allow)",
+        "fab provision --limit NAME --allow-disruption does it all the same"
+        " (with Ansible alone: docker_engine_disruption: allow)",
         in_words(harms), "the host works for somebody, and nobody has agreed to the interruption")
 
 
 def _changed(harms):
     return HostError(
         "plan-changed", "what runs on the host, or the plan, has changed since it was agreed to",
-        "fab plan shows it; then: fab provision", in_words(harms),
+        "fab plan --limit NAME shows it; then: fab provision --limit NAME", in_words(harms),
         "what was agreed to is not what would be done now")

@@ -11,6 +11,9 @@ from . import engine
 # The engine's own shims; live-restore lets them outlive it.
 _SHIM = "containerd-shim"
 _MOBY = "moby"
+_STEP = "docker build (a step of BuildKit)"
+# The engine runs its plugins in one of their own.
+_ENGINES = (_MOBY, "plugins.moby")
 PORT_TIMEOUT_S = 2
 # A service that waits for its client says nothing for so long; docker-proxy closes in moments.
 SILENCE_S = 0.1
@@ -22,13 +25,32 @@ AT_ONCE = 16
 # ``loops``: the container is being started over and over, so that nothing can be compared. ``service``: the
 # Swarm service that it belongs to, if any; another container may take its place.
 Container = namedtuple("Container", "id name started policy rm ports loops service")
+# When a container was started of which the engine says nothing.
+UNTOLD = ""
 _SERVICE = "com.docker.swarm.service.name"
 
 
 def observe(machine, ids):
-    """Return the Containers of these ids, in the order in which they were started."""
-    found = at_once(lambda each: engine.inspect(machine, each), ids)
-    return sorted(at_once(_container, [each for each in found if each]), key=lambda each: each.started)
+    """Return the Containers of these ids, in the order in which they were started.
+
+    One of which the engine says nothing is among them by its id alone; one that is gone is not.
+    """
+    found = at_once(lambda each: _observed(machine, each), ids)
+    return sorted([each for each in found if each], key=lambda each: each.started)
+
+
+def _observed(machine, container):
+    found = engine.inspect(machine, container)
+    if found:
+        return _container(found)
+    return None if engine.is_gone(machine, container) else Container(
+        container, container[:12], UNTOLD, "", False, [], False, "")
+
+
+def completed(machine, container):
+    """Return the Container with what the engine tells of it by now, if it told nothing before."""
+    found = engine.inspect(machine, container.id) if container.started == UNTOLD else None
+    return _container(found)._replace(started=UNTOLD, ports=[]) if found else container
 
 
 def at_once(work, items):
@@ -135,7 +157,25 @@ def orphans(machine):
 
 def of_others(machine):
     """Return "namespace/id" of each container that containerd runs for somebody else."""
-    return ["%s/%s" % pair for pair in shims(machine) if pair[0] != _MOBY]
+    return ["%s/%s" % pair for pair in shims(machine) if pair[0] not in _ENGINES]
+
+
+def namespaces_of_others(machine):
+    """Return the namespaces in which containerd keeps something for somebody else, running or not.
+
+    None when containerd cannot be asked: it does not run, or there is no `ctr`.
+    """
+    found = machine.run(["ctr", "namespaces", "list", "-q"]) if machine.has("ctr") else None
+    if found is None or found.rc:
+        return None
+    return [name for name in found.out.split() if name not in _ENGINES and _holds(machine, name)]
+
+
+def _holds(machine, namespace):
+    ran = [machine.run(["ctr", "-n", namespace] + words) for words in (
+        ["containers", "list", "-q"], ["images", "list", "-q"], ["snapshots", "list"])]
+    # Snapshots are listed below a heading.
+    return any(each.rc for each in ran) or bool((ran[0].out + ran[1].out).split() or ran[2].out.splitlines()[1:])
 
 
 def shims(machine):
@@ -149,14 +189,15 @@ def shims(machine):
 
 def builds(machine):
     """Return the commands of `docker build` that are at work: clients on this host, and BuildKit's steps."""
-    return sorted({" ".join(words[:3]) for words in _commands(machine) if _builds(words)})
+    return sorted({said for said in [_build(words) for words in _commands(machine)] if said})
 
 
-def _builds(words):
+def _build(words):
+    """Return the command if it builds, else an empty text; all steps of BuildKit are one, as they change in seconds."""
     program = os.path.basename(words[0])
-    if program in ("docker", "docker-buildx", "docker-compose"):
-        return bool({"build", "bake"} & set(words[1:4]))
-    return program == "runc" and any("/buildkit/executor" in word for word in words)
+    if program in ("docker", "docker-buildx", "docker-compose") and {"build", "bake"} & set(words[1:4]):
+        return " ".join(words[:3])
+    return _STEP if program == "runc" and any("/buildkit/executor" in word for word in words) else ""
 
 
 def _commands(machine):

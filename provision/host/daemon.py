@@ -2,9 +2,10 @@
 
 import os
 
-from . import dockerd_flags, engine, scratch, secret
+from . import dockerd_flags, engine, live_restore, scratch, secret
 from .change import Together
-from .daemon_keys import DEFAULTS, OURS, Record, hidden_in, merge, overlay, record, removed, wanted_keys
+from .daemon_keys import (
+    DEFAULTS, OURS, Record, given_back, hidden_in, merge, overlay, record, removed, taken, wanted_keys)
 from .daemon_words import masked, shown, told
 from .errors import HostError
 from .files import FileChange, diff, is_open, private
@@ -42,23 +43,25 @@ def plan(machine, desired, unit_command=None):
         return []
     _refuse_twice(content)
     validate(machine, whole, started)
-    recorded = record(secret.revealed(ours), hidden)
+    recorded = record(secret.revealed(ours), hidden, taken(kept, options, found, mine, ours))
     return [_together(machine, found, dump(whole), recorded, private() if hidden else None, started=started)]
 
 
 def plan_absent(machine, before):
     """Return the Changes that take our keys out; a file with no other key goes.
 
-    What our keys replaced comes back, and the operator's own text if that is what is left. A key that somebody
-    has changed since is theirs.
+    What our keys replaced comes back, and what the inventory took out, and the operator's own text if that is
+    what is left. A key that somebody has changed since is theirs.
     """
-    found = parse(machine.text(FILE))
-    ours = Record(machine.text(OURS)).mine(found or {})
-    if not ours:
+    found, kept = parse(machine.text(FILE)), Record(machine.text(OURS))
+    if found is None or machine.read(FILE) is None:
         return []
-    text = before.content(FILE)
+    text, ours = before.content(FILE), kept.mine(found)
     theirs = None if text is None else parse(text.decode("utf-8", "replace"))
-    rest = merge(found, ours, {key: value for key, value in (theirs or {}).items() if key in ours})
+    back = given_back(kept, ours, found, theirs or {})
+    if not (ours or back):
+        return []
+    rest = merge(found, ours, back)
     content = text if text is not None and rest == theirs else dump(rest) if rest else None
     return [_together(machine, found, content, None, folders=before.folders(machine, FILE))]
 
@@ -172,6 +175,10 @@ class _Masked(FileChange):
     def __init__(self, machine, path, content, after="", before="", dress=None, folders=None, hidden=()):
         FileChange.__init__(self, machine, path, content, after, before, dress, folders)
         self.diff = diff(FILE, *shown(self.old, self.content, hidden))
+
+    def _put(self, content, dress):
+        live_restore.note(self.machine, content)
+        FileChange._put(self, content, dress)
 
 
 class _Judged(_Masked):

@@ -22,7 +22,7 @@ _DRIVER, _OPTS = "log-driver", "log-opts"
 class Record(object):
     """What OURS holds: the ``names`` of our keys, those that are ``hidden``, and digests of what we wrote.
 
-    Earlier versions wrote names alone: then whatever a key holds counts as ours.
+    ``taken`` are the names of keys of others that the inventory took out of the file. Earlier versions wrote names alone: then whatever a key holds counts as ours.
     """
 
     def __init__(self, text):
@@ -31,6 +31,7 @@ class Record(object):
         self.names = parts.get("keys") if isinstance(parts.get("keys"), list) else []
         self.hidden = parts.get("secret", [])
         self.digests = parts.get("digests", {})
+        self.taken = parts.get("taken", [])
 
     def mine(self, found):
         """Return the keys of ``found`` that hold what we wrote, sorted."""
@@ -38,11 +39,13 @@ class Record(object):
         return sorted(name for name in names if self.digests.get(name) in (None, digest(found[name])))
 
 
-def record(ours, hidden):
+def record(ours, hidden, taken=()):
     """Return the bytes of OURS for the keys ``ours``; of a secret there is not even a digest."""
     digests = {key: digest(value) for key, value in ours.items() if key not in hidden}
     parts = {"keys": sorted(ours), "digests": digests}
-    return dump(dict(parts, secret=hidden) if hidden else parts)
+    parts.update({"secret": hidden} if hidden else {})
+    parts.update({"taken": sorted(taken)} if taken else {})
+    return dump(parts)
 
 
 def digest(value):
@@ -116,6 +119,24 @@ def merge(found, ours_before, ours, removed=()):
     kept = {key: value for key, value in found.items() if key not in stale}
     kept.update(ours)
     return kept
+
+
+def taken(kept, options, found, mine, ours):
+    """Return the keys of others that were taken out of the file, now or earlier; one that is set again is none."""
+    gone = set(removed(options, found))
+    again = {key for key in found if key not in mine} - gone - set(ours)
+    return (set(kept.taken) | {key for key in gone if key in found and key not in mine}) - again
+
+
+def given_back(kept, ours, found, theirs):
+    """Return what comes back when ``ours`` go: what they replaced of ``theirs``, and what was taken out.
+
+    Options of another log driver than the file then has would stop the engine.
+    """
+    back = {key: value for key, value in theirs.items() if key in ours or (key in kept.taken and key not in found)}
+    if merge(found, ours, back).get(_DRIVER) != theirs.get(_DRIVER):
+        back.pop(_OPTS, None)
+    return back
 
 
 def hidden_in(ours):

@@ -33,6 +33,11 @@ def inspect(machine, container):
     return get(machine, "/containers/%s/json" % container)
 
 
+def is_gone(machine, container):
+    """Return whether the engine says that there is no container of this id; False when it does not answer."""
+    return request(machine, "GET", "/containers/%s/json" % container)[0] == 404
+
+
 def start(machine, container):
     """Start a container; return the engine's words when it does not start, else an empty text."""
     status, body = request(machine, "POST", "/containers/%s/start" % container, timeout_s=START_TIMEOUT_S)
@@ -58,6 +63,8 @@ def post(machine, path, wanted):
 
 def request(machine, method, path, body=b"", timeout_s=ANSWER_TIMEOUT_S):
     """Return status and body of the engine's answer; (0, b"") when there is none."""
+    if machine.engine_sleeps:
+        return 0, b""
     client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     client.settimeout(timeout_s)
     # HTTP/1.0 spares chunks: the body ends where the connection does.

@@ -35,7 +35,7 @@ def as_host_error(error):
     if isinstance(error, HostError):
         return error
     number = getattr(error, "errno", None)
-    text = " ".join(("%s: %s" % (type(error).__name__, error)).split())
+    text = " ".join(("%s: %s" % (type(error).__name__, _text(error))).split())
     if number in (errno.ENOSPC, errno.EDQUOT):
         return disk_full(text)
     if number == errno.EROFS:
@@ -49,3 +49,13 @@ def as_host_error(error):
     return HostError(
         "unexpected", "the code on the host met something it does not know",
         "run it again; if it stays, report it with this line", text)
+
+
+def _text(error):
+    # On Python 2.7 a text that is not ASCII is told as Unicode only, or not at all.
+    for form in ("%s", u"%s"):
+        try:
+            return form % error
+        except UnicodeError:
+            continue
+    return repr(error)

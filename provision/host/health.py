@@ -19,6 +19,7 @@ Progress = namedtuple("Progress", "settled active state pid ticks")
 
 def bring_up(machine, verb, reload=True):
     """Start or restart the engine and wait until it answers; raises with its own last words."""
+    machine.engine_sleeps = False
     if reload:
         machine.run(["systemctl", "daemon-reload"])
     machine.run(["systemctl", "reset-failed", UNIT])

@@ -29,9 +29,13 @@ class Past(object):
         self.of = plan.get("of", [])
         self.cancels = plan.get("cancels", False)
         self.changes = plan.get("changes", [])
+        # When it last said something, in seconds since 1970.
+        self.last_at = max([event.get("at", 0) for event in events] or [0])
         self.begun = _numbers(events, "begin")
+        came_to_end = _numbers(events, "done")
+        self.broke_off = self.begun - came_to_end
         # What a failing run had begun to take back is not done any more.
-        self.done = _numbers(events, "done") - _numbers(events, "undo")
+        self.done = came_to_end - _numbers(events, "undo")
         self.result = _result(machine, run)
 
     @property
@@ -112,6 +116,16 @@ def _meant(every, dead):
 def _finished_by(every, run):
     mine = [past for past in every if past.result and past.result.get("finished_by") == run]
     return [past for each in mine for past in [each] + _finished_by(every, each.run)]
+
+
+def broke_off(machine, package):
+    """Return whether the last transaction of ours on ``package`` never came to its end, undone or not."""
+    for past in runs(machine):
+        for number, change in enumerate(past.changes):
+            records = [each for each in change["records"] if each["kind"] == "packages" and package in each["before"]]
+            if records and number in past.begun:
+                return number in past.broke_off
+    return False
 
 
 def close_cut_short(machine, past, by, how):

@@ -11,6 +11,7 @@ from collections import namedtuple
 
 from . import comeback, containers, daemon, dockerd_flags, live_restore, rpmdb
 from .change import Change
+from .errors import HostError
 from .jsonfile import parse
 
 # What becomes of the containers ``ids``: ``kept`` by live-restore, or stopped, and ``why``. During the restart
@@ -22,14 +23,23 @@ _PROMISED = {"docker-ce": 2, "containerd.io": 1}
 
 
 def fate(machine, unit, changes, info):
-    """Return the Fate of what runs, should the engine be restarted in the midst of ``changes``."""
+    """Return the Fate of what runs, should the engine be restarted in the midst of ``changes``.
+
+    None where nothing runs, nor can be started in the meantime.
+    """
     ids, flag = containers.running(machine), unit.live_restore_flag
+    if not (ids or unit.active):
+        return None
     now, then = (live_restore.is_on(content) for content in (machine.read(daemon.FILE), goal(machine, changes)))
     runs_with = bool((info or {}).get("LiveRestoreEnabled"))
+    stays_on = now and then and runs_with
+    can_reload = info is not None and unit.can_reload
     why = next(_reasons(machine, unit, changes, info), "")
+    if not (why or flag or stays_on or can_reload or not unit.active):
+        why = "its unit cannot reload, so that live-restore cannot be switched on"
     if why:
-        return Fate(ids, False, False if flag is None and (runs_with or now) else None, why)
-    return Fate(ids, True, None if flag or (now and then and runs_with) else True, "")
+        return Fate(ids, False, False if can_reload and flag is None and (runs_with or now) else None, why)
+    return Fate(ids, True, None if flag or stays_on else True, "")
 
 
 def goal(machine, changes):
@@ -60,12 +70,16 @@ def _reasons(machine, unit, changes, info):
     root, then = (info or {}).get("DockerRootDir"), _data_root(machine, unit, changes)
     if root and not _is_below(root, then):
         yield "its data-root moves from %s to %s" % (root, then)
+    if unit.edited:
+        yield "its unit was edited after it started"
+    if _is_edited(machine, unit):
+        yield "daemon.json was edited after it started"
     for part in settings(changes):
         if not daemon.keeps(*[_parsed(side) for side in (part.old, part.content)]):
             yield "its bridge or storage options change"
     for change in changes:
         for row in getattr(change, "rows", ()):
-            if row.name in _PROMISED and not _is_patch(machine, row):
+            if row.name in _PROMISED and not _is_patch(machine, row, info):
                 yield "%s %s is no patch release" % (row.name, rpmdb.short(row.evr))
 
 
@@ -84,12 +98,25 @@ def _parsed(content):
     return parse((content or b"").decode("utf-8", "replace")) or {}
 
 
-def _is_patch(machine, row):
-    if row.action in ("reinstall", "install"):
-        return True
-    before = rpmdb.short(rpmdb.installed(machine, row.name))
+def _is_edited(machine, unit):
+    """Return whether a restart may bring bridge or storage options into force that nobody has tried yet.
+
+    The data-root is compared with the engine's own word.
+    """
+    path = machine.path(daemon.FILE)
+    if unit.started_at is None or not os.path.isfile(path) or os.path.getmtime(path) <= unit.started_at:
+        return False
+    return bool(daemon.BREAKS_LIVE_RESTORE.intersection(_parsed(machine.read(daemon.FILE))) - {"data-root", "graph"})
+
+
+def _is_patch(machine, row, info):
+    """Return whether the engine that runs, or the installed package, moves by a patch release at most."""
+    runs = (info or {}).get("ServerVersion") if row.name == "docker-ce" else None
+    before = runs or rpmdb.short(rpmdb.installed(machine, row.name))
     count = _PROMISED[row.name]
-    return row.action != "remove" and before.split(".")[:count] == rpmdb.short(row.evr).split(".")[:count]
+    if row.action == "remove" or not before:
+        return row.action == "install"
+    return before.split(".")[:count] == rpmdb.short(row.evr).split(".")[:count]
 
 
 def around(machine, fate, changes, unended=()):
@@ -98,14 +125,15 @@ def around(machine, fate, changes, unended=()):
     ``unended`` are earlier runs that were cut short: what ran before them is looked for as well.
     """
     earlier = comeback.earlier(machine, unended)
-    if fate is None or not fate.ids:
+    if fate is None:
         return changes + ([Compare(machine, comeback.Watch(machine, earlier))] if earlier else [])
     watch = comeback.Watch(machine, earlier, fate)
     held = []
     for change in changes:
-        hold = [Hold(machine, fate)] if touches_settings(change) and fate.during is not None else []
-        held += hold + [change] + hold
-    return [Keep(machine, fate, watch)] + held + [Compare(machine, watch, goal(machine, changes))]
+        hold = [Hold(machine, watch)] if touches_settings(change) and fate.during is not None else []
+        look = [Look(machine, watch)] if change.disruptive else []
+        held += hold + look + [change] + hold
+    return [Keep(machine, watch)] + held + [Compare(machine, watch, goal(machine, changes))]
 
 
 class Hold(Change):
@@ -113,20 +141,21 @@ class Hold(Change):
 
     name = "live-restore docker"
 
-    def __init__(self, machine, fate):
+    def __init__(self, machine, watch):
         self.machine = machine
-        self.fate = fate
+        self.watch = watch
+        self.fate = watch.fate
+        self.held = False
 
     def apply(self):
         """Switch it."""
-        self._hold()
+        if self.watch.holds:
+            live_restore.hold(self.machine, self.fate.during)
+            self.held = True
 
     def undo(self):
         """Keep it switched: the engine may be restarted until everything is undone."""
-        self._hold()
-
-    def _hold(self):
-        if self.fate.during is not None:
+        if self.held:
             live_restore.hold(self.machine, self.fate.during)
 
     def lines(self):
@@ -137,15 +166,15 @@ class Hold(Change):
 class Keep(Hold):
     """The record of what runs, first of all; and its return, after everything else is undone."""
 
-    def __init__(self, machine, fate, watch):
-        Hold.__init__(self, machine, fate)
-        self.watch = watch
+    def __init__(self, machine, watch):
+        Hold.__init__(self, machine, watch)
         self.content = machine.read(daemon.FILE)
 
     def apply(self):
         """Note what runs, and switch live-restore."""
         self.watch.observe()
-        self._hold()
+        refuse_strangers(self.watch, self.is_allowed)
+        Hold.apply(self)
 
     def settle(self):
         """Bring back what ran, and let daemon.json be as it was."""
@@ -170,6 +199,38 @@ class Keep(Hold):
     def outcome(self):
         """What became of the containers."""
         return self.watch.outcome()
+
+
+class Look(Change):
+    """One more look, right before the engine is restarted: a download may have taken minutes."""
+
+    name = "containers"
+
+    def __init__(self, machine, watch):
+        self.machine = machine
+        self.watch = watch
+
+    def apply(self):
+        """Watch what was started in the meantime as well."""
+        self.watch.observe_more()
+        refuse_strangers(self.watch, self.is_allowed)
+
+    def undo(self):
+        """Do nothing."""
+
+    def lines(self):
+        """Return nothing."""
+        return []
+
+
+def refuse_strangers(watch, is_allowed):
+    """Raise for containers that would stop, and that nobody was asked about."""
+    names = watch.strangers()
+    if names and not (watch.fate.kept or is_allowed):
+        raise HostError(
+            "plan-changed", "containers were started after the plan was made",
+            "fab plan --limit NAME shows it; then: fab provision --limit NAME", ", ".join(names)[:300],
+            "what was agreed to is not what would be done now")
 
 
 class Compare(Change):

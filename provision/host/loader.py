@@ -1,11 +1,13 @@
 """Import the package from a zip on stdin, in memory, and run it; the disk may be full or read-only.
 
-``stdin`` is given by whoever starts this text: a line with the zip's size, the zip, the request.
+``stdin`` is given by whoever starts this text: a line with a size, so many bytes of a zip that zlib has
+compressed as a whole, the request.
 """
 
 import io
 import sys
 import zipfile
+import zlib
 
 PACKAGE = "provision_host"
 
@@ -58,7 +60,7 @@ if "stdin" in globals():
     # A file json.py in the directory of the login must not be taken for Python's own.
     sys.path[:] = [place for place in sys.path if place]
     zipped = globals()["stdin"].read(int(globals()["stdin"].readline()))
-    sys.meta_path.insert(0, Loader(zipfile.ZipFile(io.BytesIO(zipped))))
+    sys.meta_path.insert(0, Loader(zipfile.ZipFile(io.BytesIO(zlib.decompress(zipped)))))
     from provision_host.main import main
 
     main(globals()["stdin"].read().decode("utf-8"))

@@ -18,7 +18,13 @@ Ran = namedtuple("Ran", "rc out err")
 
 
 class Machine(object):
-    """The only door to files and commands, so that a test needs to replace nothing else."""
+    """The only door to files and commands, so that a test needs to replace nothing else.
+
+    ``engine_sleeps``: the engine is stopped. Its socket is then left alone: systemd would start it for whoever
+    connects.
+    """
+
+    engine_sleeps = False
 
     def __init__(self, root="/"):
         self.root = root

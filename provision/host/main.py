@@ -6,8 +6,8 @@ import time
 from contextlib import contextmanager
 
 from . import (
-    access, clock, consent, detach, dnf, facts, history, lock, packages, plans, recover, repository, run, secret,
-    undo, unit)
+    access, clock, consent, detach, dnf, engine, facts, history, kept, lock, packages, plans, recover, repository,
+    run, secret, undo, unit)
 from .errors import as_host_error
 from .machine import Machine
 
@@ -75,12 +75,14 @@ def _apply(machine, request, result, work):
 
 def _converge(machine, request, result, unended):
     desired, applies = request["desired"], request["mode"] == "apply"
-    if any(recover.half_packages(past) for past in unended):
-        # What is installed is a mixture, and no answer to "latest".
+    halves = [record for past in unended for record in recover.half_packages(past)]
+    if any(packages.ENGINE[0] in record["before"] for record in halves):
+        # The engine that is installed may be a mixture, and no answer to "latest".
         desired = dict(desired, upgrade=True)
     with _observed(machine, request, result) as (observed, docker, solver):
         if applies:
-            recover.finish_packages(machine, solver, unended, desired["state"] == "present")
+            _finish_packages(
+                machine, request, result, docker, recover.halves(machine, solver, unended, desired["state"] == "present"))
         if desired["state"] == "absent":
             changes = plans.absent(machine, docker, desired, solver, request.get("purge_data"))
         else:
@@ -102,7 +104,7 @@ def _undo(machine, request, result, unended):
     others = [past for past in unended if not past.of]
     with _observed(machine, request, result) as (_, docker, solver):
         if request["mode"] == "apply":
-            recover.finish_packages(machine, solver, undos, True)
+            _finish_packages(machine, request, result, docker, recover.halves(machine, solver, undos, True))
         changes = undo.plan(
             machine, solver, packages.Installed(machine), docker, pasts,
             any(past.cut_short() for past in undos))
@@ -110,6 +112,16 @@ def _undo(machine, request, result, unended):
     if result["error"] is None:
         _close(machine, request, result, others, "undone")
         _close(machine, request, result, undos, "completed")
+
+
+def _finish_packages(machine, request, result, docker, halves):
+    """End transactions that were cut off; their scriptlets restart the engine, so what runs is kept, or asked about."""
+    if not halves:
+        return
+    fate = kept.fate(machine, docker, halves, engine.info(machine))
+    changes = kept.around(machine, fate, halves)
+    consent.expect(machine, request, changes, result)
+    recover.finish(machine, changes)
 
 
 def _access(machine, request, result, unended):
@@ -133,6 +145,7 @@ def _observed(machine, request, result):
     facts.refuse_unfit(machine, observed)
     applies = request["mode"] == "apply"
     docker = unit.await_start(machine, START_LIMIT_S[request["mode"]])
+    machine.engine_sleeps = not docker.active
     solver = dnf.Dnf(machine, repository.REPO_FILE, text, request["lock_timeout_s"] if applies else None)
     try:
         yield observed, docker, solver

@@ -2,17 +2,38 @@
 
 import os
 
-from . import rpmdb
+from . import containers, engine, history, rpmdb
 from .errors import HostError
 
 MOVES = "would-move-packages"
 REMOVES = "would-remove-packages"
+UNOWNED = "unowned-engine"
 # Containers of podman, buildah and CRI-O end, or get stuck, when these go.
 RUNTIMES = (
     "podman", "buildah", "cockpit-podman", "cri-o", "runc", "crun", "conmon", "netavark", "aardvark-dns",
     "containers-common")
+# So do those of another engine, or of containerd, when one of these goes.
+ENGINES = ("docker", "docker-ee", "docker-engine", "docker-io", "docker-latest", "moby-engine", "containerd", "runc")
 # The process beside each container of podman and CRI-O.
 MONITOR = "conmon"
+# Where dockerd lies when it came by no package (https://docs.docker.com/engine/install/binaries/).
+PLACES = ("/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin")
+
+
+def refuse_unowned(machine, package):
+    """Raise for an engine that no package owns, unless a transaction of ours on ``package`` was cut off and left it."""
+    found = [place for place in (folder + "/dockerd" for folder in PLACES) if _is_unowned(machine, place)]
+    if found and not history.broke_off(machine, package):
+        raise HostError(
+            UNOWNED, "%s belongs to no package" % ", ".join(found),
+            "remove that engine's programs on the host (its data stays), or keep this host out of the run; "
+            "then: fab provision",
+            meaning="Docker's packages would replace this engine, and an undo or uninstall would take it away")
+
+
+def _is_unowned(machine, place):
+    path = machine.path(place)
+    return os.access(path, os.X_OK) and machine.run(["rpm", "-qf", os.path.realpath(path)]).rc != 0
 
 
 def refuse_moves(machine, rows, missing):
@@ -37,7 +58,7 @@ def refuse_removals(machine, rows, may_remove):
             "if they may go: docker_engine_may_remove: [%s]; else keep this host out of the run" % ", ".join(names),
             "; ".join(_needed(machine, row) for row in refused)[:600],
             "containerd.io and docker-ce exclude them, or what they need")
-    running = containers(machine) if {row.name for row in rows} & set(RUNTIMES) else []
+    running = _running_by(machine, {row.name for row in rows})
     if running:
         raise HostError(
             REMOVES, "containers run by packages that would be removed: " + ", ".join(
@@ -56,14 +77,32 @@ def refuse_dependents(machine, rows):
             "; ".join(_needed(machine, row) for row in rows)[:600], "they are not ours to remove")
 
 
-def containers(machine):
-    """Return what runs beside Docker: root's containers by podman's name, the others by their monitor."""
+def running(machine):
+    """Return what runs beside Docker: by podman and CRI-O, and by containerd for others."""
+    return of_podman(machine) + containers.of_others(machine)
+
+
+def of_podman(machine):
+    """Return root's containers by podman's name, the others by their monitor."""
     names = []
     if machine.has("podman"):
         names = machine.run(["podman", "ps", "--format", "{{.Names}}"]).out.split()
     # A monitor names its container after -n.
     known = [monitor for monitor in _monitors(machine) if monitor[0] not in names]
     return names + ["%s (pid %s)" % monitor for monitor in known]
+
+
+def _running_by(machine, names):
+    """Return what runs by the packages of these ``names``."""
+    found = of_podman(machine) if names & set(RUNTIMES) else []
+    if names & set(ENGINES):
+        found += containers.of_others(machine) + [_name(machine, each) for each in containers.running(machine)]
+    return sorted(set(found))
+
+
+def _name(machine, container):
+    found = engine.inspect(machine, container)
+    return found["Name"].lstrip("/") if found else container[:12]
 
 
 def _monitors(machine):

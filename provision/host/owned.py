@@ -3,7 +3,8 @@
 import json
 import os
 
-from . import daemon, purge, repository
+from . import containers, daemon, purge, repository, rpmdb
+from .change import Change
 from .files import FileChange, private
 from .jsonfile import dump
 from .unit import State
@@ -17,7 +18,8 @@ _FILES = (daemon.FILE, repository.REPO_FILE, repository.KEY_FILE)
 class Before(object):
     """What was there: ``unit`` is the service's State; ``packages`` are the names that our runs installed.
 
-    ``data`` are the folders of an engine that held something then.
+    ``data`` are the folders of an engine that held something then, and ``gone`` the packages of others that
+    our runs removed.
     """
 
     def __init__(self, found):
@@ -27,6 +29,7 @@ class Before(object):
         self.files = found["files"]
         self.missing = found["missing"]
         self.data = found.get("data", [])
+        self.gone = found.get("gone", [])
 
     def content(self, path):
         """Give what the file held (bytes), or None."""
@@ -52,9 +55,15 @@ def plan(machine, unit, key_trusted, changes):
     before = read(machine) or _observed(machine, unit, key_trusted)
     rows = [row for change in changes for row in getattr(change, "rows", ())]
     packages = set(before.packages) | {row.name for row in rows if row.action == "install"}
-    text = json.dumps(dict(vars(before), packages=sorted(packages)), indent=1, sort_keys=True)
+    gone = set(before.gone) | {row.name for change in changes for row in getattr(change, "gone", ())}
+    text = json.dumps(dict(vars(before), packages=sorted(packages), gone=sorted(gone)), indent=1, sort_keys=True)
     step = FileChange(machine, FILE, (text + "\n").encode("ascii"), dress=private())
     return [step] if step.needed() else []
+
+
+def stay_removed(machine, before):
+    """Return the lines for packages of others that went for ours and do not come back by an uninstall."""
+    return [StaysRemoved(name) for name in before.gone if not rpmdb.installed(machine, name)]
 
 
 def plan_absent(machine, before, purged):
@@ -74,7 +83,28 @@ def data_left(machine):
 
 def _our_data(machine, before):
     made_by = {"docker-ce": purge.data_root(machine), "containerd.io": purge.CONTAINERD}
-    return sorted(made_by[name] for name in made_by if name in before.packages and made_by[name] not in before.data)
+    ours = {made_by[name] for name in made_by if name in before.packages} - set(before.data)
+    ours.update(data_left(machine))
+    # Once containerd is gone, nobody can tell any more what others keep there.
+    if containers.namespaces_of_others(machine) != []:
+        ours.discard(purge.CONTAINERD)
+    return sorted(ours)
+
+
+class StaysRemoved(Change):
+    """A package of others that an uninstall does not bring back: shown, so that one knows before."""
+
+    before = "removed for Docker"
+
+    def __init__(self, package):
+        self.name = "package " + package
+        self.after = "stays removed; on the host: dnf install " + package
+
+    def apply(self):
+        """Do nothing."""
+
+    def undo(self):
+        """Do nothing."""
 
 
 def _observed(machine, unit, key_trusted):

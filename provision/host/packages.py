@@ -44,10 +44,11 @@ def plan(machine, solver, installed, desired, modules=()):
     asked = _specs(installed, desired) + list(modules)
     if not asked:
         return []
+    if ENGINE[0] not in installed.packages:
+        others.refuse_unowned(machine, ENGINE[0])
     rows = _ordered(_found(machine, solver, asked, _best(installed, desired), modules))
-    there = [row for row in rows if row.name in PACKAGES or ENGINE[0] in installed.packages]
     if not _moves(installed, desired):
-        others.refuse_moves(machine, [row for row in there if not _of_others(row)], asked)
+        others.refuse_moves(machine, [row for row in rows if not _may_move(row, installed)], asked)
     gone = [row for row in rows if _of_others(row)]
     if gone:
         others.refuse_removals(machine, gone, desired.get("may_remove") or ())
@@ -56,7 +57,9 @@ def plan(machine, solver, installed, desired, modules=()):
     exact = ["%s-%s.%s" % (row.name, row.evr, row.arch) for row in ours] + list(modules)
     options = [ERASE_OPTION] if gone else []
     lost = [row.name for row in gone if not solver.brings(row)]
-    return _planned(machine, solver, installed, rows, "install", exact, options, gone, lost)
+    moved = [row for row in rows if row.action in ("upgrade", "downgrade") and row.name not in PACKAGES]
+    disturbing = moved if moved and others.running(machine) else ()
+    return _planned(machine, solver, installed, rows, "install", exact, options, gone, lost, disturbing)
 
 
 def plan_absent(machine, solver, installed, owned):
@@ -78,15 +81,21 @@ def plan_back(machine, solver, installed, goal, half):
     """Give the Change that brings back the versions in ``goal``; raises when no repository has them."""
     found = rpmdb.everything(machine)
     missing, surplus, double, there = compare(found, goal)
-    rows = [] if half else _resolved(solver, missing, surplus)
+    coming = [] if half else _resolved(solver, "install", specs(missing), INSTALL_OPTIONS)
+    going = [] if half else _resolved(solver, "remove", sorted({name for name, _ in surplus}), REMOVE_OPTIONS)
+    gone, dependents = (
+        [row for row in rows if row.action == "remove" and row.name not in goal] for rows in (coming, going))
     if not missing:
         # What comes back may be just what a dependent needs: dnf is asked for the two apart.
-        others.refuse_dependents(machine, [row for row in rows if row.action == "remove" and row.name not in goal])
+        others.refuse_dependents(machine, dependents)
+    rows = coming + going
     if half:
         rows = [_row("install", pair) for pair in missing] + [_row("reinstall", pair) for pair in there]
         rows += [_row("remove", pair) for pair in surplus + double]
+    lost = [row.name for row in gone if not solver.brings(row)]
     return [Transaction(
-        machine, solver, lambda: bring(machine, solver, goal, half), _ordered(rows), installed)] if rows else []
+        machine, solver, lambda: bring(machine, solver, goal, half), _ordered(rows), installed, gone, lost)
+    ] if rows else []
 
 
 def restart_engine(changes):
@@ -95,10 +104,8 @@ def restart_engine(changes):
     return any(row.name in RUNNING for row in rows)
 
 
-def _resolved(solver, missing, surplus):
-    rows = solver.resolve("install", specs(missing), INSTALL_OPTIONS) if missing else []
-    names = sorted({name for name, _ in surplus})
-    return rows + (solver.resolve("remove", names, REMOVE_OPTIONS) if names else [])
+def _resolved(solver, verb, words, options):
+    return solver.resolve(verb, words, options) if words else []
 
 
 def _row(action, pair):
@@ -106,11 +113,10 @@ def _row(action, pair):
     return Row(action, name, arch, evr)
 
 
-def _planned(machine, solver, installed, rows, verb, words, options, gone=(), lost=()):
+def _planned(machine, solver, installed, rows, verb, words, options, *harmful):
     if not rows:
         return []
-    return [Transaction(
-        machine, solver, lambda: solver.perform(verb, words, options), rows, installed, gone, lost)]
+    return [Transaction(machine, solver, lambda: solver.perform(verb, words, options), rows, installed, *harmful)]
 
 
 def _found(machine, solver, asked, best, modules):
@@ -144,6 +150,12 @@ def _beside(machine, row):
 
 def _of_others(row):
     return row.action == "remove" and row.name not in PACKAGES
+
+
+def _may_move(row, installed):
+    """Whether it moves unasked: a removal is judged apart, and an engine that comes may need a newer dependency."""
+    return _of_others(row) or (
+        row.action == "upgrade" and row.name not in PACKAGES and ENGINE[0] not in installed.packages)
 
 
 def _moves(installed, desired):

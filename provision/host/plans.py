@@ -48,23 +48,26 @@ def absent(machine, unit, desired, solver, purge_data):
     before = owned.read(machine)
     stays = packages.ENGINE[0] in installed.packages and (
         before is None or packages.ENGINE[0] not in before.packages)
+    # An engine that goes, or that did not run before us, is stopped; its containers are stopped by name before.
+    stops = not stays or before is not None and unit.active and not before.unit.active
     data = purge.plan(machine, before, stays, owned.data_left(machine)) if purge_data else []
-    ours = _ours(machine, unit, desired, solver, installed, before, stays) if before else []
-    stops = [] if stays else stop.plan(machine)
-    changes = ours + data + owned.plan_absent(machine, before, purge_data)
-    return stops + changes if ours or data else []
+    ours = _ours(machine, unit, desired, solver, installed, before, stays, stops) if before else []
+    if not (ours or data):
+        return []
+    lost = owned.stay_removed(machine, before) if before else []
+    changes = ours + lost + data + owned.plan_absent(machine, before, purge_data)
+    return (stop.plan(machine, unit) if stops else []) + changes
 
 
-def _ours(machine, unit, desired, solver, installed, before, stays):
+def _ours(machine, unit, desired, solver, installed, before, stays, stops):
     software = packages.plan_absent(machine, solver, installed, before.packages)
     settings = daemon.plan_absent(machine, before) + registries.plan_absent(machine)
     rest = software + settings + repository.plan_absent(machine, desired, installed.keys, before)
-    if stays:
-        # An engine that stays reads its old settings last.
-        changes = serving(machine, unit, rest, False, goal=before.unit)
-    else:
-        # One that goes is stopped first; a containerd that ran before goes on.
-        helpers = [name for name in before.unit.helpers if name != "docker.socket"]
-        changes = service.plan_back(machine, unit, State(False, False, helpers), "none") + rest
-        stop.refuse_others(machine, software)
-    return changes
+    if not stops:
+        # An engine that goes on reads its old settings last.
+        return serving(machine, unit, rest, False, goal=before.unit)
+    stop.refuse_others(machine, software)
+    # A containerd that ran before goes on.
+    helpers = [name for name in before.unit.helpers if name != "docker.socket"]
+    goal = before.unit if stays else State(False, False, helpers)
+    return service.plan_back(machine, unit, goal, "none") + rest

@@ -11,6 +11,7 @@ from .jsonfile import parse
 DAEMON = "/etc/docker/daemon.json"
 
 ROOT = "/var/lib/docker"
+_BY_HAND = "leave --purge-data out, and remove what you do not want on the host"
 # Where the engine keeps what is its own in containerd.
 MOBY = "moby"
 # In an order in which nothing is in use any more when its turn comes.
@@ -30,16 +31,11 @@ def plan(machine, before, engine_stays, left=()):
 
     ``left`` are the folders that an earlier uninstall has left.
     """
-    root = data_root(machine)
     if engine_stays:
         raise _refused(
             "the engine of this host was there before provision, and stays",
             "leave --purge-data out; docker system prune on the host removes what is not used")
-    if before is not None and root in before.data:
-        raise _refused(
-            "%s held data before provision first ran on this host" % root,
-            "leave --purge-data out, and remove what you do not want on the host")
-    steps = [Purge(machine, root)] + _containerd(machine, before, left)
+    steps = [Purge(machine, root) for root in _roots(machine, before, left)] + _containerd(machine, before, left)
     return [step for step in steps if step.needed()]
 
 
@@ -54,15 +50,34 @@ def in_use(machine):
     return [folder for folder in (data_root(machine), CONTAINERD) if Purge(machine, folder).holds()]
 
 
+def _roots(machine, before, left):
+    """Return the data-roots that came by us; raise when that of this host did not."""
+    root = data_root(machine)
+    if before is None and engine.info(machine) is not None:
+        raise _refused("an engine runs on this host, and no record says that it came by provision", _BY_HAND)
+    if before is None and root not in left and Purge(machine, root).holds():
+        raise _refused("no record says that the data in %s came by provision" % root, _BY_HAND)
+    if before is not None and root in before.data:
+        raise _refused("%s held data before provision first ran on this host" % root, _BY_HAND)
+    ours = [] if before is None else [root]
+    return ours + [folder for folder in left if folder not in ours + [CONTAINERD]]
+
+
 def _containerd(machine, before, left):
     """Return what removes containerd's folder, or in one that others use the engine's part of it."""
     if before is None:
         ours = CONTAINERD in left
     else:
         ours = "containerd.io" in before.packages and CONTAINERD not in before.data
-    if ours and not containers.of_others(machine):
-        return [Purge(machine, CONTAINERD)]
-    return [Namespace(machine)]
+    if not ours:
+        return [Namespace(machine)]
+    whole, others = Purge(machine, CONTAINERD), containers.namespaces_of_others(machine)
+    # An uninstall has asked before it noted the folder as ours.
+    if others is None and before is not None and whole.holds():
+        raise _refused(
+            "containerd does not answer, so nobody can tell whether others keep something in %s" % CONTAINERD,
+            "systemctl start containerd on the host; then run it again")
+    return [Namespace(machine) if others else whole]
 
 
 def _refused(message, hint):

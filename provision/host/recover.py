@@ -23,12 +23,28 @@ def clear(machine, unended, timeout_s):
             os.unlink(path)
 
 
-def finish_packages(machine, solver, unended, again):
-    """End the transactions that were cut off; with ``again`` install what they touched once more."""
-    for past in unended:
-        for record in half_packages(past):
-            rpmlock.wait(machine, rpmlock.PATIENCE_S)
-            transaction.finish(machine, solver, record["before"], again)
+def halves(machine, solver, unended, again):
+    """Return the Changes that end transactions which were cut off.
+
+    With ``again`` what they touched is installed once more.
+    """
+    records = [record for past in unended for record in half_packages(past)]
+    return [transaction.Half(machine, solver, record["before"], again) for record in records]
+
+
+def finish(machine, changes):
+    """Apply ``changes``, which belong to a run that was cut short: its journal, and no other, tells of them."""
+    begun = []
+    try:
+        for change in changes:
+            if change.uses_rpm:
+                rpmlock.wait(machine, rpmlock.PATIENCE_S)
+            begun.insert(0, change)
+            change.apply()
+    except Exception:
+        for change in begun:
+            change.settle()
+        raise
 
 
 def half_packages(past):

@@ -14,10 +14,12 @@ def carry_out(machine, request, changes, result, of=(), cancels=False):
         result["waited"] += [waited] if waited else []
     record = Journal(machine, request["run"])
     record.open(request, changes, of, cancels)
+    shown = {}
+    show(changes, shown)
     failed = apply(changes, record)
-    result["containers"] = next((each.outcome for each in changes if each.outcome), None)
+    result["containers"] = _outcome(changes)
     if failed is None:
-        show(changes, result)
+        result.update(shown)
     else:
         result.update(error=failed.describe(), undone=failed.undone, changed=not failed.clean)
     try:
@@ -31,13 +33,18 @@ def carry_out(machine, request, changes, result, of=(), cancels=False):
 
 def show(changes, result):
     """Write into ``result`` what the changes are."""
-    result["installed"] = any(line["name"] == ENGINE and line["sign"] == "+" for line in _lines(changes))
-    result["changes"] = _lines(changes)
-    result["changed"] = bool(result["changes"])
+    lines = [line for change in changes for line in change.lines()]
+    result["installed"] = any(line["name"] == ENGINE and line["sign"] == "+" for line in lines)
+    result["changes"] = lines
+    result["changed"] = bool(lines)
 
 
-def _lines(changes):
-    return [line for change in changes for line in change.lines()]
+def _outcome(changes):
+    """Return what became of the containers; None when nobody has looked, or could."""
+    try:
+        return next((found for found in [change.outcome for change in changes] if found), None)
+    except Exception:
+        return None  # What is done is done, and the result has to be written.
 
 
 def apply(changes, record):
@@ -66,14 +73,26 @@ def _undo(begun, failed, record):
                 failed.undone += [change.name] if step == "undo" else []
             except Exception as error:
                 stuck.append("%s (%s)" % (change.name, _why(error)))
-    # It is said to be as it was only after a look.
-    stuck = stuck or [said for said in [change.look() for _, change in begun] if said]
-    failed.clean = not stuck
-    failed.state = "undone: the host is as it was" if not stuck else "not undone: " + ", ".join(stuck)
+    wrong = _judged([change for _, change in begun], stuck)
+    failed.clean = not wrong
+    failed.state = "; ".join(wrong) or "undone: the host is as it was"
     _note(record, failed, "undone", names=failed.undone, state=failed.state)
     if failed.unwritten:
         failed.state += "; the journal could not be written"
     return failed
+
+
+def _judged(changes, stuck):
+    """Return what keeps the host from being said to be as it was; that is said only after a look."""
+    back, unknown = stuck, []
+    for change in [] if stuck else changes:
+        try:
+            said = change.look()
+            back += [said] if said else []
+        except Exception as error:
+            unknown.append("%s (%s)" % (change.name, _why(error)))
+    found = (("not undone", back), ("not known to be as it was", unknown))
+    return ["%s: %s" % (what, ", ".join(names)) for what, names in found if names]
 
 
 def _why(error):

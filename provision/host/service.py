@@ -103,12 +103,23 @@ class Enabled(Change):
         """The other way round."""
         self._make(not self.wanted)
 
+    def look(self):
+        """Return what is not as systemd had it."""
+        now = Unit(self.machine)
+        return "" if now.enabled == self.unit.enabled else "docker is " + now.words()
+
     def records(self):
         """Return what systemd had."""
         return [{"kind": "service", "state": self.unit.state}]
 
     def _make(self, wanted):
-        self.machine.run(["systemctl", "enable" if wanted else "disable", UNIT])
+        verb = "enable" if wanted else "disable"
+        ran = self.machine.run(["systemctl", verb, UNIT])
+        if ran.rc:
+            raise HostError(
+                "unit-refused", "systemctl does not %s docker.service" % verb,
+                "systemctl %s docker on the host says more; then: fab provision" % verb,
+                " ".join(ran.err.split())[-300:])
 
 
 class Restart(Change):

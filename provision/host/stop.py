@@ -1,25 +1,30 @@
 """Running containers as a Change: stopped by name before their engine goes, and started again if it comes back."""
 
-from . import containers, engine
+import time
+
+from . import containers, engine, live_restore, service
 from .change import Change
 from .errors import HostError
 
 STOP_TIMEOUT_S = 300
+# systemd restarts a unit after 100 ms (RestartSec), and `docker run` takes about a second.
+COMES_BACK_S = 2
+RECORD = "containers"
 
 
-def plan(machine):
+def plan(machine, unit):
     """Return the Change that stops what runs; raise when nothing but a running engine could stop it."""
     ids = engine.running(machine)
     if ids is None:
         ids = containers.orphans(machine)
         if ids:
             raise _without_engine(ids)
-    return [Containers(machine, ids, False, [each.name for each in containers.observe(machine, ids)])] if ids else []
+    return [Stopped(machine, unit, containers.observe(machine, ids))] if ids else []
 
 
 def plan_back(machine, ids):
-    """Return the Change that starts them again."""
-    return [Containers(machine, ids, True)]
+    """Return the Change that starts them again, in this order."""
+    return [Started(machine, ids)]
 
 
 def refuse_others(machine, changes):
@@ -40,42 +45,106 @@ def _without_engine(ids):
         "live-restore let them outlive the engine")
 
 
-class Containers(Change):
-    """The containers ``ids``, running or stopped; ``names`` are theirs."""
+class Stopped(Change):
+    """The running containers ``found``, stopped for good: also live-restore lets none outlive the engine.
+
+    The units that stop with docker.service are stopped before: they would start their containers again.
+    """
 
     name = "containers"
+    after = "stopped"
+    disruptive = True
 
-    def __init__(self, machine, ids, run, names=()):
+    def __init__(self, machine, unit, found):
         self.machine = machine
-        self.ids = ids
-        self.run = run
-        self.names = list(names)
-        self.before, self.after = ["%d %s" % (len(ids), word) for word in _words(run)]
-        self.disruptive = not run
+        self.found = found
+        self.units = unit.disturbed()
+        self.before = "%d running" % len(found)
+        # The engine refuses a daemon.json with a key that is a flag already.
+        self.switches = unit.live_restore_flag is None
+        self.switched = False
 
     def apply(self):
-        """Start or stop them."""
-        self._reach(self.run)
+        """Stop them; raise with the names of what runs all the same."""
+        self.switched = self.switches and live_restore.switch_off(self.machine)
+        if self.units:
+            self.machine.run(["systemctl", "stop"] + self.units, STOP_TIMEOUT_S)
+        _stop(self.machine, [each.id for each in self.found])
+        time.sleep(COMES_BACK_S)
+        # Swarm starts others in place of its own; they go with the engine.
+        left = [each.name for each in _running(self.machine) if not each.service]
+        if left:
+            raise HostError(
+                "containers-come-back", "containers were started while those of this host were stopped",
+                "stop the unit, or the program, that starts them; then run it again", ", ".join(left)[:300],
+                "a systemd unit with Restart= starts its container anew")
 
     def undo(self):
-        """The other way round."""
-        self._reach(not self.run)
+        """Start them again, but for what started with --rm and what another container has replaced."""
+        if self.switched:
+            live_restore.release(self.machine, self.machine.read(live_restore.FILE))
+        _start(self.machine, [each.id for each in self._lasting() if not _runs(self.machine, each.name)])
+        service.start_again(self.machine, self.units)
 
     def records(self):
-        """Return which they are."""
-        return [{"kind": "containers", "ids": self.ids}] if not self.run else []
+        """Return which can be started again, in the order in which they were started."""
+        ids = [each.id for each in self._lasting()]
+        return [{"kind": RECORD, "ids": ids}] if ids else []
 
     def harms(self):
-        """Return the names of what stops."""
-        return [] if self.run else [("containers stop", self.names)]
+        """Return the names of what stops, and of what is lost with that."""
+        return [
+            ("containers stop", [each.name for each in self._lasting()]),
+            ("containers started with --rm are lost", [each.name for each in self.found if each.rm])]
 
-    def _reach(self, run):
-        ran = self.machine.run(["docker", "start" if run else "stop"] + self.ids, STOP_TIMEOUT_S)
-        if ran.rc:
-            raise HostError(
-                "containers", "docker could not %s every container" % ("start" if run else "stop"),
-                "see docker ps -a on the host; then run it again", " ".join(ran.err.split())[-300:])
+    def _lasting(self):
+        return [each for each in self.found if not each.rm]
 
 
-def _words(run):
-    return ("stopped", "running") if run else ("running", "stopped")
+class Started(Change):
+    """The containers ``ids``, started in this order."""
+
+    name = "containers"
+    after = "running"
+
+    def __init__(self, machine, ids):
+        self.machine = machine
+        self.ids = ids
+        self.before = "%d stopped" % len(ids)
+
+    def apply(self):
+        """Start them."""
+        _start(self.machine, self.ids)
+
+    def undo(self):
+        """Stop them."""
+        _stop(self.machine, self.ids)
+
+
+def _running(machine):
+    return containers.observe(machine, engine.running(machine) or ())
+
+
+def _runs(machine, name):
+    return ((engine.inspect(machine, name) or {}).get("State") or {}).get("Running", False)
+
+
+def _stop(machine, ids):
+    ran = machine.run(["docker", "stop"] + ids, STOP_TIMEOUT_S)
+    running = engine.running(machine)
+    # One that ends by itself meanwhile is a failure of docker stop, but not of ours.
+    left = [each[:12] for each in ids if running is None or each in running]
+    if left:
+        raise HostError(
+            "containers", "docker could not stop every container", "see docker ps on the host; then run it again",
+            " ".join([", ".join(left)] + ran.err.split())[:300])
+
+
+def _start(machine, ids):
+    """Start each; raise with those that do not start."""
+    whys = [(each[:12], engine.start(machine, each)) for each in ids]
+    failed = ["%s (%s)" % (name, why) for name, why in whys if why]
+    if failed:
+        raise HostError(
+            "containers", "docker could not start every container", "see docker ps -a on the host; then run it again",
+            ", ".join(failed)[:300])

@@ -7,6 +7,7 @@ import time
 
 from . import dnf_errors, engine, health, rpmdb
 from .change import Change
+from .dnf import Row
 from .errors import HostError
 
 # A removal needs no repository, and takes nothing but what it names.
@@ -14,6 +15,7 @@ REMOVE_OPTIONS = ["--disablerepo=*", "--noautoremove"]
 ERASE_OPTION = "--allowerasing"
 INSTALL_OPTIONS = [ERASE_OPTION]
 GOES = "packages of others are removed"
+MOVES = "packages of others move"
 # rpm unpacks to NAME;XXXXXXXX, the time in hexadecimal digits, and renames; see rpm's lib/fsm.c.
 _UNPACKED = re.compile(r";[0-9a-f]{8}$")
 _SIGNS = {"install": "+", "beside": "+", "remove": "-"}
@@ -26,13 +28,13 @@ class Transaction(Change):
     """What ``make`` does, shown by its ``rows``: a person reads a line for each package.
 
     ``gone`` are those rows of them that remove packages of others; ``lost`` are the names that no repository
-    has, and that cannot be put back.
+    has, and that cannot be put back; ``moved`` are the rows that move what containers of others may run by.
     """
 
     name = "packages"
     uses_rpm = True
 
-    def __init__(self, machine, solver, make, rows, installed, gone=(), lost=()):
+    def __init__(self, machine, solver, make, rows, installed, gone=(), lost=(), moved=()):
         self.machine = machine
         self.solver = solver
         self.make = make
@@ -40,6 +42,7 @@ class Transaction(Change):
         self.installed = installed
         self.gone = gone
         self.lost = lost
+        self.moved = moved
         self.before_us = None
         self.ran_before_us = None
         self.began = int(time.time())
@@ -62,7 +65,7 @@ class Transaction(Change):
 
     def harms(self):
         """Return what others lose, as (what, names)."""
-        return [(GOES, [row.name for row in self.gone])] if self.gone else []
+        return [(what, [row.name for row in rows]) for what, rows in ((GOES, self.gone), (MOVES, self.moved)) if rows]
 
     def settle(self):
         """Let the engine run as it did, if it did: the packages' scriptlets restart it, or stop it for good."""
@@ -159,11 +162,26 @@ def specs(found):
     return ["%s-%s" % pair for pair in found]
 
 
-def finish(machine, solver, before, again):
-    """End a transaction that was cut off: one version of each package, and with ``again`` a whole one."""
-    now = rpmdb.versions(rpmdb.everything(machine), before)
-    goal = {name: sorted(set(now[name]) - set(before[name])) or now[name] for name in before}
-    bring(machine, solver, goal, again)
+class Half(Change):
+    """A transaction that was cut off, brought to one version of each package; with ``again`` to a whole one."""
+
+    name = "packages"
+    uses_rpm = True
+
+    def __init__(self, machine, solver, before, again):
+        self.machine = machine
+        self.solver = solver
+        self.again = again
+        now = rpmdb.versions(rpmdb.everything(machine), before)
+        self.goal = {name: sorted(set(now[name]) - set(before[name])) or now[name] for name in before}
+        self.rows = [Row("reinstall", name, "", version) for name in sorted(self.goal) for version in self.goal[name]]
+
+    def apply(self):
+        """End it."""
+        bring(self.machine, self.solver, self.goal, self.again)
+
+    def undo(self):
+        """Leave it: the next run ends it."""
 
 
 def _expect(ran):

@@ -17,7 +17,7 @@ def plan(machine, solver, installed, unit, pasts, cut_short):
     goals, half = _goals(pasts)
     if any(record["kind"] == "data" for record in goals):
         # Containers whose data is gone do not start.
-        goals = [record for record in goals if record["kind"] != "containers"]
+        goals = [record for record in goals if record["kind"] != stop.RECORD]
     changes = [change for record in goals for change in _back(machine, solver, installed, record, half)]
     goal = State(*next((record["state"] for record in goals if record["kind"] == "service"), unit.state))
     cut = [past for past in pasts if not past.ended]
@@ -28,8 +28,8 @@ def _with_engine(machine, unit, goal, changes, stale, cut):
     """Return the Changes in order: what runs is stopped before its files go, and started after they are back."""
     stop.refuse_others(machine, changes)
     if unit.active and not goal.active:
-        return stop.plan(machine) + service.plan_back(machine, unit, goal, "none") + changes
-    starts = [change for change in changes if change.name == stop.Containers.name]
+        return stop.plan(machine, unit) + service.plan_back(machine, unit, goal, "none") + changes
+    starts = [change for change in changes if isinstance(change, stop.Started)]
     rest = [change for change in changes if change not in starts]
     return plans.serving(machine, unit, rest, stale, cut, goal) + starts
 
@@ -62,7 +62,7 @@ def _back(machine, solver, installed, record, half):
         return packages.plan_back(machine, solver, installed, record["before"], record["half"])
     if kind == "key":
         return repository.plan_back(machine, record, installed.keys)
-    if kind == "containers":
+    if kind == stop.RECORD:
         return stop.plan_back(machine, record["ids"])
     return purge.plan_back(record["path"]) if kind == "data" else []
 

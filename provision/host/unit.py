@@ -13,7 +13,15 @@ NONE = State(False, False, [])
 POLL_S = 0.25
 
 _BOUND = "RequiredBy,RequisiteOf,BoundBy,ConsistsOf"
-_PROPERTIES = "Id,LoadState,ActiveState,SubState,UnitFileState,ExecStart,Environment,EnvironmentFiles," + _BOUND
+_PROPERTIES = (
+    "Id,LoadState,ActiveState,SubState,UnitFileState,CanReload,NeedDaemonReload,ExecMainStartTimestampMonotonic,"
+    "ExecStart,Environment,EnvironmentFiles," + _BOUND)
+# It starts at boot, or `systemctl enable` changes nothing: no [Install] section, or masked; systemctl(1), is-enabled.
+# Not enabled-runtime and linked: the one ends with the next boot, and both become enabled.
+_ENABLED = (
+    "enabled", "static", "indirect", "alias", "generated", "transient", "masked", "masked-runtime")
+# A chain of units that require each other is followed so far.
+_DEPTH = 20
 # On the way to active, or back to it.
 _STARTING = ("activating", "reloading", "refreshing")
 # Waiting for the next try after a failure: nothing is on its way.
@@ -39,12 +47,15 @@ class Unit(object):
         # One that is starting is waited for, and not taken for stopped.
         self.starting = is_starting(found)
         self.active = self.active_state == "active" or self.starting
-        self.enabled = found.get("UnitFileState") == "enabled"
+        self.enabled = found.get("UnitFileState") in _ENABLED
+        self.can_reload = found.get("CanReload") == "yes"
+        # Whether its file differs from what systemd goes by: a restart will bring the new text into force.
+        self.edited = found.get("NeedDaemonReload") == "yes"
+        self.started_at = _seconds(machine, found.get("ExecMainStartTimestampMonotonic", ""))
         self.command = dockerd_flags.described(found, texts[number]) if self.loaded else None
         active = [block.get("Id") for block in blocks if block.get("ActiveState") == "active"]
         self.helpers = [name for name in UNITS[1:] if name in active]
-        names = {name for kind in _BOUND.split(",") for name in found.get(kind, "").split()}
-        self.bound = sorted(names - set(UNITS))
+        self.bound = _bound(found)
 
     @property
     def state(self):
@@ -65,8 +76,34 @@ class Unit(object):
         return in_words(self.enabled, states.get(self.active_state, self.active_state))
 
     def disturbed(self):
-        """Return the units that run now and stop, or restart, with the engine."""
-        return [name for name in self.bound if is_active(self.machine, name)]
+        """Return the units that run now and stop, or restart, with the engine, or with one that does."""
+        found, names = set(), self.bound
+        for _ in range(_DEPTH):
+            blocks = _active(self.machine, [name for name in names if name not in found])
+            found.update(block["Id"] for block in blocks)
+            names = sorted({name for block in blocks for name in _bound(block)})
+        return sorted(found)
+
+
+def _active(machine, names):
+    """Return what systemd says of those of the units that are active; one that is not stops no other."""
+    said = machine.run(["systemctl", "show"] + names + ["--property", "Id,ActiveState," + _BOUND]).out if names else ""
+    blocks = [properties(text) for text in said.split("\n\n")]
+    return [block for block in blocks if block.get("ActiveState") == "active" and "Id" in block]
+
+
+def _bound(found):
+    """Return the units that stop, or restart, with the one that has these properties."""
+    names = {name for kind in _BOUND.split(",") for name in found.get(kind, "").split()}
+    return sorted(names - set(UNITS))
+
+
+def _seconds(machine, since_boot_us):
+    """Return a time of systemd's monotonic clock in seconds since 1970; None for never."""
+    uptime = machine.text("/proc/uptime").split()
+    if not uptime or since_boot_us in ("", "0"):
+        return None
+    return time.time() - float(uptime[0]) + int(since_boot_us) / 1e6
 
 
 def is_active(machine, unit):

@@ -10,6 +10,8 @@ LIMITS = ("--limit", "-l")
 SELECTION = (*LIMITS, "--inventory", "-i", "--via", "--keyring")
 # Those that every command has, also one that is about a single host.
 PROJECT = ("--inventory", "-i", "--keyring")
+# The commands that reach no host, and so have no --via.
+_REACHES_NO_HOST = re.compile(r"credentials\.(?!rotate$)")
 _LONG = {"-i": "--inventory", "-l": "--limit"}
 # A command in an advice, and what follows it up to the next one or the end of the clause.
 _ADVISED = re.compile(
@@ -20,6 +22,8 @@ PLAN_ONLY = ("--diff", "--detailed-exitcode", "--plan")
 VALUED = (*SELECTION, "--lock-timeout", "--serial", "--tolerate", "--unlock-fd", "--color", "--output")
 # What says how one run is shown or unlocked, and nothing of what is wanted.
 _OWN_OF_A_RUN = ("--output", "--color", "--unlock-fd")
+# Consent to disrupt what ran on the hosts then says nothing of what runs there now.
+_AGREED_ONCE = "--allow-disruption"
 
 
 def verb(command: str) -> str:
@@ -65,9 +69,10 @@ def again(command: str) -> str:
 def resumed(command: str, last: str, run: str) -> str:
     """Give ``command`` with the options of the line ``last``, for the hosts that its ``run`` left behind."""
     program, typed, options = _parts(command)
-    own = [word for word in options if word != "--resume"]
+    own = _sorted_out([word for word in options if word != "--resume"], LIMITS)[1]
     anew = {word.partition("=")[0] for word in own} & set(VALUED)
     before = _sorted_out(_parts(last)[2], {*LIMITS, *_OWN_OF_A_RUN, *anew})[1]
+    before = [word for word in before if word != _AGREED_ONCE]
     return shlex.join([*program, typed, *before, *own, "--limit", f"@{run}.failed"])
 
 
@@ -78,7 +83,7 @@ def words(command: str) -> list[str]:
 
 
 def retold(text: str, command: str) -> str:
-    """Return ``text`` with its commands as this person types them: program, inventory, keyring.
+    """Return ``text`` with its commands as this person types them: program, inventory, keyring, --via.
 
     What a command of ``text`` has already is not added again.
     """
@@ -86,15 +91,17 @@ def retold(text: str, command: str) -> str:
 
     def said(found: re.Match[str]) -> str:
         has = {_LONG.get(word.partition("=")[0], word.partition("=")[0]) for word in found[2].split()}
-        missing = [(name, words) for name, words in _project_options(options) if name not in has]
+        if _REACHES_NO_HOST.match(found[1]):
+            has.add("--via")
+        missing = [(name, words) for name, words in _carried(options) if name not in has]
         return shlex.join([*program, found[1], *(word for _, words in missing for word in words)]) + found[2]
 
     return _ADVISED.sub(said, text)
 
 
-def _project_options(options: list[str]) -> Iterator[tuple[str, list[str]]]:
-    """Yield the options that every command has, each with its words as they were typed."""
-    left = iter(_sorted_out(options, PROJECT)[0])
+def _carried(options: list[str]) -> Iterator[tuple[str, list[str]]]:
+    """Yield the options that a hint takes over, each with its words as they were typed."""
+    left = iter(_sorted_out(options, (*PROJECT, "--via"))[0])
     for word in left:
         name = word.partition("=")[0]
         yield _LONG.get(name, name), [word] if "=" in word else [word, *islice(left, 1)]

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from provision.model import HostReport, Status, Verdict
+from provision.model import HostReport, Status
 from provision.report.buckets import judged
 
 USAGE = 1
@@ -26,13 +26,11 @@ def exit_code(
     *,
     tolerate_unreachable: float | None = None,
     detailed: bool = False,
-    strict: bool = False,
 ) -> int:
     """Give the exit code for ``hosts``; 0 only when each is in its good state.
 
     ``tolerate_unreachable`` is the number of unreachable hosts that costs no bit (``math.inf``
-    for any number, None for none); ``detailed`` adds the bit for changes, ``strict`` that of a
-    failure for an advice. A host that was
+    for any number, None for none); ``detailed`` adds the bit for changes. A host that was
     skipped is not verified, so it counts as failed. No host at all is a usage error.
     """
     if not hosts:
@@ -41,8 +39,6 @@ def exit_code(
     bits = {_BITS.get(verdict, 0) for verdict in verdicts}
     if tolerate_unreachable is not None and verdicts.count(Status.UNREACHABLE) <= tolerate_unreachable:
         bits.discard(UNREACHABLE)
-    if strict and any(check.verdict is Verdict.ADVICE for host in hosts for check in host.checks):
-        bits.add(FAILED)
     if detailed and any(host.changes for host in hosts):
         bits.add(PENDING)
     return sum(bits)

@@ -12,6 +12,7 @@ _OF_ONE = {
     "units stop with docker.service": "unit stops with docker.service",
     "builds end": "build ends",
     "packages of others are removed": "package of others is removed",
+    "packages of others move": "package of others moves",
 }
 
 
@@ -33,9 +34,10 @@ def containers_words(found: Containers | None) -> str:
         return ""
     total = found.untouched + len(found.restarted) + len(found.lost)
     named = f" ({', '.join(found.lost)})" if found.lost else ""
+    silent = f", no answer yet from {', '.join(found.silent)}" if found.silent else ""
     return (
         f"{count(total, 'container')}: {found.untouched} untouched, {len(found.restarted)} restarted, "
-        f"{len(found.lost)} lost{named}"
+        f"{len(found.lost)} lost{named}{silent}"
     )
 
 

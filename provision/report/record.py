@@ -39,8 +39,9 @@ def host_record(host: HostReport) -> dict[str, Any]:
     }
 
 
-def _change(change: Change) -> dict[str, str]:
-    return {"name": change.name, "before": change.before, "after": change.after}
+def _change(change: Change) -> dict[str, Any]:
+    words = ("name", "before", "after", "disruptive", "sign")
+    return {word: getattr(change, word) for word in words}
 
 
 def _earlier(run: Earlier) -> dict[str, Any]:

@@ -2,13 +2,14 @@
 
 import functools
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from provision.consent import Ask, Waiting
 from provision.errors import UsageError
 from provision.ledger import View
-from provision.model import Report, Status
+from provision.model import Consent, Report, Status
 from provision.pipeline import Request
 from provision.report.console import page_for
 from provision.report.harms import consent_lines
@@ -57,7 +58,8 @@ def plan_then_do(request: Request, flags: Flags, question: Question, *, plan: bo
     if not agreed.yes and not project.interactive:
         raise UsageError(
             "this asks first, and there is no terminal to ask on",
-            f"{planned.typed} shows what would be done; {request.typed} --yes does it",
+            f"{planned.typed} shows what would be done; {request.typed} --yes does it, "
+            "with --allow-disruption also where containers or units stop",
         )
     report = runs.carry_out(planned, flags, runs.Manner(asks=True))
     hosts = sum(host.status is Status.CHANGED for host in report.hosts)
@@ -71,11 +73,9 @@ def plan_then_do(request: Request, flags: Flags, question: Question, *, plan: bo
 
 
 def _as_planned(report: Report) -> MakeAsk:
-    """Return what agrees, for each host, to just the plan that a person has seen."""
+    """Return what agrees, for each host, to just the plan that a person has seen; the host compares."""
     seen = {host.name: host.consent for host in report.hosts if host.consent}
-    return lambda view: (
-        lambda waiting: frozenset(each.name for each in waiting if seen.get(each.name) == each.consent)
-    )
+    return lambda view: lambda waiting: seen
 
 
 def asker(flags: Flags, *, allow: bool) -> MakeAsk:
@@ -96,10 +96,14 @@ def nobody(_view: View) -> None:
 
 
 def _everybody(_view: View) -> Ask:
-    return lambda waiting: frozenset(each.name for each in waiting)
+    return _as_they_say
 
 
-def _ask_at_terminal(view: View, page: Page, waiting: tuple[Waiting, ...]) -> frozenset[str]:
+def _as_they_say(waiting: tuple[Waiting, ...]) -> Mapping[str, Consent]:
+    return {each.name: each.consent for each in waiting}
+
+
+def _ask_at_terminal(view: View, page: Page, waiting: tuple[Waiting, ...]) -> Mapping[str, Consent]:
     lines = [f"{count(len(waiting), 'host')} would be disrupted:"]
     width = max(len(each.name) for each in waiting)
     for each in waiting:
@@ -109,7 +113,7 @@ def _ask_at_terminal(view: View, page: Page, waiting: tuple[Waiting, ...]) -> fr
         agreed = confirm(
             "\n".join([*lines, "All other hosts are done. Anything but yes leaves these unchanged."])
         )
-    return frozenset(each.name for each in waiting) if agreed else frozenset()
+    return _as_they_say(waiting) if agreed else {}
 
 
 def serial_of(text: str) -> int:

@@ -66,15 +66,21 @@ def check(flags: Flags, limit: str = ALL) -> int:
     return reach.show_origins(keyring.check(read(project, limit, "public").hosts, project))
 
 
-@command(positional=("owner",), help=_OWNER)
-def forget(flags: Flags, owner: str, kind: str = "") -> None:
+@command(
+    positional=("owner",),
+    help=_OWNER | {"yes": "do not ask before what was made here is removed; needed without a terminal"},
+)
+def forget(flags: Flags, owner: str, kind: str = "", yes: bool = False) -> None:
     """Remove the secrets of a host, a group or all hosts.
 
-    What was made here and nobody else knows (private-key, previous-password) goes only by its --kind.
+    What was made here and nobody else knows (private-key, previous-password) goes only by its --kind, and
+    after a question.
     """
-    whose, project = Owner.parse(owner), settings(flags)
+    whose, sort, project = Owner.parse(owner), parse_sort(kind) if kind else None, settings(flags)
+    if sort and not yes:
+        storing.expect_loss_agreed(project, whose, sort)
     with audit.recorded(project.state_dir, f"credentials.forget {kind}".rstrip(), str(whose)):
-        gone = keyring.forget(project, whose, parse_sort(kind) if kind else None)
+        gone = keyring.forget(project, whose, sort)
     print(f"removed the {' and the '.join(map(str, gone))} of {whose}")
 
 

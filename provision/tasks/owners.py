@@ -7,11 +7,14 @@ from typing import Any
 
 from provision.credentials import Owner
 from provision.errors import InventoryError, UsageError
+from provision.inventory import expect_there
 from provision.listing import listing
 from provision.settings import Settings, is_there
+from provision.tasks.command import typed
 from provision.tasks.project import EXAMPLE, is_lab
 
 _MOST_NAMED = 12
+_NO_GROUPS = {"all", "ungrouped"}  # of Ansible itself: no secret is looked up as group/all or group/ungrouped
 LAB_NOTE = "this is the keyring of the lab that is up; it is removed with the lab"
 
 
@@ -23,18 +26,22 @@ def listed(owners: Iterable[Owner]) -> str:
 
 
 def expect_known(project: Settings, owners: Iterable[Owner], *, unlisted: bool = False) -> None:
-    """Raise UsageError for an owner that the inventory lacks; without an inventory nothing is known.
+    """Raise UsageError for an owner that the inventory lacks.
 
-    ``unlisted`` allows one that is not in it yet, but never in the lab's: its keyring is removed with it.
+    An inventory that was named has to exist; without the default one nothing is known. ``unlisted`` allows
+    an owner that is not in it yet, but never in a lab's. A lab's keyring is removed with it, and takes
+    nothing for ``all`` either, which may be meant for real servers.
     """
-    wanted = [owner for owner in dict.fromkeys(owners) if owner.name]
+    if project.inventory_is_named:
+        expect_there(project.inventory)
+    wanted = [owner for owner in dict.fromkeys(owners) if owner.name or is_lab(project)]
     is_askable = all(map(is_there, project.inventory)) and (is_lab(project) or not unlisted)
     if not wanted or not is_askable:
         return
     known = _known(project, wanted)
     lacking = [owner for owner in wanted if str(owner) not in known]
     if lacking and is_lab(project):
-        raise _not_in_the_lab(lacking)
+        raise _not_for_the_lab(lacking)
     if lacking:
         raise _unknown(lacking, known)
 
@@ -57,15 +64,14 @@ def _groups(data: dict[str, Any]) -> set[str]:
     parts = {name: part for name, part in data.items() if name != "_meta"}
     hosts = {f"host/{host}" for part in parts.values() for host in part.get("hosts", ())}
     below = {child for part in parts.values() for child in part.get("children", ())}
-    return hosts | {f"group/{name}" for name in {*parts, *below}}
+    return hosts | {f"group/{name}" for name in {*parts, *below} - _NO_GROUPS}
 
 
-def _not_in_the_lab(lacking: Sequence[Owner]) -> UsageError:
-    one = lacking[0].name if lacking[0].scope == "host" else str(lacking[0])
-    command = f"fab credentials.set {one}" if len(lacking) == 1 else "fab credentials.import …"
+def _not_for_the_lab(lacking: Sequence[Owner]) -> UsageError:
     return UsageError(
-        f"a lab is up, and it has no {listed(lacking)}: nothing was stored in its keyring",
-        f"for a server of yours name its inventory: {command} --inventory {EXAMPLE}; "
+        "a lab is up, and its keyring only takes a secret of one of its hosts: "
+        f"nothing was stored for {listed(lacking)}",
+        f"for servers of yours name their inventory: {typed()} --inventory {EXAMPLE}; "
         "or take the lab down: fab lab.down",
         meaning="while a lab is up, commands without --inventory are about the lab",
     )

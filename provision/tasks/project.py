@@ -56,4 +56,5 @@ def settings(flags: Flags, start: Path | None = None) -> Settings:
         keyring=flags.keyring or None,
         unlock_fd=whole_number("unlock-fd", flags.unlock_fd) if flags.unlock_fd else None,
         interactive=os.isatty(0) and os.isatty(2),
+        inventory_is_named=bool(named),
     )

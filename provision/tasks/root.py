@@ -25,7 +25,7 @@ _SELECTION = {
 }
 _TOLERATE = {"tolerate": "unreachable, or unreachable=N: do not count them in the exit code"}
 
-_STRICT = {"strict": "an advice counts in the exit code like a failed check"}
+_STRICT = {"strict": "an advice counts as a failed check"}
 
 _PURGE = Question(
     "Docker is taken off {hosts}, and every image, container and volume there is gone for good.", "purge"
@@ -85,8 +85,9 @@ def provision(
         prove=verify,
         values=lock_values(lock_timeout),
         serial=serial_of(serial),
+        strict=strict,
     )
-    manner = runs.Manner(tolerate=tolerate, strict=strict, ask=asker(flags, allow=allow_disruption))
+    manner = runs.Manner(tolerate=tolerate, ask=asker(flags, allow=allow_disruption))
     return runs.start(request, flags, manner)
 
 
@@ -110,8 +111,8 @@ def verify(
 
     Nothing is restarted, unless --restart asks for it and nothing else runs on the host.
     """
-    request = Request("verify", typed(), limit, via, restart=restart)
-    return runs.start(request, flags, runs.Manner(tolerate=tolerate, strict=strict))
+    request = Request("verify", typed(), limit, via, restart=restart, strict=strict)
+    return runs.start(request, flags, runs.Manner(tolerate=tolerate))
 
 
 @command(

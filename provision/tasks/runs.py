@@ -5,8 +5,8 @@ import math
 import os
 import re
 import sys
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -40,7 +40,6 @@ class Manner:
     diff: bool = False
     detailed: bool = False
     tolerate: str = ""
-    strict: bool = False
     asks: bool = False
     ask: MakeAsk = lambda view: None
 
@@ -59,7 +58,6 @@ def carry_out(request: Request, flags: Flags, manner: Manner) -> Report:
         exit_code,
         tolerate_unreachable=_tolerated(manner.tolerate),
         detailed=manner.detailed,
-        strict=manner.strict,
     )
     previous = past.last_with_checks(project.state_dir) if request.row.words.by_checks else None
     with catch_signals() as cancel:
@@ -110,12 +108,25 @@ def _audit(
     audit.record(state_dir, *(audit.Entry(verb, host, fingerprints[host], end, run_id) for host, end in rows))
 
 
+@contextmanager
 def _show(
     request: Request, flags: Flags, state_dir: Path, run_id: str, fingerprints: Mapping[str, str]
-) -> AbstractContextManager[View]:
+) -> Iterator[View]:
     # Before the first host is touched: a run that is killed is known, too.
     _audit(request, state_dir, run_id, fingerprints, dict.fromkeys(fingerprints, audit.BEGUN))
-    called, names = request.row.words.called, tuple(fingerprints)
+    try:
+        with _view(request, flags, run_id, tuple(fingerprints)) as view:
+            yield view
+    except UsageError as error:  # of this machine, before any host was reached
+        kinds = dict.fromkeys(fingerprints, error.failure.kind)
+        _audit(request, state_dir, run_id, fingerprints, kinds)
+        raise
+
+
+def _view(
+    request: Request, flags: Flags, run_id: str, names: tuple[str, ...]
+) -> AbstractContextManager[View]:
+    called = request.row.words.called
     if flags.output == "json":
         stream = Stream(sys.stdout)
         stream.start(run_id, called, names)

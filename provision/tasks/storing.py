@@ -1,4 +1,7 @@
-"""What credentials.set does: ask for one secret, and store it where nothing is lost by it."""
+"""What credentials.set does: ask for one secret, and store it where nothing is lost by it.
+
+And what credentials.forget asks, where something is.
+"""
 
 import getpass
 import sys
@@ -6,12 +9,12 @@ from dataclasses import dataclass
 
 from provision import audit
 from provision import credentials as keyring
-from provision.credentials import Owner, Sort
+from provision.credentials import Owner, Sort, is_made
 from provision.credentials.entries import set_command
 from provision.errors import UsageError
 from provision.model import Secret
 from provision.settings import Settings
-from provision.tasks.command import told
+from provision.tasks.command import told, typed
 from provision.tasks.confirm import confirm
 from provision.tasks.owners import LAB_NOTE, expect_known
 from provision.tasks.project import is_lab
@@ -50,6 +53,20 @@ def replaced(owner: Owner, kind: Sort) -> str:
     return f"replaced the {kind} of {owner}; the old one is kept as {keyring.previous(kind)} ({back})"
 
 
+def expect_loss_agreed(project: Settings, owner: Owner, kind: Sort) -> None:
+    """Ask before a secret that was made here is removed; raises UsageError when nobody agrees."""
+    if not is_made(kind) or keyring.held(project, owner, kind) is None:
+        return
+    if not project.interactive:
+        raise UsageError(
+            f"this removes the only copy of the {kind} of {owner}, and there is no terminal to ask on",
+            f"{typed()} --yes removes it",
+            state="nothing was removed",
+        )
+    if not confirm(f"This removes the only copy of the {kind} of {owner}; it is not kept as previous."):
+        raise UsageError("not confirmed, so nothing was removed", "fab credentials.list")
+
+
 def _ask(project: Settings, owner: Owner, kind: Sort) -> None:
     if not project.interactive:
         raise UsageError(
@@ -70,6 +87,11 @@ def _previous(project: Settings, owner: Owner, kind: Sort) -> Secret:
 
 
 def _secret(owner: Owner, kind: Sort, from_stdin: bool) -> Secret:
+    if from_stdin and sys.stdin.isatty():
+        raise UsageError(
+            "a secret typed at a terminal would be seen",
+            "leave out --stdin, and it is asked for and not shown; or pipe it in",
+        )
     if from_stdin:
         return Secret(_line(sys.stdin.buffer.readline()))
     if not sys.stdin.isatty():

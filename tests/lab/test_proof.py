@@ -75,7 +75,9 @@ def test_what_the_inventory_decides_is_an_advice_and_the_engine_is_restarted_whe
     before = started()
     assert project.fab("verify").rc == 0
     assert (ends()[RESTARTS], started()) == ("skipped", before)
-    assert project.fab("verify", "--strict").rc == 2
+    strict = project.fab("verify", "--strict")
+    assert (strict.rc, ends()[LIVES_ON]) == (2, "failed"), strict.out
+    assert "--limit @last.failed" in strict.out
     assert project.fab("verify", "--restart").rc == 0
     assert ends()[RESTARTS] == "passed"
     assert started() != before
@@ -86,6 +88,12 @@ def test_what_the_inventory_decides_is_an_advice_and_the_engine_is_restarted_whe
     in_host(lab, "el5", "systemctl stop app.service && rm /etc/systemd/system/app.service")
     assert (done.rc, ends()[RESTARTS], started()) == (0, "skipped", before), done.out
     assert "a restart would stop app.service" in " ".join(done.out.split())
+    project.variables["docker_engine_daemon_options"] = {"live-restore": True}
+    project.write()
+    done = project.fab("verify")
+    assert (done.rc, ends()[LIVES_ON]) == (2, "failed"), done.out
+    said = " ".join(done.out.split())
+    assert "want live-restore on (docker_engine_daemon_options), is off" in said
 
 
 def test_an_engine_that_was_stopped_by_hand_fails_the_checks_that_need_it_and_no_other(

@@ -5,6 +5,7 @@ import shutil
 import socketserver
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,6 +29,8 @@ class PlayedEngine(Machine):
         self.calls: list[str] = []
         self.started: list[str] = []
         self.refuses: set[str] = set()
+        # What somebody's unit starts as soon as containers are stopped.
+        self.started_by_others: list[str] = []
 
     def add(self, name: str, *, policy: str = "no", rm: bool = False, started: str = "2026-01-01T00:00:01Z",
             running: bool = True, finished: str = NEVER, code: int = 0) -> None:  # fmt: skip
@@ -41,16 +44,28 @@ class PlayedEngine(Machine):
         self.containers[name]["State"] |= {"Running": False, "FinishedAt": finished, "ExitCode": code}
 
     def run(self, argv: list[str], timeout_s: float = 60, outlives: bool = False, stdin: Any = None) -> Ran:
-        """Play systemctl."""
+        """Play systemctl and `docker stop`."""
         self.calls.append(" ".join(argv))
         if argv[:2] == ["systemctl", "reload"] and self.reloads:
             self.live_restore = json.loads(self.text(FILE) or "{}").get("live-restore", self.live_restore)
+        if argv[:2] == ["docker", "stop"]:
+            self._stop_all(argv[2:])
         return Ran(0, "", "")
+
+    def _stop_all(self, names: list[str]) -> None:
+        for name in names:
+            self.stop(name, "2026-01-03T00:00:00Z")
+            if self.containers[name]["HostConfig"]["AutoRemove"]:
+                del self.containers[name]
+        for name in self.started_by_others:
+            self.add(name)
 
     def respond(self, method: str, path: str) -> tuple[int, Any]:
         """Answer one request of the API."""
         if path == "/info":
             return 200, {"LiveRestoreEnabled": self.live_restore}
+        if path == "/_ping":
+            return 200, b"OK"
         if path == "/containers/json":
             return 200, [each for each in self.containers.values() if each["State"]["Running"]]
         _, kind, name, *verb = path.split("/")
@@ -59,13 +74,19 @@ class PlayedEngine(Machine):
         if verb == ["exec"]:
             return 201, {"Id": "x"}
         found = self.containers.get(name)
+        if method == "POST" and found is None:
+            return 404, {"message": f"No such container: {name}"}
         if method == "POST" and name in self.refuses:
             return 500, {"message": "no such network"}
         if method == "POST":
             self.started.append(name)
-            self.containers[name]["State"] |= {"Running": True, "StartedAt": "2026-02-02T00:00:00Z"}
+            found["State"] |= {"Running": True, "StartedAt": _soon()}
             return 204, None
         return (200, found) if found else (404, {"message": "No such container"})
+
+
+def _soon() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 1))
 
 
 class _Handler(socketserver.StreamRequestHandler):
@@ -76,7 +97,8 @@ class _Handler(socketserver.StreamRequestHandler):
         if not self.server.engine.answers:
             return
         status, body = self.server.engine.respond(method, path)
-        self.wfile.write(b"HTTP/1.0 %d X\r\n\r\n" % status + (json.dumps(body).encode() if body else b""))
+        text = b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
+        self.wfile.write(b"HTTP/1.0 %d X\r\n\r\n" % status + text)
 
 
 @contextmanager

@@ -240,6 +240,16 @@ def test_what_sudo_wants_is_shown_by_sudo_and_not_by_what_is_stored(keyring, mon
     assert held(Kind.SUDO, OPS1) == held(Kind.PASSWORD, OPS1) == new
 
 
+@pytest.mark.parametrize("opens_sudo", [True, False])
+def test_a_sudo_password_that_is_replaced_is_kept_as_previous(keyring, opens_sudo):
+    put(Kind.PASSWORD, Secret("stale"), OPS1)
+    put(Kind.SUDO, OLD, OPS1)
+    Rotation(NOWHERE).promote_password(OPS1, NEW, opens_sudo=opens_sudo)
+    assert (held(Kind.PASSWORD, OPS1), held(Kind.PREVIOUS_PASSWORD, OPS1)) == (NEW, Secret("stale"))
+    expected = (NEW, OLD) if opens_sudo else (OLD, None)
+    assert (held(Kind.SUDO, OPS1), held(Kind.PREVIOUS_SUDO, OPS1)) == expected
+
+
 def test_a_password_of_another_sudo_stays(keyring, monkeypatch):
     monkeypatch.setattr("provision.sudo.takes", lambda *_: False)
     put(Kind.PASSWORD, OLD, OPS1)

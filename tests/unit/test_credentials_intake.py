@@ -174,6 +174,25 @@ def test_a_vault_of_something_else_is_refused_and_nothing_of_it_shown(tmp_path, 
     assert "canary" not in repr(caught.value.failure)
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("web1: {private-key: x}", "host/web1 names no known kind"),
+        ("web1: {pending-password: x}", "host/web1 names no known kind"),
+        ("web1: {previous-sudo: x}", "host/web1 names no known kind"),
+        ("web1: {pin: x}", "host/web1 names no known kind"),
+        ("web2: x\nhost/web2: y", "host/web2 a second password"),
+        ("all: {sudo: x}\ngroup/all: {sudo: y}", "all a second sudo"),
+    ],
+)
+def test_a_vault_brings_no_kind_that_only_we_make_and_nothing_twice(tmp_path, text, told):
+    file = tmp_path / "vault.yml"
+    file.write_text(text)
+    encrypt("encrypt", str(file))
+    with pytest.raises(UsageError, match=told):
+        from_vault(file, VAULT)
+
+
 def test_a_vault_is_not_opened_by_another_password(tmp_path):
     file = tmp_path / "vault.yml"
     file.write_text("web1: one")

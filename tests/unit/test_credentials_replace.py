@@ -2,6 +2,7 @@
 
 import io
 import os
+import pty
 import subprocess
 import sys
 from dataclasses import replace as changed
@@ -137,6 +138,46 @@ def test_the_previous_one_is_brought_back_and_back_again(settings, asked):
         storing.one(settings, WEB2, Kind.PASSWORD, Manner(previous=True))
 
 
+@pytest.mark.parametrize("kind", [Kind.PRIVATE_KEY, Kind.PENDING_PASSWORD, Kind.PREVIOUS_SUDO])
+def test_what_nobody_else_knows_is_not_replaced(settings, kind):
+    store(settings, WEB1, kind, OLD)
+    store(settings, WEB1, kind, OLD)
+    with pytest.raises(UsageError, match="nothing was stored") as refused:
+        store(settings, WEB1, kind, NEW)
+    assert f"fab credentials.forget web1 --kind {kind}" in refused.value.failure.hint
+    assert held(settings, WEB1, kind) == OLD
+
+
+def test_a_secret_is_not_read_from_a_terminal_that_shows_it(settings, monkeypatch):
+    person, program = pty.openpty()
+    os.write(person, b"new one\n")
+    monkeypatch.setattr(sys, "stdin", os.fdopen(program))
+    with pytest.raises(UsageError) as refused:
+        storing.one(interactive(settings), WEB1, Kind.PASSWORD, BY_STDIN)
+    assert "leave out --stdin" in refused.value.failure.hint
+    assert held(settings, WEB1, Kind.PASSWORD) is None
+
+
+@pytest.mark.parametrize("word", ["private-key", "previous-password", "previous-secret/proxy"])
+def test_the_only_copy_is_removed_after_a_yes(settings, asked, word):
+    sort = parse_sort(word)
+    store(settings, WEB1, sort, OLD)
+    asked[1].append(False)
+    with pytest.raises(UsageError, match="nothing was removed"):
+        storing.expect_loss_agreed(interactive(settings), WEB1, sort)
+    asked[1].append(True)
+    storing.expect_loss_agreed(interactive(settings), WEB1, sort)
+    question = f"This removes the only copy of the {word} of host/web1; it is not kept as previous."
+    assert asked[0] == [question, question]
+
+
+def test_what_can_be_stored_again_and_what_is_not_there_is_not_asked_about(settings, asked):
+    store(settings, WEB1, Kind.SUDO, OLD)
+    for kind in (Kind.SUDO, Kind.PRIVATE_KEY):
+        storing.expect_loss_agreed(settings, WEB1, kind)
+    assert asked[0] == []
+
+
 def table(given, monkeypatch, text):
     given(text)
     monkeypatch.setattr(moving, "_behind_stdin", tuple)
@@ -227,14 +268,30 @@ def test_an_inventory_that_cannot_be_read_is_told_with_the_way_round_it(with_inv
     assert "--unlisted" in refused.value.failure.hint
 
 
-def test_a_secret_of_a_real_server_does_not_go_to_the_keyring_of_a_lab(with_inventory, tmp_path):
+@pytest.mark.parametrize("owner", ["db1", "all", "group/all", "group/ungrouped"])
+@pytest.mark.parametrize("unlisted", [False, True])
+def test_a_secret_of_a_real_server_does_not_go_to_the_keyring_of_a_lab(
+    with_inventory, tmp_path, monkeypatch, owner, unlisted
+):
+    monkeypatch.setattr(sys, "argv", ["fab", "credentials.set", owner, "--kind", "sudo", "--stdin"])
     lab = changed(with_inventory, master_file=tmp_path / "master")
-    for unlisted in (False, True):
-        with pytest.raises(UsageError) as refused:
-            expect_known(lab, [Owner.host("db1")], unlisted=unlisted)
-        assert "a lab is up, and it has no host/db1" in refused.value.failure.message
-        assert "fab credentials.set db1 --inventory inventory/hosts.yml" in refused.value.failure.hint
+    with pytest.raises(UsageError, match="a lab is up") as refused:
+        expect_known(lab, [Owner.parse(owner)], unlisted=unlisted)
+    assert f"nothing was stored for {Owner.parse(owner)}" in refused.value.failure.message
+    again = f"fab credentials.set {owner} --kind sudo --stdin --inventory inventory/hosts.yml;"
+    assert again in refused.value.failure.hint
     expect_known(lab, [WEB1])
+
+
+@pytest.mark.parametrize("unlisted", [False, True])
+def test_an_inventory_that_was_named_has_to_be_there(settings, tmp_path, unlisted):
+    named = changed(settings, inventory_is_named=True)
+    for owner in (WEB1, Owner.everyone()):
+        expect_known(settings, [owner], unlisted=unlisted)
+        with pytest.raises(UsageError, match="there is no inventory at"):
+            expect_known(named, [owner], unlisted=unlisted)
+    assert not project.settings(project.Flags(), tmp_path).inventory_is_named
+    assert project.settings(project.Flags(["x.yml"]), tmp_path).inventory_is_named
 
 
 def test_that_the_keyring_is_the_labs_is_said(settings, given, asked, capsys, monkeypatch):
@@ -292,6 +349,23 @@ def test_while_a_lab_is_up_each_advice_leads_to_the_inventory_that_was_named(wit
     assert "fab credentials.init --inventory inventory/hosts.yml" in said
     code, said = with_lab("credentials.set", "web1", "--stdin", text="s3cret\n")
     assert code == 1
-    assert "fab credentials.set web1 --inventory inventory/hosts.yml" in said
+    assert "fab credentials.set web1 --stdin --inventory inventory/hosts.yml" in said
+    code, said = with_lab("credentials.import", "--csv", text="el1,one\nall,two\n")
+    assert code == 1
+    assert "fab credentials.import --csv --inventory inventory/hosts.yml" in said
+    assert with_lab("credentials.list") == (0, "")
     code, said = with_lab("credentials.set", "el1", "--stdin", text="s3cret\n")
     assert (code, said) == (0, f"stored the password of host/el1 {owners.LAB_NOTE}")
+
+
+def test_a_key_goes_by_its_kind_with_a_yes_that_was_typed_beforehand(with_lab):
+    code, said = with_lab("credentials.forget", "el1", "--kind", "private-key")
+    assert (code, "holds no private-key for host/el1" in said) == (1, True)
+    password = ("credentials.set", "el1", "--stdin")
+    for text in ("one\n", "two\n"):
+        assert with_lab(*password, "--replace", text=text)[0] == 0
+    code, said = with_lab("credentials.forget", "el1", "--kind", "previous-password")
+    assert code == 1
+    assert "fab credentials.forget el1 --kind previous-password --yes" in said
+    code, said = with_lab("credentials.forget", "el1", "--kind", "previous-password", "--yes")
+    assert (code, said) == (0, "removed the previous-password of host/el1")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from ansible.errors import AnsibleActionFail
 
-from provision import desired
+from provision import desired, entrants, host_values
 from provision.broker import Broker
 from provision.credentials.entries import Kind, NamedSecret, Owner, parse_sort, set_command, username
 from provision.errors import InventoryError, UsageError
@@ -79,6 +79,37 @@ def test_a_worker_gets_it_from_the_broker_by_a_token_and_a_file_holds_none(tmp_p
         assert named_secret(session, "another") is None
     assert "swordfish" not in (tmp_path / "sessions.json").read_text()
     assert (tmp_path / "sessions.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_the_checks_are_told_what_the_inventory_decides_and_no_secret(tmp_path):
+    switches = {"live-restore": True, "no-new-privileges": None, "selinux-enabled": {"secret": "proxy"}}
+    logs = {"max-size": "10m", "splunk-token": "swordfish", "max-file": {"secret": "registry"}}
+    more = {"log-driver": "json-file", "log-opts": logs, "labels": ["swordfish"]}
+    values = {
+        "docker_engine_daemon_options": PROXIES | switches | more,
+        "docker_engine_gpg_fingerprint": "AB" * 20,
+        "docker_engine_registry_logins": LOGINS,
+    }
+    host = host_values.host("web1", values, (), "public")
+    (entered,) = entrants._without_state((host,))
+    assert desired.secret_names([entered.desired, host.decided]) == ()
+    save_sessions((Session(host, tmp_path),), tmp_path)
+    written = (tmp_path / "sessions.json").read_text()
+    assert not [word for word in ("swordfish", "proxy", "registry", "labels") if word in written]
+    assert load_sessions(tmp_path)["web1"].host.decided == {
+        "docker_engine_daemon_options": {
+            "live-restore": True,
+            "no-new-privileges": None,
+            "log-driver": "json-file",
+            "log-opts": {"max-size": "10m"},
+        },
+        "docker_engine_gpg_fingerprint": "AB" * 20,
+    }
+
+
+@pytest.mark.parametrize("strange", [None, "log-opts", ["log-opts"], {"live-restore": [True]}])
+def test_options_of_an_unknown_shape_decide_nothing(strange):
+    assert desired.decided({"docker_engine_daemon_options": strange}) == {}
 
 
 def test_the_plugin_puts_the_text_beside_the_name_in_a_copy(plugin):

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from provision import rollout, steps
-from provision.consent import Room, Waiting
+from provision.consent import Ask, Room, Waiting
 from provision.converge import Order
 from provision.interrupts import Cancel
 from provision.ledger import Ledger
@@ -103,19 +103,17 @@ class Fleet:
 
     def verify(
         self, sessions: tuple[Session, ...], run_dir: Path, cancelled: Callable[[], bool],
-        on_checks: Callable[[str, tuple[Check, ...]], None], restart: frozenset[str],
+        on_checks: Callable[[str, tuple[Check, ...]], None], restart: frozenset[str], strict: bool,
     ) -> None:  # fmt: skip
         for session in sessions:
             self.proven.append(session.host.name)
             on_checks(session.host.name, (Check("it runs", Verdict.PASSED),))
 
-    def walk(
-        self, ask: Callable[[tuple[Waiting, ...]], frozenset[str]] | None, serial: int = 1
-    ) -> dict[str, HostReport]:
+    def walk(self, ask: Ask | None, serial: int = 1, verb: str = "provision") -> dict[str, HostReport]:
         hosts = tuple(Host(name, "192.0.2.1") for name in self.names)
         self.cancel = Cancel()
         self.cancel.begin()
-        order, ledger = Order("r", VERBS["provision"].words), Ledger(hosts, self.view)
+        order, ledger = Order("r", VERBS[verb].words), Ledger(hosts, self.view)
         settings = Settings((), Path(), Path(), Path())
         run = Run(order, ledger, self.cancel, Clock(), settings, Room(ask, serial))
         batches = ((Target(Session(host, Path("/nowhere"))),) for host in hosts)
@@ -123,12 +121,12 @@ class Fleet:
         return {report.name: report for report in ledger.reports()}
 
 
-def all_of(waiting: tuple[Waiting, ...]) -> frozenset[str]:
-    return frozenset(each.name for each in waiting)
+def all_of(waiting: tuple[Waiting, ...]) -> Mapping[str, Consent]:
+    return {each.name: each.consent for each in waiting}
 
 
 def test_a_host_where_nothing_runs_is_never_asked_about(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(_: Any) -> frozenset[str]:
+    def fail(_: Any) -> Mapping[str, Consent]:
         raise AssertionError
 
     fleet = Fleet(monkeypatch, "web1", "web2")
@@ -139,7 +137,7 @@ def test_all_others_are_done_and_proven_before_anybody_is_asked(monkeypatch: pyt
     fleet = Fleet(monkeypatch, "app1", "web1", "app2", "web2", lived="app1 app2")
     asked: list[list[str]] = []
 
-    def ask(waiting: tuple[Waiting, ...]) -> frozenset[str]:
+    def ask(waiting: tuple[Waiting, ...]) -> Mapping[str, Consent]:
         assert fleet.proven == ["web1", "web2"]
         asked.append([each.name for each in waiting])
         return all_of(waiting)
@@ -166,7 +164,7 @@ def test_without_anybody_to_ask_they_are_refused_and_the_others_go_on(
 
 def test_a_no_leaves_them_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
     fleet = Fleet(monkeypatch, "app1", "web1", lived="app1")
-    reports = fleet.walk(lambda _: frozenset())
+    reports = fleet.walk(lambda _: {})
     assert (reports["app1"].status, fleet.changed) == (Status.REFUSED, set())
 
 
@@ -202,13 +200,30 @@ def test_what_was_agreed_to_and_has_changed_since_is_refused_and_not_asked_again
     assert len(fleet.calls) == 2
 
 
+def test_a_host_hears_what_was_agreed_to_and_not_what_it_would_do_by_now(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fleet = Fleet(monkeypatch, "app1", lived="app1")
+    reports = fleet.walk(lambda _: {"app1": Consent("of an earlier plan", (), HARMS)})
+    failure = reports["app1"].failure
+    assert failure
+    assert (failure.kind, fleet.changed) == ("plan-changed", set())
+
+
+def test_a_host_that_is_spared_is_told_the_command_of_its_own_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    fleet = Fleet(monkeypatch, "app1", "app2", lived="app1 app2", broken="app1")
+    failure = fleet.walk(all_of, verb="uninstall")["app2"].failure
+    assert failure
+    assert failure.hint.endswith("fab uninstall --limit app2")
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_at_the_question_ends_it_and_changes_nothing(
     monkeypatch: pytest.MonkeyPatch, number: signal.Signals
 ) -> None:
     fleet = Fleet(monkeypatch, "app1", "web1", lived="app1")
 
-    def ask(waiting: tuple[Waiting, ...]) -> frozenset[str]:
+    def ask(waiting: tuple[Waiting, ...]) -> Mapping[str, Consent]:
         fleet.cancel.trigger(number, None)
         return all_of(waiting)
 

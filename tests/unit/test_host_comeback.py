@@ -41,7 +41,7 @@ def test_containers_that_live_on_are_untouched(engine: PlayedEngine) -> None:
     engine.add("db", policy="always")
     watch = watched(engine, kept=True)
     watch.bring_back()
-    assert watch.outcome() == {"untouched": 2, "restarted": [], "lost": []}
+    assert watch.outcome() == {"untouched": 2, "restarted": [], "lost": [], "silent": []}
     assert engine.started == []
 
 
@@ -53,7 +53,7 @@ def test_what_stopped_is_started_in_the_order_in_which_it_was_started_before(eng
         engine.stop(name, now())
     watch.bring_back()
     assert engine.started == ["db", "web"]
-    assert watch.outcome() == {"untouched": 0, "restarted": ["db", "web"], "lost": []}
+    assert watch.outcome() == {"untouched": 0, "restarted": ["db", "web"], "lost": [], "silent": []}
 
 
 def test_a_container_that_does_not_start_is_named_and_the_others_are_started(engine: PlayedEngine) -> None:
@@ -67,7 +67,7 @@ def test_a_container_that_does_not_start_is_named_and_the_others_are_started(eng
         watch.bring_back()
     assert caught.value.kind == "containers-lost"
     assert caught.value.evidence == "app (no such network)"
-    assert watch.outcome() == {"untouched": 0, "restarted": ["web"], "lost": ["app"]}
+    assert watch.outcome() == {"untouched": 0, "restarted": ["web"], "lost": ["app"], "silent": []}
 
 
 def test_a_container_started_with_rm_is_lost_and_no_failure(engine: PlayedEngine) -> None:
@@ -75,7 +75,7 @@ def test_a_container_started_with_rm_is_lost_and_no_failure(engine: PlayedEngine
     watch = watched(engine, kept=False)
     del engine.containers["job"]
     watch.bring_back()
-    assert watch.outcome() == {"untouched": 0, "restarted": [], "lost": ["job"]}
+    assert watch.outcome() == {"untouched": 0, "restarted": [], "lost": ["job"], "silent": []}
 
 
 def test_a_container_that_had_ended_by_itself_is_not_started(engine: PlayedEngine) -> None:
@@ -98,11 +98,69 @@ def test_what_a_killed_run_left_stopped_is_found_in_its_journal(engine: PlayedEn
     engine.add("web")
     record = {"kind": "running", "at": 100, "containers": watched(engine, kept=False).plain()}
     engine.stop("web", now())
-    past = SimpleNamespace(touched=[({"records": [record]}, True)])
+    past = SimpleNamespace(touched=[({"records": [record]}, True)], last_at=time.time())
     stopped = comeback.earlier(engine, [past])
     assert [(each.name, since) for each, since in stopped] == [("web", 100)]
     Watch(engine, stopped).bring_back()
     assert engine.started == ["web"]
+
+
+def killed(engine: PlayedEngine, *, hours_ago: float = 0) -> SimpleNamespace:
+    """Return a run that was cut short, and before which everything ran that is there now."""
+    record = {"kind": "running", "at": 100, "containers": watched(engine, kept=False).plain()}
+    last_at = time.time() - 3600 * hours_ago
+    return SimpleNamespace(touched=[({"records": [record]}, True)], last_at=last_at)
+
+
+def test_what_was_removed_since_a_killed_run_is_not_missed(engine: PlayedEngine) -> None:
+    engine.add("web")
+    past = killed(engine)
+    del engine.containers["web"]
+    assert comeback.earlier(engine, [past]) == []
+
+
+def test_what_somebody_stopped_long_after_a_killed_run_stays_stopped(engine: PlayedEngine) -> None:
+    engine.add("web")
+    past = killed(engine, hours_ago=2)
+    engine.stop("web", now())
+    assert comeback.earlier(engine, [past]) == []
+
+
+def test_a_container_of_a_silent_engine_is_watched_by_its_id(engine: PlayedEngine) -> None:
+    engine.add("web")
+    engine.answers = False
+    watch = Watch(engine, (), Fate(["web"], False, None, ""))
+    engine.answers = True
+    engine.stop("web", now())
+    watch.bring_back()
+    assert engine.started == ["web"]
+    assert watch.outcome() == {"untouched": 0, "restarted": ["web"], "lost": [], "silent": []}
+
+
+def test_a_container_of_a_silent_engine_that_lived_on_is_untouched(engine: PlayedEngine) -> None:
+    engine.add("web")
+    engine.answers = False
+    watch = Watch(engine, (), Fate(["web"], False, None, ""))
+    engine.answers = True
+    watch.bring_back()
+    assert watch.outcome() == {"untouched": 1, "restarted": [], "lost": [], "silent": []}
+
+
+def test_a_restarted_container_whose_port_is_silent_is_told_and_no_failure(
+    engine: PlayedEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(comeback, "PORT_PATIENCE_S", 0)
+    monkeypatch.setattr("provision.host.containers.port_answers", lambda address, port: True)
+    engine.add("web")
+    ports = {"80/tcp": [{"HostIp": "0.0.0.0", "HostPort": "8081"}]}
+    engine.containers["web"]["NetworkSettings"] = {"Ports": ports}
+    watch = watched(engine, kept=False)
+    engine.stop("web", now())
+    monkeypatch.setattr("provision.host.containers.port_answers", lambda address, port: False)
+    watch.bring_back()
+    assert watch.outcome() == {
+        "untouched": 0, "restarted": ["web"], "lost": [], "silent": ["web (port 8081)"]
+    }  # fmt: skip
 
 
 def test_a_port_that_answered_has_to_answer_again(
@@ -133,7 +191,7 @@ def test_swarm_starts_another_container_in_place_of_its_own(engine: PlayedEngine
     task(engine, "web.1.new")
     watch.bring_back()
     assert engine.started == []
-    assert watch.outcome() == {"untouched": 0, "restarted": ["web.1.old"], "lost": []}
+    assert watch.outcome() == {"untouched": 0, "restarted": ["web.1.old"], "lost": [], "silent": []}
 
 
 def test_a_service_that_swarm_does_not_start_again_is_named(engine: PlayedEngine) -> None:

@@ -1,11 +1,12 @@
 """A plan that disrupts what runs: refused without consent, and with the consent to another plan."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from provision.host import consent
+from provision.host import consent, containers
 from provision.host.change import Change
 from provision.host.errors import HostError
 from tests.unit.played_engine import PlayedEngine, played_engine
@@ -16,8 +17,9 @@ class Step(Change):
 
     name = "restart docker"
 
-    def __init__(self, *harms: tuple[str, list[str]], after: str = "") -> None:
+    def __init__(self, *harms: tuple[str, list[str]], after: str = "", diff: str = "") -> None:
         self.after = after
+        self.diff = diff
         self._harms = list(harms)
 
     def harms(self) -> list[tuple[str, list[str]]]:
@@ -75,6 +77,29 @@ def test_just_what_was_agreed_to_is_done(engine: PlayedEngine) -> None:
     )
     engine.add("new")
     assert refused(engine, Step(RESTART), consent=given)[0] == "plan-changed"
+
+
+def test_other_values_of_the_same_keys_are_another_plan(engine: PlayedEngine) -> None:
+    _, asked = refused(engine, Step(RESTART, after="adds bip, data-root", diff="+/srv/a"))
+    given = {"digest": asked["digest"], "ids": asked["ids"]}
+    other = Step(RESTART, after="adds bip, data-root", diff="+/srv/b")
+    assert refused(engine, other, consent=given)[0] == "plan-changed"
+
+
+def test_one_step_of_a_build_after_another_is_the_same_build(engine: PlayedEngine) -> None:
+    found = []
+    for step in ("x1", "x2"):
+        work(engine, "runc", "--log", f"/var/lib/docker/buildkit/executor/{step}/runc-log.json", "run", step)
+        found.append(containers.builds(engine))
+    assert found == [["docker build (a step of BuildKit)"]] * 2
+    work(engine, "docker", "build", ".")
+    assert containers.builds(engine) == ["docker build ."]
+
+
+def work(engine: PlayedEngine, *words: str) -> None:
+    place = Path(engine.path("/proc/77"))
+    place.mkdir(exist_ok=True)
+    (place / "cmdline").write_text("\0".join(words) + "\0")
 
 
 def test_who_allows_it_beforehand_is_not_asked(engine: PlayedEngine) -> None:

@@ -1,12 +1,13 @@
 """daemon.json: whose a key is. Our defaults yield; what the inventory names does not."""
 
 import json
+import os
 
 import pytest
 
 from provision.host import daemon, daemon_keys
 from provision.host.errors import HostError
-from tests.unit.test_host_daemon import UNIT, converge, held, machine, put
+from tests.unit.test_host_daemon import UNIT, before, converge, held, machine, put
 
 __all__ = ("machine",)
 FLUENTD = {"log-driver": "fluentd", "log-opts": {"fluentd-address": "10.0.0.1:24224"}}
@@ -57,6 +58,57 @@ def test_what_the_inventory_names_overrules_and_log_opts_go_with_their_driver(ma
     converge(machine, **{"log-driver": "local", "live-restore": True})
     assert held(machine) == daemon.DEFAULTS
     assert converge(machine, **{"log-driver": "local", "live-restore": True}) == []
+
+
+def uninstalled(machine, found):
+    for change in daemon.plan_absent(machine, found):
+        change.apply()
+    return machine.read(daemon.FILE)
+
+
+@pytest.mark.parametrize("runs", [1, 2])
+def test_an_uninstall_gives_back_what_the_inventory_took_out(machine, runs):
+    text = json.dumps(FLUENTD | {"bip": "10.0.0.1/24"})
+    put(machine, daemon.FILE, text)
+    found = before(machine)
+    for number in range(runs):
+        converge(machine, **{"log-driver": "journald", "bip": None, "debug": bool(number)})
+    assert held(machine).keys() == {"log-driver", "live-restore", "no-new-privileges", "debug"}
+    assert uninstalled(machine, found) == text.encode()
+
+
+def test_an_uninstall_gives_back_a_key_where_nothing_of_ours_is_left(machine):
+    put(machine, daemon.FILE, {"bip": "10.0.0.1/24"})
+    found = before(machine)
+    nothing = dict.fromkeys([*daemon.DEFAULTS, "bip"])
+    converge(machine, **nothing)
+    assert held(machine) == {}
+    uninstalled(machine, found)
+    assert held(machine) == {"bip": "10.0.0.1/24"}
+    assert machine.read(daemon.OURS) is None
+
+
+def test_an_uninstall_gives_back_no_key_that_somebody_has_set_again_nor_options_of_another_driver(machine):
+    put(machine, daemon.FILE, FLUENTD | {"bip": "10.0.0.1/24"})
+    found = before(machine)
+    converge(machine, **{"log-driver": "journald", "bip": None})
+    put(machine, daemon.FILE, held(machine) | {"bip": "10.9.0.1/24", "log-driver": "syslog"})
+    uninstalled(machine, found)
+    assert held(machine) == {"bip": "10.9.0.1/24", "log-driver": "syslog"}
+
+
+def test_a_file_that_the_operator_has_removed_is_not_made_again(machine):
+    put(machine, daemon.FILE, {"bip": "10.0.0.1/24"})
+    found = before(machine)
+    converge(machine, bip=None)
+    os.unlink(machine.path(daemon.FILE))
+    assert uninstalled(machine, found) is None
+
+
+def test_a_key_of_ours_that_goes_is_not_somebodys(machine):
+    converge(machine, debug=True)
+    converge(machine, debug=None)
+    assert json.loads(machine.text(daemon.OURS)).get("taken", []) == []
 
 
 @pytest.mark.parametrize("wish", [None, {"max-size": "1m"}])

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from provision.host import kept, owned, plans, purge, stop
+from provision.host import kept, live_restore, owned, plans, purge, stop
 from provision.host.change import Change
 from provision.host.dnf import Row
 from provision.host.errors import HostError
@@ -19,7 +19,7 @@ from provision.host.unit import NONE, State
 from tests.unit.played_engine import FILE, PlayedEngine, played_engine
 
 INFO = {"LiveRestoreEnabled": False, "DockerRootDir": "/var/lib/docker"}
-Unit = namedtuple("Unit", "active live_restore_flag command")
+Unit = namedtuple("Unit", "active live_restore_flag command can_reload edited started_at")
 
 
 @pytest.fixture
@@ -43,7 +43,9 @@ def moves(name: str, version: str, action: str = "upgrade") -> list[Change]:
 def fate(
     engine: PlayedEngine, changes: list[Change], info: Any = None, flag: bool | None = None
 ) -> kept.Fate:
-    found: kept.Fate = kept.fate(engine, Unit(True, flag, None), changes, INFO if info is None else info)
+    found: kept.Fate = kept.fate(
+        engine, Unit(True, flag, None, True, False, None), changes, INFO if info is None else info
+    )
     return found
 
 
@@ -121,13 +123,101 @@ def test_what_stopped_in_the_middle_is_started_after_an_undo(engine: PlayedEngin
     keep.undo()
     keep.settle()
     assert engine.started == ["web"]
-    assert keep.outcome == {"untouched": 0, "restarted": ["web"], "lost": []}
+    assert keep.outcome == {"untouched": 0, "restarted": ["web"], "lost": [], "silent": []}
 
 
-def test_nothing_is_added_where_nothing_runs(engine: PlayedEngine) -> None:
+def test_where_nothing_runs_nothing_is_said_and_nothing_is_switched(engine: PlayedEngine) -> None:
     engine.containers.clear()
     changes = settings(engine, b"{}", b'{"log-driver": "local"}')
-    assert kept.around(engine, fate(engine, changes), changes) == changes
+    whole = kept.around(engine, fate(engine, changes), changes)
+    for change in whole:
+        change.apply()
+    assert engine.calls == []
+    assert [line for change in whole if change not in changes for line in change.lines()] == []
+    assert [change.outcome for change in whole if change.outcome] == []
+
+
+def test_an_engine_that_is_down_and_runs_nothing_has_no_fate(engine: PlayedEngine) -> None:
+    engine.containers.clear()
+    unit = Unit(False, None, None, True, False, None)
+    assert kept.fate(engine, unit, [], None) is None
+
+
+def not_promised(engine: PlayedEngine) -> list[Change]:
+    changes = settings(engine, b"{}", b'{"bip": "172.30.0.1/24"}')
+    whole: list[Change] = kept.around(engine, fate(engine, changes), changes)
+    return whole
+
+
+def test_what_was_started_after_the_plan_does_not_stop_unasked(engine: PlayedEngine) -> None:
+    keep = not_promised(engine)[0]
+    engine.add("job")
+    with pytest.raises(HostError) as caught:
+        keep.apply()
+    assert (caught.value.kind, caught.value.evidence) == ("plan-changed", "job")
+
+
+def test_what_was_started_after_the_plan_is_watched_where_all_was_agreed_to(engine: PlayedEngine) -> None:
+    keep = not_promised(engine)[0]
+    keep.is_allowed = True
+    engine.add("job")
+    keep.apply()
+    assert sorted(each.name for each in keep.watch.before) == ["job", "web"]
+
+
+def test_one_that_took_the_place_of_another_is_no_stranger(engine: PlayedEngine) -> None:
+    keep = not_promised(engine)[0]
+    keep.watch.observe()
+    engine.add("new")
+    engine.containers["new"]["Name"] = "/web"
+    keep.watch.observe_more()
+    assert keep.watch.strangers() == []
+
+
+def test_containers_of_a_silent_engine_are_named_and_live_restore_is_left_alone(
+    engine: PlayedEngine,
+) -> None:
+    shim(engine, "moby")
+    engine.answers = False
+    changes = settings(engine, b'{"live-restore": true}', b'{"live-restore": true, "debug": true}')
+    unit = Unit(True, None, None, True, False, None)
+    found = kept.fate(engine, unit, changes, None)
+    assert (found.kept, found.during) == (False, None)
+    keep = kept.around(engine, found, changes)[0]
+    assert keep.harms()[0] == ("containers restart", ["abc"])
+
+
+def test_a_unit_that_cannot_reload_keeps_nothing_unless_it_is_on_already(engine: PlayedEngine) -> None:
+    unit = Unit(True, None, None, False, False, None)
+    changes = settings(engine, b"{}", b'{"log-driver": "local"}')
+    found = kept.fate(engine, unit, changes, INFO)
+    assert (found.kept, found.during) == (False, None)
+    on = settings(engine, b'{"live-restore": true}', b'{"live-restore": true, "debug": true}')
+    assert kept.fate(engine, unit, on, INFO | {"LiveRestoreEnabled": True}).kept
+
+
+def test_edits_that_nobody_has_tried_yet_are_no_promise(engine: PlayedEngine) -> None:
+    changes = settings(engine, b'{"bip": "172.30.0.1/24"}', b'{"bip": "172.30.0.1/24", "debug": true}')
+    for unit, lives in (
+        (Unit(True, None, None, True, False, time.time() + 60), True),
+        (Unit(True, None, None, True, False, time.time() - 60), False),
+        (Unit(True, None, None, True, True, time.time() + 60), False),
+    ):
+        assert kept.fate(engine, unit, changes, INFO).kept is lives
+
+
+def test_a_hold_that_failed_is_not_tried_again_by_the_undo(
+    engine: PlayedEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_restore, "RELOAD_TIMEOUT_S", 0)
+    engine.reloads = False
+    changes = settings(engine, b"{}", b'{"log-driver": "local"}')
+    keep = kept.around(engine, fate(engine, changes), changes)[0]
+    with pytest.raises(HostError):
+        keep.apply()
+    keep.undo()
+    keep.settle()
+    assert (engine.read(FILE), engine.live_restore) == (b"{}", False)
 
 
 def test_what_ran_is_in_the_journal_before_anything_is_touched(engine: PlayedEngine) -> None:
@@ -154,10 +244,10 @@ def test_a_containerd_that_others_use_is_not_removed(engine: PlayedEngine) -> No
 
 def test_containers_without_an_engine_are_not_left_behind(engine: PlayedEngine) -> None:
     engine.answers = False
-    assert stop.plan(engine) == []
+    assert stop.plan(engine, SimpleNamespace(live_restore_flag=None, disturbed=list)) == []
     shim(engine, "moby")
     with pytest.raises(HostError) as caught:
-        stop.plan(engine)
+        stop.plan(engine, SimpleNamespace(live_restore_flag=None, disturbed=list))
     assert caught.value.kind == "containers-without-engine"
 
 
@@ -175,7 +265,7 @@ def test_an_uninstall_leaves_a_containerd_running_that_ran_before(
         disturbed=list,
     )  # fmt: skip
     installed = SimpleNamespace(packages={}, keys=[])
-    changes = plans._ours(engine, unit, {"gpg_fingerprint": ""}, None, installed, before, False)
+    changes = plans._ours(engine, unit, {"gpg_fingerprint": ""}, None, installed, before, False, True)
     next(change for change in changes if change.name == "service docker").apply()
     assert "systemctl stop docker.service docker.socket" in engine.calls
 
@@ -190,7 +280,11 @@ def test_only_what_dockerd_makes_is_removed_from_a_folder_that_somebody_chose(en
     assert [each.name for each in place.iterdir()] == ["photographs"]
 
 
-def test_what_an_uninstall_left_is_ours_to_purge_later(engine: PlayedEngine) -> None:
+def test_what_an_uninstall_left_is_ours_to_purge_later(
+    engine: PlayedEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(owned.containers, "namespaces_of_others", lambda machine: [])
+    engine.answers = False
     for place in ("/var/lib/docker/overlay2", "/var/lib/containerd/io", "/proc/self"):
         Path(engine.path(place)).mkdir(parents=True)
     Path(engine.path("/proc/self/mounts")).touch()

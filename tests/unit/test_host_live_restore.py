@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from provision.host import live_restore
+from provision.host import daemon, live_restore
 from provision.host.errors import HostError
 from tests.unit.played_engine import FILE, PlayedEngine, played_engine
 
@@ -72,6 +72,65 @@ def test_what_a_killed_run_left_is_put_back_by_the_next(engine: PlayedEngine) ->
     live_restore.finish(engine)
 
 
+@pytest.mark.parametrize(
+    ("theirs", "then"),
+    [(THEIRS, {}), (b'{"live-restore": false}', {"live-restore": False}), (None, {})],
+)
+def test_what_the_operator_has_edited_since_stays_and_the_key_alone_goes_back(
+    engine: PlayedEngine, theirs: bytes | None, then: dict[str, bool]
+) -> None:
+    if theirs is not None:
+        write(engine, theirs)
+    live_restore.hold(engine, True)
+    live_restore.hold(engine, False)
+    live_restore.hold(engine, True)
+    write(engine, b'{"live-restore": true, "dns": ["10.0.0.1"]}')
+    live_restore.finish(engine)
+    assert json.loads(engine.text(FILE)) == {"dns": ["10.0.0.1"]} | then
+    assert (engine.live_restore, mark(engine)) == (False, False)
+
+
+def test_a_file_that_the_operator_has_removed_or_put_right_since_is_left(engine: PlayedEngine) -> None:
+    edited = b'{"dns":  ["10.0.0.1"]}'
+    for content in (edited, None):
+        write(engine, THEIRS)
+        live_restore.hold(engine, True)
+        Path(engine.path(FILE)).unlink()
+        if content is not None:
+            write(engine, content)
+        live_restore.finish(engine)
+        assert (engine.read(FILE), mark(engine)) == (content, False)
+
+
+def test_a_file_that_an_edit_has_broken_since_is_told_of_and_left(engine: PlayedEngine) -> None:
+    write(engine, THEIRS)
+    live_restore.hold(engine, True)
+    write(engine, b'{"live-restore": true,}')
+    with pytest.raises(HostError, match="not valid JSON"):
+        live_restore.finish(engine)
+    assert (engine.read(FILE), mark(engine)) == (b'{"live-restore": true,}', True)
+
+
+def test_whatever_we_wrote_last_is_put_back_byte_by_byte(engine: PlayedEngine) -> None:
+    write(engine, THEIRS)
+    for on in (True, False):
+        live_restore.hold(engine, on)
+    live_restore.note(engine, b'{"live-restore": true, "debug": true}')
+    write(engine, b'{"live-restore": true, "debug": true}')
+    live_restore.finish(engine)
+    assert (engine.read(FILE), mark(engine)) == (THEIRS, False)
+
+
+def test_a_mark_of_an_earlier_version_still_counts(engine: PlayedEngine) -> None:
+    write(engine, THEIRS)
+    live_restore.hold(engine, True)
+    kept = json.loads(engine.text(live_restore.MARK))
+    del kept["written"]
+    Path(engine.path(live_restore.MARK)).write_text(json.dumps(kept))
+    live_restore.finish(engine)
+    assert engine.read(FILE) == THEIRS
+
+
 def test_an_engine_that_is_down_starts_with_it(engine: PlayedEngine) -> None:
     write(engine, THEIRS)
     engine.answers = False
@@ -86,3 +145,12 @@ def test_a_file_that_is_no_json_is_not_written_over(engine: PlayedEngine) -> Non
         live_restore.hold(engine, True)
     assert caught.value.kind == "daemon-config-refused"
     assert engine.read(FILE) == b'{"data-root": "/srv",}'
+
+
+def test_what_a_change_of_the_same_run_wrote_is_no_edit(engine: PlayedEngine) -> None:
+    write(engine, THEIRS)
+    live_restore.hold(engine, True)
+    for change in daemon.plan(engine, {"daemon_options": {"debug": True}}):
+        change.apply()
+    live_restore.finish(engine)
+    assert engine.read(FILE) == THEIRS

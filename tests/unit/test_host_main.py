@@ -329,6 +329,22 @@ def test_a_package_that_may_go_is_named_in_the_plan_and_goes(host, engine):
     assert any("-y --allowerasing install docker-ce-3:28.5.2" in call for call in host.calls)
 
 
+def test_an_uninstall_says_which_packages_of_others_stay_removed(host, engine):
+    host.transaction = TRANSACTION + LOST
+    allowed = {"disruption": "allow"}
+    main.answer(host, request("apply", may_remove=["podman"]) | allowed)
+    host.transaction = TRANSACTION.replace("Installing:", "Removing:")
+    absent = request("plan", state="absent")
+    (line,) = [line for line in main.answer(host, absent)["changes"] if line["name"] == "package podman"]
+    assert (line["before"], line["sign"]) == ("removed for Docker", "~")
+    assert line["after"] == "stays removed; on the host: dnf install podman"
+    host.installed["podman"] = "0:4.9-1.el10.x86_64"
+    assert "package podman" not in names(main.answer(host, absent))
+    del host.installed["podman"]
+    assert main.answer(host, request("apply", "r2", state="absent") | allowed)["error"] is None
+    assert main.answer(host, request("apply", "r3", state="absent"))["changes"] == []
+
+
 def tell(host, run):
     history.mark_told([past for past in history.runs(host) if past.run == run])
 
@@ -351,6 +367,46 @@ def test_a_mixture_that_a_killed_transaction_left_is_no_latest(host, engine):
     kill_at(host, "-y install", desired=request("apply", version="26.1.5")["desired"])
     host.transaction = TRANSACTION.replace("Installing", "Upgrading")
     assert "package docker-ce" in names(main.answer(host, request("apply", "r2")))
+
+
+def test_a_cut_off_transaction_is_not_ended_unasked_where_its_scriptlets_would_stop_containers(
+    host, engine, monkeypatch
+):
+    main.answer(host, request("apply"))
+    host.transaction = TRANSACTION.replace("Installing", "Downgrading").replace("28.5.2", "26.1.5")
+    kill_at(host, "-y install", desired=request("apply", version="26.1.5")["desired"])
+    monkeypatch.setitem(ANSWERS, "/containers/json", [{"Id": "web"}, {"Id": "db"}])
+    # What runs is no patch release away from what the transaction brings.
+    monkeypatch.setattr(host, "info", lambda: {"LiveRestoreEnabled": True, "ServerVersion": "27.5.1"})
+    host.calls.clear()
+    result = main.answer(host, request("apply", "r2"))
+    assert result["error"]["kind"] == "disruption-refused"
+    assert result["consent"]["harms"][0]["names"] == ["db", "web"]
+    assert not [call for call in host.calls if "reinstall" in call or "-y install" in call]
+    main.answer(host, request("apply", "r3") | {"disruption": "allow"})
+    assert [call for call in host.calls if "reinstall" in call]
+
+
+def test_a_stopped_engine_is_not_woken_by_a_look_at_its_socket(host, engine, monkeypatch):
+    main.answer(host, request("apply"))
+    host.active = False
+
+    def woken(*_):
+        raise AssertionError
+
+    monkeypatch.setattr("provision.host.engine.socket.socket", woken)
+    assert main.answer(host, request("plan", daemon_options={"init": True}))["error"] is None
+
+
+def test_a_plugin_that_a_killed_transaction_left_half_is_no_reason_to_upgrade_the_engine(host, engine):
+    main.answer(host, request("apply"))
+    del host.installed["docker-compose-plugin"]
+    host.transaction = "Installing:\n docker-compose-plugin x86_64 3:28.5.2-1.el10 docker 1 M\n"
+    kill_at(host, "-y install")
+    host.installed["docker-compose-plugin"] = host.installed["docker-ce"]
+    host.transaction = TRANSACTION.replace("Installing", "Upgrading").replace("28.5.2", "29.0.0")
+    result = main.answer(host, request("apply", "r2"))
+    assert (result["error"], [name for name in names(result) if name.startswith("package")]) == (None, [])
 
 
 def undo(host, run, mode="apply"):

@@ -1,13 +1,17 @@
 """What counts as satisfied, and how a package is shown and taken back."""
 
 from contextlib import nullcontext
+from pathlib import Path
 
 import pytest
 
 from provision.host import packages, rpmdb, transaction
+from provision.host.change import Change
 from provision.host.dnf import Row
 from provision.host.errors import HostError
+from provision.host.journal import Journal
 from provision.host.machine import Machine, Ran
+from tests.unit.played_engine import played_engine
 
 EVR = "3:28.5.2-1.el10.x86_64"
 
@@ -162,8 +166,26 @@ def test_a_plugin_that_would_move_what_is_installed_is_refused_with_the_variable
 
 def test_a_bare_host_may_get_the_newer_dependencies_that_the_engine_needs():
     solver = Solver(row("install", "docker-ce"), row("upgrade", "selinux-policy"))
-    assert packages.plan(Rpm(), solver, only(), wanted())
+    (step,) = packages.plan(Rpm(), solver, only(), wanted())
     assert solver.options == ["--best"]
+    assert [line["name"] for line in step.lines()] == ["package docker-ce", "package selinux-policy"]
+    assert step.harms() == []
+
+
+def test_a_dependency_that_moves_is_a_harm_where_containers_of_others_run(engine):
+    runs(engine, *POD)
+    solver = Solver(
+        row("install", "docker-ce"), row("upgrade", "containerd.io"), row("upgrade", "libseccomp")
+    )
+    (step,) = packages.plan(engine, solver, only("containerd.io"), wanted(upgrade=True))
+    assert step.harms() == [("packages of others move", ["libseccomp"])]
+
+
+def test_a_bare_host_gets_no_older_dependency_unasked():
+    solver = Solver(row("install", "docker-ce"), row("downgrade", "libseccomp"))
+    with pytest.raises(HostError) as caught:
+        packages.plan(Rpm(), solver, only(), wanted())
+    assert caught.value.kind == "would-move-packages"
 
 
 def test_a_containerd_that_was_there_does_not_move_when_the_engine_comes():
@@ -227,6 +249,92 @@ def test_a_runtime_whose_containers_run_does_not_go_even_if_it_may(tmp_path):
     with pytest.raises(HostError, match="containers run") as caught:
         packages.plan(machine, solver, only(), wanted())
     assert (caught.value.kind, caught.value.evidence) == ("would-remove-packages", "web (pid 77)")
+
+
+@pytest.fixture
+def engine():
+    with played_engine() as engine:
+        yield engine
+
+
+def runs(engine, *words):
+    process = Path(engine.path("/proc/77"))
+    process.mkdir()
+    (process / "cmdline").write_text("\0".join(words) + "\0")
+
+
+POD = ("/usr/bin/containerd-shim-runc-v2", "-namespace", "k8s.io", "-id", "pod")
+OURS = ("/usr/bin/containerd-shim-runc-v2", "-namespace", "moby", "-id", "0123456789abcdef")
+
+
+@pytest.mark.parametrize("runtime", ["docker-engine", "moby-engine", "docker", "containerd", "runc"])
+@pytest.mark.parametrize(
+    ("words", "answers", "named"),
+    [(("sh",), True, "web"), (OURS, False, "0123456789ab"), (POD, True, "k8s.io/pod, web")],
+)
+def test_an_engine_or_containerd_of_others_does_not_go_under_its_containers(
+    engine, runtime, words, answers, named
+):
+    engine.add("web")
+    engine.answers = answers
+    runs(engine, *words)
+    solver = Solver(row("install", "docker-ce"), row("remove", runtime))
+    with pytest.raises(HostError, match="containers run by packages that would be removed") as caught:
+        packages.plan(engine, solver, only(), wanted(may_remove=[runtime]))
+    assert caught.value.evidence == named
+
+
+def test_containers_of_an_engine_that_stays_do_not_keep_podman(engine):
+    engine.add("web")
+    solver = Solver(row("install", "docker-compose-plugin"), row("remove", "podman"))
+    assert packages.plan(engine, solver, only(*packages.PACKAGES[:4]), wanted(may_remove=["podman"]))
+
+
+@pytest.fixture(params=["usr/bin", "usr/local/bin"])
+def static(engine, request):
+    """A host with an engine from static binaries: rpm knows no owner."""
+    folder = Path(engine.path(request.param))
+    folder.mkdir(parents=True)
+    (folder / "dockerd").touch(mode=0o755)
+    engine.run = lambda argv, timeout_s=60: Ran(int(argv[:2] == ["rpm", "-qf"]), "", "")
+    return engine
+
+
+def test_an_engine_that_no_package_owns_is_not_overwritten(static):
+    solver = Solver(row("install", "docker-ce"))
+    with pytest.raises(HostError, match="/dockerd belongs to no package") as caught:
+        packages.plan(static, solver, only("docker-ce-cli"), wanted())
+    assert caught.value.kind == "unowned-engine"
+    assert solver.told == []
+
+
+def test_a_dockerd_of_another_package_is_left_to_dnf(static):
+    static.run = lambda argv, timeout_s=60: Ran(0, "moby-engine-24\n", "")
+    assert packages.plan(static, Solver(row("install", "docker-ce")), only(), wanted())
+
+
+def test_a_dockerd_beside_an_installed_engine_is_left_alone(static):
+    installed = only(*packages.PACKAGES[:4])
+    assert packages.plan(static, Solver(row("install", "docker-compose-plugin")), installed, wanted())
+
+
+class Began(Change):
+    """The transaction of an earlier run, as its journal keeps it."""
+
+    def records(self):
+        """Return what was there before it."""
+        return [{"kind": "packages", "before": {"docker-ce": []}}]
+
+
+@pytest.mark.parametrize(("event", "refused"), [("begin", False), ("done", True)])
+def test_a_dockerd_that_a_transaction_of_ours_left_is_ours(static, event, refused):
+    record = Journal(static, "dead")
+    record.open({"who": "me"}, [Began()])
+    record.note("begin", number=0)
+    record.note(event, number=0)
+    record.note("undo", number=0)
+    with pytest.raises(HostError) if refused else nullcontext():
+        packages.plan(static, Solver(row("install", "docker-ce")), only(), wanted())
 
 
 def test_a_shim_may_go_while_the_containers_of_its_runtime_run(tmp_path):
@@ -347,7 +455,7 @@ def test_half_files_of_a_transaction_that_was_killed_go_with_its_undo(tmp_path):
 def test_a_transaction_that_was_killed_is_finished_with_the_new_version_alone():
     machine, solver = Rpm(OLD, NEW, CONTAINERD), Solver()
     before = {"docker-ce": [OLD[1]], "containerd.io": [], "docker-ce-cli": []}
-    transaction.finish(machine, solver, before, True)
+    transaction.Half(machine, solver, before, True).apply()
     assert machine.erased == ["docker-ce-26-1.x86_64"]
     assert solver.told == [("reinstall", ["containerd.io-0:2-1.x86_64", "docker-ce-3:28-1.x86_64"])]
 
@@ -364,7 +472,7 @@ def test_what_no_repository_has_any_more_need_not_be_installed_again_if_its_file
         int("-V" in argv and not whole), "docker-ce 3:28-1.x86_64\n", ""
     )
     with nullcontext() if whole else pytest.raises(HostError):
-        transaction.finish(machine, solver, {"docker-ce": [OLD[1]]}, True)
+        transaction.Half(machine, solver, {"docker-ce": [OLD[1]]}, True).apply()
 
 
 def test_the_way_back_is_refused_before_anything_is_changed_when_no_repository_has_the_old_version():
@@ -423,3 +531,9 @@ def test_an_uninstall_or_undo_that_would_take_somebodys_package_is_refused():
         with pytest.raises(HostError, match="need what would be removed: theirs") as caught:
             planned()
         assert caught.value.kind == "would-remove-packages"
+
+
+def test_a_package_of_others_that_would_go_for_what_comes_back_is_a_harm():
+    solver = Solver(row("install", "runc"), row("remove", "docker-ce"), row("remove", "theirs"))
+    (step,) = packages.plan_back(Rpm(NEW), solver, Installed(), {"runc": [RUNC[1]], "docker-ce": []}, False)
+    assert step.harms() == [("packages of others are removed", ["theirs"])]

@@ -82,7 +82,7 @@ def mounted(machine, *places):
 
 def test_a_purge_removes_all_and_follows_no_link(machine, data, tmp_path):
     mounted(machine)
-    (step,) = purge.plan(machine, None, False)
+    (step,) = purge.plan(machine, None, False, [purge.ROOT])
     step.apply()
     assert not data.exists()
     assert (tmp_path / "usr/bin").exists()
@@ -93,15 +93,15 @@ def test_a_purge_removes_all_and_follows_no_link(machine, data, tmp_path):
 
 def test_a_purge_empties_a_directory_that_is_a_mount_of_its_own(machine, data):
     mounted(machine, "/var/lib/docker")
-    (step,) = purge.plan(machine, None, False)
+    (step,) = purge.plan(machine, None, False, [purge.ROOT])
     step.apply()
     assert os.listdir(data) == []
-    assert purge.plan(machine, None, False) == []
+    assert purge.plan(machine, None, False, [purge.ROOT]) == []
 
 
 def test_a_purge_looks_into_no_mount_that_is_in_use(machine, data):
     mounted(machine, "/var/lib/docker/volumes/v/_data")
-    (step,) = purge.plan(machine, None, False)
+    (step,) = purge.plan(machine, None, False, [purge.ROOT])
     with pytest.raises(HostError) as caught:
         step.apply()
     assert caught.value.evidence.endswith("/var/lib/docker/volumes/v/_data")
@@ -114,7 +114,7 @@ def test_a_purge_waits_for_no_container_that_lost_its_engine(machine, data):
     (data.parents[2] / "proc/4711").mkdir(parents=True)
     words = ("/usr/bin/containerd-shim-runc-v2", "-namespace", "moby", "-id", "abc")
     (data.parents[2] / "proc/4711/cmdline").write_text("\0".join(words) + "\0")
-    (step,) = purge.plan(machine, None, False)
+    (step,) = purge.plan(machine, None, False, [purge.ROOT])
     with pytest.raises(HostError, match="still run"):
         step.apply()
     assert (data / "volumes/v/_data/file").exists()

@@ -49,7 +49,7 @@ class Played:
         self.tokens += [dict(session.secret_tokens) for session in sessions]
         more["on_outcome"]("web1", Outcome((Change("file x"),), heard=True, installed=True))
 
-    def verify(self, _s: Any, _d: Any, _c: Any, on_proof: Any, restart: frozenset[str]) -> None:
+    def verify(self, _s: Any, _d: Any, _c: Any, on_proof: Any, restart: frozenset[str], strict: bool) -> None:
         self.restarted.append(restart)
         on_proof("web1", (Check("it runs", Verdict.PASSED),))
 

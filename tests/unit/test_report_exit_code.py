@@ -49,8 +49,5 @@ def test_a_failed_check_is_a_failure_whatever_the_status_says():
     assert exit_code([HostReport("h", Status.OK, checks=(Check("It runs.", Verdict.FAILED),))]) == 2
 
 
-def test_an_advice_counts_only_when_it_is_asked_for():
-    run = [HostReport("h", Status.OK, checks=(Check("It runs.", Verdict.ADVICE),))]
-    assert exit_code(run) == 0
-    assert exit_code(run, strict=True) == 2
-    assert exit_code(hosts(Status.OK), strict=True) == 0
+def test_an_advice_costs_no_bit():
+    assert exit_code([HostReport("h", Status.OK, checks=(Check("It runs.", Verdict.ADVICE),))]) == 0

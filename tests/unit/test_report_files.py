@@ -14,6 +14,7 @@ from provision.model import (
     Check,
     Consent,
     Containers,
+    Earlier,
     Failure,
     Harm,
     HostReport,
@@ -22,6 +23,7 @@ from provision.model import (
     Status,
     Verdict,
 )
+from provision.report.changes import sign
 from provision.report.files import expect_room, log_name, write
 from provision.report.junit import junit_text
 from provision.report.past import failed_hosts, last_with_checks, load
@@ -71,7 +73,9 @@ def test_report_json_is_schema_1(tmp_path):
     assert record["hosts"][0] == {
         "name": "el1",
         "status": "changed",
-        "changes": [{"name": "package docker-ce", "before": "", "after": "28.5.2"}],
+        "changes": [
+            {"name": "package docker-ce", "before": "", "after": "28.5.2", "disruptive": False, "sign": ""}
+        ],
         "checks": [],
         "error": None,
         "seconds": 2.0,
@@ -200,6 +204,21 @@ def test_a_run_reads_back_as_it_was_recorded(tmp_path):
     assert again.hosts[2].failure.kind == "package"
 
 
+def test_a_change_that_is_read_back_keeps_its_sign_and_what_it_disrupts():
+    changes = (
+        Change("setting daemon.json", "debug", "removes debug", sign="-"),
+        Change("service docker", "", "restarted", disruptive=True, sign="~"),
+    )
+    earlier = Earlier("r", "ops@laptop", 1, "finished", changes)
+    record = report_record(replace(RUN, hosts=(HostReport("el1", Status.OK, changes, earlier=(earlier,)),)))
+    (again,) = report_from(record).hosts
+    assert (again.changes, again.earlier[0].changes) == (changes, changes)
+    assert [sign(change) for change in again.changes] == ["-", "!"]
+    for change in record["hosts"][0]["changes"]:
+        del change["sign"], change["disruptive"]
+    assert report_from(record).hosts[0].changes[1] == Change("service docker", "", "restarted")
+
+
 def test_a_report_of_before_that_knows_no_verdict_is_read():
     record = report_record(RUN)
     for check in record["hosts"][1]["checks"]:
@@ -265,5 +284,7 @@ def test_page_and_record_say_what_a_plan_disrupts_and_what_became_of_the_contain
     assert "5 containers: 3 untouched, 1 restarted, 1 lost (once)" in page
     first, second = report_record(report)["hosts"]
     assert [(harm["what"], harm["count"]) for harm in first["disrupts"]] == [("containers restart", 2)]
-    assert second["containers"] == {"untouched": 3, "restarted": ("db",), "lost": ("once",)}
+    assert second["containers"] == {
+        "untouched": 3, "restarted": ("db",), "lost": ("once",), "silent": ()
+    }  # fmt: skip
     assert "running  5 containers: 3 untouched, 1 restarted, 1 lost (once)" in provision_text(report)

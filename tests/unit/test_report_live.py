@@ -129,7 +129,8 @@ def test_the_json_stream_tells_start_stages_hosts_and_end():
         "stage": "connect",
         "note": "one\nline \x1b",
     }
-    assert events[3]["changes"] == [{"name": "package docker-ce", "before": "", "after": "28.5.2"}]
+    change = {"name": "package docker-ce", "before": "", "after": "28.5.2", "disruptive": False, "sign": ""}
+    assert events[3]["changes"] == [change]
     assert events[4]["exit_code"] == 0
     assert "\x1b" not in out.getvalue()
 

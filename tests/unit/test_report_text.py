@@ -379,6 +379,13 @@ def test_only_hosts_in_their_good_state_exit_with_zero(statuses):
             "fab credentials.set web1 --kind sudo",
             "fab credentials.set --inventory prod.yml --keyring kdbx web1 --kind sudo",
         ),
+        (  # the address that was dialled is the one to go on with, where a command has the option
+            "fab provision --via private",
+            "fab hosts.trust web1, fab credentials.rotate web1 or fab credentials.set web1",
+            "fab hosts.trust --via private web1, fab credentials.rotate --via private web1 "
+            "or fab credentials.set web1",
+        ),
+        ("fab plan --via=private", "fab hosts.ping web1 --via public", "fab hosts.ping web1 --via public"),
     ],
 )
 def test_a_hint_is_told_in_the_words_of_the_command_that_was_typed(typed: str, hint: str, said: str) -> None:

@@ -41,3 +41,17 @@ def test_without_a_run_there_is_nothing_to_go_on_with(tmp_path):
     ended(tmp_path, "r", "fab plan", web1="failed")
     with pytest.raises(UsageError, match="there is no run of fab provision"):
         resumed("fab provision --resume", tmp_path)
+
+
+def test_a_consent_of_then_is_none_to_what_runs_now(tmp_path):
+    ended(tmp_path, "r", "fab provision --allow-disruption --serial 2", web1="unreachable")
+    line = resumed("fab provision --resume", tmp_path)
+    assert line == "fab provision --serial 2 --limit @r.failed"
+    assert read_again(provision, resumed("fab provision --resume --allow-disruption", tmp_path))[
+        "allow_disruption"
+    ]
+
+
+def test_a_limit_to_all_is_taken_for_none(tmp_path):
+    ended(tmp_path, "r", web1="failed")
+    assert resumed("fab provision --resume --limit all", tmp_path) == "fab provision --limit @r.failed"

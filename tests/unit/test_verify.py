@@ -11,7 +11,12 @@ from pathlib import Path
 import pytest
 
 from provision import remote, verify
-from provision.model import Check, Failure, Host, Session, Stage, Status
+from provision.model import Check, Failure, Host, HostReport, Report, Session, Stage, Status, Verdict
+from provision.report.exit_code import exit_code
+from provision.report.files import write
+from provision.report.past import failed_hosts
+from provision.report.text import verify_text
+from provision.verbs import VERBS
 
 NAMES = ("web1", "web2", "web3")
 
@@ -111,6 +116,50 @@ def test_a_shard_that_gives_no_end_is_ended(
     lost = failures(verify.verify(sessions(run_dir)[:1], run_dir, never))
     assert lost["web1"].evidence == "no end after 2 s"
     assert time.monotonic() - start < 20
+
+
+class AdvisingShard(verify.Shard):
+    """A shard whose hosts all have one good check and one advice."""
+
+    def __init__(self, hosts: list[str], *_: object) -> None:
+        self._hosts = hosts
+
+    def results(self, on_proof: verify.OnProof) -> dict[str, verify.Proof]:
+        checks = (Check("It runs.", Verdict.PASSED), Check("It lives on.", Verdict.ADVICE, "it is off"))
+        for host in self._hosts:
+            on_proof(host, checks)
+        return dict.fromkeys(self._hosts, checks)
+
+    def interrupt(self) -> None:
+        pass
+
+    def end(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize(("strict", "code", "named", "last"), [
+    (False, 0, "VERIFIED       1", "Next     fab plan"),
+    (True, 2, "NOT VERIFIED   1", "Again    fab verify --strict --limit @last.failed"),
+])  # fmt: skip
+def test_an_advice_is_a_failure_in_every_place_where_strict_asks_for_it_and_in_none_otherwise(
+    strict: bool, code: int, named: str, last: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(verify, "Shard", AdvisingShard)
+    seen: dict[str, verify.Proof] = {}
+    proofs = verify.verify(sessions(tmp_path)[:1], tmp_path, never, seen.__setitem__, strict=strict)
+    assert seen == proofs
+    checks = proofs["web1"]
+    assert not isinstance(checks, Failure)
+    host = HostReport("web1", Status.OK, checks=checks)
+    typed = "fab verify --strict" if strict else "fab verify"
+    words = VERBS["verify"].words
+    run = Report("r", typed, "i.yml", "2026-11-24T02:18:00Z", 1.0, exit_code([host]), (host,), words=words)
+    write(run, tmp_path, {})
+    said = verify_text(run)
+    assert (run.exit_code, failed_hosts(tmp_path)) == (code, ("web1",) if strict else ())
+    assert named in said
+    assert last in said
+    assert ("it is off; an advice counts as a failure (--strict)" in said) is strict
 
 
 def is_running(pid: str) -> bool:

@@ -8,7 +8,6 @@ form that `rpm -qi docker-ce` gives for Docker's own packages, with Docker's key
 import base64
 import hashlib
 import json
-import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import SimpleNamespace
@@ -93,10 +92,16 @@ HEALTHY: dict[str, str | Answer] = {
 }
 
 
-def facts_of(**other: str | Answer) -> Facts:
+def facts_of(decided: Mapping[str, Any] | None = None, **other: str | Answer) -> Facts:
     answers = HEALTHY | other
     assert answers.keys() == PROBE.keys()
-    return Facts({name: a if isinstance(a, Answer) else Answer(0, a) for name, a in answers.items()})
+    texts = {name: a if isinstance(a, Answer) else Answer(0, a) for name, a in answers.items()}
+    return Facts(texts, decided or {})
+
+
+def options(**named: Any) -> dict[str, Any]:
+    """What an inventory decides by ``docker_engine_daemon_options``, with ``_`` for ``-`` in their names."""
+    return {"docker_engine_daemon_options": {name.replace("_", "-"): named[name] for name in named}}
 
 
 def info(**other: Any) -> str:
@@ -312,12 +317,12 @@ RED: list[tuple[Callable[..., None], dict[str, str | Answer], str]] = [
     (
         engine.test_selinux_is_on,
         {"selinux": "1", "daemon_json": '{"selinux-enabled": true}'},
-        "daemon.json says selinux-enabled on, the engine runs without",
+        "want selinux-enabled on (daemon.json), is off",
     ),
     (
         engine.test_no_new_privileges,
         {"info": info(SecurityOptions=["name=cgroupns"]), "arguments": "dockerd\n--no-new-privileges\n"},
-        "the engine is started with --no-new-privileges, the engine runs without",
+        "want no-new-privileges on (the flag --no-new-privileges), is off",
     ),
     (engine.test_forwarding_is_on, {"forwarding": "0\n"}, "want net.ipv4.ip_forward 1, is 0"),
     (configuration.test_file_is_valid, {"daemon_json": "{"}, "want a JSON object in /etc/docker/daemon.json"),
@@ -345,12 +350,12 @@ RED: list[tuple[Callable[..., None], dict[str, str | Answer], str]] = [
     (
         configuration.test_logs_are_rotated,
         {"info": info(LoggingDriver="json-file")},
-        "daemon.json says log-driver local, the engine runs with json-file",
+        "want log-driver local (daemon.json), is json-file",
     ),
     (
         configuration.test_live_restore_is_on,
         {"info": info(LiveRestoreEnabled=False)},
-        "daemon.json says live-restore on, the engine runs without",
+        "want live-restore on (daemon.json), is off",
     ),
 ]
 
@@ -362,45 +367,150 @@ def test_a_sick_host_fails_the_check_with_want_and_is(
     with no_skip(), pytest.raises(AssertionError) as failed:
         call(check, facts_of(**other))
     assert words in str(failed.value)
-    assert re.search("want |, the engine runs with", str(failed.value))
+    assert "want " in str(failed.value)
 
 
-NOTHING_ASKED = {"daemon_json": Answer(1, "cat: no such file")}
-ADVICE: list[tuple[Callable[..., None], dict[str, str | Answer], str]] = [
+NO_LIVE_RESTORE = {"info": info(LiveRestoreEnabled=False)}
+NO_NEW = {"info": info(SecurityOptions=["name=cgroupns"])}
+JSON_FILE = {"info": info(LoggingDriver="json-file")}
+NO_FILE = {"daemon_json": Answer(1, "cat: no such file")}
+Case = tuple[Callable[..., None], dict[str, Any], dict[str, str | Answer], str]
+
+DRIFTED: list[Case] = [
     (
         configuration.test_live_restore_is_on,
-        {"info": info(LiveRestoreEnabled=False), **NOTHING_ASKED},
-        "live-restore is off by choice (docker_engine_daemon_options); containers stop with the engine",
+        options(live_restore=True),
+        NO_LIVE_RESTORE | NO_FILE,
+        "want live-restore on (docker_engine_daemon_options), is off",
     ),
     (
         configuration.test_live_restore_is_on,
-        {"info": info(LiveRestoreEnabled=False), "daemon_json": '{"live-restore": false}'},
-        "live-restore is off by choice",
-    ),
-    (
-        configuration.test_logs_are_rotated,
-        {"info": info(LoggingDriver="json-file"), **NOTHING_ASKED},
-        "container logs are not rotated by choice",
+        options(live_restore=True),
+        NO_LIVE_RESTORE | {"daemon_json": '{"live-restore": false}'},
+        "want live-restore on (docker_engine_daemon_options), is off",
     ),
     (
         engine.test_no_new_privileges,
-        {
-            "info": info(SecurityOptions=["name=cgroupns"]),
-            "arguments": "dockerd\n--no-new-privileges=false\n",
-        },
-        "no-new-privileges is off by choice",
+        options(no_new_privileges=True),
+        NO_NEW,
+        "want no-new-privileges on (docker_engine_daemon_options), is off",
     ),
-    (engine.test_selinux_is_on, {"selinux": "1"}, "selinux-enabled is off by choice"),
+    (
+        engine.test_selinux_is_on,
+        options(selinux_enabled=True),
+        {"selinux": "1"},
+        "want selinux-enabled on (docker_engine_daemon_options), is off",
+    ),
+    (
+        configuration.test_logs_are_rotated,
+        options(log_driver="local"),
+        JSON_FILE | NO_FILE,
+        "want log-driver local (docker_engine_daemon_options), is json-file",
+    ),
+    (
+        configuration.test_logs_are_rotated,
+        options(log_driver="journald"),
+        {},
+        "want log-driver journald (docker_engine_daemon_options), is local",
+    ),
+    (
+        configuration.test_logs_are_rotated,
+        options(log_opts={"max-size": "10m"}),
+        JSON_FILE | NO_FILE,
+        "want log-opts max-size 10m (docker_engine_daemon_options), is json-file without a max-size",
+    ),
 ]
 
 
-@pytest.mark.parametrize(("check", "other", "words"), ADVICE)
-def test_what_nobody_asked_for_is_an_advice_and_no_failure(
-    check: Callable[..., None], other: dict[str, str | Answer], words: str
+@pytest.mark.parametrize(("check", "decided", "other", "words"), DRIFTED)
+def test_what_the_inventory_wants_and_the_host_lacks_is_a_failure(
+    check: Callable[..., None], decided: dict[str, Any], other: dict[str, str | Answer], words: str
+) -> None:
+    with no_skip(), pytest.raises(AssertionError) as failed:
+        call(check, facts_of(decided, **other))
+    assert words in str(failed.value)
+
+
+RECOMMENDED = "docker_engine_daemon_options sets what is recommended"
+BY_CHOICE = "by choice (docker_engine_daemon_options)"
+ADVICE: list[Case] = [
+    (
+        configuration.test_live_restore_is_on,
+        {},
+        NO_LIVE_RESTORE | NO_FILE,
+        f"live-restore is off; containers stop with the engine; {RECOMMENDED}",
+    ),
+    *(
+        (
+            configuration.test_live_restore_is_on,
+            options(live_restore=value),
+            NO_LIVE_RESTORE | NO_FILE,
+            f"live-restore is off {BY_CHOICE}; containers stop with the engine",
+        )
+        for value in (None, False)
+    ),
+    (
+        configuration.test_live_restore_is_on,
+        {},
+        NO_LIVE_RESTORE | {"daemon_json": '{"live-restore": false}'},
+        "live-restore is off: daemon.json says so; containers stop with the engine",
+    ),
+    (
+        engine.test_no_new_privileges,
+        {},
+        NO_NEW | {"arguments": "dockerd\n--no-new-privileges=false\n"},
+        "no-new-privileges is off: the flag --no-new-privileges=false says so; programs",
+    ),
+    (engine.test_selinux_is_on, {}, {"selinux": "1"}, "selinux-enabled is off; SELinux does not"),
+    (
+        configuration.test_logs_are_rotated,
+        {},
+        JSON_FILE | NO_FILE,
+        f"container logs are not rotated; they can fill the disk; {RECOMMENDED}",
+    ),
+    *(
+        (
+            configuration.test_logs_are_rotated,
+            decided,
+            JSON_FILE | NO_FILE,
+            f"container logs are not rotated {BY_CHOICE}; they can fill the disk",
+        )
+        for decided in (
+            options(log_driver=None),
+            options(log_opts=None),
+            options(log_opts={"max-size": None}),
+        )
+    ),
+    (
+        configuration.test_logs_are_rotated,
+        options(log_driver="json-file"),
+        JSON_FILE | {"daemon_json": '{"log-driver": "json-file"}'},
+        "container logs are not rotated: daemon.json says so; they can fill the disk",
+    ),
+]
+
+
+@pytest.mark.parametrize(("check", "decided", "other", "words"), ADVICE)
+def test_what_nobody_asked_for_is_an_advice_that_names_who_decided_it(
+    check: Callable[..., None], decided: dict[str, Any], other: dict[str, str | Answer], words: str
 ) -> None:
     with pytest.raises(Advice) as advised:
-        call(check, facts_of(**other))
+        call(check, facts_of(decided, **other))
     assert words in str(advised.value.msg)
+    assert ("by choice" in words) == ("by choice" in str(advised.value.msg))
+
+
+def test_a_host_that_runs_as_the_inventory_wants_fails_no_check() -> None:
+    wants = options(
+        live_restore=True, no_new_privileges=True, log_driver="local", log_opts={"max-size": "9m"}
+    )
+    for check in (
+        configuration.test_live_restore_is_on,
+        configuration.test_logs_are_rotated,
+        engine.test_no_new_privileges,
+    ):
+        with no_skip():
+            call(check, facts_of(wants))
 
 
 def test_a_size_that_is_given_as_a_flag_rotates_the_log() -> None:
@@ -518,6 +628,52 @@ def test_the_distributions_own_package_needs_a_key_of_rpms_ring_alone() -> None:
     facts = facts_of(**own, repositories="", key_files="")
     with no_skip():
         call(packages.test_packages_are_signed_by_a_trusted_key, facts)
+
+
+FINGERPRINT = "060a61c51b558a7f742b77aa" + KEY_ID
+
+
+def named_key(fingerprint: str) -> dict[str, str]:
+    return {"docker_engine_gpg_fingerprint": fingerprint}
+
+
+@pytest.mark.parametrize("key_files", ["", HEALTHY["key_files"]])
+def test_packages_are_signed_by_the_key_that_the_inventory_names(key_files: str) -> None:
+    spaced = FINGERPRINT[:4].upper() + " " + FINGERPRINT[4:].upper()
+    with no_skip():
+        call(
+            packages.test_packages_are_signed_by_a_trusted_key,
+            facts_of(named_key(spaced), key_files=key_files),
+        )
+
+
+@pytest.mark.parametrize("key_files", ["", HEALTHY["key_files"]])
+def test_a_key_that_the_host_trusts_and_the_inventory_does_not_name_is_a_failure(key_files: str) -> None:
+    with no_skip(), pytest.raises(AssertionError) as failed:
+        call(
+            packages.test_packages_are_signed_by_a_trusted_key,
+            facts_of(named_key("AB" * 20), key_files=key_files),
+        )
+    wants = f"the key {'ab' * 20} (docker_engine_gpg_fingerprint)"
+    assert f"want containerd.io signed by {wants}, is {KEY_ID}" in str(failed.value)
+
+
+def test_a_subkey_of_the_named_key_passes_and_another_key_beside_it_does_not() -> None:
+    primary, other = BODY + b"!", BODY + b"?"
+    packets = {name: bytes([first, len(body)]) + body for name, first, body in (
+        ("primary", 0x98, primary), ("subkey", 0xB8, BODY), ("other", 0x98, other), ("beside", 0x98, BODY)
+    )}  # fmt: skip
+    named = hashlib.sha1(b"\x99\0" + bytes([len(primary)]) + primary, usedforsecurity=False).hexdigest()
+
+    def judge(*names: str) -> None:
+        content = base64.b64encode(b"".join(packets[name] for name in names)).decode()
+        files = f"/etc/pki/rpm-gpg/docker.gpg {content}\n"
+        call(packages.test_packages_are_signed_by_a_trusted_key, facts_of(named_key(named), key_files=files))
+
+    with no_skip():
+        judge("other", "primary", "subkey")
+    with no_skip(), pytest.raises(AssertionError, match=r"want containerd\.io signed by the key"):
+        judge("primary", "beside")
 
 
 @pytest.mark.parametrize(

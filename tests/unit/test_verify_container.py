@@ -47,7 +47,7 @@ RED_LIVES: list[tuple[Callable[[Life], None], Life, str]] = [
     (
         rotated(daemon_json='{"log-opts": {"max-size": "10m"}}'),
         life(look=UNROTATED),
-        "says max-size 10m, the",
+        "want log-opts max-size 10m (daemon.json), is json-file without a max-size",
     ),
     (rotated(), life(look=BAD), "is an error"),
     (container.test_port_answers_on_the_host, life(here=BAD), "want an answer on the published port"),
@@ -91,8 +91,10 @@ def test_a_container_that_lives_well_fails_no_check() -> None:
 
 
 def test_a_log_that_nobody_wants_rotated_is_an_advice() -> None:
-    with pytest.raises(Advice, match="not rotated by choice"):
-        rotated()(life(look=UNROTATED))
+    with pytest.raises(Advice, match="not rotated; it can fill the disk"):
+        rotated(daemon_json="{}")(life(look=UNROTATED))
+    with pytest.raises(Advice, match=r"not rotated: daemon\.json says so"):
+        rotated(daemon_json='{"log-driver": "json-file"}')(life(look=UNROTATED))
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from provision.checks.openpgp import fingerprints
+from provision.checks.openpgp import certificates
 
 
 @pytest.fixture(scope="module")
@@ -24,18 +24,18 @@ def gpg(home: Path, *words: str) -> bytes:
     return subprocess.run(command, capture_output=True, check=True).stdout
 
 
-def test_every_key_and_subkey_is_found_with_and_without_armor(home: Path) -> None:
+def test_every_key_is_found_with_its_subkeys_with_and_without_armor(home: Path) -> None:
     rows = gpg(home, "--with-colons", "--list-keys").decode().splitlines()
-    want = [row.split(":")[9].lower() for row in rows if row.startswith("fpr")]
-    assert len(want) == 3
-    assert fingerprints(gpg(home, "--export")) == want
-    assert fingerprints(gpg(home, "--armor", "--export")) == want
+    one, subkey, two = [row.split(":")[9].lower() for row in rows if row.startswith("fpr")]
+    want = [[one, subkey], [two]]
+    assert certificates(gpg(home, "--export")) == want
+    assert certificates(gpg(home, "--armor", "--export")) == want
     both = [gpg(home, "--armor", "--export", f"{name}@example.org") for name in ("one", "two")]
-    assert fingerprints(b"a note\n" + b"\n".join(both)) == want
+    assert certificates(b"a note\n" + b"\n".join(both)) == want
 
 
 @pytest.mark.parametrize("data", [b"", b"no key", b"\x99\xff", b"\x98\x02\x03\x00", b"\x9b\x00"])
 def test_what_is_no_key_file_has_no_key(data: bytes) -> None:
-    assert fingerprints(data) == []
+    assert certificates(data) == []
     armor = b"-----BEGIN PGP PUBLIC KEY BLOCK-----\n\n" + data + b"\n-----END PGP PUBLIC KEY BLOCK-----\n"
-    assert fingerprints(armor) == []
+    assert certificates(armor) == []
