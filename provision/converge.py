@@ -26,6 +26,7 @@ from provision.model import (
     Stage,
     Status,
 )
+from provision.wording import EARLIER, Wording
 
 _PACKAGE = Path(__file__).resolve().parent
 _FORK_BYTES = 100 << 20
@@ -33,28 +34,19 @@ _FORK_BYTES = 100 << 20
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "USER", "LOGNAME")
 ACTION = "docker_engine"
 
-# What to type for a host on which the command has failed; without its own, that of provision.
-_ACCESS = ("keys.install", "keys.remove", "hosts.harden", "credentials.rotate")
-_AGAIN = {"undo": f"hosts.undo {HOST}", "uninstall": f"uninstall --limit {HOST}"} | {
-    verb: f"{verb} {HOST}" for verb in _ACCESS
-}
-# An undo of which nothing was heard may be done; a second one would take it back.
-_LOOK = _AGAIN | {"undo": f"plan --limit {HOST}"}
-_PROVISION = f"provision --limit {HOST}"
-
 OnOutcome = Callable[[str, Outcome], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What is asked of every host: ``what`` is the command, as the lock on the host shows it.
+    """What is asked of every host; ``words`` are those of the verb, whose name the lock on the host shows.
 
     With ``check`` it is only planned. ``values`` are the role's, without their prefix; they stand above
     those of the inventory. ``by_host`` are those of one host, by its name.
     """
 
     run: str
-    what: str
+    words: Wording
     check: bool = False
     values: Mapping[str, Any] = field(default_factory=dict, hash=False)
     by_host: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, hash=False)
@@ -73,7 +65,7 @@ def converge(
     ``on_outcome`` is called as each host ends. Gives an Outcome for every session, by name;
     a host of which nothing was heard is told apart as lost, interrupted or unknown.
     """
-    listener = Listener(on_outcome, cancelled, order.what)
+    listener = Listener(on_outcome, cancelled, order.words)
     said = _play(sessions, run_dir, order, listener.hear, cancelled)
     return listener.all_of(tuple(session.host.name for session in sessions), said)
 
@@ -84,10 +76,12 @@ class Listener:
     Only our own action says that a host is as it should be: a task before it may well end in "ok".
     """
 
-    def __init__(self, on_outcome: OnOutcome, cancelled: Callable[[], bool], what: str = "provision") -> None:
+    def __init__(
+        self, on_outcome: OnOutcome, cancelled: Callable[[], bool], words: Wording = EARLIER
+    ) -> None:
         self._on_outcome = on_outcome
         self._cancelled = cancelled
-        self._what = what
+        self._words = words
         self._outcomes: dict[str, Outcome] = {}
         self._started = time.monotonic()
 
@@ -95,10 +89,10 @@ class Listener:
         """Take one event of ansible-runner; False tells it to keep no file of it."""
         kind, data = event.get("event"), event.get("event_data", {})
         if kind == "runner_on_unreachable" and not self._cancelled():  # else it ended with the run
-            lost = _lost(data["host"], self._what, str(data["res"].get("msg", "")))
+            lost = _lost(data["host"], self._words, str(data["res"].get("msg", "")))
             self._keep(data["host"], Outcome(failure=lost))
         elif kind == "runner_on_failed":
-            failure = _failure(data["host"], self._what, data["res"].get("error") or _untyped(data["res"]))
+            failure = _failure(data["host"], self._words, data["res"].get("error") or _untyped(data["res"]))
             self._keep(data["host"], _outcome(data["host"], data["res"], failure))
         elif kind == "runner_on_ok" and data.get("task_action") == ACTION:
             self._keep(data["host"], _outcome(data["host"], data["res"]))
@@ -108,7 +102,7 @@ class Listener:
         """Give every host's Outcome; ``said`` is Ansible's text, for those of which nothing was heard."""
         for name in names:
             if name not in self._outcomes:
-                self._keep(name, Outcome(failure=_silence(name, self._what, said, self._cancelled())))
+                self._keep(name, Outcome(failure=_silence(name, self._words, said, self._cancelled())))
         return self._outcomes
 
     def _keep(self, name: str, outcome: Outcome) -> None:
@@ -183,7 +177,7 @@ _Dumper.add_representer(_Untrusted, lambda dumper, values: dumper.represent_mapp
 
 
 def _inventory(sessions: tuple[Session, ...], order: Order) -> str:
-    asked = {"run": order.run, "what": order.what} | dict(order.values)
+    asked = {"run": order.run, "what": order.words.called} | dict(order.values)
 
     def ours(name: str) -> dict[str, Any]:
         return {PREFIX + key: value for key, value in (asked | dict(order.by_host.get(name, {}))).items()}
@@ -233,7 +227,7 @@ def _changes(result: Mapping[str, Any]) -> tuple[Change, ...]:
 
 
 def _earlier(name: str, run: Mapping[str, Any]) -> Earlier:
-    failure = _failure(name, "provision", run["error"]) if run["error"] else None
+    failure = _failure(name, EARLIER, run["error"]) if run["error"] else None
     return Earlier(run["run"], run["who"], run["at"], run["how"], _changes(run), failure)
 
 
@@ -241,12 +235,12 @@ def _untyped(result: Mapping[str, Any]) -> dict[str, str]:
     return {"kind": "unexpected", "message": str(result.get("msg", "no result"))}
 
 
-def _failure(name: str, what: str, error: Mapping[str, Any]) -> Failure:
+def _failure(name: str, words: Wording, error: Mapping[str, Any]) -> Failure:
     hint = error.get("hint") or f"`fab hosts.shell {HOST}`"
     return Failure(
         kind=error["kind"],
         message=error["message"],
-        next=parse(hint, again=_AGAIN.get(what, "provision"), alone=_AGAIN.get(what, _PROVISION), host=name),
+        next=parse(hint, again=words.anew, alone=words.again, host=name),
         stage=Stage.CONVERGE,
         evidence=error.get("evidence", ""),
         meaning=error.get("meaning", ""),
@@ -255,26 +249,21 @@ def _failure(name: str, what: str, error: Mapping[str, Any]) -> Failure:
     )
 
 
-def again(what: str, name: str) -> str:
-    """Return the line to type for the host ``name`` alone, after the command ``what``."""
-    return _AGAIN.get(what, _PROVISION).replace(HOST, name)
-
-
-def _lost(name: str, what: str, evidence: str) -> Failure:
+def _lost(name: str, words: Wording, evidence: str) -> Failure:
     return errors.ConnectionLost(
         f"the connection to {name} was lost",
-        parse(f"`fab hosts.ping {HOST}`; then: `again`", again=_LOOK.get(what, _PROVISION), host=name),
+        parse(f"`fab hosts.ping {HOST}`; then: `again {HOST}`", alone=words.safely, host=name),
         evidence=" ".join(evidence.split())[:200],
         meaning="the network or the host went away; what was begun there goes on to a defined end",
         state="unknown until the next run, which finds and reports it",
     ).at(Stage.CONVERGE)
 
 
-def _silence(name: str, what: str, said: str, cancelled: bool) -> Failure:
+def _silence(name: str, words: Wording, said: str, cancelled: bool) -> Failure:
     if cancelled:
         return errors.Interrupted(
             f"interrupted before {name} reported",
-            parse("`again`", again=_LOOK.get(what, _PROVISION), host=name),
+            parse(f"`again {HOST}`", alone=words.safely, host=name),
             state="what was begun there goes on to a defined end; the next run reports it",
         ).at(Stage.CONVERGE)
     lines = [line.strip() for line in said.splitlines() if "ERROR" in line or "rror:" in line]

@@ -17,6 +17,7 @@ from provision.model import (
     Host,
     HostReport,
     Outcome,
+    Session,
     Stage,
     Status,
 )
@@ -46,15 +47,15 @@ class _Entry:
     done: bool = False
     earlier: tuple[Earlier, ...] = ()
     leaves_record: bool = False
-    installed: bool = False
     consent: Consent | None = None
     containers: Containers | None = None
     waited: tuple[str, ...] = ()
+    session: Session | None = None
     log: list[str] = field(default_factory=list)
 
 
 class Ledger:
-    """One entry per selected host; whoever fails a stage leaves the road here, with the reason."""
+    """One entry per selected host; one that fails a stage ends here, with the reason."""
 
     def __init__(self, hosts: Iterable[Host], view: View) -> None:
         self._entries = {host.name: _Entry() for host in hosts}
@@ -68,8 +69,15 @@ class Ledger:
             self._note(name, f"{stage}")
             self._view.stage(name, stage)
 
+    def opened(self, sessions: Iterable[Session]) -> tuple[Session, ...]:
+        """Keep the open Session of each host, and return them; those of mere jump hosts are left out."""
+        ours = tuple(session for session in sessions if session.host.name in self._entries)
+        for session in ours:
+            self._entries[session.host.name].session = session
+        return ours
+
     def drop(self, name: str, error: ProvisionError | Failure) -> None:
-        """Take ``name`` off the road; a jump host that was not selected is passed over."""
+        """End ``name`` with an error; a jump host that was not selected is passed over."""
         if name in self._entries:
             stage = self._entries[name].stage
             failure = error if isinstance(error, Failure) else error.at(error.stage or stage)
@@ -81,9 +89,8 @@ class Ledger:
         """Keep what converge found or did."""
         entry = self._entries[name]
         entry.changes, entry.system = outcome.changes, outcome.system or entry.system
-        entry.earlier, entry.installed = outcome.earlier, outcome.installed
+        entry.earlier, entry.waited = outcome.earlier, outcome.waited
         entry.consent, entry.containers = outcome.consent, outcome.containers
-        entry.waited = outcome.waited
         for who in outcome.waited:
             self._note(name, f"waited for {who}")
         entry.leaves_record = outcome.heard and bool(outcome.changes or outcome.failure)
@@ -95,10 +102,6 @@ class Ledger:
         if outcome.failure:
             self.drop(name, outcome.failure)
 
-    def newly_installed(self, names: Iterable[str]) -> frozenset[str]:
-        """Return those of ``names`` on which this run has installed the engine."""
-        return frozenset(name for name in names if self._entries[name].installed)
-
     def wait(self, name: str) -> None:
         """Note that ``name`` waits for somebody's consent."""
         self._note(name, "waits for consent: the plan would disrupt what runs there")
@@ -109,7 +112,7 @@ class Ledger:
         return self._status(self._entries[name]) not in (Status.OK, Status.CHANGED)
 
     def tell(self, name: str, text: str) -> None:
-        """Write into the log of ``name`` what is no change of its way; a jump host is passed over."""
+        """Add a line to the log of ``name``; a jump host is passed over."""
         if name in self._entries:
             self._note(name, text)
 
@@ -131,7 +134,7 @@ class Ledger:
         self._view.done(name, self._status(self._entries[name]))
 
     def interrupt(self) -> None:
-        """Take every host that is still on the road off it, with what is known to be changed there."""
+        """End all unfinished hosts as interrupted, with what is known to be changed there."""
         for name, entry in self._entries.items():
             if not entry.done:
                 state = "its changes were made; they are not verified" if entry.changes else ""
@@ -139,7 +142,7 @@ class Ledger:
                 self.drop(name, Interrupted(f"interrupted before {name} was done", hint, state=state))
 
     def give_up(self, error: ProvisionError) -> None:
-        """Take every host that is still on the road off it for a reason that none of them has."""
+        """End all unfinished hosts with an error of the controller."""
         for name, entry in self._entries.items():
             if not entry.done:
                 self.drop(name, error)
@@ -158,6 +161,10 @@ class Ledger:
         """Give for each host the runs on it whose ends it has told: before ``run``, and ``run`` itself."""
         own = {name: (run,) if entry.leaves_record else () for name, entry in self._entries.items()}
         return {name: (*(e.run for e in self._entries[name].earlier), *own[name]) for name in own}
+
+    def sessions(self) -> dict[str, Session]:
+        """Return the Session of every host that has one, as it was opened last."""
+        return {name: entry.session for name, entry in self._entries.items() if entry.session}
 
     def logs(self) -> Mapping[str, str]:
         """Give every host's log; no secret ever entered it."""

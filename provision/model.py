@@ -1,4 +1,4 @@
-"""The values that travel the road; every one is frozen and knows no stage."""
+"""The values that stages hand on; every one is frozen and knows no stage."""
 
 import base64
 import hashlib
@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from provision.hints import Hint, render
+from provision.wording import EARLIER, Wording
 
 # Host and group names of an inventory; they reach ssh patterns, paths and pages.
 INVENTORY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
 
 class Stage(StrEnum):
-    """The stations of the road, in order; also the word a person sees in an error."""
+    """The stages of a run, in order; also the word a person sees in an error."""
 
     READ = "read"
     UNLOCK = "unlock"
@@ -153,7 +154,7 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a host left the road: what, why, what is changed, what to do ``next``."""
+    """Why a host stopped: what, why, what is changed, what to do ``next``."""
 
     kind: str
     message: str
@@ -333,7 +334,10 @@ class HostReport:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The end of a run; ``started`` is ISO 8601 UTC, ``stages`` seconds by stage."""
+    """The result of a run; ``started`` is ISO 8601 UTC, ``stages`` seconds by stage.
+
+    ``words`` are those of its verb, for the page that a person reads.
+    """
 
     run: str
     command: str
@@ -343,3 +347,4 @@ class Report:
     exit_code: int
     hosts: tuple[HostReport, ...]
     stages: Mapping[str, float] = field(default_factory=dict, hash=False)
+    words: Wording = EARLIER

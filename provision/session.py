@@ -30,8 +30,8 @@ from provision.ssh_errors import (
     wrong_passphrase,
 )
 
-# Who answers within this is handed on; latecomers form one more wave.
-WAVE_S = 5.0
+# Who answers within this is handed on; latecomers follow together.
+LATE_AFTER_S = 5.0
 LOGIN_TIMEOUT_S = 30.0
 # A host that nobody could talk to is tried again, within this from its first try.
 CONNECT_BUDGET_S = 30.0
@@ -47,7 +47,7 @@ Tell = Callable[[str, str], None]
 
 
 def unheard(name: str, text: str) -> None:
-    """Be the Tell of those who keep no log."""
+    """Discard a progress message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +104,8 @@ class Connections:
             if master not in self._open_masters:
                 master.terminate()
 
-    def waves(self, entrants: tuple[Entrant, ...]) -> Iterator[dict[str, Answer]]:
-        """Give each host's Session or its error, by name: first who answers in time, then the rest."""
+    def arrivals(self, entrants: tuple[Entrant, ...]) -> Iterator[dict[str, Answer]]:
+        """Yield each host's Session or its error, by name: first those in time, then the latecomers."""
         if not entrants:
             return
         self._prepare(entrants)
@@ -114,7 +114,7 @@ class Connections:
         for entrant in _jumps_first(entrants):
             via = answers.get(entrant.host.jump or "")
             answers[entrant.host.name] = self._pool.submit(self._open, entrant, via)
-        done, late = wait(answers.values(), timeout=WAVE_S)
+        done, late = wait(answers.values(), timeout=LATE_AFTER_S)
         if late and any(isinstance(future.result(), Session) for future in done):
             yield {name: future.result() for name, future in answers.items() if future in done}
             answers = {name: future for name, future in answers.items() if future in late}

@@ -1,9 +1,9 @@
-"""The access of many hosts in one run: each flow's two ends, side by side."""
+"""The access of many hosts in one run: each flow's beginning and end, side by side."""
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 from provision.access.case import Case, Flow
 from provision.credentials import Rotation
@@ -14,32 +14,40 @@ from provision.settings import Settings
 
 AT_ONCE = 16
 
-Answers = dict[str, Session | ProvisionError]
+T = TypeVar("T")
+Answers = dict[str, T | ProvisionError]
 Sessions = tuple[Session, ...]
 
 
-class Locks:
-    """One flow over the hosts of a run; ``grant`` gives a token of the run's broker for a secret."""
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A host's Session with the secrets of what is wanted there, and the role's values that say it."""
+
+    session: Session
+    values: Mapping[str, Any]
+
+
+class Access:
+    """One flow over the hosts of a run; ``grant`` returns a token of the run's broker for a secret."""
 
     def __init__(self, flow: Flow, entrants: tuple[Entrant, ...], grant: Callable[[Secret], str]) -> None:
         self._flow = flow
         self._entrants = {entrant.host.name: entrant for entrant in entrants}
         self._grant = grant
-        self.values: dict[str, Mapping[str, Any]] = {}
 
-    def begin(self, sessions: Sessions) -> Answers:
-        """Give each host's Session with its secrets, or why nothing is begun there; fills ``values``."""
+    def begin(self, sessions: Sessions) -> Answers[Begun]:
+        """Return for each host what is begun there, or why nothing is."""
         return _side_by_side(self._begin, sessions)
 
-    def finish(self, sessions: Sessions) -> Answers:
-        """Give each host's Session as it is used from now on, or what new logins did not show."""
+    def finish(self, sessions: Sessions) -> Answers[Session]:
+        """Return each host's Session as it is used from now on, or what new logins did not show."""
         return _side_by_side(self._finish, sessions)
 
-    def _begin(self, session: Session) -> Session:
+    def _begin(self, session: Session) -> Begun:
         wanted = self._flow.begin(self._case(session))
-        self.values[session.host.name] = {"access": dict(wanted.values)}
         tokens = {name: self._grant(each) for name, each in wanted.secrets.items()}
-        return replace(session, secret_tokens=dict(session.secret_tokens) | tokens)
+        session = replace(session, secret_tokens=dict(session.secret_tokens) | tokens)
+        return Begun(session, {"verb": "access", "access": dict(wanted.values)})
 
     def _finish(self, session: Session) -> Session:
         case = self._case(session)
@@ -55,7 +63,7 @@ class Locks:
 
 def settled(
     answers: Mapping[str, Session | ProvisionError], entrants: tuple[Entrant, ...], settings: Settings
-) -> Answers:
+) -> Answers[Session]:
     """Promote the pending password of every host that it has let in: that was its proof."""
     rotation = Rotation(settings)
     tried = {entrant.host.name: entrant.credential.pending for entrant in entrants}
@@ -70,8 +78,8 @@ def settled(
     return dict(answers) | _side_by_side(settle, opened)
 
 
-def _side_by_side(work: Callable[[Session], Session], sessions: Sessions) -> Answers:
-    def answer(session: Session) -> Session | ProvisionError:
+def _side_by_side(work: Callable[[Session], T], sessions: Sessions) -> Answers[T]:
+    def answer(session: Session) -> T | ProvisionError:
         try:
             return work(session)
         except ProvisionError as error:

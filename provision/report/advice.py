@@ -15,13 +15,9 @@ _LONG = {"-i": "--inventory", "-l": "--limit"}
 PLAN_ONLY = ("--diff", "--detailed-exitcode", "--plan")
 # The options of a run that are followed by a value; every other word is the name of hosts.
 VALUED = (*SELECTION, "--lock-timeout", "--serial", "--tolerate", "--unlock-fd", "--color", "--output")
-# The commands that take their hosts without a flag.
-_NAMED = (
-    "hosts.ping", "hosts.undo", "hosts.harden", "keys.install", "keys.remove", "credentials.rotate",
-)  # fmt: skip
 # The commands that have the options of a project: by the group, or without one.
 _GROUPS = ("hosts", "credentials", "keys")
-_ROAD = ("plan", "provision", "verify", "uninstall")
+_UNGROUPED = ("plan", "provision", "verify", "uninstall")
 # The one of its group that reaches a host, and so has --via.
 _ROTATE = "credentials.rotate"
 # What says how one run is shown or unlocked, and nothing of what is wanted.
@@ -44,7 +40,7 @@ def is_plan(command: str) -> bool:
 def same_hosts(command: str, next_verb: str) -> str:
     """Give ``next_verb`` for the hosts of ``command``."""
     program, typed, options = _parts(command)
-    named, others = _named(options) if typed in _NAMED else ([], options)
+    named, others = _named(options) if _names_hosts(typed) else ([], options)
     limit = ["--limit", *named] if named not in ([], ["all"]) else []
     return shlex.join([*program, next_verb, *limit, *_sorted_out(others, SELECTION)[0]])
 
@@ -64,7 +60,7 @@ def show_diff(plan: str) -> str:
 def again(command: str) -> str:
     """Give ``command`` for those of its hosts that did not reach their good state."""
     program, typed, options = _parts(command)
-    if typed in _NAMED:
+    if _names_hosts(typed):
         return shlex.join([*program, typed, "@last.failed", *_named(options)[1]])
     _, others = _sorted_out(options, LIMITS)
     return f"{shlex.join([*program, typed, *others])} --limit @last.failed"
@@ -109,7 +105,7 @@ def _retold(advised: Command, command: str) -> Command:
 
 def _is_about_a_project(verb: str) -> bool:
     group, _, own = verb.partition(".")
-    return group in _GROUPS if own else verb in _ROAD
+    return group in _GROUPS if own else verb in _UNGROUPED
 
 
 def _reaches_hosts(verb: str) -> bool:
@@ -130,6 +126,11 @@ def _parts(command: str) -> tuple[list[str], str, list[str]]:
     own = list(takewhile(lambda word: word.startswith("-"), words[1:]))
     start = 1 + len(own)
     return words[:start], "".join(words[start : start + 1]), words[start + 1 :]
+
+
+def _names_hosts(verb: str) -> bool:
+    """Return whether ``verb`` takes its hosts without a flag: each in a group (hosts.ping) does."""
+    return "." in verb
 
 
 def _named(options: list[str]) -> tuple[list[str], list[str]]:

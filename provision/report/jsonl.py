@@ -30,7 +30,7 @@ class Stream:
         self._write("stage", {"name": host, "stage": str(stage), "note": note})
 
     def done(self, host: str, status: Status) -> None:
-        """Say that ``host`` has left the road."""
+        """Say that ``host`` has ended."""
         self._write("done", {"name": host, "status": str(status)})
 
     def paused(self) -> AbstractContextManager[None]:

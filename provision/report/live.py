@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Self, TextIO
 from provision.model import Stage, Status
 from provision.report.console import is_live, page_for
 from provision.report.layout import Page, count, duration
-from provision.report.words import STYLES, words_of
+from provision.report.words import STYLES
 
 if TYPE_CHECKING:
     from rich.live import Live as RichLive
@@ -25,7 +25,7 @@ _RICH_STYLES = {"good": "green", "changed": "yellow", "bad": "bold red", "away":
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """Where one host is: its stage, a note, and when it entered the road and the stage."""
+    """Where one host is: its stage, a note, and when it entered the run and the stage."""
 
     stage: Stage
     note: str
@@ -36,9 +36,9 @@ class Running:
 class Live:
     """Show progress on ``stream`` (stderr): what is finished is counted, nothing is guessed.
 
-    ``verb`` is plan, provision or verify, and ``words`` what hosts are called, by default its own;
-    ``total`` is the number of hosts. On a terminal the view is drawn again in place and is gone at the
-    end; elsewhere each finished host gives one line.
+    ``verb`` is what the run is called, and ``words`` what its hosts are; ``total`` is the number of hosts.
+    On a terminal the view is drawn again in place and is gone at the end; elsewhere each finished host
+    gives one line.
     ``stage`` and ``done`` may be called from any thread.
     """
 
@@ -47,13 +47,13 @@ class Live:
         verb: str,
         total: int,
         *,
-        words: Mapping[Status, str] | None = None,
+        words: Mapping[Status, str],
         stream: TextIO | None = None,
         page: Page | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._verb, self._total = verb, total
-        self._words = words or words_of(verb)
+        self._words = words
         self._stream = stream or sys.stderr
         self._page = page or page_for(self._stream)
         self._clock, self._begun = clock, clock()
@@ -97,7 +97,7 @@ class Live:
             self._running[host] = Running(stage, note, before.since if before else now, now)
 
     def done(self, host: str, status: Status) -> None:
-        """Say that ``host`` has left the road; said twice, it counts once."""
+        """Say that ``host`` has ended; said twice, it counts once."""
         with self._lock:
             running = self._running.pop(host, None)
             seen = host in self._finished

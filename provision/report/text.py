@@ -1,40 +1,47 @@
 """What a person reads at the end of a run: pure functions from a Report to a text."""
 
 from collections.abc import Iterable, Mapping
+from typing import Protocol, TypedDict, Unpack
 
 from provision.model import Report, Status
 from provision.report import advice, planned, results
 from provision.report.buckets import GOOD, Group, proven, sort_into_buckets
 from provision.report.layout import Page
-from provision.report.words import (
-    PING_WORDS,
-    PLAN_ORDER,
-    VERIFY_WORDS,
-    counts,
-    needs_a_hand,
-    words_of,
-)
+from provision.report.words import PLAN_ORDER, counts, needs_a_hand, words_of
 
 REPORT_PLACE = ".provision/latest/report.html"
 
 
-def plan_text(
-    report: Report,
-    *,
-    diff: bool = False,
-    asks: bool = False,
-    width: int = 80,
-    colour: bool = False,
-    ascii: bool = False,
-) -> str:
-    """Say what would change on which hosts; ``diff`` adds every package and file difference.
+class Shown(TypedDict, total=False):
+    """How a page is laid out, and what it says beside the report; each page reads what it needs.
 
-    A plan that ``asks`` is followed by a question, and not by a command to type.
+    ``diff`` adds every package and file difference to a plan; one that ``asks`` is followed by a question,
+    and not by a command to type. ``previous`` is the last run with checks, to compare with; ``place`` is
+    where the web page of the run lies.
     """
-    page = Page(width, colour, ascii)
+
+    diff: bool
+    asks: bool
+    previous: Report | None
+    place: str
+    width: int
+    colour: bool
+    ascii: bool
+
+
+class Text(Protocol):
+    """What a person reads of a run."""
+
+    def __call__(self, report: Report, **shown: Unpack[Shown]) -> str:
+        """Return the page."""
+
+
+def plan_text(report: Report, **shown: Unpack[Shown]) -> str:
+    """Say what would change on which hosts."""
+    page, diff = _page(shown), shown.get("diff", False)
     buckets = sort_into_buckets(report.hosts)
-    words = words_of(advice.verb(report.command), is_plan=True)
-    asks = asks and bool(buckets[Status.CHANGED])
+    words = words_of(report.words, is_plan=True)
+    asks = shown.get("asks") and buckets[Status.CHANGED]
     return _text(
         results.title(page, report, report.inventory),
         planned.to_change(page, buckets[Status.CHANGED], diff=diff),
@@ -45,72 +52,54 @@ def plan_text(
     )
 
 
-def provision_text(
-    report: Report,
-    *,
-    width: int = 80,
-    colour: bool = False,
-    ascii: bool = False,
-    place: str = REPORT_PLACE,
-) -> str:
-    """Say what a run that changes made of every host; ``place`` is where the page of the run lies."""
-    page = Page(width, colour, ascii)
+def provision_text(report: Report, **shown: Unpack[Shown]) -> str:
+    """Say what a run that changes hosts did on each."""
+    page, words = _page(shown), words_of(report.words)
     buckets = sort_into_buckets(report.hosts)
-    verb = advice.verb(report.command)
-    words = words_of(verb)
     good = [results.provisioned(page, words[status], status, buckets[status]) for status in GOOD]
     return _text(
         results.title(page, report, f"{report.inventory} · run {report.run}"),
         *good,
         results.failed(page, buckets, words),
         results.result(page, report, buckets, words),
-        [
-            page.plain(f"Report   {place}"),
-            results.last_line(page, report, buckets, "verify" if verb == "provision" else "plan"),
-        ],
+        [_report_line(page, shown), results.last_line(page, report, buckets, report.words.then)],
     )
 
 
-def verify_text(
-    report: Report,
-    *,
-    previous: Report | None = None,
-    width: int = 80,
-    colour: bool = False,
-    ascii: bool = False,
-    place: str = REPORT_PLACE,
-) -> str:
-    """Say which hosts are proven; ``previous`` is the last run with checks, to compare with."""
-    page = Page(width, colour, ascii)
+def verify_text(report: Report, **shown: Unpack[Shown]) -> str:
+    """Say which hosts are proven."""
+    page, words, previous = _page(shown), words_of(report.words), shown.get("previous")
     buckets = sort_into_buckets(report.hosts, proven)
     since = [page.plain(f"Since    {results.compared(report, previous)}")] if previous else []
     return _text(
         results.title(page, report, f"{report.inventory} · run {report.run}"),
-        results.verified(page, VERIFY_WORDS[Status.OK], buckets[Status.OK]),
-        results.failed(page, buckets, VERIFY_WORDS),
-        results.result(page, report, buckets, VERIFY_WORDS),
+        results.verified(page, words[Status.OK], buckets[Status.OK]),
+        results.failed(page, buckets, words),
+        results.result(page, report, buckets, words),
         since,
-        [page.plain(f"Report   {place}"), results.last_line(page, report, buckets, "plan")],
+        [_report_line(page, shown), results.last_line(page, report, buckets, report.words.then)],
     )
 
 
-def ping_text(report: Report, *, width: int = 80, colour: bool = False, ascii: bool = False) -> str:
+def ping_text(report: Report, **shown: Unpack[Shown]) -> str:
     """Say which hosts let us in, and why the others do not."""
-    page = Page(width, colour, ascii)
+    page, words = _page(shown), words_of(report.words)
     buckets = sort_into_buckets(report.hosts)
     return _text(
         results.title(page, report, report.inventory),
-        results.provisioned(page, PING_WORDS[Status.OK], Status.OK, buckets[Status.OK]),
-        results.failed(page, buckets, PING_WORDS),
-        results.result(page, report, buckets, PING_WORDS),
-        [page.plain(_after_ping(report, buckets))],
+        results.provisioned(page, words[Status.OK], Status.OK, buckets[Status.OK]),
+        results.failed(page, buckets, words),
+        results.result(page, report, buckets, words),
+        [results.last_line(page, report, buckets, report.words.then)],
     )
 
 
-def _after_ping(report: Report, buckets: Mapping[Status, Group]) -> str:
-    if needs_a_hand(buckets):
-        return f"Again    {advice.again(report.command)}"
-    return f"Next     {advice.same_hosts(report.command, 'plan')}"
+def _page(shown: Shown) -> Page:
+    return Page(shown.get("width", 80), shown.get("colour", False), shown.get("ascii", False))
+
+
+def _report_line(page: Page, shown: Shown) -> str:
+    return page.plain(f"Report   {shown.get('place', REPORT_PLACE)}")
 
 
 def _after_plan(report: Report, buckets: Mapping[Status, Group], diff: bool) -> str:

@@ -26,9 +26,8 @@ SHOWN = (Verdict.FAILED, Verdict.ADVICE, Verdict.PASSED, Verdict.SKIPPED)
 
 def page_text(report: Report) -> str:
     """Give the HTML document for ``report``; every value from a host is escaped."""
-    verb = advice.verb(report.command)
-    buckets = sort_into_buckets(report.hosts, proven if verb == "verify" else judged)
-    words = words_of(verb, is_plan=advice.is_plan(report.command))
+    buckets = sort_into_buckets(report.hosts, proven if report.words.by_checks else judged)
+    words = words_of(report.words, is_plan=advice.is_plan(report.command))
     # A page is read from the top, so what needs a hand comes first here.
     shown = [*reversed(BAD), Status.CHANGED, Status.OK]
     template = _environment().get_template("report.html.j2")

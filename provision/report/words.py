@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from provision.model import HostReport, Status
 from provision.report.buckets import GOOD, Group
 from provision.report.layout import count, dotted
+from provision.wording import Wording
 
 # What needs a hand stands nearest the prompt.
 BAD = (Status.SKIPPED, Status.UNREACHABLE, Status.REFUSED, Status.UNKNOWN, Status.FAILED)
@@ -19,29 +20,13 @@ STYLES = dict.fromkeys(Status, "bad") | {
 }
 WORDS = {status: str(status) for status in Status} | {Status.OK: "right"}
 PLAN_WORDS = WORDS | {Status.CHANGED: "to change"}
-VERIFY_WORDS = WORDS | {Status.OK: "verified", Status.CHANGED: "verified", Status.FAILED: "not verified"}
-PING_WORDS = WORDS | {Status.OK: "answering"}
-# What a host is called on which there is nothing to do, where it is not simply right.
-_NOTHING = {"undo": "nothing to undo", "uninstall": "nothing to remove"}
-_OWN = {
-    "plan": PLAN_WORDS,
-    "verify": VERIFY_WORDS,
-    "ping": PING_WORDS,
-    "undo": WORDS | {Status.OK: "unchanged", Status.CHANGED: "undone"},
-    "install": WORDS | {Status.OK: "unchanged", Status.CHANGED: "key added"},
-    "remove": WORDS | {Status.OK: "unchanged", Status.CHANGED: "key removed"},
-    "harden": WORDS | {Status.OK: "unchanged", Status.CHANGED: "hardened"},
-    "rotate": WORDS | {Status.OK: "unchanged", Status.CHANGED: "rotated"},
-    "uninstall": WORDS | {Status.OK: "unchanged", Status.CHANGED: "uninstalled"},
-}
 
 
-def words_of(verb: str, *, is_plan: bool = False) -> Mapping[Status, str]:
-    """Give the words of ``verb``, such as provision or hosts.undo, or those of the plan of it."""
-    verb = verb.rpartition(".")[2]
-    if is_plan and verb in _NOTHING:
-        return PLAN_WORDS | {Status.OK: _NOTHING[verb]}
-    return _OWN.get(verb, WORDS)
+def words_of(verb: Wording, *, is_plan: bool = False) -> Mapping[Status, str]:
+    """Return what the buckets of a verb are called, or those of its plan."""
+    if is_plan:
+        return PLAN_WORDS | {Status.OK: verb.nothing}
+    return WORDS | {Status.OK: verb.ok, Status.CHANGED: verb.changed, Status.FAILED: verb.failed}
 
 
 def counts(

@@ -40,10 +40,10 @@ _DEFAULTS: dict[str, Any] = {
     "color": "auto",
     "output": "text",
 }
-# Which of them a task has: those that are about a project, and those that run the road.
+# Which of them a task has: one that is about a project, and one that makes a run.
 LOCAL = ("color",)
 PROJECT = ("inventory", "keyring", "unlock_fd", "color")
-ROAD = (*PROJECT, "output")
+RUN = (*PROJECT, "output")
 _CHOICES = {"color": ("auto", "always", "never"), "output": ("text", "json"), "via": ("public", "private")}
 
 # The shell's convention: 128 + SIGPIPE.

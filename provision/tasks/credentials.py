@@ -7,12 +7,13 @@ from provision import audit
 from provision import credentials as keyring
 from provision.credentials import Owner, is_made, parse_sort
 from provision.credentials import scan as search
+from provision.entrants import read
 from provision.errors import UsageError
 from provision.hints import parse
 from provision.inventory import ALL
 from provision.settings import LONGEST_SHOWN, is_there
 from provision.tasks import moving, reach, storing
-from provision.tasks.command import LOCAL, ROAD, command, told
+from provision.tasks.command import LOCAL, RUN, command, told
 from provision.tasks.consent import LOCK
 from provision.tasks.keys import HOSTS, change_access
 from provision.tasks.project import EXAMPLE, Flags, is_lab, settings
@@ -63,7 +64,7 @@ def set_(
 def check(flags: Flags, limit: str = ALL) -> int:
     """Say for each host where its secrets come from."""
     project = settings(flags)
-    return reach.show_origins(keyring.check(reach.selected(project, limit, "public").hosts, project))
+    return reach.show_origins(keyring.check(read(project, limit, "public").hosts, project))
 
 
 @command(
@@ -84,7 +85,7 @@ def forget(flags: Flags, owner: str, kind: str = "", yes: bool = False) -> None:
     print(f"removed the {' and the '.join(map(str, gone))} of {whose}")
 
 
-@command(shared=ROAD, positional=("hosts",), help=HOSTS | LOCK)
+@command(shared=RUN, positional=("hosts",), help=HOSTS | LOCK)
 def rotate(flags: Flags, hosts: str, via: str = "public", lock_timeout: str = "") -> int:
     """Change the login password; keep the old one as previous.
 

@@ -6,7 +6,7 @@ from provision.errors import UsageError
 from provision.inventory import ALL
 from provision.pipeline import Request
 from provision.tasks import pins, reach, runs
-from provision.tasks.command import ROAD, command, typed
+from provision.tasks.command import RUN, command, typed
 from provision.tasks.consent import (
     AGREE,
     DISRUPT,
@@ -35,16 +35,16 @@ def list_(flags: Flags, limit: str = ALL, via: str = "public") -> None:
 
 
 @command(
-    shared=ROAD,
+    shared=RUN,
     positional=("hosts",),
     help=_HOSTS,
 )
 def ping(flags: Flags, hosts: str, via: str = "public") -> int:
     """Log in to the named hosts (or all) and out again."""
-    return runs.start(Request("ping", typed(), hosts, via), flags, runs.Manner())
+    return runs.start(Request("hosts.ping", typed(), hosts, via), flags, runs.Manner())
 
 
-@command(shared=ROAD, positional=("hosts",), help=_HOSTS | LOCK | AGREE | DISRUPT)
+@command(shared=RUN, positional=("hosts",), help=_HOSTS | LOCK | AGREE | DISRUPT)
 def undo(
     flags: Flags, hosts: str, via: str = "public", plan: bool = False, yes: bool = False,
     lock_timeout: str = "", allow_disruption: bool = False, serial: str = "",
@@ -53,13 +53,13 @@ def undo(
 
     The last run that changed a host is undone from the journal there; an undo can be undone the same way.
     """
-    values = {"verb": "undo"} | lock_values(lock_timeout)
-    request = Request("undo", typed(), hosts, via, values=values, serial=serial_of(serial))
-    question = Question("This undoes the last run on {hosts}.")
+    values = lock_values(lock_timeout)
+    request = Request("hosts.undo", typed(), hosts, via, values=values, serial=serial_of(serial))
+    question = Question(request.row.asks)
     return plan_then_do(request, flags, question, plan=plan, agreed=Agreed(yes, allow_disruption))
 
 
-@command(shared=ROAD, positional=("hosts",), help=_HOSTS | LOCK)
+@command(shared=RUN, positional=("hosts",), help=_HOSTS | LOCK)
 def harden(flags: Flags, hosts: str, via: str = "public", lock_timeout: str = "") -> int:
     """Turn password login off on hosts that a key lets in.
 

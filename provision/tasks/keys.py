@@ -2,7 +2,7 @@
 
 from provision.pipeline import Request
 from provision.tasks import runs
-from provision.tasks.command import ROAD, command, typed
+from provision.tasks.command import RUN, command, typed
 from provision.tasks.consent import LOCK, lock_values
 from provision.tasks.project import Flags
 
@@ -14,11 +14,11 @@ HOSTS = {
 
 def change_access(verb: str, flags: Flags, hosts: str, via: str, lock_timeout: str) -> int:
     """Run one verb that changes who gets in, and give its exit code."""
-    values = {"verb": "access"} | lock_values(lock_timeout)
-    return runs.start(Request(verb, typed(), hosts, via, values=values), flags, runs.Manner())
+    request = Request(verb, typed(), hosts, via, values=lock_values(lock_timeout))
+    return runs.start(request, flags, runs.Manner())
 
 
-@command(shared=ROAD, positional=("hosts",), help=HOSTS | LOCK)
+@command(shared=RUN, positional=("hosts",), help=HOSTS | LOCK)
 def install(flags: Flags, hosts: str, via: str = "public", lock_timeout: str = "") -> int:
     """Give hosts a key each, which lives in the keyring.
 
@@ -27,7 +27,7 @@ def install(flags: Flags, hosts: str, via: str = "public", lock_timeout: str = "
     return change_access("keys.install", flags, hosts, via, lock_timeout)
 
 
-@command(shared=ROAD, positional=("hosts",), help=HOSTS | LOCK)
+@command(shared=RUN, positional=("hosts",), help=HOSTS | LOCK)
 def remove(flags: Flags, hosts: str, via: str = "public", lock_timeout: str = "") -> int:
     """Take those keys away again; passwords are used then.
 

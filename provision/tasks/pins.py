@@ -10,19 +10,19 @@ from functools import partial
 from pathlib import Path
 
 from provision import audit, logins
+from provision.entrants import read
 from provision.errors import ChangedHostKey, ProvisionError, UnknownHostKey, UsageError
 from provision.exported import Exported, exported
 from provision.host_values import natural
 from provision.inventory import Selection
 from provision.model import Host, HostKey, HostReport, Status
-from provision.pipeline import entrants
 from provision.remote import way_through
 from provision.report.clean import clean
 from provision.report.exit_code import exit_code
 from provision.settings import Settings
 from provision.tasks.command import told
 from provision.tasks.confirm import confirm
-from provision.tasks.reach import selected, sessions
+from provision.tasks.reach import sessions, shell_entrants
 from provision.trust import FETCHES_AT_ONCE, read_pins, record
 
 Keys = Callable[[Host], Iterator[HostKey]]
@@ -40,7 +40,7 @@ class Proof:
 
 def trust(project: Settings, limit: str, proof: Proof, via: str) -> None:
     """Pin the key of each selected host by what ``proof`` says of it, or what is typed at the terminal."""
-    selection = selected(project, limit, via)
+    selection = read(project, limit, via)
     if proof.fingerprint and len(selection.hosts) > 1:
         raise UsageError("a fingerprint is that of one host", "name one host, or use --from-file")
     names = [host.name for host in selection.hosts]
@@ -53,7 +53,7 @@ def trust(project: Settings, limit: str, proof: Proof, via: str) -> None:
 
 def check(project: Settings, limit: str, via: str) -> int:
     """Compare each host's pin with what it shows, without logging in to it; gives the exit code."""
-    selection, pins = selected(project, limit, via), read_pins(project.pins)
+    selection, pins = read(project, limit, via), read_pins(project.pins)
     with _ways(project, selection) as keys, ThreadPoolExecutor(FETCHES_AT_ONCE) as pool:
         judge = partial(_verdict, pins=pins, keys=keys)
         verdicts = dict(zip(selection.hosts, pool.map(judge, selection.hosts), strict=True))
@@ -181,7 +181,7 @@ def _ways(project: Settings, selection: Selection) -> Iterator[Keys]:
     """Give what fetches a host's keys; only the jump hosts on the way are logged in to."""
     jumps = _jumps(selection)
     with ExitStack() as stack:
-        opened = stack.enter_context(sessions(entrants(project, Selection(jumps, ())))) if jumps else {}
+        opened = stack.enter_context(sessions(shell_entrants(project, Selection(jumps, ())))) if jumps else {}
 
         def keys(host: Host) -> Iterator[HostKey]:
             if not host.jump:

@@ -1,7 +1,6 @@
 """What the hosts.* tasks do: list, enter."""
 
 import ctypes
-import os
 import signal
 import subprocess
 import sys
@@ -9,12 +8,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from provision import audit
+from provision.entrants import Entrants, entrants, fingerprint, read, trust, unlock_logins
 from provision.errors import ProvisionError, UsageError
 from provision.host_values import natural
 from provision.interrupts import catch_signals
-from provision.inventory import ALL, Selection, read
+from provision.inventory import ALL, Selection
 from provision.model import Host, Session
-from provision.pipeline import entrants, fingerprint, masters
+from provision.pipeline import masters
 from provision.session import Entrant
 from provision.settings import Settings, is_there
 from provision.tasks.command import told
@@ -24,21 +24,16 @@ _PR_SET_PDEATHSIG = 1
 _prctl = getattr(ctypes.CDLL(None), "prctl", None)
 
 
-def selected(project: Settings, limit: str, via: str) -> Selection:
-    """Read the inventory and select."""
-    return read(project, limit=limit, via=via, environ=os.environ)
-
-
 def known_hosts(project: Settings) -> tuple[Host, ...]:
     """Give the inventory's hosts; none when there is no inventory to read."""
-    return selected(project, ALL, "public").hosts if all(map(is_there, project.inventory)) else ()
+    return read(project, ALL, "public").hosts if all(map(is_there, project.inventory)) else ()
 
 
 def listing(project: Settings, limit: str, via: str) -> str:
     """Give the table of hosts."""
     pins = read_pins(project.pins)
     rows = [("HOST", "ADDRESS", "USER", "GROUPS", "KEY")]
-    for host in sorted(selected(project, limit, via).hosts, key=lambda h: natural(h.name)):
+    for host in sorted(read(project, limit, via).hosts, key=lambda h: natural(h.name)):
         key = "pinned" if host.name in pins else "in inventory" if host.host_key else "unknown"
         where = f"{host.address}:{host.port}" + (f" via {host.jump}" if host.jump else "")
         rows.append((host.name, where, host.user, ",".join(host.groups) or "-", key))
@@ -48,7 +43,7 @@ def listing(project: Settings, limit: str, via: str) -> str:
 
 def shell(project: Settings, name: str, via: str) -> int:
     """Open one master and ride it with a terminal; gives ssh's exit code."""
-    ready = entrants(project, _one(project, name, via))
+    ready = shell_entrants(project, _one(project, name, via))
     with sessions(ready) as opened:
         session = opened[name]
         if isinstance(session, ProvisionError):
@@ -57,6 +52,11 @@ def shell(project: Settings, name: str, via: str) -> int:
         with audit.recorded(project.state_dir, "hosts.shell", name, fingerprint(ready[name])):
             # _end_with_us only makes one system call, so that it is safe in a child of a process with threads
             return subprocess.run(argv, check=False, preexec_fn=_end_with_us).returncode
+
+
+def shell_entrants(project: Settings, selection: Selection) -> Entrants:
+    """Return what each host of ``selection`` is logged in to with; its desired state is not looked at."""
+    return entrants(selection, unlock_logins(selection, project), trust(selection, project))
 
 
 def _end_with_us() -> None:
@@ -81,7 +81,7 @@ def show_origins(origins: dict[str, tuple[str, ...] | ProvisionError]) -> int:
 
 
 def _one(project: Settings, name: str, via: str) -> Selection:
-    selection = selected(project, name, via)
+    selection = read(project, name, via)
     if [host.name for host in selection.hosts] != [name]:
         raise UsageError(f"{name} is not the name of one host", "`fab hosts.list`")
     return selection
@@ -94,6 +94,6 @@ def sessions(ready: Mapping[str, Entrant | ProvisionError]) -> Iterator[dict[str
         answers: dict[str, Session | ProvisionError] = {
             name: each for name, each in ready.items() if isinstance(each, ProvisionError)
         }
-        for wave in connections.waves(tuple(e for e in ready.values() if isinstance(e, Entrant))):
-            answers |= wave
+        for arrived in connections.arrivals(tuple(e for e in ready.values() if isinstance(e, Entrant))):
+            answers |= arrived
         yield answers

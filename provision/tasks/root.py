@@ -4,7 +4,7 @@ from provision.errors import UsageError
 from provision.inventory import ALL
 from provision.pipeline import Request
 from provision.tasks import runs
-from provision.tasks.command import ROAD, command, typed
+from provision.tasks.command import RUN, command, typed
 from provision.tasks.consent import (
     AGREE,
     DISRUPT,
@@ -27,14 +27,13 @@ _TOLERATE = {"tolerate": "unreachable, or unreachable=N: do not count them in th
 
 _STRICT = {"strict": "an advice counts as a failed check"}
 
-_UNINSTALL = Question("Docker is taken off {hosts}.")
 _PURGE = Question(
     "Docker is taken off {hosts}, and every image, container and volume there is gone for good.", "purge"
 )
 
 
 @command(
-    shared=ROAD,
+    shared=RUN,
     help=_SELECTION
     | _TOLERATE
     | {"diff": "show every package and every line of a file that would change",
@@ -45,12 +44,12 @@ def plan(
     tolerate: str = "",
 ) -> int:  # fmt: skip
     """Show what would change on the hosts; change nothing."""
-    request = Request("plan", typed(), limit, via, only_plan=True)
+    request = Request("plan", typed(), limit, via)
     return runs.start(request, flags, runs.Manner(diff=diff, detailed=detailed_exitcode, tolerate=tolerate))
 
 
 @command(
-    shared=ROAD,
+    shared=RUN,
     help=_SELECTION
     | _TOLERATE
     | LOCK
@@ -73,7 +72,7 @@ def provision(
         _expect_all(limit)
         line = resumed(line, settings(flags).state_dir)
         values = read_again(provision, line)
-        flags = Flags(**{each: values[each] for each in ROAD})
+        flags = Flags(**{each: values[each] for each in RUN})
         limit, via, verify = values["limit"], values["via"], values["verify"]
         tolerate, lock_timeout = values["tolerate"], values["lock_timeout"]
         allow_disruption, serial = values["allow_disruption"], values["serial"]
@@ -98,7 +97,7 @@ def _expect_all(limit: str) -> None:
 
 
 @command(
-    shared=ROAD,
+    shared=RUN,
     help=_SELECTION
     | _TOLERATE
     | _STRICT
@@ -117,7 +116,7 @@ def verify(
 
 
 @command(
-    shared=ROAD,
+    shared=RUN,
     help=_SELECTION
     | LOCK
     | AGREE
@@ -134,7 +133,7 @@ def uninstall(
     """
     if not limit:
         raise UsageError("no host is named", "name hosts or groups with --limit; --limit all means all")
-    values = {"state": "absent", "purge_data": purge_data} | lock_values(lock_timeout)
+    values = {"purge_data": purge_data} | lock_values(lock_timeout)
     request = Request("uninstall", typed(), limit, via, values=values, serial=serial_of(serial))
-    question = _PURGE if purge_data else _UNINSTALL
+    question = _PURGE if purge_data else Question(request.row.asks)
     return plan_then_do(request, flags, question, plan=plan, agreed=Agreed(yes, allow_disruption))

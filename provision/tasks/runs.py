@@ -1,4 +1,4 @@
-"""Start a run of the road, show it while it goes on, and write its report."""
+"""Start a run, show it while it goes on, and write its report."""
 
 import functools
 import math
@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from provision import audit
 from provision.consent import Ask
@@ -60,7 +59,7 @@ def carry_out(request: Request, flags: Flags, manner: Manner) -> Report:
         tolerate_unreachable=_tolerated(manner.tolerate),
         detailed=manner.detailed,
     )
-    previous = past.last_with_checks(project.state_dir) if request.command == "verify" else None
+    previous = past.last_with_checks(project.state_dir) if request.row.words.by_checks else None
     with catch_signals() as cancel:
         show = functools.partial(_show, request, flags, project.state_dir)
         with run(request, project, show, judge, cancel, manner.ask) as done:
@@ -103,7 +102,8 @@ def _audit(
     fingerprints: Mapping[str, str],
     results: Mapping[str, str],
 ) -> None:
-    verb = f"{request.command} --plan" if request.only_plan and request.command != "plan" else request.command
+    called = request.row.words.called
+    verb = f"{called} --plan" if request.only_plan else called
     rows = results.items()
     audit.record(state_dir, *(audit.Entry(verb, host, fingerprints[host], end, run_id) for host, end in rows))
 
@@ -126,27 +126,31 @@ def _show(
 def _view(
     request: Request, flags: Flags, run_id: str, names: tuple[str, ...]
 ) -> AbstractContextManager[View]:
+    called = request.row.words.called
     if flags.output == "json":
         stream = Stream(sys.stdout)
-        stream.start(run_id, request.command, names)
+        stream.start(run_id, called, names)
         return nullcontext(stream)
-    words = words_of(request.command, is_plan=request.only_plan)
-    return Live(request.command, len(names), words=words, page=console.page_for(sys.stderr, flags.color))
+    words = words_of(request.row.words, is_plan=request.is_plan)
+    return Live(called, len(names), words=words, page=console.page_for(sys.stderr, flags.color))
 
 
 def _text(
     request: Request, report: Report, previous: Report | None, manner: Manner, flags: Flags, state_dir: Path
 ) -> str:
     page = console.page_for(sys.stdout, flags.color)
-    place = _shown(state_dir / "runs" / report.run)
-    shown: dict[str, Any] = {"width": page.width, "colour": page.colour, "ascii": page.ascii}
-    if request.only_plan:
-        return text.plan_text(report, diff=manner.diff, asks=manner.asks, **shown)
-    if request.command == "verify":
-        return text.verify_text(report, previous=previous, place=place, **shown)
-    if request.command == "ping":
-        return text.ping_text(report, **shown)
-    return text.provision_text(report, place=place, **shown)
+    *_, own = request.row.steps
+    tell = text.plan_text if request.is_plan else own
+    return tell(
+        report,
+        diff=manner.diff,
+        asks=manner.asks,
+        previous=previous,
+        place=_shown(state_dir / "runs" / report.run),
+        width=page.width,
+        colour=page.colour,
+        ascii=page.ascii,
+    )
 
 
 def _shown(run_dir: Path) -> str:

@@ -20,7 +20,7 @@ from provision.tasks.consent import Agreed, Question, asker, plan_then_do, seria
 from provision.tasks.project import Flags
 from tests.unit.changes import harm, seen
 
-REQUEST = Request("undo", "fab hosts.undo web1", "web1")
+REQUEST = Request("hosts.undo", "fab hosts.undo web1", "web1")
 QUESTION = Question("The last run is undone on {hosts}.")
 TO_DO = HostReport("web1", Status.CHANGED, (seen("file", "x"),))
 

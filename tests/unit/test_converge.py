@@ -9,6 +9,7 @@ import yaml
 from provision.converge import Listener, Order, _inventory
 from provision.host.change import line
 from provision.model import Earlier, Host, Outcome, Session, Status
+from provision.verbs import VERBS
 from tests.unit.changes import seen
 
 
@@ -17,10 +18,10 @@ def event(kind: str, host: str = "web1", action: str = "docker_engine", **result
 
 
 def outcome(
-    *events: dict[str, Any], said: str = "", cancelled: bool = False, what: str = "provision"
+    *events: dict[str, Any], said: str = "", cancelled: bool = False, verb: str = "provision"
 ) -> Outcome:
     heard: dict[str, Outcome] = {}
-    listener = Listener(heard.__setitem__, lambda: cancelled, what)
+    listener = Listener(heard.__setitem__, lambda: cancelled, VERBS[verb].words)
     for one in events:
         assert listener.hear(one) is False
     assert listener.all_of(("web1",), said) == heard
@@ -80,41 +81,41 @@ LOST = event("runner_on_unreachable", msg="Shared connection closed")
 
 
 @pytest.mark.parametrize(
-    ("what", "hint"),
+    ("verb", "hint"),
     [
         ("provision", "fab hosts.ping web1; then: fab provision --limit web1"),
         ("uninstall", "fab hosts.ping web1; then: fab uninstall --limit web1"),
         # an undo that came to its end would be taken back by a second one
-        ("undo", "fab hosts.ping web1; then: fab plan --limit web1"),
+        ("hosts.undo", "fab hosts.ping web1; then: fab plan --limit web1"),
     ],
 )
-def test_what_to_type_for_a_lost_host_harms_nothing_that_came_to_its_end(what: str, hint: str) -> None:
-    failure = outcome(LOST, what=what).failure
+def test_what_to_type_for_a_lost_host_harms_nothing_that_came_to_its_end(verb: str, hint: str) -> None:
+    failure = outcome(LOST, verb=verb).failure
     assert failure
     assert failure.hint == hint
 
 
 @pytest.mark.parametrize(
-    ("what", "again"), [("undo", "fab hosts.undo web1"), ("uninstall", "fab uninstall --limit web1")]
+    ("verb", "again"), [("hosts.undo", "fab hosts.undo web1"), ("uninstall", "fab uninstall --limit web1")]
 )
-def test_the_advice_of_a_host_names_the_command_that_was_typed(what: str, again: str) -> None:
+def test_the_advice_of_a_host_names_the_command_that_was_typed(verb: str, again: str) -> None:
     error = {"kind": "disk-full", "message": "m", "hint": "make room, then: `again`"}
-    failure = outcome(event("runner_on_failed", error=error), what=what).failure
+    failure = outcome(event("runner_on_failed", error=error), verb=verb).failure
     assert failure
     assert failure.hint == f"make room, then: {again}"
 
 
 @pytest.mark.parametrize(
-    ("what", "again"),
+    ("verb", "again"),
     [
         ("provision", "fab provision --limit web1"),
-        ("undo", "fab hosts.undo web1"),
+        ("hosts.undo", "fab hosts.undo web1"),
         ("uninstall", "fab uninstall --limit web1"),
     ],
 )
-def test_consent_is_advised_for_one_host_alone(what: str, again: str) -> None:
+def test_consent_is_advised_for_one_host_alone(verb: str, again: str) -> None:
     error = {"kind": "k", "message": "m", "hint": "`again {host} --allow-disruption` does it"}
-    failure = outcome(event("runner_on_failed", error=error), what=what).failure
+    failure = outcome(event("runner_on_failed", error=error), verb=verb).failure
     assert failure
     assert failure.hint == f"{again} --allow-disruption does it"
 
@@ -135,7 +136,7 @@ def test_earlier_runs_of_a_host_come_with_its_outcome() -> None:
 def test_what_the_command_asks_for_stands_above_the_inventory() -> None:
     desired = {"docker_engine_state": "present", "docker_engine_version": "28.5.2"}
     session = Session(Host("web1", "192.0.2.1", desired=desired), Path("/nowhere"))
-    order = Order("a-run", "uninstall", values={"state": "absent", "lock_timeout": 7})
+    order = Order("a-run", VERBS["uninstall"].words, values={"state": "absent", "lock_timeout": 7})
     text = _inventory((session,), order).replace("!unsafe", "")
     values = yaml.safe_load(text)["all"]["hosts"]["web1"]
     assert {name: value for name, value in values.items() if name.startswith("docker_engine_")} == {

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from ansible.errors import AnsibleActionFail
 
-from provision import desired, host_values, pipeline
+from provision import desired, entrants, host_values
 from provision.broker import Broker
 from provision.credentials.entries import Kind, NamedSecret, Owner, parse_sort, set_command, username
 from provision.errors import InventoryError, UsageError
@@ -90,9 +90,10 @@ def test_the_checks_are_told_what_the_inventory_decides_and_no_secret(tmp_path):
         "docker_engine_gpg_fingerprint": "AB" * 20,
         "docker_engine_registry_logins": LOGINS,
     }
-    (entered,) = pipeline._only_entered((host_values.host("web1", values, (), "public"),))
-    assert desired.secret_names([entered.desired, entered.decided]) == ()
-    save_sessions((Session(entered, tmp_path),), tmp_path)
+    host = host_values.host("web1", values, (), "public")
+    (entered,) = entrants._without_state((host,))
+    assert desired.secret_names([entered.desired, host.decided]) == ()
+    save_sessions((Session(host, tmp_path),), tmp_path)
     written = (tmp_path / "sessions.json").read_text()
     assert not [word for word in ("swordfish", "proxy", "registry", "labels") if word in written]
     assert load_sessions(tmp_path)["web1"].host.decided == {

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from provision import pipeline
+from provision import rollout, steps
 from provision.consent import Ask, Room, Waiting
 from provision.converge import Order
 from provision.host import kept
@@ -27,8 +27,9 @@ from provision.model import (
     Status,
     Verdict,
 )
-from provision.pipeline import Request, Run
 from provision.settings import Settings
+from provision.steps import Clock, Run, Target
+from provision.verbs import VERBS
 from tests.unit.changes import harm, seen
 
 HARMS = (harm(kept.RESTART, ("db", "web"), 2),)
@@ -73,11 +74,10 @@ class Fleet:
         self.proven: list[str] = []
         self.moved: set[str] = set()
         self.view = Quiet()
-        monkeypatch.setattr(pipeline, "converge", self.converge)
-        monkeypatch.setattr(pipeline, "verify", self.verify)
-        monkeypatch.setattr(pipeline, "save_sessions", lambda *_: None)
-        monkeypatch.setattr(pipeline, "settled", lambda answers, *_: answers)
-        monkeypatch.setattr(pipeline, "HAND_ON_S", 0.05)
+        monkeypatch.setattr(steps, "converge_all", self.converge)
+        monkeypatch.setattr(steps, "verify_all", self.verify)
+        monkeypatch.setattr(rollout, "save_sessions", lambda *_: None)
+        monkeypatch.setattr(steps, "HAND_ON_S", 0.05)
 
     def converge(
         self, sessions: tuple[Session, ...], run_dir: Path, order: Order, *,
@@ -109,21 +109,16 @@ class Fleet:
             self.proven.append(session.host.name)
             on_checks(session.host.name, (Check("it runs", Verdict.PASSED),))
 
-    def waves(self, _ready: Any) -> Any:
-        for name in self.names:
-            yield {name: Session(Host(name, "192.0.2.1"), Path("/nowhere"))}
-
-    def walk(self, ask: Ask | None, serial: int = 1, what: str = "provision") -> dict[str, HostReport]:
+    def walk(self, ask: Ask | None, serial: int = 1, verb: str = "provision") -> dict[str, HostReport]:
         hosts = tuple(Host(name, "192.0.2.1") for name in self.names)
         self.cancel = Cancel()
         self.cancel.begin()
-        room = Room(ask, serial)
-        clock = pipeline._Clock()
+        order, ledger = Order("r", VERBS[verb].words), Ledger(hosts, self.view)
         settings = Settings((), Path(), Path(), Path())
-        road = Run(Order("r", what), Ledger(hosts, self.view), self.cancel, clock, settings, room)
-        request = Request("provision", "fab provision", serial=serial)
-        pipeline._walk(request, (), hosts, road, self, Path("/nowhere"))  # type: ignore[arg-type]
-        return {report.name: report for report in road.ledger.reports()}
+        run = Run(order, ledger, self.cancel, Clock(), settings, Room(ask, serial))
+        batches = ((Target(Session(host, Path("/nowhere"))),) for host in hosts)
+        rollout.roll_out((steps.converge, steps.verify), run, batches)
+        return {report.name: report for report in ledger.reports()}
 
 
 def all_of(waiting: tuple[Waiting, ...]) -> Mapping[str, Consent]:
@@ -217,7 +212,7 @@ def test_a_host_hears_what_was_agreed_to_and_not_what_it_would_do_by_now(
 
 def test_a_host_that_is_spared_is_told_the_command_of_its_own_run(monkeypatch: pytest.MonkeyPatch) -> None:
     fleet = Fleet(monkeypatch, "app1", "app2", lived="app1 app2", broken="app1")
-    failure = fleet.walk(all_of, what="uninstall")["app2"].failure
+    failure = fleet.walk(all_of, verb="uninstall")["app2"].failure
     assert failure
     assert failure.hint.endswith("fab uninstall --limit app2")
 

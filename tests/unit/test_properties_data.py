@@ -49,6 +49,7 @@ from provision.report.junit import junit_text
 from provision.report.record import report_from, report_record
 from provision.report.text import plan_text, provision_text, verify_text
 from provision.report.webpage import page_text
+from provision.wording import EARLIER
 from tests.unit import hostile
 
 STEPS = settings(max_examples=50)
@@ -62,7 +63,7 @@ def read_by_ansible(place, desired):
     """Give a host's variables as Ansible's own inventory has them, and its way to evaluate a template."""
     session = Session(Host("web1", "192.0.2.1", desired=desired), place)
     source = place / "inventory.yml"
-    source.write_text(converge._inventory((session,), converge.Order("a-run", "provision")))
+    source.write_text(converge._inventory((session,), converge.Order("a-run", EARLIER)))
     loader = DataLoader()
     inventory = InventoryManager(loader=loader, sources=[str(source)])
     assert [host.name for host in inventory.get_hosts()] == ["web1"]

@@ -12,6 +12,8 @@ from provision.report.advice import again, carry_out, same_hosts, show_diff, ver
 from provision.report.jsonl import Stream
 from provision.report.layout import Page
 from provision.report.live import MOST_RUNNING_LINES, Live
+from provision.report.words import words_of
+from provision.verbs import VERBS
 from tests.unit.changes import seen
 
 
@@ -31,7 +33,8 @@ class Terminal(io.StringIO):
 
 
 def live(stream: io.StringIO, total: int = 2, verb: str = "provision", clock: Clock | None = None) -> Live:
-    return Live(verb, total, stream=stream, page=Page(80), clock=clock or Clock())
+    words = words_of(VERBS[verb].words, is_plan=VERBS[verb].plans)
+    return Live(verb, total, words=words, stream=stream, page=Page(80), clock=clock or Clock())
 
 
 def test_without_a_terminal_each_finished_host_is_one_plain_line():

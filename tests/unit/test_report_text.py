@@ -11,6 +11,7 @@ from provision.model import Change, Check, Earlier, Failure, HostReport, Report,
 from provision.report import advice
 from provision.report.exit_code import exit_code
 from provision.report.text import ping_text, plan_text, provision_text, verify_text
+from provision.verbs import VERBS
 from tests.unit.changes import seen
 
 PROVEN = tuple(Check(f"Check number {number}.", Verdict.PASSED) for number in range(31))
@@ -39,9 +40,11 @@ def changed(name: str, changes: tuple[Change, ...] = NEW, **values: object) -> H
 
 
 def report(*hosts: HostReport, command: str = "fab provision", seconds: float = 151.0) -> Report:
+    words = VERBS[advice.verb(command)].words
     return Report(
-        "20261124-0218-7f3a", command, "inventory/hosts.yml", "2026-11-24T02:18:00Z", seconds, 0, hosts
-    )
+        "20261124-0218-7f3a", command, "inventory/hosts.yml", "2026-11-24T02:18:00Z", seconds, 0, hosts,
+        words=words,
+    )  # fmt: skip
 
 
 def silent(name: str, address: str) -> HostReport:

@@ -16,6 +16,7 @@ from provision.report.exit_code import exit_code
 from provision.report.files import write
 from provision.report.past import failed_hosts
 from provision.report.text import verify_text
+from provision.verbs import VERBS
 
 NAMES = ("web1", "web2", "web3")
 
@@ -151,7 +152,8 @@ def test_an_advice_is_a_failure_in_every_place_where_strict_asks_for_it_and_in_n
     assert not isinstance(checks, Failure)
     host = HostReport("web1", Status.OK, checks=checks)
     typed = "fab verify --strict" if strict else "fab verify"
-    run = Report("r", typed, "i.yml", "2026-11-24T02:18:00Z", 1.0, exit_code([host]), (host,))
+    words = VERBS["verify"].words
+    run = Report("r", typed, "i.yml", "2026-11-24T02:18:00Z", 1.0, exit_code([host]), (host,), words=words)
     write(run, tmp_path, {})
     said = verify_text(run)
     assert (run.exit_code, failed_hosts(tmp_path)) == (code, ("web1",) if strict else ())

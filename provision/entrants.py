@@ -1,0 +1,68 @@
+"""read, unlock, trust: which hosts are meant, and what each is logged in to with; none is touched yet."""
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+from provision import credentials, inventory, logins
+from provision import trust as pins
+from provision.errors import ProvisionError, UnknownHostKey
+from provision.inventory import Selection
+from provision.model import Credential, Host, HostKey
+from provision.session import Entrant
+from provision.settings import Settings
+
+Credentials = Mapping[str, Credential | ProvisionError]
+Keys = Mapping[str, HostKey | ProvisionError]
+Entrants = dict[str, Entrant | ProvisionError]
+
+
+def read(settings: Settings, limit: str, via: str) -> Selection:
+    """Read the inventory and select; raises UsageError or InventoryError."""
+    return inventory.read(settings, limit=limit, via=via, environ=os.environ)
+
+
+def unlock(selection: Selection, settings: Settings) -> Credentials:
+    """Look up what each host is logged in to with, and the secrets of its desired state."""
+    return credentials.unlock(_without_state(selection.jumps) + selection.hosts, settings)
+
+
+def unlock_logins(selection: Selection, settings: Settings) -> Credentials:
+    """Look up only the logins: no host is refused for want of a secret that is not used."""
+    return credentials.unlock(_without_state(selection.jumps + selection.hosts), settings)
+
+
+def trust(selection: Selection, settings: Settings) -> Keys:
+    """Find the key that each host must show."""
+    return pins.trust(selection.jumps + selection.hosts, settings.pins, _fetch_keys)
+
+
+def entrants(selection: Selection, unlocked: Credentials, keys: Keys) -> Entrants:
+    """Return what each host is logged in to with, jump hosts included, or why it is not even tried."""
+    hosts = selection.jumps + selection.hosts
+    return {host.name: _entrant(host, unlocked[host.name], keys[host.name]) for host in hosts}
+
+
+def fingerprint(entrant: Entrant | ProvisionError) -> str:
+    """Return that of the key which a host must show; empty for one that is not even tried."""
+    return entrant.key.fingerprint if isinstance(entrant, Entrant) else ""
+
+
+def _without_state(hosts: tuple[Host, ...]) -> tuple[Host, ...]:
+    return tuple(replace(host, desired={}) for host in hosts)
+
+
+def _fetch_keys(host: Host) -> Iterator[HostKey]:
+    if host.jump:
+        raise UnknownHostKey(
+            f"{host.name} lies behind {host.jump} and has no pin yet", f"`fab hosts.trust {host.name}`"
+        )
+    return logins.fetch_keys(host)
+
+
+def _entrant(
+    host: Host, credential: Credential | ProvisionError, key: HostKey | ProvisionError
+) -> Entrant | ProvisionError:
+    if isinstance(key, ProvisionError):
+        return key
+    return credential if isinstance(credential, ProvisionError) else Entrant(host, credential, key)
