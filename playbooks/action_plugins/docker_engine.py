@@ -289,7 +289,7 @@ def _known_consent(found: Mapping[str, Any] | None) -> dict[str, Any] | None:
 def _known_containers(found: Mapping[str, Any] | None) -> dict[str, Any] | None:
     if not found:
         return None
-    names = {word: _shown_all(found[word]) for word in ("restarted", "lost")}
+    names = {word: _shown_all(found[word]) for word in ("restarted", "lost", "silent")}
     return {"untouched": int(found["untouched"]), **names}
 
 
