@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from provision.host import daemon, live_restore
+from provision.host import daemon, live_restore, service
 from provision.host.errors import HostError
 from provision.host.machine import Ran
 from tests.unit.played_engine import FILE, PlayedEngine, played_engine
