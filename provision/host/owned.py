@@ -73,8 +73,16 @@ def plan_absent(machine, before, purged):
     return [step for step in steps if step.needed()]
 
 
+def plan_left(machine):
+    """Return the Change that notes whose data stays when the first run on this host is undone."""
+    before, in_use = read(machine), purge.in_use(machine)
+    ours = [folder for folder in _our_data(machine, before) if folder in in_use] if before else []
+    step = FileChange(machine, DATA, dump(ours))
+    return [step] if ours and step.needed() else []
+
+
 def data_left(machine):
-    """Return the folders whose data came by us, and stayed at an uninstall."""
+    """Return the folders whose data came by us, and stayed when the engine went."""
     try:
         return json.loads(machine.text(DATA) or "[]")
     except ValueError:

@@ -179,12 +179,13 @@ class Reload(Change):
         self.machine = machine
 
     def apply(self):
-        """Let the engine read it."""
+        """Let the engine read it; one that has died meanwhile reads it as it starts."""
         ran = self.machine.run(["systemctl", "reload", UNIT])
-        if ran.rc or not engine.answers(self.machine):
+        if ran.rc and is_active(self.machine, UNIT):
             raise HostError(
                 "engine-not-healthy", "the engine does not reload its configuration",
                 "journalctl -u docker on the host says more; then: `again`", last_words(self.machine))
+        bring_up(self.machine, "start", reload=False)
 
     def undo(self):
         """Leave it until the file is back."""

@@ -3,7 +3,7 @@
 import os
 from collections import OrderedDict
 
-from . import daemon, packages, plans, purge, registries, repository, service, sshd, stop
+from . import daemon, owned, packages, plans, purge, registries, repository, service, sshd, stop
 from .change import THERE
 from .errors import HostError
 from .files import Dress, FileChange, backup_name
@@ -82,7 +82,8 @@ def _file_back(machine, record):
         return registries.plan_back(machine, content, dress, folders)
     before = "" if machine.read(path) is None else THERE
     change = FileChange(machine, path, content, "as it was before", before, dress, folders)
-    return [change] if change.needed() else []
+    left = owned.plan_left(machine) if path == owned.FILE and content is None else []
+    return left + ([change] if change.needed() else [])
 
 
 def _kept(path):

@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
-from provision.host import daemon, live_restore
+from provision.host import daemon, live_restore, service
 from provision.host.errors import HostError
+from provision.host.machine import Ran
 from tests.unit.played_engine import FILE, PlayedEngine, played_engine
 
 THEIRS = b'{ "labels":   ["rack=7"] }'
@@ -154,3 +156,16 @@ def test_what_a_change_of_the_same_run_wrote_is_no_edit(engine: PlayedEngine) ->
         change.apply()
     live_restore.finish(engine)
     assert engine.read(FILE) == THEIRS
+
+
+@pytest.mark.parametrize(("state", "starts"), [("inactive", True), ("active", False)])
+def test_an_engine_that_died_before_its_reload_is_started(
+    engine: PlayedEngine, monkeypatch: pytest.MonkeyPatch, state: str, starts: bool
+) -> None:
+    said = {"reload": Ran(1, "", "not active, cannot reload"), "is-active": Ran(0, f"{state}\n", "")}
+    started: list[str] = []
+    monkeypatch.setattr(engine, "run", lambda argv, *_: said.get(argv[1], Ran(0, "", "")))
+    monkeypatch.setattr(service, "bring_up", lambda machine, verb, reload: started.append(verb))
+    with nullcontext() if starts else pytest.raises(HostError, match="does not reload"):
+        service.Reload(engine).apply()
+    assert started == (["start"] if starts else [])

@@ -575,6 +575,18 @@ def test_a_purge_is_the_last_change_and_says_that_it_cannot_be_undone(host, root
     assert (back["name"], back["after"]) == ("data /var/lib/docker", "stays removed: this cannot be undone")
 
 
+def test_data_that_came_by_us_stays_ours_after_an_undo_of_the_first_run(host, root, engine):
+    main.answer(host, request("apply"))
+    (root / "var/lib/docker/volumes").mkdir(parents=True)
+    undo(host, "u1")
+    host.transaction = TRANSACTION
+    main.answer(host, request("apply", "r2"))
+    host.transaction = TRANSACTION.replace("Installing:", "Removing:")
+    main.answer(host, request("apply", "r3", state="absent"))
+    result = main.answer(host, request("apply", "r4", state="absent") | {"purge_data": True})
+    assert [line["name"] for line in result["changes"]] == ["data /var/lib/docker"]
+
+
 @pytest.mark.parametrize("mode", ["plan", "apply"])
 def test_a_foreign_system_is_refused(host, root, mode):
     (root / "etc/os-release").write_text('NAME="Debian GNU/Linux"\nID=debian\nVERSION_ID="12"\n')

@@ -10,6 +10,9 @@ from types import SimpleNamespace
 import pytest
 from ansible.errors import AnsibleActionFail
 
+from provision.converge import _containers
+from provision.model import Containers
+
 PROJECT = Path(__file__).resolve().parents[2]
 PLAYBOOKS = PROJECT / "playbooks"
 PAYLOAD_CAP_BYTES = 96 << 10
@@ -56,6 +59,13 @@ def test_a_json_py_in_the_logins_directory_is_not_taken_for_pythons_own(plugin, 
 
 def test_the_payload_is_small(plugin):
     assert len(plugin.payload(REQUEST)) + len(plugin.loader()) < PAYLOAD_CAP_BYTES
+
+
+def test_what_became_of_containers_reaches_the_report_whole(plugin):
+    said = {"untouched": 1, "restarted": ["a"], "lost": ["b"], "silent": ["c (port 80)"]}
+    empty = plugin.answer("", "") | {"containers": said, "error": None}
+    found = plugin.answer(json.dumps(empty), "")["containers"]
+    assert _containers(found) == Containers(1, ("a",), ("b",), ("c (port 80)",))
 
 
 def test_a_host_without_python_says_so(plugin):

@@ -10,7 +10,7 @@ from provision.hints import Command
 from provision.host import change, history, main
 from provision.host.errors import HostError
 from provision.host.machine import Ran
-from provision.model import Containers, Status
+from provision.model import Status
 from provision.report.changes import plan_lines, summary
 from provision.report.layout import Page
 from tests.unit.test_host_main import (
@@ -161,13 +161,6 @@ def test_a_refusal_says_so_itself(host, root, plugin, reworded):
     assert outcome(plugin, main.answer(host, request("plan"))).failure.status is Status.FAILED
     (root / "etc/os-release").write_text('ID="other"\n')
     assert outcome(plugin, main.answer(host, request("plan"))).failure.status is Status.REFUSED
-
-
-def test_what_became_of_the_containers_comes_through_the_wire(plugin):
-    became = {"untouched": 1, "restarted": ["web"], "lost": [], "silent": ["web (port 8081)"]}
-    result = {"changed": False, "system": "", "changes": [], "undone": [], "earlier": [], "installed": False}
-    found = outcome(plugin, result | {"consent": None, "containers": became, "error": None})
-    assert found.containers == Containers(1, ("web",), silent=("web (port 8081)",))
 
 
 def test_a_hint_in_other_words_keeps_its_commands(plugin):

@@ -12,7 +12,7 @@ from provision.lab import network, processes
 from provision.lab.command import run as run_here
 from tests.lab import mirrors
 from tests.lab.faults.plan import Fault
-from tests.lab.faults.site import POLL_S, Process, Site
+from tests.lab.faults.site import POLL_S, PROVISION, Process, Site
 
 Run = subprocess.Popen[bytes]
 
@@ -223,7 +223,7 @@ class TwoControllers(Injection):
         shutil.rmtree(theirs, ignore_errors=True)
         shutil.copytree(self.site.project.path / "inventory", theirs / "inventory")
         shutil.copy(self.site.project.path / "fabfile.py", theirs)
-        self.other = self.site.start("theirs", "provision", "--no-verify", where=theirs)
+        self.other = self.site.start("theirs", *PROVISION, where=theirs)
         return run.poll() is None
 
     def heal(self) -> None:

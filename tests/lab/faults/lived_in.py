@@ -154,7 +154,7 @@ class Pair:
     def _strike(self, fault: Fault) -> tuple[bool, str]:
         self.site.version ^= fault.work == "version"
         self.site.key = self.site.key % 9 + 1
-        self._want()
+        self.site.want()
         self.site.note_runs()
         what, run = injection(self.site, fault), None
         try:
@@ -171,16 +171,12 @@ class Pair:
         code = run.returncode
         return was_struck, "killed" if code < 0 else self.site.error().partition(":")[0] or f"exit {code}"
 
-    def _want(self) -> None:
-        # A key that no reload takes over, so that the engine has to be restarted for it.
-        self.site.want(docker_engine_daemon_options={"log-opts": {"max-size": f"{self.site.key}m"}})
-
     def _argv(self, fault: Fault) -> tuple[str, ...]:
         return ("provision", "--no-verify", *CONSENT[fault.kind.words])
 
     def _recover(self, fault: Fault) -> None:
         """Run once more; without consent to be refused is a good end, too."""
-        self._want()
+        self.site.want()
         run = self.site.start("recovered", *self._argv(fault))
         is_refused = self.site.finish(run) and "disruption-refused" in self.site.error()
         if run.returncode and not (is_refused and not CONSENT[fault.kind.words]):

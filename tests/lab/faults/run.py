@@ -18,7 +18,7 @@ from tests.lab.conftest import make_keyring, project_in
 from tests.lab.faults import after, ground
 from tests.lab.faults.inject import Injection, Run, injection
 from tests.lab.faults.plan import Fault, Moment
-from tests.lab.faults.site import POLL_S, Broken, Site
+from tests.lab.faults.site import POLL_S, PROVISION, Broken, Site
 from tests.lab.faults.table import Result
 
 Tell = Callable[[Result], None]
@@ -110,7 +110,7 @@ def _strike(site: Site, fault: Fault) -> tuple[bool, str]:
     run = None
     try:
         what.prepare()
-        run = site.start("struck", "provision", "--no-verify")
+        run = site.start("struck", *PROVISION)
         was_struck = reached(site, fault.moment, run) and what.strike(run)
         site.finish(run)
     finally:
@@ -148,7 +148,7 @@ def _recover(site: Site) -> float:
 
 def _judge(site: Site, planted: dict[str, ground.State], mounted: frozenset[str]) -> list[str]:
     ground.keep(site)  # a host that was bare has one from now on
-    run = site.start("further", "provision")
+    run = site.start("further", "provision", "--allow-disruption")
     code, report = site.finish(run), site.report()
     if report is None or code:
         return [f"further: exit {code}: {site.error()} {site.tail('further')}"]

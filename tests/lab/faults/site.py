@@ -20,6 +20,8 @@ from tests.lab.faults.plan import Fault
 # No run may take longer, whatever happens to it.
 RUN_LIMIT_S = 180.0
 POLL_S = 0.1
+# A container runs there, and an engine of another generation stops it.
+PROVISION = ("provision", "--no-verify", "--allow-disruption")
 VERSIONS = ("28.5.2", "26.1.5")
 # The marker of the host code's start text (provision/elevate.py).
 HOST_CODE = "__provision__"
@@ -60,7 +62,8 @@ class Site:
         """Write the inventory anew, with these variables over those that the site always has."""
         self.project.variables = {
             "docker_engine_version": VERSIONS[self.version],
-            "docker_engine_daemon_options": {"max-concurrent-downloads": self.key},
+            # A key that no reload takes over, so that the engine has to be restarted for it.
+            "docker_engine_daemon_options": {"log-opts": {"max-size": f"{self.key}m"}},
             **variables,
         }
         self.project.write()
@@ -83,7 +86,7 @@ class Site:
     def converge(self, name: str) -> float:
         """Provision without a fault, which must succeed; gives the seconds it took."""
         started = time.monotonic()
-        run = self.start(name, "provision", "--no-verify")
+        run = self.start(name, *PROVISION)
         if self.finish(run):
             raise Broken(f"{name}: exit {run.returncode}: {self.error() or self.tail(name)}")
         return time.monotonic() - started
