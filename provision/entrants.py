@@ -4,13 +4,14 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from provision import credentials, inventory, logins
+from provision import credentials, inventory
 from provision import trust as pins
+from provision.connect import Entrant
 from provision.errors import ProvisionError, UnknownHostKey
 from provision.inventory import Selection
 from provision.model import Credential, Host, HostKey
-from provision.session import Entrant
 from provision.settings import Settings
+from provision.ssh import witness
 
 Credentials = Mapping[str, Credential | ProvisionError]
 Keys = Mapping[str, HostKey | ProvisionError]
@@ -57,7 +58,7 @@ def _fetch_keys(host: Host) -> Iterator[HostKey]:
         raise UnknownHostKey(
             f"{host.name} lies behind {host.jump} and has no pin yet", f"`fab hosts.trust {host.name}`"
         )
-    return logins.fetch_keys(host)
+    return witness.fetch_keys(host)
 
 
 def _entrant(

@@ -10,22 +10,22 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from provision import receipts
 from provision.access import Access
-from provision.broker import Broker
-from provision.consent import Ask, Room
+from provision.connect import Connections, Entrant, Tell, unheard
 from provision.converge import Order
 from provision.credentials import Rotation, open_early
 from provision.entrants import Entrants, entrants, fingerprint
 from provision.errors import ControllerDiskFull
-from provision.interrupts import Cancel
 from provision.inventory import ALL, Selection
-from provision.ledger import Ledger, View
 from provision.model import HostReport, Report, Stage
 from provision.rollout import roll_out
-from provision.rundir import open_run_dir, room_in
-from provision.session import Connections, Entrant, Tell, unheard
+from provision.run import receipts
+from provision.run.consent import Ask, Room
+from provision.run.interrupts import Cancel
+from provision.run.ledger import Ledger, View
 from provision.settings import Settings
+from provision.ssh.broker import Broker
+from provision.ssh.rundir import open_run_dir, room_in
 from provision.steps import Clock, Run, kept, verify
 from provision.verbs import VERBS, Verb
 

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 
-from provision.consent import Waiting, stopped
 from provision.hints import HOST
-from provision.remote import save_sessions
+from provision.run.consent import Waiting, stopped
+from provision.ssh.remote import save_sessions
 from provision.steps import Batch, Run, Step, Target
 
 

@@ -8,17 +8,17 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from provision.access import Access, Begun, settled
-from provision.batches import in_batches
-from provision.consent import Room
+from provision.connect import Connections, Entrant
 from provision.converge import Order
 from provision.converge import converge as converge_all
 from provision.errors import ProvisionError
-from provision.interrupts import Cancel
-from provision.ledger import Ledger
 from provision.model import Outcome, Session, Stage
-from provision.remote import save_sessions
-from provision.session import Connections, Entrant
+from provision.run.batches import in_batches
+from provision.run.consent import Room
+from provision.run.interrupts import Cancel
+from provision.run.ledger import Ledger
 from provision.settings import Settings
+from provision.ssh.remote import save_sessions
 from provision.verify import verify as verify_all
 
 T = TypeVar("T")

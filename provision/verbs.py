@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from provision.access import Flow, Harden, Install, Remove, Rotate
+from provision.connect import Connections, Entrant
 from provision.entrants import Credentials, Keys, read, trust, unlock, unlock_logins
 from provision.hints import HOST
 from provision.inventory import Selection
 from provision.report.text import Text, ping_text, plan_text, provision_text, verify_text
-from provision.session import Connections, Entrant
 from provision.settings import Settings
 from provision.steps import Batch, Run, Step, begin_access, connect, converge, prove_access, verify
 from provision.wording import Wording

@@ -203,7 +203,8 @@ def brokered(run_dir: Path, name: str, request: Mapping[str, Any], timeout_s: fl
 def session_modules() -> tuple[Any, Any, Any]:
     """Import what rides the run's Sessions; only a run of ``provision`` has it, and needs it."""
     sys.path.append(str(host_package().parent.parent))
-    from provision import elevate, errors, remote
+    from provision import errors
+    from provision.ssh import elevate, remote
 
     return elevate, errors, remote
 
@@ -230,8 +231,8 @@ def archive() -> bytes:
     """Return the host package as a zip, compressed as a whole: a quarter smaller than file by file."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as zipped:
-        for path in sorted(host_package().glob("*.py")):
-            zipped.write(path, path.name)
+        for path in sorted(host_package().rglob("*.py")):
+            zipped.write(path, path.relative_to(host_package()))
     return zlib.compress(buffer.getvalue(), 9)
 
 

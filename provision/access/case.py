@@ -6,10 +6,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from provision import logins, remote
 from provision.credentials import Rotation
 from provision.errors import ConnectionRefused, HungUp
 from provision.model import Credential, Host, HostKey, Secret, Session
+from provision.ssh import remote, witness
 
 T = TypeVar("T")
 
@@ -21,7 +21,7 @@ PASSWORD_WAYS = frozenset({"password", "keyboard-interactive"})
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What is wanted on the host, by the words of provision/host/access.py, and the secrets named in it."""
+    """What is wanted on the host, by the words of provision/host/access/, and the secrets named in it."""
 
     values: Mapping[str, Any]
     secrets: Mapping[str, Secret] = field(default_factory=dict, hash=False)
@@ -43,11 +43,11 @@ class Case:
 
     def lets_in(self, credential: Credential) -> bool:
         """Try one new login with exactly this; raises Unreachable when nobody answered."""
-        return self._answer(lambda sock: logins.can_login(self.host, self.key, credential, sock))
+        return self._answer(lambda sock: witness.can_login(self.host, self.key, credential, sock))
 
     def takes_passwords(self) -> bool:
         """Ask the host whether it takes passwords at all; none is sent."""
-        ways = self._answer(lambda sock: logins.ways_in(self.host, self.key, sock))
+        ways = self._answer(lambda sock: witness.ways_in(self.host, self.key, sock))
         return bool(PASSWORD_WAYS.intersection(ways))
 
     def _answer(self, question: Callable[[Any], T]) -> T:

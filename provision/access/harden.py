@@ -1,11 +1,11 @@
 """hosts.harden: password login off, proven from outside while a timer on the host waits to put it back."""
 
-from provision import remote
 from provision.access.case import Case, Flow, Wanted
 from provision.errors import AccessRefused, NotProvenFromOutside, ProvisionError
+from provision.ssh import remote
 
 TIMEOUT_S = 30.0
-# See provision/host/guard.py. A timer that has just rung is let come to its end.
+# See provision/host/access/guard.py. A timer that has just rung is let come to its end.
 _CONFIRM = """\
 systemctl stop 'provision-sshd-restore-*.timer'
 while systemctl is-active --quiet 'provision-sshd-restore-*.service'; do sleep 0.1; done

@@ -2,11 +2,11 @@
 
 from dataclasses import replace
 
-from provision import remote, sudo
 from provision.access.case import Case, Flow, Wanted
 from provision.credentials import Rotation
 from provision.errors import NotProvenFromOutside, ProvisionError
 from provision.model import Credential, Secret, Session
+from provision.ssh import remote, sudo
 
 NAME = "pending-password"
 

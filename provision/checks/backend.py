@@ -5,8 +5,8 @@ from typing import Any
 from testinfra.backend.base import BaseBackend, CommandResult
 from testinfra.host import Host
 
-from provision import remote
 from provision.model import Session
+from provision.ssh import remote
 
 COMMAND_TIMEOUT_S = 30.0
 OUTPUT_CAP_BYTES = 1 << 20

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from testinfra.host import Host
 
-from provision import remote
 from provision.checks.ahead import Asked, ask, why_no_life
 from provision.checks.backend import host_of
 from provision.checks.container import Life
 from provision.checks.facts import Facts
 from provision.model import Session
+from provision.ssh import remote
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -1,13 +1,10 @@
 """The keyring of a project, and what each host is entered with."""
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
 from provision.credentials import master
 from provision.credentials.doctor import examine
 from provision.credentials.entries import MADE, Kind, Owner, Sort, is_made, parse_sort, previous
-from provision.credentials.intake import Found
 from provision.credentials.kdbx import KdbxKeyring
 from provision.credentials.lookup import Way, find_ways, unlock
 from provision.credentials.rotation import Rotation
@@ -18,7 +15,7 @@ from provision.settings import Settings
 
 __all__ = [
     "MADE", "Kind", "Owner", "Rotation", "Sort", "check", "examine", "forget", "held", "init", "is_made",
-    "keep", "names", "open_early", "parse_sort", "previous", "store", "unlock",
+    "names", "open_early", "parse_sort", "previous", "store", "unlock",
 ]  # fmt: skip
 
 
@@ -61,22 +58,6 @@ def store(settings: Settings, owner: Owner, kind: Sort, secret: Secret) -> None:
     Raises UsageError for what cannot be a secret, KeyringError when the keyring fails.
     """
     Vault.of(settings).replace([(owner, kind, secret)])
-
-
-def keep(
-    settings: Settings, found: tuple[Found, ...], recorded: Callable[[Found], AbstractContextManager[None]]
-) -> None:
-    """Store what was found elsewhere, each inside its ``recorded``; raises as ``store``.
-
-    The embedded file takes all or none; another keyring takes one after the other.
-    """
-    vault = Vault.of(settings)
-    rows = [(each, (each.owner, each.kind, each.secret)) for each in found if each.secret is not None]
-    for batch in [rows] if vault.writes_at_once else [[row] for row in rows]:
-        with ExitStack() as stack:
-            for each, _ in reversed(batch):  # recorded at the end, and so in the order of the table
-                stack.enter_context(recorded(each))
-            vault.replace([entry for _, entry in batch])
 
 
 def forget(settings: Settings, owner: Owner, kind: Sort | None = None) -> tuple[Sort, ...]:

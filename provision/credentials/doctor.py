@@ -17,7 +17,7 @@ from provision.credentials.kdbx import KdbxKeyring
 from provision.errors import ProvisionError, UsageError
 from provision.hints import Hint, parse
 from provision.settings import Settings
-from provision.ssh_errors import refuse_old_ssh
+from provision.ssh.errors import refuse_old_ssh
 
 CANARY = "doctor/canary"
 # What a keyring is known to lose or to change: blanks at the ends, signs, more than one alphabet.

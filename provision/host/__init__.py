@@ -1,5 +1,5 @@
 """What runs on a host: standard library only, Python 2.7 and 3.6 or newer, sent there in memory.
 
-``main`` is the list; ``change`` is the idea that carries it; each other module gives the
-Changes, or the observations, of one concern.
+``main`` takes a request, and ``plans`` lists the Changes that answer it. The rooms, each of which imports
+only those after it: ``access`` and ``packages``, ``runs``, ``engine``, ``ground``.
 """

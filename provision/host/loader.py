@@ -22,9 +22,8 @@ class Loader(object):
         """Find a module of ours (Python 3)."""
         from importlib.util import spec_from_loader  # novm
 
-        if self._file(fullname) in self.sources:
-            return spec_from_loader(fullname, self, is_package=fullname == PACKAGE)
-        return None
+        name = self._file(fullname)
+        return spec_from_loader(fullname, self, is_package=name.endswith("__init__.py")) if name else None
 
     def create_module(self, spec):
         """Let Python make the module object (Python 3)."""
@@ -36,24 +35,26 @@ class Loader(object):
 
     def find_module(self, fullname, path=None):
         """Find a module of ours (Python 2)."""
-        return self if self._file(fullname) in self.sources else None
+        return self if self._file(fullname) else None
 
     def load_module(self, fullname):
         """Make the module and run its text (Python 2)."""
         module = type(sys)(str(fullname))
         module.__loader__ = self
-        module.__package__ = PACKAGE
-        if fullname == PACKAGE:
+        module.__package__ = str(fullname.rpartition(".")[0])
+        if self._file(fullname).endswith("__init__.py"):
+            module.__package__ = str(fullname)
             module.__path__ = []
         sys.modules[fullname] = module
         self.exec_module(module)
         return module
 
-    @staticmethod
-    def _file(fullname):
-        if fullname == PACKAGE:
-            return "__init__.py"
-        return fullname[len(PACKAGE) + 1:] + ".py" if fullname.startswith(PACKAGE + ".") else ""
+    def _file(self, fullname):
+        """Return the file of a module or of a package; empty for what is not ours."""
+        package, _, below = fullname.partition(".")
+        path = below.replace(".", "/")
+        names = (path + ".py", (path + "/__init__.py").lstrip("/"))
+        return next((name for name in names if package == PACKAGE and name in self.sources), "")
 
 
 if "stdin" in globals():

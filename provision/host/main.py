@@ -5,11 +5,13 @@ import sys
 import time
 from contextlib import contextmanager
 
-from . import (
-    access, clock, consent, detach, dnf, engine, facts, history, kept, lock, packages, plans, recover, repository,
-    run, secret, undo, unit)
-from .errors import as_host_error
-from .machine import Machine
+from . import access, packages, plans, recover, undo
+from .engine import api, kept, unit
+from .ground import clock, facts, secret
+from .ground.errors import as_host_error
+from .ground.machine import Machine
+from .packages import dnf, repository
+from .runs import consent, detach, history, lock, run
 
 
 ACCESS = "access"
@@ -118,7 +120,7 @@ def _finish_packages(machine, request, result, docker, halves):
     """End transactions that were cut off; their scriptlets restart the engine, so what runs is kept, or asked about."""
     if not halves:
         return
-    fate = kept.fate(machine, docker, halves, engine.info(machine))
+    fate = kept.fate(machine, docker, halves, api.info(machine))
     changes = kept.around(machine, fate, halves)
     consent.expect(machine, request, changes, result)
     recover.finish(machine, changes)

@@ -3,11 +3,13 @@
 import json
 import os
 
-from . import containers, daemon, purge, repository, rpmdb
-from .change import Change
-from .files import FileChange, private
-from .jsonfile import dump
-from .unit import State
+from .engine import containers, daemon, purge
+from .engine.unit import State
+from .ground import rpmdb
+from .ground.change import Change
+from .ground.files import FileChange, private
+from .ground.jsonfile import dump
+from .packages import repository
 
 FILE = "/var/lib/provision/before.json"
 # What an uninstall has left of ours, for a purge that comes later.

@@ -1,8 +1,10 @@
 """The lists: which Changes, in which order, bring a host to what is desired."""
 
-from . import daemon, engine, kept, kernel, owned, packages, purge, registries, repository, service, stop
-from .jsonfile import parse
-from .unit import State
+from . import owned, packages
+from .engine import api, daemon, kept, kernel, purge, registries, service, stop
+from .engine.unit import State
+from .ground.jsonfile import parse
+from .packages import repository
 
 
 def present(machine, unit, observed, desired, solver, unended):
@@ -28,8 +30,8 @@ def serving(machine, unit, changes, stale, unended=(), goal=None):
     """
     need = "restart" if stale or packages.restart_engine(changes) else needed(changes)
     fate = None
-    if need == "restart" or not (unit.active and engine.answers(machine)):
-        fate = kept.fate(machine, unit, changes, engine.info(machine))
+    if need == "restart" or not (unit.active and api.answers(machine)):
+        fate = kept.fate(machine, unit, changes, api.info(machine))
     serve = service.plan(machine, unit, need, fate) if goal is None else service.plan_back(
         machine, unit, goal, need, fate)
     return kept.around(machine, fate if serve else None, changes + serve, unended)

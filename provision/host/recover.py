@@ -4,8 +4,11 @@ import glob
 import os
 import re
 
-from . import change, history, live_restore, rpmlock, scratch, transaction
-from .files import TEMPORARY
+from .engine import live_restore
+from .ground import change, scratch
+from .ground.files import TEMPORARY
+from .packages import transaction
+from .runs import history, rpmlock
 
 # What mkstemp puts after the prefix.
 _OURS = re.compile(re.escape(TEMPORARY) + r"[A-Za-z0-9_]{6,8}$")

@@ -3,11 +3,14 @@
 import os
 from collections import OrderedDict
 
-from . import daemon, owned, packages, plans, purge, registries, repository, service, sshd, stop
-from .change import THERE
-from .errors import HostError
-from .files import Dress, FileChange, backup_name
-from .unit import State
+from . import owned, packages, plans
+from .access import sshd
+from .engine import daemon, purge, registries, service, stop
+from .engine.unit import State
+from .ground.change import THERE
+from .ground.errors import HostError
+from .ground.files import Dress, FileChange, backup_name
+from .packages import repository
 
 
 def plan(machine, solver, installed, unit, pasts, cut_short):

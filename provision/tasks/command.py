@@ -14,7 +14,6 @@ from typing import Any
 from invoke.exceptions import Exit
 from invoke.tasks import task
 
-from provision import dumps, interrupts
 from provision.credentials.master import from_environment
 from provision.errors import Interrupted, ProvisionError, UsageError
 from provision.hints import Hint, render
@@ -24,6 +23,8 @@ from provision.report.console import page_for
 from provision.report.error import error_text
 from provision.report.exit_code import UNKNOWN, exit_code
 from provision.report.layout import Page
+from provision.run import interrupts
+from provision.ssh import dumps
 from provision.tasks.project import Flags
 
 _HELP = {

@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from provision.consent import Ask, Waiting
 from provision.errors import UsageError
 from provision.hints import Command
-from provision.ledger import View
 from provision.model import Consent, Report, Status
 from provision.pipeline import Request
 from provision.report.console import page_for
 from provision.report.harms import consent_lines
 from provision.report.layout import Page, count
+from provision.run.consent import Ask, Waiting
+from provision.run.ledger import View
 from provision.tasks import runs
 from provision.tasks.confirm import confirm
 from provision.tasks.limit import resolve

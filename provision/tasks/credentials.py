@@ -3,14 +3,14 @@
 import sys
 from pathlib import Path
 
-from provision import audit
 from provision import credentials as keyring
 from provision.credentials import Owner, is_made, parse_sort
-from provision.credentials import scan as search
 from provision.entrants import read
 from provision.errors import UsageError
 from provision.hints import parse
 from provision.inventory import ALL
+from provision.plaintext import scan as search
+from provision.run import audit
 from provision.settings import LONGEST_SHOWN, is_there
 from provision.tasks import moving, reach, storing
 from provision.tasks.command import LOCAL, RUN, command, told

@@ -9,19 +9,20 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from provision import audit
 from provision import credentials as keyring
-from provision.credentials import intake
+from provision import plaintext
 from provision.credentials.entries import set_command
-from provision.credentials.intake import Found
 from provision.credentials.master import from_descriptor
-from provision.credentials.scan import Finding
 from provision.errors import UsageError
 from provision.hints import Command, parse
 from provision.inventory import expect_there
 from provision.model import Secret
+from provision.plaintext import intake
+from provision.plaintext.intake import Found
+from provision.plaintext.scan import Finding
 from provision.report.clean import clean
 from provision.report.layout import count
+from provision.run import audit
 from provision.settings import Settings
 from provision.tasks import storing
 from provision.tasks.command import told, typed
@@ -97,7 +98,7 @@ def _stored(project: Settings, found: tuple[Found, ...], files: tuple[Path, ...]
     old = {each: keyring.held(project, each.owner, each.kind) for each in taken}
     fresh = tuple(each for each in taken if old[each] != each.secret)
     _expect_agreed(project, [each for each in fresh if old[each] is not None], agreed)
-    keyring.keep(project, fresh, lambda each: _recorded(project, each))
+    plaintext.keep(project, fresh, lambda each: _recorded(project, each))
     for each in taken:
         print(_told(each, old[each]))
     left = [each for each in found if each.secret is None]

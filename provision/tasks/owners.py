@@ -9,7 +9,7 @@ from provision.credentials import Owner
 from provision.errors import InventoryError, UsageError
 from provision.hints import Command
 from provision.inventory import expect_there
-from provision.listing import listing
+from provision.inventory.sources import listing
 from provision.settings import Settings, is_there
 from provision.tasks.command import typed
 from provision.tasks.project import EXAMPLE, is_lab

@@ -9,21 +9,22 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from provision import audit, logins
 from provision.entrants import read
 from provision.errors import ChangedHostKey, ProvisionError, UnknownHostKey, UsageError
-from provision.exported import Exported, exported
-from provision.host_values import natural
 from provision.inventory import Selection
+from provision.inventory.host_values import natural
 from provision.model import Host, HostKey, HostReport, Status
-from provision.remote import way_through
 from provision.report.clean import clean
 from provision.report.exit_code import exit_code
+from provision.run import audit
 from provision.settings import Settings
+from provision.ssh import witness
+from provision.ssh.remote import way_through
 from provision.tasks.command import told
 from provision.tasks.confirm import confirm
 from provision.tasks.reach import sessions, shell_entrants
 from provision.trust import FETCHES_AT_ONCE, read_pins, record
+from provision.trust.console import Exported, exported
 
 Keys = Callable[[Host], Iterator[HostKey]]
 _NOTHING = Exported((), ())
@@ -185,10 +186,10 @@ def _ways(project: Settings, selection: Selection) -> Iterator[Keys]:
 
         def keys(host: Host) -> Iterator[HostKey]:
             if not host.jump:
-                return logins.fetch_keys(host)
+                return witness.fetch_keys(host)
             session = opened[host.jump]
             if isinstance(session, ProvisionError):
                 raise session
-            return logins.fetch_keys(host, lambda: stack.enter_context(way_through(session, host)))
+            return witness.fetch_keys(host, lambda: stack.enter_context(way_through(session, host)))
 
         yield keys

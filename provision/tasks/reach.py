@@ -7,15 +7,15 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from provision import audit
+from provision.connect import Entrant
 from provision.entrants import Entrants, entrants, fingerprint, read, trust, unlock_logins
 from provision.errors import ProvisionError, UsageError
-from provision.host_values import natural
-from provision.interrupts import catch_signals
 from provision.inventory import ALL, Selection
+from provision.inventory.host_values import natural
 from provision.model import Host, Session
 from provision.pipeline import masters
-from provision.session import Entrant
+from provision.run import audit
+from provision.run.interrupts import catch_signals
 from provision.settings import Settings, is_there
 from provision.tasks.command import told
 from provision.trust import read_pins

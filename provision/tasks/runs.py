@@ -10,11 +10,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from provision import audit
-from provision.consent import Ask
 from provision.errors import ProvisionError, ReportNotWritten, StateUnusable, UsageError
-from provision.interrupts import catch_signals
-from provision.ledger import View
 from provision.model import HostReport, Report
 from provision.pipeline import Finished, Request, run
 from provision.report import console, files, past, text
@@ -23,6 +19,10 @@ from provision.report.exit_code import FAILED, exit_code
 from provision.report.jsonl import Stream
 from provision.report.live import Live
 from provision.report.words import words_of
+from provision.run import audit
+from provision.run.consent import Ask
+from provision.run.interrupts import catch_signals
+from provision.run.ledger import View
 from provision.tasks.command import say
 from provision.tasks.limit import resolve
 from provision.tasks.project import Flags, settings

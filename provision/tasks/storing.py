@@ -7,13 +7,13 @@ import getpass
 import sys
 from dataclasses import dataclass
 
-from provision import audit
 from provision import credentials as keyring
 from provision.credentials import Owner, Sort, is_made
 from provision.credentials.entries import set_command
 from provision.errors import UsageError
 from provision.hints import Command, parse
 from provision.model import Secret
+from provision.run import audit
 from provision.settings import Settings
 from provision.tasks.command import told, typed
 from provision.tasks.confirm import confirm

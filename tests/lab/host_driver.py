@@ -16,8 +16,11 @@ from urllib.request import urlopen
 
 sys.path.insert(0, "/root/provision_host.zip")
 
-from provision_host import files, journal, kernel, main, run
-from provision_host.machine import Machine
+from provision_host import main
+from provision_host.engine import kernel
+from provision_host.ground import files
+from provision_host.ground.machine import Machine
+from provision_host.runs import journal, run
 
 WATCHED = (
     "/etc/docker",

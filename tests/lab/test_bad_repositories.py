@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from provision.host import openpgp
+from provision.host.packages import openpgp
 from provision.lab import Lab, keys
 from tests.lab import mirrors
 from tests.lab.conftest import Project, project_in

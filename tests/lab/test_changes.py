@@ -35,8 +35,9 @@ class Host:
         self.number = 0
         buffer = io.BytesIO()
         with zipfile.ZipFile(buffer, "w") as zipped:
-            for path in sorted((CHECKOUT / "provision" / "host").glob("*.py")):
-                zipped.write(path, f"provision_host/{path.name}")
+            code = CHECKOUT / "provision" / "host"
+            for path in sorted(code.rglob("*.py")):
+                zipped.write(path, f"provision_host/{path.relative_to(code)}")
         self.sh("cat > /root/provision_host.zip", buffer.getvalue())
         self.sh("cat > /root/driver.py", (HERE / "host_driver.py").read_bytes())
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from provision.host import change as host
+from provision.host.ground import change as host
 from provision.model import Change, Harm
 
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from provision.host.machine import Machine, Ran
+from provision.host.ground.machine import Machine, Ran
 
 FILE = "/etc/docker/daemon.json"
 NEVER = "0001-01-01T00:00:00Z"

@@ -14,13 +14,13 @@ from provision.access.case import Case
 from provision.access.harden import Harden
 from provision.access.keys import Install, Remove
 from provision.access.rotate import Rotate
+from provision.connect import _rotated
 from provision.credentials import Kind, Owner, Rotation, unlock
 from provision.credentials.vault import Vault
 from provision.errors import AccessRefused, MissingCredential, NotProvenFromOutside, Unreachable
 from provision.model import Credential, Host, HostKey, Secret, Session
-from provision.remote import Completed
-from provision.session import _rotated
 from provision.settings import Settings
+from provision.ssh.remote import Completed
 
 WEB1 = Host("web1", "192.0.2.1")
 OPS1 = Host("ops1", "192.0.2.2", user="ops", become=True)
@@ -191,7 +191,7 @@ def test_whatever_cuts_a_rotation_off_the_old_or_the_pending_password_opens_the_
     put(Kind.PASSWORD, OLD, host)
     put(Kind.SUDO, OLD, host)
     flow, doors = Rotate(Rotation(NOWHERE)), {OLD}
-    monkeypatch.setattr("provision.sudo.takes", lambda _, password: password in doors)
+    monkeypatch.setattr("provision.ssh.sudo.takes", lambda _, password: password in doors)
     keyring.dies_at = keyring.writes + writes
 
     def rotate():
@@ -235,7 +235,7 @@ def test_what_sudo_wants_is_shown_by_sudo_and_not_by_what_is_stored(keyring, mon
     put(Kind.PRIVATE_KEY, keypair.generate(), OPS1)
     flow = Rotate(Rotation(NOWHERE))
     new = flow.begin(case(host=OPS1)).secrets["pending-password"]
-    monkeypatch.setattr("provision.sudo.takes", lambda _, password: password == new)
+    monkeypatch.setattr("provision.ssh.sudo.takes", lambda _, password: password == new)
     finish(flow, case(host=OPS1))
     assert held(Kind.SUDO, OPS1) == held(Kind.PASSWORD, OPS1) == new
 
@@ -251,7 +251,7 @@ def test_a_sudo_password_that_is_replaced_is_kept_as_previous(keyring, opens_sud
 
 
 def test_a_password_of_another_sudo_stays(keyring, monkeypatch):
-    monkeypatch.setattr("provision.sudo.takes", lambda *_: False)
+    monkeypatch.setattr("provision.ssh.sudo.takes", lambda *_: False)
     put(Kind.PASSWORD, OLD, OPS1)
     put(Kind.SUDO, NEW, OPS1)
     flow = Rotate(Rotation(NOWHERE))
@@ -265,7 +265,7 @@ def test_a_new_password_that_opens_nothing_is_put_back_and_is_not_promoted(keyri
     put(Kind.PASSWORD, OLD)
     given = []
     monkeypatch.setattr(
-        "provision.remote.run", lambda *_, stdin, **__: given.append(stdin) or Completed(0, b"", b"")
+        "provision.ssh.remote.run", lambda *_, stdin, **__: given.append(stdin) or Completed(0, b"", b"")
     )
     flow = Rotate(Rotation(NOWHERE))
     flow.begin(case(OLD))
@@ -297,7 +297,7 @@ class Hardened(Played):
 def scripts(monkeypatch):
     ran = []
     monkeypatch.setattr(
-        "provision.remote.run", lambda _, script, **__: ran.append(script) or Completed(0, b"", b"")
+        "provision.ssh.remote.run", lambda _, script, **__: ran.append(script) or Completed(0, b"", b"")
     )
     return ran
 

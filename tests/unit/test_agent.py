@@ -14,15 +14,15 @@ from pathlib import Path
 import pytest
 
 from provision import keypair
-from provision.agent import Agent, _answers
 from provision.errors import UsageError
 from provision.model import Secret
+from provision.ssh.agent import Agent, _answers
 
 HOLD = """\
 import sys, time
 from pathlib import Path
 from provision import keypair
-from provision.agent import Agent
+from provision.ssh.agent import Agent
 Agent(Path(sys.argv[1])).add(keypair.generate())
 print("up", flush=True)
 time.sleep(60)

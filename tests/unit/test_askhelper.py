@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from provision import askhelper
-from provision.broker import Broker
 from provision.errors import HelperUnusable
 from provision.model import Secret
+from provision.ssh import askhelper
+from provision.ssh.broker import Broker
 
 # Stands for ssh, which sends what it got, and an empty answer after a failure.
 SSH = 'answer=$("$SSH_ASKPASS" "$0"); echo "sent <$answer>"'

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from provision.audit import Entry, record, recorded, whoami
 from provision.errors import StateUnusable, WrongPassword
+from provision.run.audit import Entry, record, recorded, whoami
 
 
 def lines(state: Path) -> list[dict[str, str]]:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from provision.batches import in_batches
+from provision.run.batches import in_batches
 
 
 def test_what_comes_together_is_handed_on_together() -> None:

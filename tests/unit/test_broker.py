@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from provision.broker import Broker, ask
 from provision.model import Secret
+from provision.ssh.broker import Broker, ask
 
-ASKPASS = Path(__file__).parents[2] / "provision" / "askpass.py"
+ASKPASS = Path(__file__).parents[2] / "provision" / "ssh/askpass.py"
 
 
 @pytest.fixture

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from provision import session
-from provision.broker import Broker
+from provision import connect
+from provision.connect import Connections, Entrant
 from provision.errors import ProvisionError
 from provision.model import Credential, Host, HostKey, Session
-from provision.session import Connections, Entrant
+from provision.ssh.broker import Broker
 
 REFUSED = "ssh: connect to host 192.0.2.1 port 22: Connection refused"
 SILENT = "ssh: connect to host 192.0.2.1 port 22: Connection timed out"
@@ -36,7 +36,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     fake.write_text(SSH)
     fake.chmod(fake.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setenv("PATH", f"{fake.parent}:/usr/bin:/bin")
-    monkeypatch.setattr(session, "PAUSE_S", 0.01)
+    monkeypatch.setattr(connect, "PAUSE_S", 0.01)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -83,7 +83,7 @@ def test_a_login_that_is_refused_after_a_try_again_is_the_end(place: Path) -> No
 
 
 def test_no_try_begins_when_the_budget_is_used_up(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session, "CONNECT_BUDGET_S", 2.0)
+    monkeypatch.setattr(connect, "CONNECT_BUDGET_S", 2.0)
     found, calls, _ = answer(place, *[SILENT] * 9)
     assert isinstance(found, ProvisionError)
     assert len(calls) == 1

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from provision.consent import Ask, Waiting
 from provision.errors import UsageError
-from provision.host import kept, service
+from provision.host.engine import kept, service
 from provision.model import Consent, Host, HostReport, Outcome, Report, Session, Status
 from provision.pipeline import Request
 from provision.report.files import write
 from provision.report.jsonl import Stream
 from provision.report.layout import Page
+from provision.run.consent import Ask, Waiting
 from provision.settings import Settings
 from provision.tasks import consent, runs
 from provision.tasks.consent import Agreed, Question, asker, plan_then_do, serial_of

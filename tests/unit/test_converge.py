@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from provision.converge import Listener, Order, _inventory
-from provision.host.change import line
+from provision.host.ground.change import line
 from provision.model import Earlier, Host, Outcome, Session, Status
 from provision.verbs import VERBS
 from tests.unit.changes import seen

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from provision.credentials import Kind, Owner
-from provision.credentials.intake import from_inventory, from_table, from_vault, holders, sealed
 from provision.errors import InventoryError, ProvisionError, UsageError
 from provision.model import Secret
+from provision.plaintext.intake import from_inventory, from_table, from_vault, holders, sealed
 from tests.unit.keyrings import cheap_blank
 
 BIN = Path(sys.executable).parent

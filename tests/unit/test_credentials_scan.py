@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from provision.credentials import scan as module
-from provision.credentials.scan import Finding, find, scan, tracked
 from provision.errors import UsageError
+from provision.plaintext import scan as module
+from provision.plaintext.scan import Finding, find, scan, tracked
 
 CHECKOUT = Path(__file__).parents[2]
 KEY = "-----BEGIN OPENSSH PRIVATE " + "KEY-----"

@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 from ansible.errors import AnsibleActionFail
 
-from provision import desired, entrants, host_values
-from provision.broker import Broker
+from provision import desired, entrants
 from provision.credentials.entries import Kind, NamedSecret, Owner, parse_sort, set_command, username
 from provision.errors import InventoryError, UsageError
+from provision.inventory import host_values
 from provision.model import Host, Secret, Session
-from provision.remote import load_sessions, named_secret, save_sessions
+from provision.ssh.broker import Broker
+from provision.ssh.remote import load_sessions, named_secret, save_sessions
 
 PLUGIN = Path(__file__).parents[2] / "playbooks/action_plugins/docker_engine.py"
 PROXIES = {"proxies": {"http-proxy": {"secret": "proxy"}, "https-proxy": {"secret": "proxy"}}}

@@ -9,11 +9,8 @@ from typing import Any
 import pytest
 
 from provision import rollout, steps
-from provision.consent import Ask, Room, Waiting
 from provision.converge import Order
-from provision.host import kept
-from provision.interrupts import Cancel
-from provision.ledger import Ledger
+from provision.host.engine import kept
 from provision.model import (
     Check,
     Consent,
@@ -27,6 +24,9 @@ from provision.model import (
     Status,
     Verdict,
 )
+from provision.run.consent import Ask, Room, Waiting
+from provision.run.interrupts import Cancel
+from provision.run.ledger import Ledger
 from provision.settings import Settings
 from provision.steps import Clock, Run, Target
 from provision.verbs import VERBS

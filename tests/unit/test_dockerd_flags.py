@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provision.host import daemon, dockerd_flags, reloadable
-from provision.host.machine import Machine
+from provision.host.engine import daemon, dockerd_flags, reloadable
+from provision.host.ground.machine import Machine
 
 PLAIN = st.text(string.ascii_letters + string.digits + " '\"=/:._-", max_size=12)
 

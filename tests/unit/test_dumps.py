@@ -22,17 +22,17 @@ def test_a_process_is_dumpable_before_or_this_proves_nothing() -> None:
 
 
 def test_neither_we_nor_what_we_start_dumps_core() -> None:
-    assert said("from provision import dumps; dumps.forbid()") == "(0, 0) 0\n0\n"
+    assert said("from provision.ssh import dumps; dumps.forbid()") == "(0, 0) 0\n0\n"
 
 
 def test_who_asks_the_broker_dumps_no_core() -> None:
-    ask = "from provision import broker\ntry:\n broker.ask('/nowhere', 't')\nexcept OSError:\n pass"
+    ask = "from provision.ssh import broker\ntry:\n broker.ask('/nowhere', 't')\nexcept OSError:\n pass"
     assert said(ask) == "(0, 0) 0\n0\n"
 
 
 def test_the_helper_of_ssh_dumps_no_core() -> None:
-    assert ") 0" in said("from provision.askpass import forbid_dump; forbid_dump()")
-    main = (PROVISION / "askpass.py").read_text().partition("def main")[2]
+    assert ") 0" in said("from provision.ssh.askpass import forbid_dump; forbid_dump()")
+    main = (PROVISION / "ssh/askpass.py").read_text().partition("def main")[2]
     assert main.index("forbid_dump()") < main.index("client.recv")
 
 

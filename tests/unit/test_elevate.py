@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from provision.elevate import NO_SUDO, sudo_true, wrap
 from provision.model import Secret
+from provision.ssh.elevate import NO_SUDO, sudo_true, wrap
 
 ECHO = "import sys; sys.stdout.write('%r' % stdin.read())"
 

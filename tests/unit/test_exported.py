@@ -5,8 +5,8 @@ import base64
 import pytest
 
 from provision.errors import UsageError
-from provision.exported import exported
 from provision.model import HostKey
+from provision.trust.console import exported
 
 
 def blob(kind: str, seed: str = "a") -> str:

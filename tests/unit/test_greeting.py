@@ -7,8 +7,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from provision import greeting
-from provision.greeting import Greeting, listen
+from provision.ssh import greeting
+from provision.ssh.greeting import Greeting, listen
 
 READY = "up-0123456789abcdef"
 

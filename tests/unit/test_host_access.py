@@ -6,10 +6,12 @@ import subprocess
 
 import pytest
 
-from provision.host import access, authorized, guard, history, journal, main, password, sshd
-from provision.host.errors import HostError
-from provision.host.machine import Machine, Ran
-from provision.host.secret import Secret
+from provision.host import access, main
+from provision.host.access import authorized, guard, password, sshd
+from provision.host.ground.errors import HostError
+from provision.host.ground.machine import Machine, Ran
+from provision.host.ground.secret import Secret
+from provision.host.runs import history, journal
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOaRGWrbM7oSUYdPiB9dGzJ provision-web1"
 OTHER = b"ssh-rsa AAAAB3NzaC1yc2E= ann@desk\n"

@@ -6,10 +6,10 @@ import stat
 
 import pytest
 
-from provision.host import change, files
-from provision.host.change import Together
-from provision.host.files import FileChange
-from provision.host.machine import Machine
+from provision.host.ground import change, files
+from provision.host.ground.change import Together
+from provision.host.ground.files import FileChange
+from provision.host.ground.machine import Machine
 
 PATH = "/etc/docker/daemon.json"
 
@@ -151,7 +151,7 @@ def test_together_undoes_the_last_part_first(machine):
 def test_an_undo_of_what_was_never_written_writes_nothing(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("old")
     change = FileChange(Machine(str(tmp_path)), "/file", b"new")
-    monkeypatch.setattr("provision.host.files.replace_file", _read_only)
+    monkeypatch.setattr("provision.host.ground.files.replace_file", _read_only)
     with pytest.raises(OSError, match="read-only"):
         change.apply()
     change.undo()

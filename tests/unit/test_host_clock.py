@@ -2,8 +2,8 @@
 
 import pytest
 
-from provision.host import clock
-from provision.host.errors import HostError
+from provision.host.ground import clock
+from provision.host.ground.errors import HostError
 
 DAY_S = 86400
 

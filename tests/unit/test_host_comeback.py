@@ -6,10 +6,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from provision.host import comeback
-from provision.host.comeback import Watch
-from provision.host.errors import HostError
-from provision.host.kept import Fate
+from provision.host.engine import comeback
+from provision.host.engine.comeback import Watch
+from provision.host.engine.kept import Fate
+from provision.host.ground.errors import HostError
 from tests.unit.played_engine import PlayedEngine, played_engine
 
 LONG_AGO = "2026-01-01T00:00:02.5Z"
@@ -150,13 +150,13 @@ def test_a_restarted_container_whose_port_is_silent_is_told_and_no_failure(
     engine: PlayedEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(comeback, "PORT_PATIENCE_S", 0)
-    monkeypatch.setattr("provision.host.containers.port_answers", lambda address, port: True)
+    monkeypatch.setattr("provision.host.engine.containers.port_answers", lambda address, port: True)
     engine.add("web")
     ports = {"80/tcp": [{"HostIp": "0.0.0.0", "HostPort": "8081"}]}
     engine.containers["web"]["NetworkSettings"] = {"Ports": ports}
     watch = watched(engine, kept=False)
     engine.stop("web", now())
-    monkeypatch.setattr("provision.host.containers.port_answers", lambda address, port: False)
+    monkeypatch.setattr("provision.host.engine.containers.port_answers", lambda address, port: False)
     watch.bring_back()
     assert watch.outcome() == {
         "untouched": 0, "restarted": ["web"], "lost": [], "silent": ["web (port 8081)"]
@@ -167,13 +167,13 @@ def test_a_port_that_answered_has_to_answer_again(
     engine: PlayedEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(comeback, "PORT_PATIENCE_S", 0)
-    monkeypatch.setattr("provision.host.containers.port_answers", lambda address, port: True)
+    monkeypatch.setattr("provision.host.engine.containers.port_answers", lambda address, port: True)
     engine.add("web")
     engine.containers["web"]["NetworkSettings"] = {
         "Ports": {"80/tcp": [{"HostIp": "0.0.0.0", "HostPort": "8081"}]}
     }
     watch = watched(engine, kept=True)
-    monkeypatch.setattr("provision.host.containers.port_answers", lambda address, port: False)
+    monkeypatch.setattr("provision.host.engine.containers.port_answers", lambda address, port: False)
     with pytest.raises(HostError) as caught:
         watch.bring_back()
     assert caught.value.evidence == "web (its port 8081 does not answer)"

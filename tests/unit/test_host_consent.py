@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from provision.host import consent, containers, kept, service, stop
-from provision.host.change import Change, Harm
-from provision.host.errors import HostError
+from provision.host.engine import containers, kept, service, stop
+from provision.host.ground.change import Change, Harm
+from provision.host.ground.errors import HostError
+from provision.host.runs import consent
 from tests.unit.played_engine import PlayedEngine, played_engine
 
 

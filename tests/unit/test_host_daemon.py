@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from provision.host import daemon, owned
-from provision.host.errors import HostError
-from provision.host.machine import Machine, Ran
+from provision.host import owned
+from provision.host.engine import daemon
+from provision.host.ground.errors import HostError
+from provision.host.ground.machine import Machine, Ran
 
 UNIT = "{ path=/usr/bin/dockerd ; argv[]=/usr/bin/dockerd -H fd:// --containerd=/run/containerd/c.sock ; }"
 

@@ -5,8 +5,8 @@ import os
 
 import pytest
 
-from provision.host import daemon, daemon_keys
-from provision.host.errors import HostError
+from provision.host.engine import daemon, daemon_keys
+from provision.host.ground.errors import HostError
 from tests.unit.test_host_daemon import UNIT, before, converge, held, machine, put
 
 __all__ = ("machine",)
@@ -191,7 +191,9 @@ def test_another_configuration_file_is_refused(machine):
 @pytest.mark.parametrize("state", ["active", "pending", "locked", "error", "inactive", ""])
 def test_a_node_of_a_swarm_has_no_live_restore_of_ours(machine, monkeypatch, state):
     converge(machine)
-    monkeypatch.setattr("provision.host.engine.info", lambda machine: {"Swarm": {"LocalNodeState": state}})
+    monkeypatch.setattr(
+        "provision.host.engine.api.info", lambda machine: {"Swarm": {"LocalNodeState": state}}
+    )
     converge(machine)
     assert ("live-restore" in held(machine)) is (state in ("inactive", ""))
 

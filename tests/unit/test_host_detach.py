@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from provision.host import detach
-from provision.host.errors import HostError, as_host_error
+from provision.host.ground.errors import HostError, as_host_error
+from provision.host.runs import detach
 
 
 def end_of(step):

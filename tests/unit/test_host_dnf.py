@@ -9,11 +9,13 @@ import os
 
 import pytest
 
-from provision.host import firstboot, rpmlock, scratch
-from provision.host.dnf import Dnf, Row, parse_transaction
-from provision.host.dnf_errors import classify
-from provision.host.errors import HostError
-from provision.host.machine import Machine, Ran
+from provision.host.ground import scratch
+from provision.host.ground.errors import HostError
+from provision.host.ground.machine import Machine, Ran
+from provision.host.packages import firstboot
+from provision.host.packages.dnf import Dnf, Row, parse_transaction
+from provision.host.packages.dnf_errors import classify
+from provision.host.runs import rpmlock
 
 LEARNDOCKER = """\
 Last metadata expiration check: 0:03:51 ago on Fri 30 Oct 2020 09:37:06 PM EDT.

@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
-from provision.host import kept, live_restore, owned, plans, purge, stop
-from provision.host.change import Change
-from provision.host.dnf import Row
-from provision.host.errors import HostError
-from provision.host.files import FileChange
-from provision.host.unit import NONE, State
+from provision.host import owned, plans
+from provision.host.engine import kept, live_restore, purge, stop
+from provision.host.engine.unit import NONE, State
+from provision.host.ground.change import Change
+from provision.host.ground.errors import HostError
+from provision.host.ground.files import FileChange
+from provision.host.packages.dnf import Row
 from tests.unit.played_engine import FILE, PlayedEngine, played_engine
 
 INFO = {"LiveRestoreEnabled": False, "DockerRootDir": "/var/lib/docker"}
@@ -83,7 +84,7 @@ def test_only_a_patch_release_keeps_containers(
     engine: PlayedEngine, monkeypatch: pytest.MonkeyPatch, installed: str, wanted: str, lives: bool
 ) -> None:
     monkeypatch.setattr(
-        "provision.host.rpmdb.installed", lambda machine, name: f"3:{installed}-1.el10.x86_64"
+        "provision.host.ground.rpmdb.installed", lambda machine, name: f"3:{installed}-1.el10.x86_64"
     )
     assert fate(engine, moves("docker-ce", wanted)).kept is lives
 

@@ -4,9 +4,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from provision.host import kernel
-from provision.host.errors import HostError
-from provision.host.machine import Machine, Ran
+from provision.host.engine import kernel
+from provision.host.ground.errors import HostError
+from provision.host.ground.machine import Machine, Ran
 
 RELEASE = "6.12.0-55.9.1.el10_0.x86_64"
 STOPPED = SimpleNamespace(active=False)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from provision.host import daemon, live_restore, service
-from provision.host.errors import HostError
-from provision.host.machine import Ran
+from provision.host.engine import daemon, live_restore, service
+from provision.host.ground.errors import HostError
+from provision.host.ground.machine import Ran
 from tests.unit.played_engine import FILE, PlayedEngine, played_engine
 
 THEIRS = b'{ "labels":   ["rack=7"] }'

@@ -13,9 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from provision.host import health, history, journal, lock, main
-from provision.host.errors import HostError
-from provision.host.machine import Machine, Ran
+from provision.host import main
+from provision.host.engine import health
+from provision.host.ground.errors import HostError
+from provision.host.ground.machine import Machine, Ran
+from provision.host.runs import history, journal, lock
 
 OS_RELEASE = 'NAME="CentOS Stream"\nID="centos"\nVERSION_ID="10"\nVARIANT_ID=stand-in\n'
 FINGERPRINT = "6B3A7E6E668399FD49CE62D92323C536A1AEF1B5"
@@ -148,8 +150,8 @@ def engine(host):
 
 @pytest.fixture(autouse=True)
 def known_key(monkeypatch):
-    monkeypatch.setattr("provision.host.openpgp.fingerprints", lambda data: [FINGERPRINT])
-    monkeypatch.setattr("provision.host.openpgp.expiry", lambda data: None)
+    monkeypatch.setattr("provision.host.packages.openpgp.fingerprints", lambda data: [FINGERPRINT])
+    monkeypatch.setattr("provision.host.packages.openpgp.expiry", lambda data: None)
 
 
 def request(mode, run="r1", **wanted):
@@ -394,7 +396,7 @@ def test_a_stopped_engine_is_not_woken_by_a_look_at_its_socket(host, engine, mon
     def woken(*_):
         raise AssertionError
 
-    monkeypatch.setattr("provision.host.engine.socket.socket", woken)
+    monkeypatch.setattr("provision.host.engine.api.socket.socket", woken)
     assert main.answer(host, request("plan", daemon_options={"init": True}))["error"] is None
 
 
@@ -601,7 +603,7 @@ def test_a_host_without_dnf_is_refused(host, root):
 
 
 def test_what_nobody_thought_of_is_one_line_and_no_traceback(host, monkeypatch):
-    monkeypatch.setattr("provision.host.facts.gather", lambda machine: {}["no such\nthing"])
+    monkeypatch.setattr("provision.host.ground.facts.gather", lambda machine: {}["no such\nthing"])
     error = main.respond(host, request("plan"))["error"]
     assert error["kind"] == "unexpected"
     assert error["evidence"].startswith("KeyError: ")
@@ -614,7 +616,7 @@ def test_a_full_disk_and_a_read_only_one_are_told_apart(host, monkeypatch):
         def refuse(*words, number=number, **named):
             raise OSError(number, os.strerror(number))
 
-        monkeypatch.setattr("provision.host.journal.Journal.open", refuse)
+        monkeypatch.setattr("provision.host.runs.journal.Journal.open", refuse)
         assert main.answer(host, request("apply"))["error"]["kind"] == kind
 
 
@@ -622,7 +624,7 @@ def test_a_disk_that_fills_up_at_the_very_end_does_not_hide_what_was_done(host, 
     def refuse(*_):
         raise OSError(28, os.strerror(28))
 
-    monkeypatch.setattr("provision.host.journal.Journal.close", refuse)
+    monkeypatch.setattr("provision.host.runs.journal.Journal.close", refuse)
     result = main.answer(host, request("apply"))
     assert (result["error"]["kind"], result["changed"]) == ("disk-full", True)
     assert names(result) == WHOLE_PLAN
@@ -640,7 +642,7 @@ def test_another_package_manager_is_waited_for_before_anything_is_changed(host, 
     def refuse(*_):
         raise HostError("package-lock-held", "held")
 
-    monkeypatch.setattr("provision.host.rpmlock.wait", refuse)
+    monkeypatch.setattr("provision.host.runs.rpmlock.wait", refuse)
     assert main.answer(host, request("apply"))["error"]["kind"] == "package-lock-held"
     assert not os.path.exists(host.path(journal.FOLDER))
 

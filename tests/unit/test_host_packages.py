@@ -5,12 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from provision.host import packages, rpmdb, transaction
-from provision.host.change import Change
-from provision.host.dnf import Row
-from provision.host.errors import HostError
-from provision.host.journal import Journal
-from provision.host.machine import Machine, Ran
+from provision.host import packages
+from provision.host.ground import rpmdb
+from provision.host.ground.change import Change
+from provision.host.ground.errors import HostError
+from provision.host.ground.machine import Machine, Ran
+from provision.host.packages import transaction
+from provision.host.packages.dnf import Row
+from provision.host.runs.journal import Journal
 from tests.unit.played_engine import played_engine
 
 EVR = "3:28.5.2-1.el10.x86_64"
@@ -419,7 +421,7 @@ def test_undo_does_nothing_when_nothing_came():
 )
 def test_what_ran_before_runs_again_when_packages_are_undone(monkeypatch, before, after, restarts):
     versions, restarted = [before, after], []
-    monkeypatch.setattr(transaction.engine, "version", lambda machine: versions.pop(0))
+    monkeypatch.setattr(transaction.api, "version", lambda machine: versions.pop(0))
     monkeypatch.setattr(transaction.health, "bring_up", lambda machine, verb: restarted.append(verb))
     step = planned(row("upgrade", "docker-ce"), found=(OLD,))
     step.records()

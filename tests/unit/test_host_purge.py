@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from provision.host import owned, purge
-from provision.host.errors import HostError
-from provision.host.machine import Ran
+from provision.host import owned
+from provision.host.engine import purge
+from provision.host.ground.errors import HostError
+from provision.host.ground.machine import Ran
 from tests.unit.played_engine import PlayedEngine, played_engine
 
 OURS: Any = SimpleNamespace(data=[], packages=["containerd.io", "docker-ce"])

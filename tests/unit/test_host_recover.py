@@ -4,11 +4,13 @@ import os
 
 import pytest
 
-from provision.host import history, journal, purge, recover
-from provision.host.change import Together
-from provision.host.errors import HostError
-from provision.host.files import FileChange
-from provision.host.machine import Machine, Ran
+from provision.host import recover
+from provision.host.engine import purge
+from provision.host.ground.change import Together
+from provision.host.ground.errors import HostError
+from provision.host.ground.files import FileChange
+from provision.host.ground.machine import Machine, Ran
+from provision.host.runs import history, journal
 
 
 @pytest.fixture

@@ -11,10 +11,10 @@ import time
 
 import pytest
 
-from provision.host import openpgp, repository
-from provision.host.errors import HostError
-from provision.host.facts import Facts, parse_os_release, system_name
-from provision.host.machine import Machine, Ran
+from provision.host.ground.errors import HostError
+from provision.host.ground.facts import Facts, parse_os_release, system_name
+from provision.host.ground.machine import Machine, Ran
+from provision.host.packages import openpgp, repository
 
 CENTOS_STREAM_8 = 'NAME="CentOS Stream"\nVERSION="8"\nID="centos"\nID_LIKE="rhel fedora"\nVERSION_ID="8"\n' \
     'PLATFORM_ID="platform:el8"\nPRETTY_NAME="CentOS Stream 8"\n'  # fmt: skip

@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
-from provision.host import rpmlock
-from provision.host.errors import HostError
-from provision.host.machine import Machine
+from provision.host.ground.errors import HostError
+from provision.host.ground.machine import Machine
+from provision.host.runs import rpmlock
 
 HOLD = """\
 import fcntl, sys, time

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from provision.host import history, run
-from provision.host.change import Change
-from provision.host.errors import HostError, as_host_error
-from provision.host.machine import Machine, Ran
-from provision.host.service import Enabled
+from provision.host.engine.service import Enabled
+from provision.host.ground.change import Change
+from provision.host.ground.errors import HostError, as_host_error
+from provision.host.ground.machine import Machine, Ran
+from provision.host.runs import history, run
 
 
 class Step(Change):

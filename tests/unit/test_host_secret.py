@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from provision.host import daemon, registries, secret
-from provision.host.errors import HostError
-from provision.host.files import backup_name
-from provision.host.journal import Journal
-from provision.host.machine import Machine, Ran
+from provision.host.engine import daemon, registries
+from provision.host.ground import secret
+from provision.host.ground.errors import HostError
+from provision.host.ground.files import backup_name
+from provision.host.ground.machine import Machine, Ran
+from provision.host.runs.journal import Journal
 
 UNIT = "{ path=/usr/bin/dockerd ; argv[]=/usr/bin/dockerd -H fd:// ; }"
 PROXY = "http://user:hunter2%40@proxy.example:3128"

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from provision.host import kept, plans, stop
-from provision.host.errors import HostError
-from provision.host.files import FileChange
-from provision.host.unit import NONE, State
+from provision.host import plans
+from provision.host.engine import kept, stop
+from provision.host.engine.unit import NONE, State
+from provision.host.ground.errors import HostError
+from provision.host.ground.files import FileChange
 from tests.unit.played_engine import FILE, PlayedEngine, played_engine
 
 UNIT: Any = SimpleNamespace(

@@ -13,8 +13,8 @@ ROOT = Path(__file__).resolve().parents[2]
 START = f"""\
 import sys
 sys.path.insert(0, {str(ROOT)!r})
-from provision.host import files, journal
-from provision.host.machine import Machine
+from provision.host.ground import files; from provision.host.runs import journal
+from provision.host.ground.machine import Machine
 machine = Machine(sys.argv[1])
 """
 

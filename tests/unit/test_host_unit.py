@@ -2,9 +2,9 @@
 
 import pytest
 
-from provision.host import service
-from provision.host.machine import Machine, Ran
-from provision.host.unit import Unit
+from provision.host.engine import service
+from provision.host.engine.unit import Unit
+from provision.host.ground.machine import Machine, Ran
 
 
 class Systemd(Machine):
@@ -36,7 +36,7 @@ class Systemd(Machine):
      ("disabled", True), ("enabled-runtime", True), ("linked", True), ("linked-runtime", True)],
 )  # fmt: skip
 def test_only_what_enabling_changes_is_enabled(monkeypatch, state, enables):
-    monkeypatch.setattr(service.engine, "answers", lambda machine: True)
+    monkeypatch.setattr(service.api, "answers", lambda machine: True)
     machine = Systemd(state)
     planned = service.plan(machine, Unit(machine), "none")
     assert [type(change) for change in planned] == [service.Enabled] * enables

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from provision.interrupts import Cancel, HungUp, Terminated, catch_signals, exit_code_of
+from provision.run.interrupts import Cancel, HungUp, Terminated, catch_signals, exit_code_of
 
 ALL = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 

@@ -7,9 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provision import host_values
 from provision.errors import InventoryError, NothingSelected
-from provision.inventory import Selection, read
+from provision.inventory import Selection, host_values, read
 from provision.settings import Settings
 
 TWO = """

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from provision import desired, host_values, listing
+from provision import desired
 from provision.errors import InventoryError, NothingSelected, ProvisionError
-from provision.inventory import Selection, read
+from provision.inventory import Selection, host_values, read, sources
 from provision.settings import Settings
 
 ROLE = Path(__file__).parents[2] / "playbooks/roles/docker_engine/meta/argument_specs.yml"
@@ -195,7 +195,7 @@ def test_a_dynamic_inventory_that_fails_or_prints_garbage_says_so(
 def test_a_dynamic_inventory_that_hangs_is_ended_with_all_that_it_started(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(listing, "READ_TIMEOUT_S", 4)
+    monkeypatch.setattr(sources, "READ_TIMEOUT_S", 4)
     pid = tmp_path / "pid"
     error = refusal(tmp_path, f"#!/bin/sh\nsleep 600 &\necho $! > {pid}\nwait\n", "hosts.sh")
     assert "gave no end in 4 s" in str(error)
@@ -216,7 +216,7 @@ def is_running(pid: int) -> bool:
 def test_a_dynamic_inventory_without_an_end_does_not_eat_the_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(listing, "MEMORY_CAP_BYTES", 512 << 20)
+    monkeypatch.setattr(sources, "MEMORY_CAP_BYTES", 512 << 20)
     assert "cannot be read" in str(refusal(tmp_path, "#!/bin/sh\nyes\n", "hosts.sh"))
 
 
@@ -276,4 +276,4 @@ def test_a_person_sees_the_error_the_next_step_and_exit_code_1(
 
 def test_a_password_in_a_line_that_cannot_be_read_is_masked():
     said = "[WARNING]: Failed to parse inventory with 'ini' plugin: bad: web1 ansible_password='S3cret x"
-    assert listing.cause(said) == "bad: web1 ansible_password=***"
+    assert sources.cause(said) == "bad: web1 ansible_password=***"

@@ -13,7 +13,7 @@ from dataclasses import replace
 import paramiko
 import pytest
 
-from provision import keypair, logins
+from provision import keypair
 from provision.errors import (
     ChangedHostKey,
     ConnectionRefused,
@@ -24,8 +24,9 @@ from provision.errors import (
     SilentHost,
     Unreachable,
 )
-from provision.logins import can_login, fetch_key, fetch_keys, ways_in
 from provision.model import Credential, Host, HostKey, Secret
+from provision.ssh import witness
+from provision.ssh.witness import can_login, fetch_key, fetch_keys, ways_in
 
 SHORT_S = 1.0
 RSA, ECDSA = paramiko.RSAKey.generate(2048), paramiko.ECDSAKey.generate()
@@ -181,7 +182,7 @@ def test_each_cause_of_no_connection_is_its_own_error(monkeypatch, raised, kind)
     def fail(*_):
         raise raised
 
-    monkeypatch.setattr(logins.socket, "create_connection", fail)
+    monkeypatch.setattr(witness.socket, "create_connection", fail)
     with pytest.raises(kind) as caught:
         fetch_key(host(22))
     assert type(caught.value) is kind

@@ -8,14 +8,15 @@ from typing import Any
 
 import pytest
 
-from provision import entrants, pipeline, receipts, rollout, steps
+from provision import entrants, pipeline, rollout, steps
 from provision.access import Harden, Rotate
 from provision.access.case import Wanted
 from provision.converge import Order
-from provision.interrupts import Cancel
 from provision.inventory import Selection
 from provision.model import Change, Check, Credential, Host, HostKey, Outcome, Secret, Session, Verdict
 from provision.pipeline import Finished, Request
+from provision.run import receipts
+from provision.run.interrupts import Cancel
 from provision.settings import Settings
 from tests.unit.test_disruption import Quiet
 

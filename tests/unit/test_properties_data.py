@@ -20,11 +20,12 @@ from ansible.vars.manager import VariableManager
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from provision import converge, host_values, ssh_errors, trust
+from provision import converge, trust
 from provision.checks import facts
 from provision.checks.questions import Answer
 from provision.errors import InventoryError, UsageError
 from provision.hints import Command
+from provision.inventory import host_values
 from provision.model import (
     Change,
     Check,
@@ -49,6 +50,7 @@ from provision.report.junit import junit_text
 from provision.report.record import report_from, report_record
 from provision.report.text import plan_text, provision_text, verify_text
 from provision.report.webpage import page_text
+from provision.ssh import errors
 from provision.wording import EARLIER
 from tests.unit import hostile
 
@@ -364,7 +366,7 @@ def test_an_answer_is_found_among_whatever_else_a_host_prints(plugin, before, af
 @example("root@x: Permission denied (publickey).{0} {name}", Credential())
 def test_whatever_ssh_says_is_one_typed_error(said, credential):
     key = HostKey("web1", "ssh-ed25519", "AAAA")
-    failure = ssh_errors.explain(Host("web1", "192.0.2.1"), key, credential, said).failure
+    failure = errors.explain(Host("web1", "192.0.2.1"), key, credential, said).failure
     assert failure.message
     assert failure.hint
     assert len(failure.evidence) <= 200

@@ -12,9 +12,13 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from provision.host import daemon, dnf, facts, history, jsonfile, lock, openpgp, packages, repository, service
-from provision.host.errors import HostError
-from provision.host.machine import Machine, Ran
+from provision.host import packages
+from provision.host.engine import daemon, service
+from provision.host.ground import facts, jsonfile
+from provision.host.ground.errors import HostError
+from provision.host.ground.machine import Machine, Ran
+from provision.host.packages import dnf, openpgp, repository
+from provision.host.runs import history, lock
 from tests.unit import hostile
 
 STEPS = settings(max_examples=60)

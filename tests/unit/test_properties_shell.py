@@ -11,12 +11,14 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from provision import elevate, host_values, remote, sshconfig
 from provision.credentials.entries import Kind, Owner, flaw, set_command
 from provision.errors import InventoryError, UsageError
+from provision.inventory import host_values
 from provision.model import Credential, Host, Secret, Session
 from provision.report import advice
 from provision.report.files import log_name
+from provision.ssh import config as sshconfig
+from provision.ssh import elevate, remote
 from tests.unit import hostile
 
 STEPS = settings(max_examples=40)

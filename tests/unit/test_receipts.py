@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from provision import receipts, remote
 from provision.errors import ConnectionLost
 from provision.model import Host, Session
+from provision.run import receipts
+from provision.ssh import remote
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 
 from provision.errors import ReportNotWritten, StateUnusable, UsageError
 from provision.hints import parse
-from provision.host import kept
+from provision.host.engine import kept
 from provision.model import (
     Change,
     Check,

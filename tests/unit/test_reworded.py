@@ -7,9 +7,11 @@ import pytest
 
 from provision.converge import Listener
 from provision.hints import Command
-from provision.host import change, history, main
-from provision.host.errors import HostError
-from provision.host.machine import Ran
+from provision.host import main
+from provision.host.ground import change
+from provision.host.ground.errors import HostError
+from provision.host.ground.machine import Ran
+from provision.host.runs import history
 from provision.model import Status
 from provision.report.changes import plan_lines, summary
 from provision.report.layout import Page
@@ -32,11 +34,11 @@ __all__ = ("engine", "host", "known_key", "plugin", "root")
 # Words for a person, by module: constants, and functions that make a sentence.
 _CONSTANTS = ("THERE", "REMOVED")
 _SENTENCES = (
-    ("provision.host.unit", "in_words"),
-    ("provision.host.service", "in_words"),
-    ("provision.host.service", "_told"),
-    ("provision.host.daemon_words", "_count"),
-    ("provision.host.daemon_words", "_difference"),
+    ("provision.host.engine.unit", "in_words"),
+    ("provision.host.engine.service", "in_words"),
+    ("provision.host.engine.service", "_told"),
+    ("provision.host.engine.daemon_words", "_count"),
+    ("provision.host.engine.daemon_words", "_difference"),
 )
 
 

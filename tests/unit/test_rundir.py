@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from provision.errors import ControllerDiskFull, StateUnusable
-from provision.rundir import open_run_dir
+from provision.ssh.rundir import open_run_dir
 
 
 @pytest.fixture(autouse=True)
@@ -50,7 +50,8 @@ def test_it_is_gone_after_an_error() -> None:
 
 def test_what_a_killed_run_left_is_swept_by_the_next(runtime: Path) -> None:
     program = (
-        "import os,signal; from provision.rundir import open_run_dir as o\nwith o(): os.kill(os.getpid(), 9)"
+        "import os,signal; from provision.ssh.rundir import open_run_dir as o\n"
+        "with o(): os.kill(os.getpid(), 9)"
     )
     killed = subprocess.run([sys.executable, "-c", program], env=os.environ, check=False)
     assert killed.returncode == -signal.SIGKILL
@@ -82,7 +83,7 @@ def test_what_something_wrote_into_while_it_was_removed_is_swept_when_it_is_old(
 def test_a_run_elsewhere_sweeps_what_was_left_in_the_other_place(
     runtime: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("provision.rundir._FALLBACK", runtime)
+    monkeypatch.setattr("provision.ssh.rundir._FALLBACK", runtime)
     left = runtime / f"provision-{os.getuid()}-left"
     left.mkdir()
     (left / "lock").touch()

@@ -4,7 +4,7 @@ import pytest
 
 from provision.errors import UsageError
 from provision.model import Credential, Host, HostKey, Secret
-from provision.ssh_errors import explain, refuse_old_ssh
+from provision.ssh.errors import explain, refuse_old_ssh
 
 WEB1 = Host("web1", "192.0.2.1")
 KEY = HostKey("web1", "ssh-ed25519", "AAAA")

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from provision import remote, verify
+from provision import verify
 from provision.model import Check, Failure, Host, HostReport, Report, Session, Stage, Status, Verdict
 from provision.report.exit_code import exit_code
 from provision.report.files import write
 from provision.report.past import failed_hosts
 from provision.report.text import verify_text
+from provision.ssh import remote
 from provision.verbs import VERBS
 
 NAMES = ("web1", "web2", "web3")

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provision import remote
 from provision.checks import backend, reporter
 from provision.checks.questions import NO_ANSWER, Answer, Questions
 from provision.checks.reach import reach, why_apart
 from provision.errors import ConnectionLost, HostFailed
 from provision.model import Host, Session
+from provision.ssh import remote
 
 
 def ask(questions: Questions, shell: str = "sh") -> dict[str, Answer]:

@@ -23,7 +23,7 @@ POLL_S = 0.1
 # A container runs there, and an engine of another generation stops it.
 PROVISION = ("provision", "--no-verify", "--allow-disruption")
 VERSIONS = ("28.5.2", "26.1.5")
-# The marker of the host code's start text (provision/elevate.py).
+# The marker of the host code's start text (provision/ssh/elevate.py).
 HOST_CODE = "__provision__"
 
 

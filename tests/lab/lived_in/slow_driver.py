@@ -6,7 +6,8 @@ import sys
 
 sys.path.insert(0, "/root/provision_host.zip")
 
-from provision_host import health, main, service
+from provision_host import main
+from provision_host.engine import health, service
 
 SCALE = 60.0
 

@@ -1,0 +1,302 @@
+"""connect: open one OpenSSH master per host, which everything else rides."""
+
+import os
+import random
+import secrets as random_source
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from provision import errors, keypair
+from provision.errors import ProvisionError
+from provision.model import Credential, Host, HostKey, Secret, Session
+from provision.ssh import askhelper, config, remote, sudo
+from provision.ssh.agent import Agent
+from provision.ssh.broker import Broker
+from provision.ssh.errors import (
+    endless,
+    explain,
+    may_pass,
+    no_shell,
+    refuse_old_ssh,
+    tried,
+    wrong_passphrase,
+)
+from provision.ssh.greeting import Greeting, listen
+
+# Who answers within this is handed on; latecomers follow together.
+LATE_AFTER_S = 5.0
+LOGIN_TIMEOUT_S = 30.0
+# A host that nobody could talk to is tried again, within this from its first try.
+CONNECT_BUDGET_S = 30.0
+LEAST_TRY_S = 3.0
+MOST_TRIES = 3
+PAUSE_S = 1.0
+_INTERACTIVE = "PreferredAuthentications=keyboard-interactive"
+_INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR")
+
+Answer = Session | ProvisionError
+# Takes a host's name and a line about it.
+Tell = Callable[[str, str], None]
+
+
+def unheard(name: str, text: str) -> None:
+    """Discard a progress message."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entrant:
+    """A host that may be entered: what it is, how, and which key it must show."""
+
+    host: Host
+    credential: Credential
+    key: HostKey
+
+
+class Connections:
+    """Open masters for ``entrants``; they live as long as the context, and never longer than us.
+
+    ``run_dir`` is private to this run, ``broker`` hands out the secrets, ``tell`` hears what is tried again.
+    """
+
+    def __init__(self, run_dir: Path, broker: Broker, tell: Tell = unheard) -> None:
+        self._run_dir = run_dir
+        self._broker = broker
+        self._tell = tell
+        self._masters: list[subprocess.Popen[bytes]] = []
+        self._open_masters: list[subprocess.Popen[bytes]] = []
+        self._pool: ThreadPoolExecutor | None = None
+        self._closing = threading.Event()
+        self._agent = Agent(config.agent_socket(run_dir))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._closing.set()
+        self._agent.close()
+        for master in self._masters:
+            master.terminate()
+        for master in self._masters:
+            master.wait()
+            if master.stdin:
+                with suppress(BrokenPipeError):
+                    master.stdin.close()
+        if self._pool:
+            self._pool.shutdown()
+
+    def grant(self, secret: Secret) -> str:
+        """Give a token for ``secret`` that the broker answers for the whole run."""
+        return self._broker.grant(secret, once=False)
+
+    def abort(self) -> None:
+        """End what is not open yet; who waits for it gets Interrupted."""
+        self._closing.set()
+        for master in self._masters.copy():
+            if master not in self._open_masters:
+                master.terminate()
+
+    def arrivals(self, entrants: tuple[Entrant, ...]) -> Iterator[dict[str, Answer]]:
+        """Yield each host's Session or its error, by name: first those in time, then the latecomers."""
+        if not entrants:
+            return
+        self._prepare(entrants)
+        self._pool = ThreadPoolExecutor(len(entrants), thread_name_prefix="connect")
+        answers: dict[str, Future[Answer]] = {}
+        for entrant in _jumps_first(entrants):
+            via = answers.get(entrant.host.jump or "")
+            answers[entrant.host.name] = self._pool.submit(self._open, entrant, via)
+        done, late = wait(answers.values(), timeout=LATE_AFTER_S)
+        if late and any(isinstance(future.result(), Session) for future in done):
+            yield {name: future.result() for name, future in answers.items() if future in done}
+            answers = {name: future for name, future in answers.items() if future in late}
+        yield {name: future.result() for name, future in answers.items()}
+
+    def _prepare(self, entrants: tuple[Entrant, ...]) -> None:
+        refuse_old_ssh(subprocess.run(["ssh", "-V"], capture_output=True, text=True, check=False).stderr)
+        rows = [(number, e.host, e.credential) for number, e in enumerate(entrants)]
+        _write(self._run_dir / "masters", config.masters(self._run_dir, rows))
+        _write(self._run_dir / "clients", config.clients(self._run_dir, rows))
+        pins = [f"{e.host.name} {key.type} {key.key}\n" for e in entrants for key in e.key.all]
+        _write(self._run_dir / "pins", "".join(pins))
+        for number, _, credential in rows:
+            if credential.private_key:
+                _write(config.public_key(self._run_dir, number), keypair.public(credential.private_key))
+                self._agent.add(credential.private_key)
+        askhelper.install(self._run_dir)
+        if any(credential.password or credential.passphrase for _, _, credential in rows):
+            askhelper.prove(self._run_dir)
+
+    def _open(self, entrant: Entrant, via: Future[Answer] | None) -> Answer:
+        try:
+            if entrant.host.jump and not (via and isinstance(via.result(), Session)):
+                return _jump_failed(entrant.host)
+            return self._granted(self._enter(entrant), entrant.credential)
+        except ProvisionError as error:
+            return error
+
+    def _granted(self, session: Session, credential: Credential) -> Session:
+        rows = credential.secrets.items()
+        tokens = {name: self._broker.grant(secret, once=False) for name, secret in rows}
+        return replace(session, secret_tokens=tokens)
+
+    def _enter(self, entrant: Entrant) -> Session:
+        """Log in and become root; a password of a rotation that was cut short is the second try."""
+        session = Session(entrant.host, self._run_dir)
+        try:
+            self._knock(entrant)
+        except errors.WrongPassword:
+            if not (entrant.credential.password and entrant.credential.pending):
+                raise
+            pending = entrant.credential.pending
+            entrant = replace(entrant, credential=_rotated(entrant.credential))
+            self._knock(entrant)
+            sudo_too = entrant.credential.sudo_password == pending
+            session = replace(session, by_pending=True, sudo_by_pending=sudo_too)
+        try:
+            return sudo.prove(session, entrant.credential, self._broker)
+        except errors.SudoRefused:
+            if not (entrant.credential.sudo_password and entrant.credential.pending):
+                raise
+            session = replace(session, by_pending=True, sudo_by_pending=True)
+            rotated = replace(entrant.credential, sudo_password=entrant.credential.pending)
+            return sudo.prove(session, rotated, self._broker)
+
+    def _knock(self, entrant: Entrant) -> None:
+        try:
+            self._reach(entrant)
+        except _PasswordNotOffered:
+            self._log_in(entrant, ("-o", _INTERACTIVE))
+
+    def _reach(self, entrant: Entrant) -> None:
+        """Log in; where nobody was talked to, and it may go better soon, try again within the budget."""
+        end = time.monotonic() + CONNECT_BUDGET_S
+        for number in range(1, MOST_TRIES + 1):
+            try:
+                self._log_in(entrant, _no_longer_than(end - time.monotonic()))
+                return
+            except ProvisionError as error:
+                if not may_pass(error):
+                    raise
+                if number == MOST_TRIES or time.monotonic() > end - LEAST_TRY_S:
+                    raise tried(error, number) from None
+                self._pause(entrant.host, number, error)
+
+    def _pause(self, host: Host, number: int, error: ProvisionError) -> None:
+        pause_s = PAUSE_S * number * random.uniform(0.5, 1.0)  # noqa: S311 - many hosts must not come back at once
+        said = f"{error.failure.message}; again in {pause_s:.1f} s"
+        self._tell(host.name, f"try {number} of {MOST_TRIES}: {said}")
+        if self._closing.wait(pause_s):
+            raise _interrupted(host)
+
+    def _log_in(self, entrant: Entrant, options: tuple[str, ...]) -> None:
+        name = entrant.host.name
+        ready = "up-" + random_source.token_hex(8)
+        argv = ["ssh", "-F", str(self._run_dir / "masters"), *options, "-M", "-T", name]
+        argv.append(f"sh -c 'echo {ready}; exec cat >/dev/null'")
+        tokens, pipe = self._tokens(entrant.credential), subprocess.PIPE
+        master = subprocess.Popen(
+            argv, stdin=pipe, stdout=pipe, stderr=pipe, env=self._environment(entrant.credential, tokens),
+            start_new_session=True,
+        )  # fmt: skip
+        self._masters.append(master)
+        greeting = listen(master, ready, LOGIN_TIMEOUT_S)
+        if not greeting.is_ready:
+            if tokens.get("PASSPHRASE") and self._broker.is_redeemed(tokens["PASSPHRASE"]):
+                raise wrong_passphrase(entrant.host)
+            raise self._refusal(entrant, greeting, master.returncode, retry=_INTERACTIVE not in options)
+        self._open_masters.append(master)
+
+    def _refusal(self, entrant: Entrant, greeting: Greeting, code: int, *, retry: bool) -> ProvisionError:
+        host = entrant.host
+        if self._closing.is_set():
+            return _interrupted(host)
+        if retry and entrant.credential.password and _offers_only_interactive(greeting.err):
+            return _PasswordNotOffered("the host asks for the password another way")
+        if greeting.is_endless:
+            return endless(host, greeting.out or greeting.err)
+        if greeting.is_late:
+            return errors.SilentHost(
+                f"{host.address}:{host.port} did not finish the login in {LOGIN_TIMEOUT_S:.0f} s",
+                f"`fab hosts.ping {host.name}`",
+                meaning="the host is overloaded, or its login shell does not end",
+            )
+        error = explain(host, entrant.key, entrant.credential, greeting.err)
+        has_shell_ended = type(error) is errors.Unreachable and 0 <= code < remote.SSH_FAILED
+        return no_shell(host, greeting.out or greeting.err) if has_shell_ended else error
+
+    def _tokens(self, credential: Credential) -> dict[str, str]:
+        secrets = {"PASSWORD": credential.password, "PASSPHRASE": credential.passphrase}
+        return {kind: self._broker.grant(secret, once=True) for kind, secret in secrets.items() if secret}
+
+    def _environment(self, credential: Credential, tokens: Mapping[str, str]) -> dict[str, str]:
+        kept = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+        if credential.key_file is None and credential.password is None:
+            kept["SSH_AUTH_SOCK"] = os.environ.get("SSH_AUTH_SOCK", "")
+        return (
+            kept
+            | {f"PROVISION_TOKEN_{kind}": token for kind, token in tokens.items()}
+            | {
+                "SSH_ASKPASS": str(self._run_dir / "askpass"),
+                "SSH_ASKPASS_REQUIRE": "force",
+                "PROVISION_BROKER": str(self._run_dir / "broker"),
+            }
+        )
+
+
+def _rotated(credential: Credential) -> Credential:
+    """Give the credential as it is if the rotation that was cut short had come as far as the host."""
+    new, old = credential.pending, credential.password
+    sudo_password = new if old is None or credential.sudo_password == old else credential.sudo_password
+    return replace(credential, password=old and new, sudo_password=sudo_password, pending=None)
+
+
+def _interrupted(host: Host) -> ProvisionError:
+    return errors.Interrupted(f"interrupted while connecting to {host.name}", f"`fab hosts.ping {host.name}`")
+
+
+def _no_longer_than(left_s: float) -> tuple[str, ...]:
+    """Give the options that end the wait for an answer when the budget does."""
+    return ("-o", f"ConnectTimeout={max(1, min(int(left_s), config.CONNECT_TIMEOUT_S))}")
+
+
+class _PasswordNotOffered(ProvisionError):
+    """The server takes passwords by keyboard-interactive only."""
+
+
+def _jumps_first(entrants: tuple[Entrant, ...]) -> list[Entrant]:
+    by_name = {entrant.host.name: entrant for entrant in entrants}
+
+    def depth(entrant: Entrant) -> int:
+        jump = by_name.get(entrant.host.jump or "")
+        return 0 if jump is None else 1 + depth(jump)
+
+    return sorted(entrants, key=depth)
+
+
+def _jump_failed(host: Host) -> ProvisionError:
+    return errors.JumpFailed(
+        f"{host.name} is reached through {host.jump}, which could not be entered",
+        f"`fab hosts.ping {host.jump}`",
+        meaning="nothing was tried on this host",
+    )
+
+
+def _offers_only_interactive(words: str) -> bool:
+    methods = words.rpartition("Permission denied (")[2].partition(")")[0].split(",")
+    return "keyboard-interactive" in methods and "password" not in methods
+
+
+def _write(path: Path, text: str, mode: int = 0o600) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)

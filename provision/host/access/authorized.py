@@ -1,0 +1,99 @@
+"""The key that lets a login user in: one line of authorized_keys; the lines of others stay as they are."""
+
+import os
+
+from ..ground.change import REMOVED
+from ..ground.errors import HostError, Refusal
+from ..ground.files import Dress, FileChange
+from . import sshd
+
+FILE_MODE = 0o600
+FOLDER_MODE = 0o700
+
+
+def plan(machine, user, key, present):
+    """Give the Changes that let ``key`` (type, base64 and comment) log ``user`` in, or no longer."""
+    account = Account(machine, user)
+    path = _place(machine, account)
+    old = machine.read(path)
+    change = AuthorizedKeys(machine, path, _content(old or b"", key, present), account)
+    change.before, change.after = ("", "in " + path) if present else ("in " + path, REMOVED)
+    return [change] if change.content != (old or b"") else []
+
+
+class Account(object):
+    """A login user as the host's own directories know it: also one of LDAP."""
+
+    def __init__(self, machine, user):
+        words = machine.run(["getent", "passwd", user]).out.strip().split(":")
+        if len(words) < 7:
+            raise HostError("no-user", "this host does not know the user " + user, "correct ansible_user")
+        self.name = user
+        self.uid, self.gid, self.home = int(words[2]), int(words[3]), words[5]
+
+
+class AuthorizedKeys(FileChange):
+    """The file of one user, who owns it: sshd reads no file that others can write.
+
+    No record of it is kept for an undo: to go back to before a key would lock out whoever uses it.
+    """
+
+    kind = "key"
+
+    def __init__(self, machine, path, content, account):
+        self.account = account
+        dress = Dress(FILE_MODE, account.uid, account.gid)
+        if os.path.isfile(machine.path(path)):
+            # A file of root's that several users share stays root's.
+            there = os.stat(machine.path(path))
+            dress = Dress(there.st_mode & 0o7777, there.st_uid, there.st_gid)
+        FileChange.__init__(self, machine, path, content, dress=dress)
+        self.subject = "of " + account.name
+        self.diff = ""
+
+    def apply(self):
+        """Write it; a folder that is made for it belongs to the user, too."""
+        for folder in self.folders:
+            if not os.path.isdir(folder):
+                os.mkdir(folder, FOLDER_MODE)
+                os.chown(folder, self.account.uid, self.account.gid)
+                self._label(folder)
+        FileChange.apply(self)
+
+    def records(self):
+        """Give none."""
+        return []
+
+    def backups(self):
+        """Give none: what nobody goes back to is not kept."""
+        return []
+
+
+def _place(machine, account):
+    """Give the first file in which sshd looks for keys of this user; see AuthorizedKeysFile in sshd_config(5)."""
+    place = sshd.effective(machine, account.name).get("authorizedkeysfile", "").split()[:1] or ["none"]
+    path = place[0].replace("%%", "\0").replace("%h", account.home).replace("%u", account.name)
+    path = os.path.join(account.home, path.replace("\0", "%"))
+    if place == ["none"] or "%" in path:
+        raise HostError(
+            "no-key-file", "sshd on this host reads no file of keys for " + account.name,
+            "set AuthorizedKeysFile in sshd_config there", "AuthorizedKeysFile " + place[0])
+    if any(os.path.islink(machine.path(each)) for each in (path, os.path.dirname(path))):
+        raise Refusal(
+            "linked-key-file", "the file of keys of %s is a link, which root does not follow" % account.name,
+            "put a file in the place of the link on the host", path)
+    return path
+
+
+def _content(old, key, present):
+    """Give the file with or without the key, which is known by its second word, whatever comment it has."""
+    blob = key.split()[1].encode("ascii")
+    lines = old.splitlines(True)
+    others = [line for line in lines if line.lstrip().startswith(b"#") or blob not in line.split()]
+    if not present:
+        return b"".join(others)
+    if len(others) < len(lines):
+        return old
+    if old and not old.endswith(b"\n"):
+        old += b"\n"
+    return old + key.encode("ascii") + b"\n"

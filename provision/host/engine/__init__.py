@@ -1,0 +1,1 @@
+"""Docker itself: its daemon, its service, its API and its containers."""

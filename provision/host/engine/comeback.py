@@ -1,0 +1,238 @@
+"""Containers after the engine was restarted: which are untouched, which came back, which did not."""
+
+import calendar
+import time
+
+from ..ground.errors import HostError
+from . import api, containers
+from .containers import UNTOLD, Container
+
+# Containers with a policy are started by the engine, after it answers; each that comes gives the others more time.
+PATIENCE_S = 20
+PORT_PATIENCE_S = 15
+# What stopped so long after a run that was cut short was stopped by somebody else.
+AFTERMATH_S = 600
+POLL_S = 0.2
+# The policies by which the engine itself starts a container again.
+_BY_ENGINE = ("always", "unless-stopped", "on-failure")
+
+
+def earlier(machine, unended):
+    """Return (Container, since) of what ran before runs that were cut short, and stopped in them."""
+    found = {}
+    for past in unended:
+        for change, _ in past.touched:
+            for record in change["records"]:
+                if record["kind"] == "running":
+                    found.update({each[0]: (Container(*each), record["at"], past) for each in record["containers"]})
+    now = containers.running(machine)
+    return [(each, since) for name, (each, since, past) in sorted(found.items())
+            if name not in now and not each.rm and _was_left(machine, each, past.last_at)]
+
+
+def _was_left(machine, container, last_at):
+    """Return whether it is there, and stopped no later than a run whose last word was at ``last_at`` can cause."""
+    now = api.inspect(machine, container.id)
+    if now is None:
+        return not api.is_gone(machine, container.id)
+    return _seconds(now["State"]["FinishedAt"]) <= last_at + AFTERMATH_S
+
+
+class Watch(object):
+    """The containers that ran before, and what became of them.
+
+    ``stopped`` are (Container, since when in seconds) pairs that an earlier run has left; with a ``fate``
+    what runs now is watched as well. ``silent`` are those that run again, with a port that does not answer yet.
+    """
+
+    def __init__(self, machine, stopped=(), fate=None):
+        self.machine = machine
+        self.fate = fate
+        self.stopped = list(stopped)
+        self.before = containers.observe(machine, fate.ids) if fate else []
+        self.began = time.time()
+        self.failed = {}
+        self.silent = []
+        self.looked = False
+
+    @property
+    def holds(self):
+        """Whether live-restore is switched for the time of the restart."""
+        return self.fate is not None and self.fate.during is not None and bool(self.before)
+
+    def observe(self):
+        """Look again, right before the engine is touched: one that has ended since then is not started."""
+        self.before = containers.observe(self.machine, containers.running(self.machine))
+        self.began = time.time()
+
+    def observe_more(self):
+        """Watch those as well that were started in the meantime."""
+        known = {each.id for each in self.before}
+        self.before += containers.observe(
+            self.machine, [each for each in containers.running(self.machine) if each not in known])
+
+    def strangers(self):
+        """Return the names of those that did not run when the fate was told, nor took the place of one that did."""
+        names = {each.name for each in self.before if each.id in self.fate.ids}
+        return [each.name for each in self.before
+                if each.id not in self.fate.ids and not each.service and each.name not in names]
+
+    def plain(self):
+        """Return what runs as plain data."""
+        return [list(each) for each in self.before]
+
+    def left_stopped(self):
+        """Return the names of what an earlier run has left stopped."""
+        return [each.name for each, _ in self.stopped]
+
+    def bring_back(self):
+        """Wait, start what does not come by itself, and look; raise with the names of those that are lost."""
+        self.failed, self.silent, self.looked = {}, [], True
+        self.before = [containers.completed(self.machine, each) for each in self.before]
+        due = [(each, self.began) for each in self.before] + self.stopped
+        alone = [pair for pair in due if not pair[0].service]
+        self._wait([each for each, _ in alone])
+        for each, since in alone:
+            self._start(each, since)
+        self._wait_for_services([each for each, _ in due if each.service])
+        for each, why in zip(self.before, containers.at_once(self._why_unusable, self.before)):
+            if why and each.id not in self.failed:
+                self.failed[each.id] = why
+        self.silent = containers.at_once(self._silent, [each for each in self.before if each.id not in self.failed])
+        self.silent = [said for said in self.silent if said]
+        lost = ["%s (%s)" % (each.name, self.failed[each.id]) for each, _ in due if each.id in self.failed]
+        if lost:
+            raise HostError(
+                "containers-lost", "%d of %d containers did not come back" % (len(lost), len(due)),
+                "see on the host: docker ps -a, docker logs NAME; then: `again`", ", ".join(lost)[:300],
+                "they ran before the engine was restarted")
+
+    def outcome(self):
+        """Return what became of the containers, as plain data; None when nobody has looked."""
+        if not self.looked or not (self.before or self.stopped):
+            return None
+        found = [(each, api.inspect(self.machine, each.id)) for each in self.before]
+        same = [each for each, now in found if _runs(now) and self._is_untouched(each, now)]
+        other = [(each, now) for each, now in found if each not in same]
+        again = [each.name for each, now in other if _runs(now) or self._has_successor(each)]
+        gone = [each.name for each, now in other
+                if each.name not in again and not self._ended(each, now, self.began)]
+        again += [each.name for each, _ in self.stopped if _runs(api.inspect(self.machine, each.id))]
+        return {"untouched": len(same), "restarted": again, "lost": gone, "silent": self.silent}
+
+    def _is_untouched(self, container, now):
+        """Return whether it was not started again; of one that the engine told nothing of, the time decides."""
+        started = now["State"]["StartedAt"]
+        return _seconds(started) < self.began if container.started == UNTOLD else started == container.started
+
+    def _has_successor(self, container):
+        """Return whether another container has taken its place: of its Swarm service, or under its name."""
+        if container.service:
+            return container.id not in self.failed
+        return _runs(api.inspect(self.machine, container.name))
+
+    def _wait(self, expected):
+        """Wait for what the engine starts by itself, as long as more of them come."""
+        waiting = {each.id for each in expected if each.policy in _BY_ENGINE}
+        deadline = time.time() + PATIENCE_S
+        while waiting and time.time() < deadline:
+            left = waiting - set(api.running(self.machine) or ())
+            if left != waiting:
+                waiting, deadline = left, time.time() + PATIENCE_S
+            elif not self._any_due(left):
+                return
+            time.sleep(POLL_S)
+
+    def _wait_for_services(self, tasks):
+        """Wait until Swarm has as many containers of each service as before; it starts them itself."""
+        deadline = time.time() + PATIENCE_S
+        missing = self._missing(tasks)
+        while missing and time.time() < deadline:
+            time.sleep(POLL_S)
+            missing = self._missing(tasks)
+        for each in missing:
+            self.failed[each.id] = "Swarm has started no other in its place"
+
+    def _missing(self, tasks):
+        """Return those of the tasks for which no container of their service runs."""
+        if not tasks:
+            return []
+        found = [api.inspect(self.machine, each) for each in api.running(self.machine) or ()]
+        running = [containers.service_of(now) for now in found if now]
+        missing = []
+        for each in tasks:
+            if each.service in running:
+                running.remove(each.service)
+            else:
+                missing.append(each)
+        return missing
+
+    def _any_due(self, ids):
+        """Return whether the engine may still start one of these: not one that has ended well."""
+        found = [api.inspect(self.machine, each) for each in ids]
+        return any(now and not _has_ended_well(now) for now in found)
+
+    def _start(self, container, since):
+        now = api.inspect(self.machine, container.id)
+        if _runs(now) or container.loops or self._ended(container, now, since):
+            return
+        if now is None:
+            if not container.rm:
+                self.failed[container.id] = "it is gone"
+            return
+        why = api.start(self.machine, container.id)
+        if why:
+            self.failed[container.id] = why
+
+    def _ended(self, container, now, since):
+        """Return whether it ended by itself: before the engine was touched, or well while live-restore kept it."""
+        if now is None:
+            return False
+        if _seconds(now["State"]["FinishedAt"]) < since:
+            return True
+        return bool(self.fate and self.fate.kept and container in self.before and not now["State"]["ExitCode"])
+
+    def _why_unusable(self, container):
+        now = api.inspect(self.machine, container.id)
+        if not _runs(now) or container.loops:
+            return ""
+        if self._is_untouched(container, now):
+            for address, port in container.ports:
+                if not _comes(address, port):
+                    return "its port %d does not answer" % port
+        if now["State"].get("Paused") or containers.can_exec(self.machine, container.id):
+            return ""
+        return "no program can be started in it"
+
+    def _silent(self, container):
+        """Return which port of a container that runs again does not answer yet: its program may need minutes."""
+        if _runs(api.inspect(self.machine, container.id)):
+            for address, port in container.ports:
+                if not _comes(address, port):
+                    return "%s (port %d)" % (container.name, port)
+        return ""
+
+
+def _comes(address, port):
+    deadline = time.time() + PORT_PATIENCE_S
+    while not containers.port_answers(address, port):
+        if time.time() > deadline:
+            return False
+        time.sleep(POLL_S)
+    return True
+
+
+def _runs(now):
+    return bool(now and now["State"]["Running"])
+
+
+def _has_ended_well(now):
+    return not now["State"]["Running"] and now["HostConfig"]["RestartPolicy"]["Name"] == "on-failure" and (
+        not now["State"]["ExitCode"])
+
+
+def _seconds(text):
+    """Return a time of the engine, like 2026-11-25T02:28:33.19Z, in seconds since 1970; negative for never."""
+    whole = calendar.timegm(time.strptime(text[:19], "%Y-%m-%dT%H:%M:%S"))
+    fraction = text[19:].rstrip("Z")
+    return whole + (float("0" + fraction) if fraction[:1] == "." else 0)

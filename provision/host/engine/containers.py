@@ -1,0 +1,212 @@
+"""The containers that run on the host: who they are, and whether they can be used."""
+
+import os
+import socket
+import threading
+import time
+from collections import namedtuple
+
+from . import api
+
+# The engine's own shims; live-restore lets them outlive it.
+_SHIM = "containerd-shim"
+_MOBY = "moby"
+_STEP = "docker build (a step of BuildKit)"
+# The engine runs its plugins in one of their own.
+_ENGINES = (_MOBY, "plugins.moby")
+PORT_TIMEOUT_S = 2
+# A service that waits for its client says nothing for so long; docker-proxy closes in moments.
+SILENCE_S = 0.1
+EXEC_TIMEOUT_S = 10
+POLL_S = 0.2
+AT_ONCE = 16
+
+# ``ports`` are the published TCP ports that answered, as (address, port); ``started`` is the engine's text.
+# ``loops``: the container is being started over and over, so that nothing can be compared. ``service``: the
+# Swarm service that it belongs to, if any; another container may take its place.
+Container = namedtuple("Container", "id name started policy rm ports loops service")
+# When a container was started of which the engine says nothing.
+UNTOLD = ""
+_SERVICE = "com.docker.swarm.service.name"
+
+
+def observe(machine, ids):
+    """Return the Containers of these ids, in the order in which they were started.
+
+    One of which the engine says nothing is among them by its id alone; one that is gone is not.
+    """
+    found = at_once(lambda each: _observed(machine, each), ids)
+    return sorted([each for each in found if each], key=lambda each: each.started)
+
+
+def _observed(machine, container):
+    found = api.inspect(machine, container)
+    if found:
+        return _container(found)
+    return None if api.is_gone(machine, container) else Container(
+        container, container[:12], UNTOLD, "", False, [], False, "")
+
+
+def completed(machine, container):
+    """Return the Container with what the engine tells of it by now, if it told nothing before."""
+    found = api.inspect(machine, container.id) if container.started == UNTOLD else None
+    return _container(found)._replace(started=UNTOLD, ports=[]) if found else container
+
+
+def at_once(work, items):
+    """Return ``work`` of each item, done by several threads: most of it is waiting."""
+    results, failed = [None] * len(items), []
+
+    def take(numbers):
+        try:
+            for number in numbers:
+                results[number] = work(items[number])
+        except Exception as error:
+            failed.append(error)
+
+    shares = [range(first, len(items), AT_ONCE) for first in range(min(AT_ONCE, len(items)))]
+    threads = [threading.Thread(target=take, args=(share,)) for share in shares]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failed:
+        raise failed[0]
+    return results
+
+
+def _container(found):
+    state, host = found["State"], found["HostConfig"]
+    return Container(
+        found["Id"], found["Name"].lstrip("/"), state["StartedAt"],
+        (host.get("RestartPolicy") or {}).get("Name") or "no", bool(host.get("AutoRemove")),
+        [list(each) for each in published(found) if port_answers(*each)], bool(state.get("Restarting")),
+        service_of(found))
+
+
+def service_of(found):
+    """Return the Swarm service that an inspected container belongs to; empty where it belongs to none."""
+    return ((found.get("Config") or {}).get("Labels") or {}).get(_SERVICE, "")
+
+
+def published(found):
+    """Return the published TCP ports of an inspected container, as sorted (address, port) pairs."""
+    ports = (found.get("NetworkSettings") or {}).get("Ports") or {}
+    pairs = {
+        (_reachable(each.get("HostIp", "")), int(each["HostPort"]))
+        for inner, outer in ports.items() if inner.endswith("/tcp") for each in outer or ()}
+    return sorted(pairs)
+
+
+def _reachable(address):
+    return {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(address, address)
+
+
+def port_answers(address, port):
+    """Return whether a connection to the port is accepted and not closed at once.
+
+    docker-proxy accepts also for a container that does not, and closes the connection then.
+    """
+    try:
+        connection = socket.create_connection((address, port), PORT_TIMEOUT_S)
+    except (socket.error, socket.timeout):
+        return False
+    try:
+        connection.settimeout(SILENCE_S)
+        return connection.recv(1) != b""
+    except socket.timeout:
+        return True
+    except socket.error:
+        return False
+    finally:
+        connection.close()
+
+
+def can_exec(machine, container):
+    """Return whether a program can be started in the container; whether it has that program does not matter."""
+    status, made = api.post(
+        machine, "/containers/%s/exec" % container, {"Cmd": ["true"], "AttachStdout": True})
+    if status != 201:
+        return False
+    status, said = api.post(machine, "/exec/%s/start" % made["Id"], {"Detach": True})
+    if status == 200:
+        return _ends(machine, made["Id"])
+    # runc was there and looked: the image has no such program.
+    return any(words in "%s" % said for words in ("executable file not found", "no such file"))
+
+
+def _ends(machine, made):
+    deadline = time.time() + EXEC_TIMEOUT_S
+    while time.time() < deadline:
+        if not (api.get(machine, "/exec/%s/json" % made) or {"Running": True})["Running"]:
+            return True
+        time.sleep(POLL_S)
+    return False
+
+
+def running(machine):
+    """Return the ids of the engine's containers, also while the engine itself does not answer."""
+    found = api.running(machine)
+    return orphans(machine) if found is None else found
+
+
+def orphans(machine):
+    """Return the ids of the engine's containers by their processes alone."""
+    return [each for namespace, each in shims(machine) if namespace == _MOBY]
+
+
+def of_others(machine):
+    """Return "namespace/id" of each container that containerd runs for somebody else."""
+    return ["%s/%s" % pair for pair in shims(machine) if pair[0] not in _ENGINES]
+
+
+def namespaces_of_others(machine):
+    """Return the namespaces in which containerd keeps something for somebody else, running or not.
+
+    None when containerd cannot be asked: it does not run, or there is no `ctr`.
+    """
+    found = machine.run(["ctr", "namespaces", "list", "-q"]) if machine.has("ctr") else None
+    if found is None or found.rc:
+        return None
+    return [name for name in found.out.split() if name not in _ENGINES and _holds(machine, name)]
+
+
+def _holds(machine, namespace):
+    ran = [machine.run(["ctr", "-n", namespace] + words) for words in (
+        ["containers", "list", "-q"], ["images", "list", "-q"], ["snapshots", "list"])]
+    # Snapshots are listed below a heading.
+    return any(each.rc for each in ran) or bool((ran[0].out + ran[1].out).split() or ran[2].out.splitlines()[1:])
+
+
+def shims(machine):
+    """Return (namespace, container id) of each container that containerd runs, whoever started it."""
+    found = set()
+    for words in _commands(machine):
+        if _SHIM in words[0] and "-namespace" in words and "-id" in words:
+            found.add(tuple(words[words.index(option) + 1] for option in ("-namespace", "-id")))
+    return sorted(found)
+
+
+def builds(machine):
+    """Return the commands of `docker build` that are at work: clients on this host, and BuildKit's steps."""
+    return sorted({said for said in [_build(words) for words in _commands(machine)] if said})
+
+
+def _build(words):
+    """Return the command if it builds, else an empty text; all steps of BuildKit are one, as they change in seconds."""
+    program = os.path.basename(words[0])
+    if program in ("docker", "docker-buildx", "docker-compose") and {"build", "bake"} & set(words[1:4]):
+        return " ".join(words[:3])
+    return _STEP if program == "runc" and any("/buildkit/executor" in word for word in words) else ""
+
+
+def _commands(machine):
+    place = machine.path("/proc")
+    pids = [name for name in os.listdir(place) if name.isdigit()] if os.path.isdir(place) else []
+    for pid in pids:
+        try:
+            text = machine.text("/proc/%s/cmdline" % pid)
+        except (IOError, OSError):
+            continue  # It has just ended.
+        if text:
+            yield text.rstrip("\0").split("\0")

@@ -1,0 +1,151 @@
+"""Which keys of daemon.json are ours: a default yields to what somebody else wrote, the inventory does not."""
+
+import hashlib
+import json
+
+from ..ground import secret
+from ..ground.jsonfile import dump
+
+# The keys that we wrote, so that one that is no longer wanted can be taken out again.
+OURS = "/var/lib/provision/daemon-keys.json"
+DEFAULTS = {
+    "live-restore": True,
+    "log-driver": "local",
+    "log-opts": {"max-file": "3", "max-size": "10m"},
+    "no-new-privileges": True,
+}
+# Drivers that know max-size and max-file.
+ROTATING = ("local", "json-file")
+_DRIVER, _OPTS = "log-driver", "log-opts"
+
+
+class Record(object):
+    """What OURS holds: the ``names`` of our keys, those that are ``hidden``, and digests of what we wrote.
+
+    ``taken`` are the names of keys of others that the inventory took out of the file. Earlier versions wrote names alone: then whatever a key holds counts as ours.
+    """
+
+    def __init__(self, text):
+        found = _json(text)
+        parts = found if isinstance(found, dict) else {"keys": found}
+        self.names = parts.get("keys") if isinstance(parts.get("keys"), list) else []
+        self.hidden = parts.get("secret", [])
+        self.digests = parts.get("digests", {})
+        self.taken = parts.get("taken", [])
+
+    def mine(self, found):
+        """Return the keys of ``found`` that hold what we wrote, sorted."""
+        names = [name for name in self.names if name in found]
+        return sorted(name for name in names if self.digests.get(name) in (None, digest(found[name])))
+
+
+def record(ours, hidden, taken=()):
+    """Return the bytes of OURS for the keys ``ours``; of a secret there is not even a digest."""
+    digests = {key: digest(value) for key, value in ours.items() if key not in hidden}
+    parts = {"keys": sorted(ours), "digests": digests}
+    parts.update({"secret": hidden} if hidden else {})
+    parts.update({"taken": sorted(taken)} if taken else {})
+    return dump(parts)
+
+
+def digest(value):
+    """Return a short digest of a value, the same however the file is laid out."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode("utf-8")).hexdigest()[:16]
+
+
+def wanted_keys(options, enforcing=False, swarm=False, found=None, mine=(), flagged=()):
+    """Return our keys: the defaults that do not yield, then ``options`` over them; a null takes a key out.
+
+    ``found`` is what the file holds, ``mine`` names its keys that we wrote, ``flagged`` those that the engine's
+    command line sets.
+    """
+    found = found or {}
+    keys = dict(DEFAULTS)
+    if enforcing:
+        keys["selinux-enabled"] = True
+    if swarm:
+        # A swarm node with live-restore does not start.
+        del keys["live-restore"]
+    theirs = {key for key in found if key not in mine} | set(flagged)
+    wanted = {key: value for key, value in keys.items() if key not in theirs or (key in options and key != _OPTS)}
+    _pair(wanted, options, found, mine, theirs, flagged)
+    return {key: value for key, value in overlay(wanted, options).items() if key not in flagged}
+
+
+def _pair(wanted, options, found, mine, theirs, flagged):
+    """Let log-driver and log-opts yield together: options of one driver stop the engine with another."""
+    stay = _OPTS in flagged or (_OPTS in theirs and _OPTS not in options)
+    if stay and _DRIVER not in found and _DRIVER not in options:
+        wanted.pop(_DRIVER, None)
+    driver = options.get(_DRIVER) if _DRIVER in options else DEFAULTS[_DRIVER]
+    if _DRIVER in theirs and _DRIVER not in options:
+        # What we wrote for its rotation stays; nothing is added.
+        driver = found.get(_DRIVER) if _OPTS in mine else None
+    if driver not in ROTATING:
+        wanted.pop(_OPTS, None)
+    elif _OPTS in options or (_OPTS in theirs and orphaned(options, found)):
+        wanted[_OPTS] = DEFAULTS[_OPTS]
+
+
+def orphaned(options, found):
+    """Return whether the inventory replaces the log driver that the file's log-opts were written for."""
+    wants = options.get(_DRIVER)
+    return wants is not None and _OPTS in found and wants != found.get(_DRIVER, "json-file")
+
+
+def overlay(below, above):
+    """Return ``below`` with ``above`` over it; mappings are merged, a null removes."""
+    merged = dict(below)
+    for key, value in above.items():
+        if value is None:
+            merged.pop(key, None)
+        elif isinstance(value, dict):
+            lower = merged.get(key)
+            merged[key] = overlay(lower if isinstance(lower, dict) else {}, value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def removed(options, found):
+    """Return the keys that the inventory takes out of the file: the nulls, and options of a driver that goes."""
+    orphans = [_OPTS] if orphaned(options, found) else []
+    return [key for key, value in options.items() if value is None] + orphans
+
+
+def merge(found, ours_before, ours, removed=()):
+    """Return the whole file: what others wrote stays, our keys replace, our old ones go."""
+    stale = set(ours_before) | set(removed)
+    kept = {key: value for key, value in found.items() if key not in stale}
+    kept.update(ours)
+    return kept
+
+
+def taken(kept, options, found, mine, ours):
+    """Return the keys of others that were taken out of the file, now or earlier; one that is set again is none."""
+    gone = set(removed(options, found))
+    again = {key for key in found if key not in mine} - gone - set(ours)
+    return (set(kept.taken) | {key for key in gone if key in found and key not in mine}) - again
+
+
+def given_back(kept, ours, found, theirs):
+    """Return what comes back when ``ours`` go: what they replaced of ``theirs``, and what was taken out.
+
+    Options of another log driver than the file then has would stop the engine.
+    """
+    back = {key: value for key, value in theirs.items() if key in ours or (key in kept.taken and key not in found)}
+    if merge(found, ours, back).get(_DRIVER) != theirs.get(_DRIVER):
+        back.pop(_OPTS, None)
+    return back
+
+
+def hidden_in(ours):
+    """Return the keys whose value has a secret in it, sorted."""
+    return sorted(key for key, value in ours.items() if secret.inside(value))
+
+
+def _json(text):
+    try:
+        return json.loads(text or "[]")
+    except ValueError:
+        return []

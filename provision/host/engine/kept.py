@@ -1,0 +1,265 @@
+"""What runs lives on, or comes back, when the engine is restarted: recorded before, compared after.
+
+live-restore keeps containers over a restart for patch releases, and while bridge and storage options stay as
+they are (https://docs.docker.com/engine/daemon/live-restore/). Everywhere else the engine stops them itself, so
+that it starts clean; they come back by their own policy, or are started here, in their order.
+"""
+
+import os
+import time
+from collections import namedtuple
+
+from ..ground import rpmdb
+from ..ground.change import Change, Harm
+from ..ground.errors import Refusal
+from ..ground.jsonfile import parse
+from . import comeback, containers, daemon, dockerd_flags, live_restore
+
+# What becomes of the containers ``ids``: ``kept`` by live-restore, or stopped, and ``why``. During the restart
+# live-restore is switched to ``during``; None leaves it as it is.
+Fate = namedtuple("Fate", "ids kept during why")
+RECORD = "running"
+RESTART = Harm("containers restart", "container restarts")
+LOST = Harm("containers started with --rm are lost", "container started with --rm is lost")
+# Of these a patch release is promised to keep containers: so many leading numbers of the version stay.
+_PROMISED = {"docker-ce": 2, "containerd.io": 1}
+
+
+def fate(machine, unit, changes, info):
+    """Return the Fate of what runs, should the engine be restarted in the midst of ``changes``.
+
+    None where nothing runs, nor can be started in the meantime.
+    """
+    ids, flag = containers.running(machine), unit.live_restore_flag
+    if not (ids or unit.active):
+        return None
+    now, then = (live_restore.is_on(content) for content in (machine.read(daemon.FILE), goal(machine, changes)))
+    runs_with = bool((info or {}).get("LiveRestoreEnabled"))
+    stays_on = now and then and runs_with
+    can_reload = info is not None and unit.can_reload
+    why = next(_reasons(machine, unit, changes, info), "")
+    if not (why or flag or stays_on or can_reload or not unit.active):
+        why = "its unit cannot reload, so that live-restore cannot be switched on"
+    if why:
+        return Fate(ids, False, False if can_reload and flag is None and (runs_with or now) else None, why)
+    return Fate(ids, True, None if flag or stays_on else True, "")
+
+
+def goal(machine, changes):
+    """Return what daemon.json holds once ``changes`` are made."""
+    written = [part.content for part in settings(changes)]
+    return written[-1] if written else machine.read(daemon.FILE)
+
+
+def touches_settings(change):
+    """Return whether the Change writes daemon.json."""
+    return bool(settings([change]))
+
+
+def settings(changes):
+    """Return the FileChanges of daemon.json."""
+    parts = [part for change in changes for part in getattr(change, "parts", [change])]
+    return [part for part in parts if (part.kind, part.subject) == ("file", daemon.FILE)]
+
+
+def _reasons(machine, unit, changes, info):
+    """Yield why containers cannot live on."""
+    if info is None and unit.active:
+        yield "the engine does not answer"
+    if ((info or {}).get("Swarm") or {}).get("LocalNodeState", "inactive") != "inactive":
+        yield "it is part of a Swarm"
+    if unit.live_restore_flag is False:
+        yield "live-restore is off on its command line"
+    root, then = (info or {}).get("DockerRootDir"), _data_root(machine, unit, changes)
+    if root and not _is_below(root, then):
+        yield "its data-root moves from %s to %s" % (root, then)
+    if unit.edited:
+        yield "its unit was edited after it started"
+    if _is_edited(machine, unit):
+        yield "daemon.json was edited after it started"
+    for part in settings(changes):
+        if not daemon.keeps(*[_parsed(side) for side in (part.old, part.content)]):
+            yield "its bridge or storage options change"
+    for change in changes:
+        for row in getattr(change, "rows", ()):
+            if row.name in _PROMISED and not _is_patch(machine, row, info):
+                yield "%s %s is no patch release" % (row.name, rpmdb.short(row.evr))
+
+
+def _data_root(machine, unit, changes):
+    flag = dockerd_flags.CommandLine(machine, unit.command).get("data-root")
+    return _parsed(goal(machine, changes)).get("data-root") or (flag.value if flag else daemon.DATA_ROOT)
+
+
+def _is_below(path, folder):
+    """Return whether the engine's own word for its data-root is this folder: with userns-remap it is one below."""
+    path, folder = os.path.realpath(path), os.path.realpath(folder)
+    return path == folder or path.startswith(folder + "/")
+
+
+def _parsed(content):
+    return parse((content or b"").decode("utf-8", "replace")) or {}
+
+
+def _is_edited(machine, unit):
+    """Return whether a restart may bring bridge or storage options into force that nobody has tried yet.
+
+    The data-root is compared with the engine's own word.
+    """
+    path = machine.path(daemon.FILE)
+    if unit.started_at is None or not os.path.isfile(path) or os.path.getmtime(path) <= unit.started_at:
+        return False
+    return bool(daemon.BREAKS_LIVE_RESTORE.intersection(_parsed(machine.read(daemon.FILE))) - {"data-root", "graph"})
+
+
+def _is_patch(machine, row, info):
+    """Return whether the engine that runs, or the installed package, moves by a patch release at most."""
+    runs = (info or {}).get("ServerVersion") if row.name == "docker-ce" else None
+    before = runs or rpmdb.short(rpmdb.installed(machine, row.name))
+    count = _PROMISED[row.name]
+    if row.action == "remove" or not before:
+        return row.action == "install"
+    return before.split(".")[:count] == rpmdb.short(row.evr).split(".")[:count]
+
+
+def around(machine, fate, changes, unended=()):
+    """Return ``changes``, which restart the engine, with the record before and the comparison after.
+
+    ``unended`` are earlier runs that were cut short: what ran before them is looked for as well.
+    """
+    earlier = comeback.earlier(machine, unended)
+    if fate is None:
+        return changes + ([Compare(machine, comeback.Watch(machine, earlier))] if earlier else [])
+    watch = comeback.Watch(machine, earlier, fate)
+    held = []
+    for change in changes:
+        hold = [Hold(machine, watch)] if touches_settings(change) and fate.during is not None else []
+        look = [Look(machine, watch)] if change.disruptive else []
+        held += hold + look + [change] + hold
+    return [Keep(machine, watch)] + held + [Compare(machine, watch, goal(machine, changes))]
+
+
+class Hold(Change):
+    """live-restore switched for the time of the restart; also on the way back, whose scriptlets restart too."""
+
+    kind = "live-restore"
+    subject = "docker"
+
+    def __init__(self, machine, watch):
+        self.machine = machine
+        self.watch = watch
+        self.fate = watch.fate
+        self.held = False
+
+    def apply(self):
+        """Switch it."""
+        if self.watch.holds:
+            live_restore.hold(self.machine, self.fate.during)
+            self.held = True
+
+    def undo(self):
+        """Keep it switched: the engine may be restarted until everything is undone."""
+        if self.held:
+            live_restore.hold(self.machine, self.fate.during)
+
+    def lines(self):
+        """Return nothing: the restart's own line says what becomes of the containers."""
+        return []
+
+
+class Keep(Hold):
+    """The record of what runs, first of all; and its return, after everything else is undone."""
+
+    def __init__(self, machine, watch):
+        Hold.__init__(self, machine, watch)
+        self.content = machine.read(daemon.FILE)
+
+    def apply(self):
+        """Note what runs, and switch live-restore."""
+        self.watch.observe()
+        refuse_strangers(self.watch, self.is_allowed)
+        Hold.apply(self)
+
+    def settle(self):
+        """Bring back what ran, and let daemon.json be as it was."""
+        if self.watch.holds:
+            live_restore.release(self.machine, self.content)
+        self.watch.bring_back()
+
+    def records(self):
+        """Return what runs, for a run that finds this one cut short."""
+        return [{"kind": RECORD, "at": int(time.time()), "containers": self.watch.plain()}]
+
+    def harms(self):
+        """Return what becomes of the containers, unless live-restore keeps them."""
+        if self.fate.kept:
+            return []
+        rm = [each.name for each in self.watch.before if each.rm]
+        return [
+            (RESTART, [each.name for each in self.watch.before if not each.rm]),
+            (LOST, rm)]
+
+    @property
+    def outcome(self):
+        """What became of the containers."""
+        return self.watch.outcome()
+
+
+class Look(Change):
+    """One more look, right before the engine is restarted: a download may have taken minutes."""
+
+    kind = "containers"
+
+    def __init__(self, machine, watch):
+        self.machine = machine
+        self.watch = watch
+
+    def apply(self):
+        """Watch what was started in the meantime as well."""
+        self.watch.observe_more()
+        refuse_strangers(self.watch, self.is_allowed)
+
+    def undo(self):
+        """Do nothing."""
+
+    def lines(self):
+        """Return nothing."""
+        return []
+
+
+def refuse_strangers(watch, is_allowed):
+    """Raise for containers that would stop, and that nobody was asked about."""
+    names = watch.strangers()
+    if names and not (watch.fate.kept or is_allowed):
+        raise Refusal(
+            "plan-changed", "containers were started after the plan was made",
+            "`fab plan --limit {host}` shows it; then: `again {host}`", ", ".join(names)[:300],
+            "what was agreed to is not what would be done now")
+
+
+class Compare(Change):
+    """What ran before runs again, and can be used; the last Change of a plan that restarts the engine."""
+
+    kind = "containers"
+
+    def __init__(self, machine, watch, content=None):
+        self.machine = machine
+        self.watch = watch
+        self.content = content
+
+    def apply(self):
+        """Wait for what comes back by itself, start the rest; raise with the names of those that do not."""
+        if self.watch.holds:
+            live_restore.release(self.machine, self.content)
+        self.watch.bring_back()
+
+    def undo(self):
+        """Leave it until everything is undone."""
+
+    def lines(self):
+        """Return a line for what an earlier run has left stopped."""
+        names = self.watch.left_stopped()
+        if not names:
+            return []
+        self.before, self.after = "%d stopped by a run that was cut short" % len(names), "started"
+        return Change.lines(self)

@@ -1,0 +1,94 @@
+"""The kernel module that the engine's firewall rules need: its package is asked for, and it is loaded.
+
+On EL 10 xt_addrtype lies in kernel-modules-extra, which iptables no longer brings along
+(docker/docker-ce-packaging issue 1340).
+"""
+
+import os
+import re
+
+from ..ground.change import Change
+from ..ground.errors import Refusal
+from ..ground.jsonfile import parse
+from .daemon import FILE, overlay
+
+MODULE = "xt_addrtype"
+KIND = "kernel-modules-missing"
+FOLDER = "/lib/modules"
+LOADED = "/proc/modules"
+# What iptables may use of this kernel, loaded or built in; see net/netfilter/x_tables.c.
+MATCHES = "/proc/net/ip_tables_matches"
+
+
+def lacking(machine, desired, unit):
+    """Return the package, in a list, that brings the module to the running kernel; empty where none is needed."""
+    if unit.active or not _by_iptables(machine, desired) or not lacks(machine, release()):
+        return []
+    return [package(release())]
+
+
+def plan(machine, lacking):
+    """Return the Change that loads the module of the package that is ``lacking``."""
+    return [Load(machine)] if lacking else []
+
+
+def release():
+    """Return what `uname -r` prints."""
+    return os.uname()[2]
+
+
+def package(release):
+    """Return the package by its full name: '6.12.0-55.el10.x86_64+rt' is a kernel of its own name."""
+    build, _, flavor = release.partition("+")
+    return "-".join(["kernel"] + [flavor] * bool(flavor) + ["modules-extra", build])
+
+
+def lacks(machine, release):
+    """Whether the running kernel neither has the module nor can load it.
+
+    Without any modules on the disk this is a container, and its kernel is somebody else's.
+    """
+    if re.search("^%s " % MODULE, machine.text(LOADED), re.MULTILINE):
+        return False
+    if "addrtype" in machine.text(MATCHES).split():
+        return False
+    folder = machine.path(FOLDER)
+    if not os.path.isdir(folder) or not os.listdir(folder):
+        return False
+    lists = [machine.text("%s/%s/%s" % (FOLDER, release, name)) for name in ("modules.dep", "modules.builtin")]
+    return not any("/%s.ko" % MODULE in text for text in lists)
+
+
+def missing(evidence):
+    """Return the error for a kernel whose modules no repository has."""
+    return Refusal(
+        KIND, "the engine needs the kernel module %s, and it cannot be had for the running kernel" % MODULE,
+        "update the kernel and reboot (dnf upgrade kernel kernel-modules-extra); or set net.ipv4.ip_forward=1"
+        " on the host and docker_engine_daemon_options: {firewall-backend: nftables}; then: `again`",
+        evidence, "EL 10 keeps it in kernel-modules-extra, and the repositories keep only the newest builds")
+
+
+class Load(Change):
+    """The module loaded now; at the next boot iptables loads it by itself."""
+
+    kind = "kernel"
+    subject = "module " + MODULE
+    after = "loaded"
+
+    def __init__(self, machine):
+        self.machine = machine
+
+    def apply(self):
+        """Load it."""
+        ran = self.machine.run(["modprobe", MODULE])
+        if ran.rc:
+            raise missing(" ".join((ran.err or ran.out).split())[:300])
+
+    def undo(self):
+        """Unload it; one that somebody's rules use by now stays until the next boot."""
+        self.machine.run(["modprobe", "-r", MODULE])
+
+
+def _by_iptables(machine, desired):
+    found = overlay(parse(machine.text(FILE)) or {}, desired["daemon_options"])
+    return found.get("iptables") is not False and found.get("firewall-backend") != "nftables"

@@ -1,0 +1,152 @@
+"""Running containers as a Change: stopped by name before their engine goes, and started again if it comes back."""
+
+import time
+
+from ..ground.change import Change, Harm
+from ..ground.errors import HostError
+from . import api, containers, live_restore, service
+from .kept import LOST
+
+STOP_TIMEOUT_S = 300
+# systemd restarts a unit after 100 ms (RestartSec), and `docker run` takes about a second.
+COMES_BACK_S = 2
+RECORD = "containers"
+STOP = Harm("containers stop", "container stops")
+
+
+def plan(machine, unit):
+    """Return the Change that stops what runs; raise when nothing but a running engine could stop it."""
+    ids = api.running(machine)
+    if ids is None:
+        ids = containers.orphans(machine)
+        if ids:
+            raise _without_engine(ids)
+    return [Stopped(machine, unit, containers.observe(machine, ids))] if ids else []
+
+
+def plan_back(machine, ids):
+    """Return the Change that starts them again, in this order."""
+    return [Started(machine, ids)]
+
+
+def refuse_others(machine, changes):
+    """Raise when ``changes`` remove a containerd that runs containers of somebody else."""
+    rows = [row for change in changes for row in getattr(change, "rows", ())]
+    others = containers.of_others(machine)
+    if others and any(row.name == "containerd.io" and row.action == "remove" for row in rows):
+        raise HostError(
+            "containerd-in-use", "containerd runs containers that are not Docker's, and would go with it",
+            "stop them first, or keep this host out of the run", ", ".join(others)[:300],
+            "another program, like a Kubernetes node's kubelet, uses the same containerd")
+
+
+def _without_engine(ids):
+    return HostError(
+        "containers-without-engine", "%d containers run, and the engine that could stop them does not answer" % len(ids),
+        "on the host: systemctl start docker; then run it again", ", ".join(each[:12] for each in ids)[:300],
+        "live-restore let them outlive the engine")
+
+
+class Stopped(Change):
+    """The running containers ``found``, stopped for good: also live-restore lets none outlive the engine.
+
+    The units that stop with docker.service are stopped before: they would start their containers again.
+    """
+
+    kind = "containers"
+    after = "stopped"
+    disruptive = True
+
+    def __init__(self, machine, unit, found):
+        self.machine = machine
+        self.found = found
+        self.units = unit.disturbed()
+        self.before = "%d running" % len(found)
+        # The engine refuses a daemon.json with a key that is a flag already.
+        self.switches = unit.live_restore_flag is None
+        self.switched = False
+
+    def apply(self):
+        """Stop them; raise with the names of what runs all the same."""
+        self.switched = self.switches and live_restore.switch_off(self.machine)
+        if self.units:
+            self.machine.run(["systemctl", "stop"] + self.units, STOP_TIMEOUT_S)
+        _stop(self.machine, [each.id for each in self.found])
+        time.sleep(COMES_BACK_S)
+        # Swarm starts others in place of its own; they go with the engine.
+        left = [each.name for each in _running(self.machine) if not each.service]
+        if left:
+            raise HostError(
+                "containers-come-back", "containers were started while those of this host were stopped",
+                "stop the unit, or the program, that starts them; then run it again", ", ".join(left)[:300],
+                "a systemd unit with Restart= starts its container anew")
+
+    def undo(self):
+        """Start them again, but for what started with --rm and what another container has replaced."""
+        if self.switched:
+            live_restore.release(self.machine, self.machine.read(live_restore.FILE))
+        _start(self.machine, [each.id for each in self._lasting() if not _runs(self.machine, each.name)])
+        service.start_again(self.machine, self.units)
+
+    def records(self):
+        """Return which can be started again, in the order in which they were started."""
+        ids = [each.id for each in self._lasting()]
+        return [{"kind": RECORD, "ids": ids}] if ids else []
+
+    def harms(self):
+        """Return the names of what stops, and of what is lost with that."""
+        return [
+            (STOP, [each.name for each in self._lasting()]),
+            (LOST, [each.name for each in self.found if each.rm])]
+
+    def _lasting(self):
+        return [each for each in self.found if not each.rm]
+
+
+class Started(Change):
+    """The containers ``ids``, started in this order."""
+
+    kind = "containers"
+    after = "running"
+
+    def __init__(self, machine, ids):
+        self.machine = machine
+        self.ids = ids
+        self.before = "%d stopped" % len(ids)
+
+    def apply(self):
+        """Start them."""
+        _start(self.machine, self.ids)
+
+    def undo(self):
+        """Stop them."""
+        _stop(self.machine, self.ids)
+
+
+def _running(machine):
+    return containers.observe(machine, api.running(machine) or ())
+
+
+def _runs(machine, name):
+    return ((api.inspect(machine, name) or {}).get("State") or {}).get("Running", False)
+
+
+def _stop(machine, ids):
+    ran = machine.run(["docker", "stop"] + ids, STOP_TIMEOUT_S)
+    running = api.running(machine)
+    # One that ends by itself meanwhile is a failure of docker stop, but not of ours.
+    left = [each[:12] for each in ids if running is None or each in running]
+    if left:
+        raise HostError(
+            "containers", "docker could not stop every container", "see docker ps on the host; then run it again",
+            " ".join([", ".join(left)] + ran.err.split())[:300])
+
+
+def _start(machine, ids):
+    """Start each; raise with those that do not start."""
+    whys = [(each[:12], api.start(machine, each)) for each in ids]
+    failed = ["%s (%s)" % (name, why) for name, why in whys if why]
+    if failed:
+        raise HostError(
+            "containers", "docker could not start every container", "see docker ps -a on the host; then run it again",
+            ", ".join(failed)[:300])

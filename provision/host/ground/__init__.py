@@ -1,0 +1,1 @@
+"""What every other room stands on: the machine, its files, and the idea of a Change."""

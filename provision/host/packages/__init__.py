@@ -1,0 +1,193 @@
+"""The engine's packages: what is there, and what dnf would make of it."""
+
+from ..engine import kernel
+from ..ground import rpmdb
+from ..ground.errors import HostError
+from . import dnf_errors, others
+from .dnf import Row
+from .transaction import ERASE_OPTION, INSTALL_OPTIONS, REMOVE_OPTIONS, Transaction, bring, compare, specs
+
+ENGINE = ("docker-ce", "docker-ce-cli")
+PACKAGES = ENGINE + ("containerd.io", "docker-buildx-plugin", "docker-compose-plugin")
+# What a running engine is made of.
+RUNNING = PACKAGES[:3]
+LATEST = "latest"
+# A newer engine is worth an older one's move only where somebody asked for it.
+BEST, STAY = "--best", "--setopt=best=False"
+
+
+class Installed(object):
+    """What rpm says of our packages and of the keys it trusts; one query, since it is the no-op's cost."""
+
+    def __init__(self, machine):
+        ran = machine.run(["rpm", "-q", "--qf", rpmdb.FORMAT] + list(PACKAGES) + ["gpg-pubkey"])
+        rows = rpmdb.pairs(ran.out)
+        self.packages = dict(row for row in rows if row[0] in PACKAGES)
+        self.keys = [rpmdb.short(row[1]) for row in rows if row[0] == "gpg-pubkey"]
+
+    def version(self, name):
+        """Give the version of a package as a person says it; empty when it is not there."""
+        return rpmdb.short(self.packages.get(name, ""))
+
+
+def is_satisfied(installed, desired):
+    """Is there nothing to ask the repository? 'latest' means installed unless an upgrade is asked for."""
+    if desired["upgrade"] or any(name not in installed.packages for name in PACKAGES):
+        return False
+    wanted = desired["version"]
+    return wanted == LATEST or all(installed.version(name) == wanted for name in ENGINE)
+
+
+def plan(machine, solver, installed, desired, modules=()):
+    """Return the Change that brings the wanted packages, and ``modules``, those of the running kernel.
+
+    Raises when what is installed would move or go without being asked for.
+    """
+    asked = _specs(installed, desired) + list(modules)
+    if not asked:
+        return []
+    if ENGINE[0] not in installed.packages:
+        others.refuse_unowned(machine, ENGINE[0])
+    rows = _ordered(_found(machine, solver, asked, _best(installed, desired), modules))
+    if not _moves(installed, desired):
+        others.refuse_moves(machine, [row for row in rows if not _may_move(row, installed)], asked)
+    gone = [row for row in rows if _of_others(row)]
+    if gone:
+        others.refuse_removals(machine, gone, desired.get("may_remove") or ())
+    # Ours by exact version, the rest as dnf resolves it.
+    ours = [row for row in rows if row.action != "remove" and row.name in PACKAGES]
+    exact = ["%s-%s.%s" % (row.name, row.evr, row.arch) for row in ours] + list(modules)
+    options = [ERASE_OPTION] if gone else []
+    lost = [row.name for row in gone if not solver.brings(row)]
+    moved = [row for row in rows if row.action in ("upgrade", "downgrade") and row.name not in PACKAGES]
+    disturbing = moved if moved and others.running(machine) else ()
+    return _planned(machine, solver, installed, rows, "install", exact, options, gone, lost, disturbing)
+
+
+def plan_absent(machine, solver, installed, owned):
+    """Give the Change that removes what our runs installed (``owned``), and nothing of others with it."""
+    ours = sorted(set(owned) & set(installed.packages))
+    if not ours:
+        return []
+    every = sorted({name for name, _ in rpmdb.everything(machine)} & set(owned))
+    rows = solver.resolve("remove", every, REMOVE_OPTIONS)
+    if not {row.name for row in rows} <= set(every):
+        # Somebody's package needs what came along with ours: that stays.
+        rows = solver.resolve("remove", ours, REMOVE_OPTIONS)
+    others.refuse_dependents(machine, [row for row in rows if row.name not in owned])
+    rows = _ordered(rows)
+    return _planned(machine, solver, installed, rows, "remove", [row.name for row in rows], REMOVE_OPTIONS)
+
+
+def plan_back(machine, solver, installed, goal, half):
+    """Give the Change that brings back the versions in ``goal``; raises when no repository has them."""
+    found = rpmdb.everything(machine)
+    missing, surplus, double, there = compare(found, goal)
+    coming = [] if half else _resolved(solver, "install", specs(missing), INSTALL_OPTIONS)
+    going = [] if half else _resolved(solver, "remove", sorted({name for name, _ in surplus}), REMOVE_OPTIONS)
+    gone, dependents = (
+        [row for row in rows if row.action == "remove" and row.name not in goal] for rows in (coming, going))
+    if not missing:
+        # What comes back may be just what a dependent needs: dnf is asked for the two apart.
+        others.refuse_dependents(machine, dependents)
+    rows = coming + going
+    if half:
+        rows = [_row("install", pair) for pair in missing] + [_row("reinstall", pair) for pair in there]
+        rows += [_row("remove", pair) for pair in surplus + double]
+    lost = [row.name for row in gone if not solver.brings(row)]
+    return [Transaction(
+        machine, solver, lambda: bring(machine, solver, goal, half), _ordered(rows), installed, gone, lost)
+    ] if rows else []
+
+
+def restart_engine(changes):
+    """Do these Changes replace what a running engine is made of?"""
+    rows = [row for change in changes for row in getattr(change, "rows", ()) if row.action != "install"]
+    return any(row.name in RUNNING for row in rows)
+
+
+def _resolved(solver, verb, words, options):
+    return solver.resolve(verb, words, options) if words else []
+
+
+def _row(action, pair):
+    name, (evr, _, arch) = pair[0], pair[1].rpartition(".")
+    return Row(action, name, arch, evr)
+
+
+def _planned(machine, solver, installed, rows, verb, words, options, *harmful):
+    if not rows:
+        return []
+    return [Transaction(machine, solver, lambda: solver.perform(verb, words, options), rows, installed, *harmful)]
+
+
+def _found(machine, solver, asked, best, modules):
+    """Return the rows for what is ``asked``; with removals only where nothing else will do."""
+    try:
+        rows = solver.resolve("install", asked, [best])
+    except HostError as error:
+        if error.kind == "version-not-found" and any(name in error.evidence for name in modules):
+            raise kernel.missing(error.evidence)
+        if error.kind not in (dnf_errors.CONFLICT, dnf_errors.UNKNOWN):
+            raise
+        rows = _erasing(solver, asked, best)
+        if not rows:
+            raise error
+    return [_beside(machine, row) for row in rows]
+
+
+def _erasing(solver, asked, best):
+    try:
+        return solver.resolve("install", asked, [best, ERASE_OPTION])
+    except HostError:
+        return []  # The first error says what stands in the way.
+
+
+def _beside(machine, row):
+    """Return the row of a kernel's package as one that comes beside those of other kernels, if it does."""
+    if row.action == "install" and row.name.startswith("kernel") and machine.run(["rpm", "-q", row.name]).rc == 0:
+        return row._replace(action="beside")
+    return row
+
+
+def _of_others(row):
+    return row.action == "remove" and row.name not in PACKAGES
+
+
+def _may_move(row, installed):
+    """Whether it moves unasked: a removal is judged apart, and an engine that comes may need a newer dependency."""
+    return _of_others(row) or (
+        row.action == "upgrade" and row.name not in PACKAGES and ENGINE[0] not in installed.packages)
+
+
+def _moves(installed, desired):
+    """Whether what is installed of ours was asked to move."""
+    wanted = desired["version"]
+    there = [name for name in ENGINE if name in installed.packages]
+    return desired["upgrade"] or wanted != LATEST and any(installed.version(name) != wanted for name in there)
+
+
+def _best(installed, desired):
+    return BEST if _moves(installed, desired) or ENGINE[0] not in installed.packages else STAY
+
+
+def _specs(installed, desired):
+    if is_satisfied(installed, desired):
+        return []
+    if _moves(installed, desired):
+        return [_spec(name, desired["version"]) for name in PACKAGES]
+    # A client that is missing comes in the engine's version.
+    version = installed.version(ENGINE[0]) or desired["version"]
+    return [_spec(name, version) for name in PACKAGES if name not in installed.packages]
+
+
+def _spec(name, version):
+    return name if version == LATEST or name not in ENGINE else "%s-%s" % (name, version)
+
+
+def _ordered(rows):
+    return sorted(rows, key=_our_order)
+
+
+def _our_order(row):
+    return (PACKAGES.index(row.name), "") if row.name in PACKAGES else (len(PACKAGES), row.name)

@@ -1,0 +1,135 @@
+"""What a transaction does to packages that were there before it: refused, unless somebody asked for it."""
+
+import os
+
+from ..engine import api, containers
+from ..ground import rpmdb
+from ..ground.errors import Refusal
+from ..runs import history
+
+MOVES = "would-move-packages"
+REMOVES = "would-remove-packages"
+UNOWNED = "unowned-engine"
+# Containers of podman, buildah and CRI-O end, or get stuck, when these go.
+RUNTIMES = (
+    "podman", "buildah", "cockpit-podman", "cri-o", "runc", "crun", "conmon", "netavark", "aardvark-dns",
+    "containers-common")
+# So do those of another engine, or of containerd, when one of these goes.
+ENGINES = ("docker", "docker-ee", "docker-engine", "docker-io", "docker-latest", "moby-engine", "containerd", "runc")
+# The process beside each container of podman and CRI-O.
+MONITOR = "conmon"
+# Where dockerd lies when it came by no package (https://docs.docker.com/engine/install/binaries/).
+PLACES = ("/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin")
+
+
+def refuse_unowned(machine, package):
+    """Raise for an engine that no package owns, unless a transaction of ours on ``package`` was cut off and left it."""
+    found = [place for place in (folder + "/dockerd" for folder in PLACES) if _is_unowned(machine, place)]
+    if found and not history.broke_off(machine, package):
+        raise Refusal(
+            UNOWNED, "%s belongs to no package" % ", ".join(found),
+            "remove that engine's programs on the host (its data stays), or keep this host out of the run; "
+            "then: `again`",
+            meaning="Docker's packages would replace this engine, and an undo or uninstall would take it away")
+
+
+def _is_unowned(machine, place):
+    path = machine.path(place)
+    return os.access(path, os.X_OK) and machine.run(["rpm", "-qf", os.path.realpath(path)]).rc != 0
+
+
+def refuse_moves(machine, rows, missing):
+    """Raise when ``rows`` move what is installed: only ``missing`` was asked for."""
+    moved = [row for row in rows if row.action in ("upgrade", "downgrade", "remove")]
+    if not moved:
+        return
+    raise Refusal(
+        MOVES, "%s cannot be installed without moving packages that are there" % ", ".join(missing),
+        "if they may move: docker_engine_upgrade: true, or docker_engine_version; then: `again`",
+        ", ".join(_moved(machine, row) for row in moved)[:600],
+        "nothing that is installed moves unless the inventory asks for it")
+
+
+def refuse_removals(machine, rows, may_remove):
+    """Raise when ``rows`` of packages that are not ours are not all in ``may_remove``, or are in use."""
+    refused = [row for row in rows if row.name not in may_remove]
+    if refused:
+        names = sorted(row.name for row in rows)
+        raise Refusal(
+            REMOVES, "Docker's packages would remove packages of this host: " + ", ".join(names),
+            "if they may go: docker_engine_may_remove: [%s]; else keep this host out of the run" % ", ".join(names),
+            "; ".join(_needed(machine, row) for row in refused)[:600],
+            "containerd.io and docker-ce exclude them, or what they need")
+    running = _running_by(machine, {row.name for row in rows})
+    if running:
+        raise Refusal(
+            REMOVES, "containers run by packages that would be removed: " + ", ".join(
+                sorted(row.name for row in rows)),
+            "stop them on the host first, or keep this host out of the run",
+            ", ".join(running[:10]) + (" and %d more" % (len(running) - 10) if running[10:] else ""),
+            "docker_engine_may_remove lets packages go, never what runs by them")
+
+
+def refuse_dependents(machine, rows):
+    """Raise for ``rows``: packages of others that would go with ours."""
+    if rows:
+        raise Refusal(
+            REMOVES, "packages of this host need what would be removed: " + ", ".join(row.name for row in rows),
+            "remove them on the host first, or keep this host out of the run; then: `again`",
+            "; ".join(_needed(machine, row) for row in rows)[:600], "they are not ours to remove")
+
+
+def running(machine):
+    """Return what runs beside Docker: by podman and CRI-O, and by containerd for others."""
+    return of_podman(machine) + containers.of_others(machine)
+
+
+def of_podman(machine):
+    """Return root's containers by podman's name, the others by their monitor."""
+    names = []
+    if machine.has("podman"):
+        names = machine.run(["podman", "ps", "--format", "{{.Names}}"]).out.split()
+    # A monitor names its container after -n.
+    known = [monitor for monitor in _monitors(machine) if monitor[0] not in names]
+    return names + ["%s (pid %s)" % monitor for monitor in known]
+
+
+def _running_by(machine, names):
+    """Return what runs by the packages of these ``names``."""
+    found = of_podman(machine) if names & set(RUNTIMES) else []
+    if names & set(ENGINES):
+        found += containers.of_others(machine) + [_name(machine, each) for each in containers.running(machine)]
+    return sorted(set(found))
+
+
+def _name(machine, container):
+    found = api.inspect(machine, container)
+    return found["Name"].lstrip("/") if found else container[:12]
+
+
+def _monitors(machine):
+    place = machine.path("/proc")
+    for pid in sorted(os.listdir(place)) if os.path.isdir(place) else ():
+        words = _words(machine, pid) if pid.isdigit() else []
+        if words and os.path.basename(words[0]) == MONITOR:
+            yield words[words.index("-n") + 1] if "-n" in words[:-1] else "a container", pid
+
+
+def _words(machine, pid):
+    try:
+        return machine.text("/proc/%s/cmdline" % pid).split("\0")
+    except (IOError, OSError):
+        return []  # It has just ended.
+
+
+def _moved(machine, row):
+    after = "removed" if row.action == "remove" else rpmdb.short(row.evr)
+    before = machine.run(["rpm", "-q", "--qf", "%{VERSION}", row.name]).out
+    return "%s %s to %s" % (row.name, before, after)
+
+
+def _needed(machine, row):
+    ran = machine.run(["rpm", "-q", "--qf", "%{NAME}\n", "--whatrequires", row.name])
+    users = sorted({line for line in ran.out.splitlines() if line and " " not in line} - {row.name})
+    need = "needed by " + ", ".join(users[:5]) if users and not ran.rc else "needed by no other package"
+    return "%s %s (%s)" % (row.name, rpmdb.short(row.evr), need)

@@ -1,0 +1,273 @@
+"""Where this host gets Docker's packages, and whose signature it believes."""
+
+import re
+import time
+
+from ..ground.change import REMOVED, Change, Together
+from ..ground.errors import HostError, Refusal
+from ..ground.files import FileChange
+from . import dnf_errors, openpgp
+
+REPO_FILE = "/etc/yum.repos.d/docker-ce.repo"
+KEY_FILE = "/etc/pki/rpm-gpg/RPM-GPG-KEY-docker"
+# No line break and no $ in them: they become part of a .repo file.
+ADDRESS = re.compile(r"(?:https?|ftp|file)://[A-Za-z0-9._~:/@%+,=\[\]-]+\Z")
+CHANNEL = re.compile(r"[a-z][a-z0-9-]*\Z")
+HEADER = "# Managed by provision; changes here are overwritten."
+DOWNLOAD_TIMEOUT_S = 15
+KEY_FILE_CAP_BYTES = 1 << 20
+KEY_PIECE_BYTES = 64
+
+# Docker's own map has gaps: centos/8 is frozen at 26.1.3 (docker/for-linux#1517), rhel/8 is not.
+BY_SYSTEM = {
+    ("alinux", "2"): "centos/7", ("amzn", "2"): "centos/7", ("alinux", "3"): "rhel/8",
+    ("anolis", "8"): "rhel/8", ("openEuler", "20"): "rhel/8", ("openEuler", "22"): "rhel/8",
+    ("openEuler", "24"): "centos/9", ("centos", "8"): "rhel/8", ("centos", "9"): "centos/9",
+    ("centos", "10"): "centos/10",
+}
+REBUILDS = ("rhel", "rocky", "almalinux", "ol")
+SUPPORTED = (
+    "CentOS Stream 8 to 10; RHEL, Rocky, AlmaLinux, Oracle Linux 8 to 10; Alibaba Cloud Linux 3;"
+    " Anolis 8; openEuler 20.03 to 24.03")
+
+
+def repository_for(release):
+    """Give Docker's repository, like 'rhel/9', for the variables of an os-release; None for no EL."""
+    name, major = release.get("ID", ""), release.get("VERSION_ID", "").split(".")[0]
+    if (name, major) in BY_SYSTEM:
+        return BY_SYSTEM[name, major]
+    if name == "centos" and major == "7":
+        return "centos/7"
+    if name in REBUILDS:
+        return {"7": "centos/7", "8": "rhel/8", "9": "rhel/9", "10": "rhel/10"}.get(major)
+    return _by_platform(release)
+
+
+def _by_platform(release):
+    platform = re.match(r"platform:el(8|9|10)$", release.get("PLATFORM_ID", ""))
+    if platform and "rhel" in release.get("ID_LIKE", "").split():
+        return "rhel/" + platform.group(1)
+    return None
+
+
+def repo_text(facts, desired):
+    """Give the text of our .repo file: a numeric baseurl, never $releasever."""
+    where = repository_for(facts.release)
+    if where is None:
+        raise Refusal(
+            "unsupported-os", "%s is not a system that Docker's EL packages are for" % facts.system,
+            "supported: %s; leave this host out: `fab provision --limit '!{host}'`" % SUPPORTED)
+    _refuse_address(desired)
+    channel = desired["channel"]
+    base = "/".join((desired["mirror"].rstrip("/"), "linux", where, facts.arch, channel))
+    return "\n".join((
+        HEADER, "[docker-ce-%s]" % channel, "name=Docker CE %s (%s)" % (channel, where),
+        "baseurl=" + base, "enabled=1", "gpgcheck=1", "repo_gpgcheck=0", "sslverify=1",
+        "gpgkey=file://" + KEY_FILE, ""))
+
+
+def _kept(machine, text):
+    """Return ``text``, or what is there if it differs in the check of the lists' own signature alone.
+
+    We do not switch that on: dnf then needs the key once more for the repository alone, asks a person for
+    it, and fails for dnf-automatic and for each other command that cannot ask.
+    """
+    held = machine.text(REPO_FILE)
+    return held if held.replace("\nrepo_gpgcheck=1\n", "\nrepo_gpgcheck=0\n") == text else text
+
+
+def _refuse_address(desired):
+    if not ADDRESS.match(desired["mirror"]) or not CHANNEL.match(desired["channel"]):
+        raise HostError(
+            "mirror-refused", "docker_engine_mirror or docker_engine_channel is no plain address or word",
+            "write it like https://download.docker.com and stable; then: `again`",
+            " ".join(("%(mirror)r, %(channel)r" % desired).split())[:200],
+            "it would become part of a .repo file, where a line break or a $ means something else")
+
+
+def plan(machine, facts, desired, trusted):
+    """Give the Changes for the repository; ``trusted`` are the keys that rpm knows already."""
+    text = _kept(machine, repo_text(facts, desired))
+    fingerprint = plain(desired["gpg_fingerprint"])
+    key = _key(machine, desired, fingerprint)
+    parts = [
+        FileChange(machine, KEY_FILE, key),
+        ImportKey(machine, fingerprint, trusted),
+        FileChange(machine, REPO_FILE, text.encode("ascii")),
+    ]
+    needed = [part for part in parts if part.needed()]
+    if not needed:
+        return []
+    _refuse_expired(key, fingerprint)
+    name = "docker-ce (%s)" % repository_for(facts.release)
+    before, after = _base(machine.text(REPO_FILE)), _base(text)
+    short = u"key %s\u2026%s" % (fingerprint[:4], fingerprint[-4:])
+    change = Together("repository", name, before, short if before in ("", after) else after, needed)
+    # Nobody reads a key in a diff; its fingerprint is in the line.
+    change.diff = parts[2].diff
+    return [change]
+
+
+def plan_absent(machine, desired, trusted, before):
+    """Give the Changes that take our repository and its key away; another's file stays, or comes back."""
+    if not machine.text(REPO_FILE).startswith(HEADER):
+        return []
+    file = FileChange(machine, REPO_FILE, before.content(REPO_FILE))
+    key = FileChange(
+        machine, KEY_FILE, before.content(KEY_FILE), folders=before.folders(machine, KEY_FILE))
+    forget = [] if before.key_trusted else [ForgetKey(machine, plain(desired["gpg_fingerprint"]), trusted)]
+    needed = [part for part in [file] + forget + [key] if part.needed()]
+    if not needed:
+        return []
+    after = REMOVED if file.content is None else _base(file.content.decode("utf-8", "replace"))
+    change = Together("repository", "docker-ce", _base(machine.text(REPO_FILE)), after, needed)
+    change.diff = file.diff
+    return [change]
+
+
+def plan_back(machine, record, trusted):
+    """Give the Change by which rpm believes the key, or does not, as it was."""
+    make = ImportKey if record["trusted"] else ForgetKey
+    change = make(machine, record["fingerprint"], trusted)
+    return [change] if change.needed() else []
+
+
+def is_trusted(fingerprint, trusted):
+    """Is the key among ``trusted``? rpm 4 names it by 8 digits, rpm 6 by all."""
+    return any(plain(fingerprint).lower().endswith(version) for version in trusted)
+
+
+def checked_key(data, fingerprint):
+    """Give ``data`` as armor of our own; raise unless it holds exactly one key and it is ``fingerprint``."""
+    try:
+        found = openpgp.fingerprints(data)
+    except ValueError as error:
+        raise _wrong_key("the key file is not one OpenPGP public key", str(error))
+    if len(found) != 1:
+        raise _wrong_key("the key file holds %d keys; one is wanted" % len(found), ", ".join(found))
+    if found[0] != plain(fingerprint):
+        evidence = "want %s is %s" % (plain(fingerprint), found[0])
+        raise _wrong_key("the key file holds another key", evidence)
+    return openpgp.armored(data)
+
+
+def _refuse_expired(data, fingerprint):
+    try:
+        end = openpgp.expiry(data)
+    except (ValueError, IndexError):
+        raise _wrong_key("the key file is damaged", fingerprint)
+    if end is not None and end < time.time():
+        raise Refusal(
+            "expired-key", "the signing key has expired",
+            "take the newer key file from the same source, and set docker_engine_gpg_key to it",
+            "%s ended on %s" % (fingerprint, time.strftime("%Y-%m-%d", time.gmtime(end))),
+            "rpm believes no package that this key signs")
+
+
+class ImportKey(Change):
+    """Docker's key among those that rpm believes."""
+
+    kind = "rpm"
+    subject = "key"
+    after = "trusted"
+    uses_rpm = True
+
+    def __init__(self, machine, fingerprint, trusted):
+        self.machine = machine
+        self.fingerprint = fingerprint
+        self.trusted = trusted
+
+    def needed(self):
+        """Does rpm not know the key?"""
+        return not is_trusted(self.fingerprint, self.trusted)
+
+    def records(self):
+        """Give whether rpm knew it."""
+        return [{
+            "kind": "key", "fingerprint": self.fingerprint,
+            "trusted": is_trusted(self.fingerprint, self.trusted)}]
+
+    def apply(self):
+        """Import it from our file, which has been checked."""
+        ran = self.machine.run(["rpm", "--import", self.machine.path(KEY_FILE)])
+        if ran.rc:
+            raise _wrong_key("rpm does not take the key", (ran.err or ran.out).strip()[-300:])
+
+    def undo(self):
+        """Take it out again."""
+        form = "%{VERSION} %{NAME}-%{VERSION}-%{RELEASE}\n"
+        ran = self.machine.run(["rpm", "-q", "gpg-pubkey", "--qf", form])
+        rows = [line.split() for line in ran.out.splitlines() if line.count(" ") == 1]
+        for package in (row[1] for row in rows if self.fingerprint.lower().endswith(row[0])):
+            erased = self.machine.run(["rpm", "-e", package])
+            if erased.rc:
+                raise dnf_errors.classify(erased.out + erased.err)
+
+
+class ForgetKey(ImportKey):
+    """The other way round: Docker's key is believed no longer."""
+
+    after = REMOVED
+
+    def needed(self):
+        """Does rpm know the key?"""
+        return not ImportKey.needed(self)
+
+    apply = ImportKey.undo
+    undo = ImportKey.apply
+
+
+def _key(machine, desired, fingerprint):
+    given = desired.get("gpg_key")
+    if given:
+        return checked_key(given.encode("latin-1"), fingerprint)
+    held = machine.read(KEY_FILE)
+    if held is not None and _is_key(held, fingerprint):
+        return openpgp.armored(held)
+    return checked_key(_download(desired["gpg_key_url"]), fingerprint)
+
+
+def _is_key(data, fingerprint):
+    try:
+        return openpgp.fingerprints(data) == [fingerprint]
+    except ValueError:
+        return False
+
+
+def _download(url):
+    try:
+        from urllib.request import urlopen  # novm
+    except ImportError:
+        from urllib2 import urlopen  # novm
+    deadline = time.time() + DOWNLOAD_TIMEOUT_S
+    try:
+        stream, data = urlopen(url, timeout=DOWNLOAD_TIMEOUT_S), b""
+        # The time limit of a socket is for each read alone.
+        for piece in iter(lambda: stream.read(KEY_PIECE_BYTES), b""):
+            data += piece
+            if time.time() > deadline or len(data) > KEY_FILE_CAP_BYTES:
+                raise ValueError("no end after %d s and %d bytes" % (DOWNLOAD_TIMEOUT_S, len(data)))
+        return data
+    except (EnvironmentError, ValueError) as error:
+        kind = "repository-tls" if "CERTIFICATE_VERIFY" in str(error) else "repository-unreachable"
+        raise HostError(
+            kind, "the signing key cannot be fetched",
+            "open egress to this address, or set docker_engine_gpg_key to a file", "%s: %s" % (url, error))
+
+
+def _wrong_key(message, evidence):
+    return Refusal(
+        "wrong-key", message,
+        "set docker_engine_gpg_key to Docker's key file, or"
+        " docker_engine_gpg_fingerprint to the key you trust",
+        evidence, "packages that this key signs would be believed; the mirror may be wrong or hostile")
+
+
+def plain(fingerprint):
+    """Give a fingerprint without its spaces."""
+    return fingerprint.replace(" ", "").upper()
+
+
+def _base(text):
+    found = re.search(r"^baseurl\s*=\s*(\S+)", text, re.MULTILINE)
+    return found.group(1) if found else ""

@@ -1,0 +1,55 @@
+"""What a run on this host sets out to do and how it ends, on the disk before and after each Change.
+
+/var/lib/provision/<run>/ holds ``journal`` (one JSON line an event), ``result`` (written last:
+a run without one was killed), ``told`` once a controller has heard the result, and the old content
+of each file that was replaced. ``history`` reads it.
+"""
+
+import json
+import os
+import time
+
+from ..ground.files import backup_name, replace_file, sync_folder
+
+FOLDER = "/var/lib/provision"
+
+
+class Journal(object):
+    """The record of one run."""
+
+    def __init__(self, machine, run):
+        self.folder = os.path.join(machine.path(FOLDER), run)
+
+    def open(self, request, changes, of=(), cancels=False):
+        """Write down who wants what, and keep what will be replaced, before anything is changed.
+
+        ``of`` are the runs that this one undoes; ``cancels`` says that they had not come to an end.
+        """
+        if not os.path.isdir(self.folder):
+            os.makedirs(self.folder, 0o700)
+        for change in changes:
+            for path, content in change.backups():
+                replace_file(os.path.join(self.folder, backup_name(path)), content, mode=0o600)
+        self.note(
+            "plan", who=request["who"], what=request.get("what", ""), verb=request.get("verb", ""), of=list(of), cancels=cancels,
+            changes=[_written(change) for change in changes])
+
+    def note(self, event, **details):
+        """Append one event; on the disk before the call returns."""
+        details.update(event=event, at=int(time.time()))
+        with open(os.path.join(self.folder, "journal"), "a") as stream:
+            stream.write(json.dumps(details, sort_keys=True) + "\n")
+            stream.flush()
+            os.fsync(stream.fileno())
+        sync_folder(self.folder)
+
+    def close(self, result):
+        """Write the result: from now on the run has ended."""
+        text = json.dumps(result, sort_keys=True) + "\n"
+        replace_file(os.path.join(self.folder, "result"), text.encode("utf-8"), mode=0o600)
+
+
+def _written(change):
+    lines = [dict(line, diff="") for line in change.lines()]
+    return {
+        "name": change.name, "kind": change.kind, "subject": change.subject, "lines": lines, "records": change.records()}

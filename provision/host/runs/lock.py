@@ -1,0 +1,83 @@
+"""One run at a time on a host; the kernel frees the lock when its holder dies.
+
+No process number is kept that another process could have by now, and a reboot empties /run.
+"""
+
+import errno
+import fcntl
+import json
+import os
+import time
+from contextlib import contextmanager
+
+from ..ground.errors import Refusal
+
+# On a tmpfs: a full or read-only disk does not hide who is at work.
+FILE = "/run/provision.lock"
+POLL_S = 0.2
+
+
+@contextmanager
+def held(machine, request):
+    """Hold the host's lock; raises with what is known of the holder when it stays taken for too long."""
+    handle = os.open(machine.path(FILE), os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.fcntl(handle, fcntl.F_SETFD, fcntl.FD_CLOEXEC)
+        _wait(handle, time.time() + request["lock_timeout_s"])
+        since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        _write(handle, json.dumps({
+            "who": request["who"], "run": request["run"], "what": request.get("what", ""), "since": since}))
+        yield
+        _write(handle, "")
+    finally:
+        os.close(handle)
+
+
+def taken(machine):
+    """Is a run at work on the host?"""
+    try:
+        handle = os.open(machine.path(FILE), os.O_RDONLY)
+    except (IOError, OSError):
+        return False
+    try:
+        return not _try(handle, fcntl.LOCK_SH)
+    finally:
+        os.close(handle)
+
+
+def _wait(handle, deadline):
+    while not _try(handle, fcntl.LOCK_EX):
+        if time.time() > deadline:
+            raise _refusal(os.read(handle, 4096).decode("utf-8", "replace"))
+        time.sleep(POLL_S)
+
+
+def _try(handle, how):
+    try:
+        fcntl.flock(handle, how | fcntl.LOCK_NB)
+    except (IOError, OSError) as error:
+        if error.errno not in (errno.EAGAIN, errno.EACCES):
+            raise
+        return False
+    return True
+
+
+def _refusal(text):
+    try:
+        holder = json.loads(text)
+    except ValueError:
+        holder = None
+    holder = holder if isinstance(holder, dict) else {}
+    told = tuple(holder.get(key) or "unknown" for key in ("who", "run", "since"))
+    evidence = "%s, run %s, since %s" % told
+    if holder.get("what"):
+        evidence += ": %s" % holder["what"]
+    return Refusal(
+        "lock-held", "another run is at work on this host",
+        "wait until it has ended, or give --lock-timeout more seconds; then: `again`", evidence)
+
+
+def _write(handle, text):
+    os.ftruncate(handle, 0)
+    os.lseek(handle, 0, os.SEEK_SET)
+    os.write(handle, text.encode("utf-8"))

@@ -1,0 +1,97 @@
+"""Wait for another package manager: rpm itself gives up at once when its lock is taken.
+
+The locks of rpm and dnf die with their processes; their files may stay, and mean nothing.
+"""
+
+import errno
+import fcntl
+import os
+import re
+import struct
+import time
+
+from ..ground import scratch
+from ..ground.errors import Refusal
+from . import detach
+
+# On newer systems a link to /usr/lib/sysimage/rpm leads there.
+FILE = "/var/lib/rpm/.rpm.lock"
+HELD = "package-lock-held"
+POLL_S = 0.2
+PATIENCE_S = 60
+# dnf 4 (dnf/lock.py), and yum (/var/run/yum.pid).
+_PID = re.compile(r"already locked by (?:PID )?(\d+)|running as pid (\d+)", re.IGNORECASE)
+# struct flock of fcntl(2): type, whence, start, length, pid.
+_FLOCK = "hhqqi"
+
+
+def wait(machine, timeout_s):
+    """Return when rpm's database may be changed; raises with the holder's command after ``timeout_s``.
+
+    Returns who was waited for, empty for nobody.
+    """
+    return _wait(machine, timeout_s, _holder)
+
+
+def wait_for_named(machine, timeout_s, words):
+    """Wait, as ``wait`` does, for whom the ``words`` of a dnf name that could not begin."""
+    found = _PID.search(words)
+    if not found:
+        return wait(machine, timeout_s)
+    pid = int(found.group(1) or found.group(2))
+    return _wait(machine, timeout_s, lambda machine: pid if _command(machine, pid) else None)
+
+
+def wait_for_orphans(machine, timeout_s):
+    """Return when no dnf of a killed run is at work: it lives on without us, downloads, and then changes."""
+    return _wait(machine, timeout_s, _orphan)
+
+
+def held(evidence):
+    """Give the error for a package database that another program changes."""
+    return Refusal(
+        HELD, "another package manager is at work on this host",
+        "wait until it has ended, or give --lock-timeout more seconds; then: `again`", evidence)
+
+
+def _wait(machine, timeout_s, find):
+    deadline, waited = time.time() + timeout_s, ""
+    holder = find(machine)
+    while holder is not None:
+        waited = "pid %d: %s" % (holder, _command(machine, holder)[:200])
+        if time.time() > deadline:
+            raise held(waited)
+        detach.renew()
+        time.sleep(POLL_S)
+        holder = find(machine)
+    return waited
+
+
+def _holder(machine):
+    """Give the process that holds the lock for writing, or None."""
+    try:
+        with open(machine.path(FILE), "rb") as stream:
+            asked = struct.pack(_FLOCK, fcntl.F_WRLCK, 0, 0, 0, 0)
+            kind, _, _, _, pid = struct.unpack(_FLOCK, fcntl.fcntl(stream, fcntl.F_GETLK, asked))
+    except (IOError, OSError) as error:
+        if error.errno != errno.ENOENT:
+            raise
+        return None
+    return None if kind == fcntl.F_UNLCK else pid
+
+
+def _orphan(machine):
+    """Give a process that works in a directory whose maker is dead, or None."""
+    folders = scratch.abandoned(machine)
+    if not folders or not os.path.isdir(machine.path("/proc")):
+        return None
+    pids = [int(name) for name in os.listdir(machine.path("/proc")) if name.isdigit()]
+    commands = [(pid, _command(machine, pid)) for pid in pids if pid != os.getpid()]
+    return next((pid for pid, words in commands if any(folder in words for folder in folders)), None)
+
+
+def _command(machine, pid):
+    try:
+        return " ".join(machine.text("/proc/%d/cmdline" % pid).split("\0")).strip()
+    except (IOError, OSError):
+        return ""  # It has just ended.

@@ -1,0 +1,24 @@
+"""Secrets in plain text: found in inventories, vaults, tables and notes, and taken into the keyring."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
+
+from provision.credentials.vault import Vault
+from provision.plaintext.intake import Found
+from provision.settings import Settings
+
+
+def keep(
+    settings: Settings, found: tuple[Found, ...], recorded: Callable[[Found], AbstractContextManager[None]]
+) -> None:
+    """Store what was found elsewhere, each inside its ``recorded``; raises as ``store``.
+
+    The embedded file takes all or none; another keyring takes one after the other.
+    """
+    vault = Vault.of(settings)
+    rows = [(each, (each.owner, each.kind, each.secret)) for each in found if each.secret is not None]
+    for batch in [rows] if vault.writes_at_once else [[row] for row in rows]:
+        with ExitStack() as stack:
+            for each, _ in reversed(batch):  # recorded at the end, and so in the order of the table
+                stack.enter_context(recorded(each))
+            vault.replace([entry for _, entry in batch])

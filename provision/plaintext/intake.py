@@ -1,0 +1,227 @@
+"""Read secrets from where they do not belong: an inventory, an Ansible vault, a table."""
+
+import csv
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from provision.credentials.entries import MADE, Kind, Owner, flaw, set_command
+from provision.errors import UsageError
+from provision.inventory.host_values import PLAIN_PASSWORDS
+from provision.inventory.sources import listing
+from provision.model import Secret
+from provision.plaintext import scan
+
+_REFERENCE = re.compile(r"\{\{\s*(\w+)\s*\}\}")
+_DEEPEST_REFERENCE = 5
+_HEADINGS = (["owner", "secret"], ["owner", "kind", "secret"])
+_TABLE = "each line is OWNER,SECRET or OWNER,KIND,SECRET, in quotes where a comma or a quote is inside"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One secret and whom it is for; ``secret`` is None where it could not be taken, for a ``reason``."""
+
+    owner: Owner
+    kind: Kind
+    secret: Secret | None
+    reason: str = ""
+
+
+class _Unclear(Exception):
+    """A value from which no secret can be told, in words."""
+
+
+def from_inventory(
+    sources: tuple[Path, ...], environ: Mapping[str, str], vault: Secret | None
+) -> tuple[Found, ...]:
+    """Give each host's secrets as Ansible would use them: a group's become those of its hosts.
+
+    ``vault`` opens what is encrypted. Raises InventoryError when Ansible cannot read the sources.
+    """
+    with listing(sources, "", environ, vault) as started:
+        hosts: Mapping[str, Mapping[str, Any]] = started.result().get("_meta", {}).get("hostvars", {})
+    return tuple(
+        found for name, values in hosts.items() for found in _of_host(Owner.host(name), values, vault)
+    )
+
+
+def from_vault(file: Path, vault: Secret) -> tuple[Found, ...]:
+    """Read an encrypted file of ``OWNER: SECRET`` or ``OWNER: {KIND: SECRET}``, in YAML.
+
+    Raises UsageError for another password or another content.
+    """
+    try:
+        content = yaml.safe_load(_decrypted(scan.read_text(file), vault))
+        return _each_once((str(file), one) for one in _of_mapping(content, file))
+    except (OSError, yaml.YAMLError, AttributeError, ValueError, RecursionError, _Unclear) as error:
+        raise UsageError(
+            f"{file} holds no table of secrets that this vault password opens",
+            "it is YAML, OWNER: SECRET or OWNER: {KIND: SECRET}; for Ansible's own layout leave out --vault",
+            evidence=str(error) if isinstance(error, OSError | _Unclear) else "",
+        ) from None
+
+
+def from_table(text: str) -> tuple[Found, ...]:
+    """Read CSV, ``OWNER,SECRET`` or ``OWNER,KIND,SECRET``; a line with these words may head it.
+
+    Raises UsageError with the line's number, and never its content.
+    """
+    rows = csv.reader(text.removeprefix("\ufeff").splitlines(keepends=True), strict=True)
+    try:
+        return _each_once(
+            (f"line {rows.line_num}", _of_row(row, rows.line_num))
+            for row in rows
+            if row and row not in _HEADINGS
+        )
+    except csv.Error:
+        raise UsageError(f"line {rows.line_num} is not CSV", _TABLE) from None
+
+
+def sealed(sources: tuple[Path, ...]) -> bool:
+    """Tell whether something there is encrypted by Ansible's vault."""
+    return any(scan.VAULT in text for _, text in _texts(sources))
+
+
+def holders(sources: tuple[Path, ...], secrets: tuple[Secret, ...]) -> tuple[Path, ...]:
+    """Give the files that hold one of ``secrets``, or another in plain text, or a vault."""
+    words = {secret.reveal() for secret in secrets}
+    return tuple(
+        file
+        for file, text in _texts(sources)
+        if scan.VAULT in text or any(word in text for word in words) or any(scan.find(text, True))
+    )
+
+
+def _of_host(owner: Owner, values: Mapping[str, Any], vault: Secret | None) -> Iterator[Found]:
+    for key, kind in _effective(values).items():
+        try:
+            text = _resolved(values[key], values, vault)
+            if text:
+                yield Found(owner, kind, _usable(Secret(text)))
+        except _Unclear as unclear:
+            yield Found(owner, kind, None, f"{key} {unclear}")
+
+
+def _effective(values: Mapping[str, Any]) -> dict[str, Kind]:
+    """Give the variable that counts for each kind, of those that are set."""
+    last = {kind: key for key, kind in PLAIN_PASSWORDS.items() if values.get(key) is not None}
+    return {key: Kind(kind) for kind, key in last.items()}
+
+
+def _resolved(value: Any, values: Mapping[str, Any], vault: Secret | None) -> str:
+    for _ in range(_DEEPEST_REFERENCE):
+        text = _plain(value, vault)
+        reference = _REFERENCE.fullmatch(text.strip())
+        if not reference:
+            break
+        if reference[1] not in values:
+            raise _Unclear(f"refers to {reference[1]}, which is not set")
+        value = values[reference[1]]
+    if isinstance(value, str) and ("{{" in text or "{%" in text):
+        raise _Unclear("is a template that only Ansible can work out")
+    return text.removesuffix("\n")  # of a block, and of what was piped into ansible-vault
+
+
+def _plain(value: Any, vault: Secret | None) -> str:
+    if isinstance(value, Mapping) and "__ansible_vault" in value:
+        return _decrypted(value["__ansible_vault"], vault)
+    if isinstance(value, Mapping) and "__ansible_unsafe" in value:
+        value = value["__ansible_unsafe"]
+    return _secret_of(value).reveal()
+
+
+def _secret_of(value: Any) -> Secret:
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise _Unclear("is no text: put it in quotes")
+    return _usable(Secret(str(value)))
+
+
+def _usable(secret: Secret) -> Secret:
+    problem = flaw(secret) if secret.reveal() else ""
+    if problem:
+        raise _Unclear(f"cannot be a secret: {problem}")
+    return secret
+
+
+def _owner(name: object) -> Owner:
+    if name in PLAIN_PASSWORDS:
+        raise _Unclear(f"{name} is a variable, and no owner of a secret")
+    try:
+        return Owner.parse(str(name))
+    except UsageError:  # which repeats it
+        raise _Unclear("one of its keys is no host, group/NAME or all") from None
+
+
+def _of_mapping(content: Mapping[Any, Any], file: Path) -> Iterator[Found]:
+    for name, kinds in content.items():
+        owner = _owner(name)
+        for kind, value in _kinds(kinds).items():
+            yield Found(owner, _typed_kind(kind, f"{file}: {owner}"), _secret_of(value))
+
+
+def _each_once(rows: Iterable[tuple[str, Found]]) -> tuple[Found, ...]:
+    """Return what was found at each place; raise UsageError for another secret of the same owner and kind."""
+    found: dict[tuple[Owner, Kind], Found] = {}
+    for place, one in rows:
+        if found.setdefault((one.owner, one.kind), one) != one:
+            raise UsageError(
+                f"{place} gives {one.owner} a second {one.kind}",
+                "keep one of the two; NAME and host/NAME are the same owner",
+            )
+    return tuple(found.values())
+
+
+def _typed_kind(word: Any, place: str) -> Kind:
+    """Return the kind that ``word`` names; raise UsageError for one that no person types."""
+    typed = tuple(kind for kind in Kind if kind not in MADE)
+    if word not in typed:
+        raise UsageError(f"{place} names no known kind", f"one of {', '.join(typed)}")
+    return Kind(word)
+
+
+def _kinds(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {Kind.PASSWORD: value}
+
+
+def _decrypted(text: str, vault: Secret | None) -> str:
+    """Open one vault text here, as ansible-inventory leaves those inside a file closed."""
+    from ansible.errors import AnsibleError
+    from ansible.parsing.vault import VaultLib, VaultSecret
+
+    if vault is None:
+        raise _Unclear("is in a vault, and there is no vault password")
+    try:
+        secret = VaultSecret(vault.reveal().encode())
+        return str(VaultLib([("default", secret)]).decrypt(text.encode()).decode())
+    except (AnsibleError, UnicodeDecodeError):
+        raise _Unclear("is in a vault that this vault password does not open") from None
+
+
+def _of_row(row: list[str], line: int) -> Found:
+    if len(row) not in (2, 3):
+        raise UsageError(f"line {line} has {len(row)} parts", _TABLE)
+    kind = _typed_kind(row[1] if len(row) == 3 else Kind.PASSWORD, f"line {line}")
+    try:
+        owner, secret = Owner.parse(row[0]), Secret(row[-1])
+    except UsageError:  # which repeats it, and where columns are swapped it is the secret
+        raise UsageError(f"line {line} begins with no host, group/NAME or all", _TABLE) from None
+    problem = flaw(secret)
+    if problem:
+        raise UsageError(f"line {line}: this cannot be a {kind}: {problem}", set_command(owner, kind))
+    return Found(owner, kind, secret)
+
+
+def _texts(sources: tuple[Path, ...]) -> Iterator[tuple[Path, str]]:
+    """Give the texts that an inventory is made of: itself, and the variables beside it."""
+    beside = [source.parent / name for source in sources for name in ("group_vars", "host_vars")]
+    places = dict.fromkeys([*sources, *(place for place in beside if place.is_dir())])
+    for file in dict.fromkeys(file for place in places for file in scan.files(place)):
+        try:
+            yield file, scan.read_text(file)
+        except OSError:  # not our errand: ansible-inventory has said so, or does not read it either
+            continue

@@ -1,0 +1,1 @@
+"""One run of a verb: its ledger, its audit, its consent, and how it is interrupted."""

@@ -1,0 +1,65 @@
+"""Put the askpass helper into a run directory, and show before any login that it can run.
+
+OpenSSH sends an *empty* password when its helper fails, or cannot be started (readpass.c: ``xstrdup("")``).
+The host counts that as a failed login. So the helper is started once before the first login; and when it
+has no answer to a question later, it kills the ssh that asked.
+"""
+
+import os
+import shlex
+import subprocess
+import sys
+from importlib import resources
+from pathlib import Path
+
+from provision.errors import HelperUnusable
+from provision.ssh.askpass import PROBED
+
+PROBE_TIMEOUT_S = 20.0
+# Its first line is short and has no blank, wherever Python lies: the kernel reads 256 bytes of it.
+# ssh is the parent of this shell, and still waits for the pipe when it is killed. It may have been started
+# with SIGTERM ignored. A notice (touch the security key) is no question, and the probe has no broker.
+_LAUNCHER = """\
+#!/bin/sh
+{python} -IS {helper} "$@" && exit 0
+[ "$SSH_ASKPASS_PROMPT" = none ] || [ -z "$PROVISION_BROKER" ] || kill -KILL "$PPID"
+exit 1
+"""
+
+
+def install(run_dir: Path) -> None:
+    """Write the helper ``askpass`` into ``run_dir``; raises OSError."""
+    code = resources.files("provision.ssh").joinpath("askpass.py").read_text()
+    _write(run_dir / "askpass.py", code, 0o600)
+    words = {"python": shlex.quote(sys.executable), "helper": shlex.quote(str(run_dir / "askpass.py"))}
+    _write(run_dir / "askpass", _LAUNCHER.format(**words), 0o700)
+
+
+def prove(run_dir: Path) -> None:
+    """Start the helper of ``run_dir`` as ssh would, without a secret; raises HelperUnusable."""
+    try:
+        done = subprocess.run(
+            [run_dir / "askpass", "probe"], env={}, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+            timeout=PROBE_TIMEOUT_S, check=False, start_new_session=True,  # a Ctrl-C is for us alone
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise _unusable(run_dir, f"{type(error).__name__}: {error}") from error
+    if done.stdout != f"{PROBED}\n":
+        raise _unusable(run_dir, (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1])
+
+
+def _unusable(run_dir: Path, evidence: str) -> HelperUnusable:
+    return HelperUnusable(
+        f"the helper that hands passwords to ssh cannot run in {run_dir.parent}",
+        "set XDG_RUNTIME_DIR to a directory of yours on a file system without noexec "
+        f"(findmnt -T {run_dir.parent} shows this one), and try again",
+        evidence=evidence,
+        meaning=f"the file system forbids programs (noexec), or {sys.executable} does not start",
+        state="no host was contacted, and no password was sent",
+    )
+
+
+def _write(path: Path, text: str, mode: int) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)

@@ -1,0 +1,126 @@
+"""The one place that hands a secret to another process: a unix socket that answers tokens.
+
+A token names one secret. A login's token is good for one answer, a sudo password's for the
+whole run. The socket lies in the private run directory; the peer's user is checked as well.
+"""
+
+import os
+import secrets as random_source
+import socket
+import struct
+import threading
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from provision.model import Secret
+from provision.ssh import dumps
+
+_TOKEN_BYTES = 32
+_PATIENCE_S = 5.0
+
+
+class Broker:
+    """Serve secrets by token on ``path`` until the context ends."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._grants: dict[str, tuple[Secret, bool]] = {}
+        self._lock = threading.Lock()
+        self._server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._thread = threading.Thread(target=self._serve, name="broker", daemon=True)
+        self._ending = threading.Event()
+
+    def __enter__(self) -> Self:
+        self._server.bind(str(self._path))
+        self._server.listen(128)
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop()
+        self._server.close()
+        self._path.unlink(missing_ok=True)
+        with self._lock:
+            self._grants.clear()
+
+    def grant(self, secret: Secret, *, once: bool) -> str:
+        """Give a token that is answered with ``secret``, one time or for the whole run."""
+        token = random_source.token_hex(_TOKEN_BYTES)
+        with self._lock:
+            self._grants[token] = (secret, once)
+        return token
+
+    def is_redeemed(self, token: str) -> bool:
+        """Tell whether a token that is good for one answer has been asked for."""
+        with self._lock:
+            return token not in self._grants
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                peer, _ = self._server.accept()
+            except OSError:
+                return
+            if self._ending.is_set():
+                peer.close()
+                return
+            threading.Thread(target=self._answer, args=(peer,), daemon=True).start()
+
+    def _stop(self) -> None:
+        """Wake the thread and wait for its end, before its socket is closed.
+
+        A close does not wake a thread that waits in accept(2). When the kernel restarts its call, the number
+        may be that of the next broker's socket: it would take a peer of that one, and answer with nothing.
+        """
+        self._ending.set()
+        with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as last:
+            last.settimeout(_PATIENCE_S)
+            last.connect(str(self._path))
+        self._thread.join(_PATIENCE_S)
+
+    def _answer(self, peer: socket.socket) -> None:
+        peer.settimeout(_PATIENCE_S)
+        with peer, suppress(OSError):
+            token = _read_line(peer)
+            if _peer_uid(peer) == os.getuid():
+                peer.sendall(self._redeem(token).encode())
+
+    def _redeem(self, token: str) -> str:
+        with self._lock:
+            secret, once = self._grants.get(token, (Secret(""), False))
+            if once:
+                del self._grants[token]
+        return secret.reveal()
+
+
+def ask(path: Path, token: str) -> Secret | None:
+    """Redeem ``token`` at the broker on ``path``; None when it gives no answer.
+
+    Who asks holds a secret from then on, so it leaves no core dump.
+    """
+    dumps.forbid()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+        client.settimeout(_PATIENCE_S)
+        client.connect(str(path))
+        client.sendall(token.encode() + b"\n")
+        text = b"".join(iter(lambda: client.recv(4096), b"")).decode()
+    return Secret(text) if text else None
+
+
+def _peer_uid(peer: socket.socket) -> int:
+    size = struct.calcsize("3i")
+    return int(struct.unpack("3i", peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size))[1])
+
+
+def _read_line(peer: socket.socket) -> str:
+    data = b""
+    while not data.endswith(b"\n") and len(data) <= 2 * _TOKEN_BYTES + 1:
+        chunk = peer.recv(256)
+        if not chunk:
+            break
+        data += chunk
+    return data.decode("ascii", "replace").strip()

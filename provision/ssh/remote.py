@@ -1,0 +1,223 @@
+"""Run one command as root on a host through its open master, with a time limit and an output cap."""
+
+import fcntl
+import json
+import shlex
+import socket
+import subprocess
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from provision.errors import ConnectionLost, HostFailed
+from provision.model import Host, Secret, Session
+from provision.ssh import broker
+from provision.ssh.elevate import wrap
+
+OUTPUT_CAP_BYTES = 4 << 20
+COMMAND_TIMEOUT_S = 30.0
+CHECK_TIMEOUT_S = 5.0
+
+# ssh's own exit code; every other is the remote command's.
+SSH_FAILED = 255
+
+_RUN_SHELL = """\
+import subprocess, sys
+child = subprocess.Popen(['/bin/sh', '-c', {command!r}], stdin=subprocess.PIPE)
+child.communicate(stdin.read())
+sys.exit(child.returncode if child.returncode >= 0 else 128 - child.returncode)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """What a remote command ended with; output beyond the cap is cut off."""
+
+    rc: int
+    out: bytes
+    err: bytes
+
+
+def run(
+    session: Session,
+    command: str,
+    *,
+    stdin: bytes = b"",
+    timeout_s: float = COMMAND_TIMEOUT_S,
+    cap_bytes: int = OUTPUT_CAP_BYTES,
+) -> Completed:
+    """Run ``command`` (sh) on the session's host as root and give what came back.
+
+    Raises ConnectionLost when no live master is there, HostFailed when the time is over.
+    """
+    if session.host.user != "root":
+        elevated = wrap(
+            _RUN_SHELL.format(command=command.encode()), stdin, sudo=True, password=sudo_password(session)
+        )
+        command, stdin = elevated.command, elevated.stdin
+    else:
+        command = "exec sh -c " + shlex.quote(command)
+    return over_master(session, command, stdin=stdin, timeout_s=timeout_s, cap_bytes=cap_bytes)
+
+
+def over_master(
+    session: Session,
+    command: str,
+    *,
+    stdin: bytes,
+    timeout_s: float,
+    cap_bytes: int = OUTPUT_CAP_BYTES,
+    with_run: bool = False,
+) -> Completed:
+    """Run ``command`` as the login user; the raw form of ``run``, with its errors.
+
+    ``with_run`` ends it when the run's controller is gone, for a process that outlives that one.
+    """
+    argv = [*_ssh(session), session.host.name, command]
+    completed, late = _bounded(argv, stdin, timeout_s, cap_bytes, session if with_run else None)
+    if late:
+        raise HostFailed(
+            f"a command gave no end in {timeout_s:.0f} s on {session.host.name}",
+            f"look at the host: `fab hosts.shell {session.host.name}`",
+            evidence=command.splitlines()[0][:120],
+        )
+    if completed.rc == SSH_FAILED and not is_live(session):
+        raise ConnectionLost(
+            f"the connection to {session.host.name} was lost",
+            f"`fab hosts.ping {session.host.name}`",
+            meaning="the network or the host went away; this is not a login problem",
+        )
+    return completed
+
+
+def is_live(session: Session) -> bool:
+    """Tell whether the session's master still answers."""
+    argv = [*_ssh(session), "-O", "check", session.host.name]
+    try:
+        return subprocess.run(argv, capture_output=True, check=False, timeout=CHECK_TIMEOUT_S).returncode == 0
+    except subprocess.TimeoutExpired:
+        return False
+
+
+def sudo_password(session: Session) -> Secret | None:
+    """Ask the run's broker for the sudo password; None when this host needs none."""
+    if session.sudo_token is None:
+        return None
+    return broker.ask(session.run_dir / "broker", session.sudo_token)
+
+
+def named_secret(session: Session, name: str) -> Secret | None:
+    """Ask the run's broker for a secret of what is wanted on this host; None where it has none such."""
+    token = session.secret_tokens.get(name)
+    return broker.ask(session.run_dir / "broker", token) if token else None
+
+
+@contextmanager
+def way_through(session: Session, host: Host) -> Iterator[socket.socket]:
+    """Give a socket that leads to ``host`` from the jump host of ``session``, as ``ssh -W`` makes it."""
+    ours, theirs = socket.socketpair()
+    argv = [*_ssh(session), "-W", f"[{host.address}]:{host.port}", session.host.name]
+    end = theirs.fileno()
+    with subprocess.Popen(argv, stdin=end, stdout=end, stderr=subprocess.DEVNULL) as way:
+        theirs.close()
+        try:
+            yield ours
+        finally:
+            ours.close()
+            way.terminate()
+
+
+def save_sessions(sessions: tuple[Session, ...], run_dir: Path) -> None:
+    """Write what child processes of this run need to use its sessions; no secret is in it."""
+    rows = [
+        {"name": s.host.name, "address": s.host.address, "port": s.host.port, "user": s.host.user,
+         "jump": s.host.jump, "sudo_token": s.sudo_token, "secret_tokens": dict(s.secret_tokens),
+         "decided": dict(s.host.decided)}
+        for s in sessions
+    ]  # fmt: skip
+    path = run_dir / "sessions.json"
+    path.touch(mode=0o600)
+    path.write_text(json.dumps(rows))
+
+
+def load_sessions(run_dir: Path) -> dict[str, Session]:
+    """Read what ``save_sessions`` wrote, by host name."""
+    sessions = {}
+    for row in json.loads((run_dir / "sessions.json").read_text()):
+        tokens = row.pop("sudo_token"), row.pop("secret_tokens")
+        sessions[row["name"]] = Session(Host(**row), run_dir, *tokens)
+    return sessions
+
+
+def _ssh(session: Session) -> list[str]:
+    return ["ssh", "-F", str(session.ssh_config)]
+
+
+def _bounded(
+    argv: list[str], stdin: bytes, timeout_s: float, cap_bytes: int, of_run: Session | None
+) -> tuple[Completed, bool]:
+    pipe = subprocess.PIPE
+    with (
+        subprocess.Popen(argv, stdin=pipe, stdout=pipe, stderr=pipe) as process,
+        ThreadPoolExecutor(3) as pool,
+    ):
+        bound = Bound(process, timeout_s)
+        if of_run:
+            threading.Thread(target=_end_with, args=(of_run, process), daemon=True).start()
+        pool.submit(_feed, process.stdin, stdin)
+        out = pool.submit(_read, process, process.stdout, cap_bytes)
+        err = pool.submit(_read, process, process.stderr, cap_bytes)
+        completed = Completed(process.wait(), out.result(), err.result())
+        return completed, bound.over()
+
+
+class Bound:
+    """Kill ``process`` when ``seconds`` are over."""
+
+    def __init__(self, process: subprocess.Popen[bytes], seconds: float) -> None:
+        self._process = process
+        self._rang = threading.Event()
+        self._timer = threading.Timer(seconds, self._ring)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def _ring(self) -> None:
+        self._rang.set()
+        self._process.kill()
+
+    def over(self) -> bool:
+        """Stop the clock, and tell whether the time was over."""
+        self._timer.cancel()
+        return self._rang.is_set()
+
+
+def _end_with(session: Session, process: subprocess.Popen[bytes]) -> None:
+    """Kill ``process`` and the master once nobody holds the run's lock, as a controller does while it lives.
+
+    The master alone would go on until the command on the host has ended, and take its answer.
+    """
+    with suppress(FileNotFoundError), (session.run_dir / "lock").open() as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+    argv = [*_ssh(session), "-O", "exit", session.host.name]
+    with suppress(subprocess.TimeoutExpired):
+        subprocess.run(argv, capture_output=True, check=False, timeout=CHECK_TIMEOUT_S)
+    process.kill()
+
+
+def _feed(pipe: IO[bytes] | None, data: bytes) -> None:
+    assert pipe
+    for step in (lambda: pipe.write(data), pipe.close):
+        with suppress(BrokenPipeError):
+            step()
+
+
+def _read(process: subprocess.Popen[bytes], pipe: IO[bytes] | None, cap_bytes: int) -> bytes:
+    assert pipe
+    data = pipe.read(cap_bytes)
+    if pipe.read(1):
+        process.kill()
+    return data

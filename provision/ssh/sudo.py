@@ -1,0 +1,75 @@
+"""Prove once, with one attempt, that the login user becomes root."""
+
+from dataclasses import replace
+
+from provision import errors
+from provision.model import Credential, Host, Secret, Session
+from provision.ssh.broker import Broker
+from provision.ssh.elevate import NO_PYTHON, NO_SUDO, OLD_PYTHON, sudo_true, wrap
+from provision.ssh.remote import Completed, over_master
+
+TIMEOUT_S = 30.0
+
+
+def prove(session: Session, credential: Credential, broker: Broker) -> Session:
+    """Give ``session`` as one that can act as root: with a token where sudo wants a password.
+
+    Raises NotRoot when the inventory does not ask for sudo, NoPython when the host has none, SudoRefused
+    when sudo does not agree.
+    """
+    host, password = session.host, credential.sudo_password
+    if host.user == "root":
+        return session
+    if not host.become:
+        raise errors.NotRoot(
+            f"{host.name} is entered as {host.user}, who is not root",
+            f"set ansible_become: true for {host.name}, or ansible_user: root",
+        )
+    if password is None:
+        elevated = wrap("", sudo=True)
+        command, stdin = elevated.command, elevated.stdin
+    else:
+        command, stdin = sudo_true(), password.reveal().encode() + b"\n"
+    answer = over_master(session, command, stdin=stdin, timeout_s=TIMEOUT_S)
+    if answer.rc in (NO_PYTHON, OLD_PYTHON):
+        raise _no_python(host, answer)
+    if answer.rc == NO_SUDO:
+        raise _no_sudo(host)
+    if answer.rc != 0:
+        raise _refused(host, answer, no_password=password is None)
+    return replace(session, sudo_token=broker.grant(password, once=False) if password else None)
+
+
+def takes(session: Session, password: Secret) -> bool:
+    """Does sudo take this password on an open Session? One attempt."""
+    stdin = password.reveal().encode() + b"\n"
+    return over_master(session, sudo_true(), stdin=stdin, timeout_s=TIMEOUT_S).rc == 0
+
+
+def _no_python(host: Host, answer: Completed) -> errors.NoPython:
+    return errors.NoPython(
+        f"{host.name} has no Python that could start sudo, or one that is too old",
+        f"`fab hosts.shell {host.name}`, and there: sudo dnf install python3",
+        evidence=answer.err.decode("utf-8", "replace").strip()[:200],
+    )
+
+
+def _no_sudo(host: Host) -> errors.SudoRefused:
+    return errors.SudoRefused(
+        f"sudo is not installed on {host.name}",
+        f"install it there, or log in as root: set ansible_user: root for {host.name}",
+    )
+
+
+def _refused(host: Host, answer: Completed, *, no_password: bool) -> errors.SudoRefused:
+    hint = f"`fab credentials.set {host.name} --kind sudo`"
+    said = answer.err.decode("utf-8", "replace").strip().splitlines() or [""]
+    if no_password:
+        message = f"sudo on {host.name} wants a password, and the keyring has none for it"
+        return errors.SudoRefused(message, hint, evidence=said[-1][:200])
+    return errors.SudoRefused(
+        f"sudo on {host.name} did not accept {host.user}'s password",
+        hint,
+        evidence=said[0][:200],
+        meaning="one attempt was made; the password is wrong, or this user may not use sudo",
+    )
