@@ -1,7 +1,7 @@
-"""Import the package from a zip on stdin, in memory, and run it; the disk may be full or read-only.
+"""Import the package from a zip on stdin, in memory, and run it: the disk may be full or read-only.
 
-``stdin`` is given by whoever starts this text: a line with a size, so many bytes of a zip that zlib has
-compressed as a whole, the request.
+The caller sets ``stdin``: a line with a size, that many bytes of a zip compressed as a whole by zlib, then the
+request.
 """
 
 import io
@@ -13,7 +13,7 @@ PACKAGE = "provision_host"
 
 
 class Loader(object):
-    """A sys.meta_path finder and loader, in the forms of Python 2 and of Python 3."""
+    """A sys.meta_path finder and loader, for the protocols of Python 2 and Python 3."""
 
     def __init__(self, archive):
         self.sources = {name: archive.read(name) for name in archive.namelist()}
@@ -26,10 +26,10 @@ class Loader(object):
         return spec_from_loader(fullname, self, is_package=name.endswith("__init__.py")) if name else None
 
     def create_module(self, spec):
-        """Let Python make the module object (Python 3)."""
+        """Return None, so that Python creates the module (Python 3)."""
 
     def exec_module(self, module):
-        """Run the module's text in it."""
+        """Execute the module's source in it."""
         name = self._file(module.__name__)
         exec(compile(self.sources[name], "%s/%s" % (PACKAGE, name), "exec"), module.__dict__)  # noqa: S102 (it is what a loader does)
 
@@ -38,7 +38,7 @@ class Loader(object):
         return self if self._file(fullname) else None
 
     def load_module(self, fullname):
-        """Make the module and run its text (Python 2)."""
+        """Create the module and execute its source (Python 2)."""
         module = type(sys)(str(fullname))
         module.__loader__ = self
         module.__package__ = str(fullname.rpartition(".")[0])
@@ -50,7 +50,7 @@ class Loader(object):
         return module
 
     def _file(self, fullname):
-        """Return the file of a module or of a package; empty for what is not ours."""
+        """Return the file of a module or package of ours; empty for any other."""
         package, _, below = fullname.partition(".")
         path = below.replace(".", "/")
         names = (path + ".py", (path + "/__init__.py").lstrip("/"))
@@ -58,7 +58,7 @@ class Loader(object):
 
 
 if "stdin" in globals():
-    # A file json.py in the directory of the login must not be taken for Python's own.
+    # A json.py in the login's directory must not shadow Python's own.
     sys.path[:] = [place for place in sys.path if place]
     zipped = globals()["stdin"].read(int(globals()["stdin"].readline()))
     sys.meta_path.insert(0, Loader(zipfile.ZipFile(io.BytesIO(zlib.decompress(zipped)))))

@@ -69,7 +69,7 @@ def _empty():
 
 def _apply(machine, request, result, work):
     detach.limit()
-    result["earlier"] = history.untold(machine)
+    result["earlier"] = history.unacknowledged(machine)
     unended = _unended(machine, request)
     recover.clear(machine, unended, request["lock_timeout_s"])
     work(machine, request, result, unended)
@@ -97,7 +97,7 @@ def _converge(machine, request, result, unended):
 
 def _undo(machine, request, result, unended):
     pasts = history.to_undo(machine, unended)
-    if pasts and not unended and pasts[0].of and not pasts[0].told():
+    if pasts and not unended and pasts[0].of and not pasts[0].acknowledged():
         # The undo that is asked for once more was made, and nobody heard of it.
         result["earlier"] = result["earlier"] or [pasts[0].entry()]
         pasts = []
@@ -174,7 +174,7 @@ def _note_told(machine, request, result):
     # Nobody will say that it was heard: what is printed counts as told.
     told = [request["run"]] + [entry["run"] for entry in result["earlier"]]
     try:
-        history.mark_told(history.not_told(machine, told))
+        history.acknowledge(history.ended_unacknowledged(machine, told))
     except EnvironmentError:
         return  # It is told once more.
 

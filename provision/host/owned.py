@@ -1,4 +1,4 @@
-"""How the host was before our first run, and what came by us: absent takes that away, and nothing else."""
+"""The state of the host before our first run, and what our runs added: absent removes that alone."""
 
 import json
 import os
@@ -12,16 +12,16 @@ from .ground.jsonfile import dump
 from .packages import repository
 
 FILE = "/var/lib/provision/before.json"
-# What an uninstall has left of ours, for a purge that comes later.
+# Data of ours that an uninstall kept, for a later purge.
 DATA = "/var/lib/provision/data.json"
 _FILES = (daemon.FILE, repository.REPO_FILE, repository.KEY_FILE)
 
 
 class Before(object):
-    """What was there: ``unit`` is the service's State; ``packages`` are the names that our runs installed.
+    """The state before our first run: ``unit`` is the service's State, ``packages`` what our runs installed.
 
-    ``data`` are the folders of an engine that held something then, and ``gone`` the packages of others that
-    our runs removed.
+    ``data`` are the engine's folders that were not empty then. ``gone`` are other people's packages that our
+    runs removed.
     """
 
     def __init__(self, found):
@@ -34,18 +34,18 @@ class Before(object):
         self.gone = found.get("gone", [])
 
     def content(self, path):
-        """Give what the file held (bytes), or None."""
+        """Return the file's old content (bytes), or None."""
         text = self.files.get(path)
         return None if text is None else text.encode("latin-1")
 
     def folders(self, machine, path):
-        """Give the folder of the file if it was not there."""
+        """Return the file's folder, in a list, if it did not exist."""
         folder = os.path.dirname(path)
         return [machine.path(folder)] if folder in self.missing else []
 
 
 def read(machine):
-    """Give the Before, or None on a host that no run of ours has changed."""
+    """Return the Before, or None on a host that no run of ours has changed."""
     try:
         return Before(json.loads(machine.text(FILE)))
     except (ValueError, KeyError, TypeError):
@@ -53,7 +53,7 @@ def read(machine):
 
 
 def plan(machine, unit, key_trusted, changes):
-    """Give the Change that writes it down: the whole at the first run, later what ``changes`` install."""
+    """Return the Change that records the Before: all of it at the first run, later what ``changes`` install."""
     before = read(machine) or _observed(machine, unit, key_trusted)
     rows = [row for change in changes for row in getattr(change, "rows", ())]
     packages = set(before.packages) | {row.name for row in rows if row.action == "install"}
@@ -64,19 +64,19 @@ def plan(machine, unit, key_trusted, changes):
 
 
 def stay_removed(machine, before):
-    """Return the lines for packages of others that went for ours and do not come back by an uninstall."""
+    """Return a line for each package that was removed for ours and that an uninstall does not reinstall."""
     return [StaysRemoved(name) for name in before.gone if not rpmdb.installed(machine, name)]
 
 
 def plan_absent(machine, before, purged):
-    """Return the Changes that forget it, and note whose data stays, unless that is ``purged``."""
+    """Return the Changes that remove the Before, and record which data stays unless it is ``purged``."""
     ours = [] if purged or before is None else _our_data(machine, before)
     steps = [FileChange(machine, FILE, None), FileChange(machine, DATA, dump(ours) if ours else None)]
     return [step for step in steps if step.needed()]
 
 
 def plan_left(machine):
-    """Return the Change that notes whose data stays when the first run on this host is undone."""
+    """Return the Change that records which data stays when the first run on this host is undone."""
     before, in_use = read(machine), purge.in_use(machine)
     ours = [folder for folder in _our_data(machine, before) if folder in in_use] if before else []
     step = FileChange(machine, DATA, dump(ours))
@@ -84,7 +84,7 @@ def plan_left(machine):
 
 
 def data_left(machine):
-    """Return the folders whose data came by us, and stayed when the engine went."""
+    """Return the folders with data of ours that an uninstall kept."""
     try:
         return json.loads(machine.text(DATA) or "[]")
     except ValueError:
@@ -95,14 +95,14 @@ def _our_data(machine, before):
     made_by = {"docker-ce": purge.data_root(machine), "containerd.io": purge.CONTAINERD}
     ours = {made_by[name] for name in made_by if name in before.packages} - set(before.data)
     ours.update(data_left(machine))
-    # Once containerd is gone, nobody can tell any more what others keep there.
+    # Once containerd is removed, it is unknown what others keep there.
     if containers.namespaces_of_others(machine) != []:
         ours.discard(purge.CONTAINERD)
     return sorted(ours)
 
 
 class StaysRemoved(Change):
-    """A package of others that an uninstall does not bring back: shown, so that one knows before."""
+    """A package that an uninstall does not reinstall: shown so that the operator knows in advance."""
 
     kind = "package"
     before = "removed for Docker"

@@ -1,4 +1,4 @@
-"""The lists: which Changes, in which order, bring a host to what is desired."""
+"""Plans: the Changes, in order, that bring a host to the desired state."""
 
 from . import owned, packages
 from .engine import api, daemon, kept, kernel, purge, registries, service, stop
@@ -8,7 +8,7 @@ from .packages import repository
 
 
 def present(machine, unit, observed, desired, solver, unended):
-    """Return the Changes to a running engine; ``unended`` are the runs that were cut short."""
+    """Return the Changes that install and run the engine; ``unended`` are the runs that were cut short."""
     installed = packages.Installed(machine)
     source = repository.plan(machine, observed, desired, installed.keys)
     modules = kernel.lacking(machine, desired, unit)
@@ -24,9 +24,9 @@ def present(machine, unit, observed, desired, solver, unended):
 
 
 def serving(machine, unit, changes, stale, unended=(), goal=None):
-    """Return ``changes``, and with them what lets the engine run what is on the disk, or brings it to ``goal``.
+    """Return ``changes`` and those that make the engine use what is on the disk, or bring it to ``goal``.
 
-    ``stale`` tells that a killed run may have written what the engine has not read yet.
+    ``stale``: a killed run may have written files that the engine has not read yet.
     """
     need = "restart" if stale or packages.restart_engine(changes) else needed(changes)
     fate = None
@@ -38,19 +38,19 @@ def serving(machine, unit, changes, stale, unended=(), goal=None):
 
 
 def needed(changes):
-    """Return what the engine needs to read what ``changes`` write into daemon.json."""
+    """Return what makes the engine read the daemon.json of ``changes``: "none", "reload" or "restart"."""
     for part in kept.settings(changes):
         return daemon.effect(*[parse((side or b"").decode("utf-8", "replace")) for side in (part.old, part.content)])
     return "none"
 
 
 def absent(machine, unit, desired, solver, purge_data):
-    """Return the Changes that take away what our runs brought, and with ``purge_data`` the engine's data."""
+    """Return the Changes that remove what our runs installed, and with ``purge_data`` the engine's data."""
     installed = packages.Installed(machine)
     before = owned.read(machine)
     stays = packages.ENGINE[0] in installed.packages and (
         before is None or packages.ENGINE[0] not in before.packages)
-    # An engine that goes, or that did not run before us, is stopped; its containers are stopped by name before.
+    # An engine that is removed, or that did not run before us, is stopped, its containers first and by name.
     stops = not stays or before is not None and unit.active and not before.unit.active
     data = purge.plan(machine, before, stays, owned.data_left(machine)) if purge_data else []
     ours = _ours(machine, unit, desired, solver, installed, before, stays, stops) if before else []
@@ -66,10 +66,10 @@ def _ours(machine, unit, desired, solver, installed, before, stays, stops):
     settings = daemon.plan_absent(machine, before) + registries.plan_absent(machine)
     rest = software + settings + repository.plan_absent(machine, desired, installed.keys, before)
     if not stops:
-        # An engine that goes on reads its old settings last.
+        # An engine that keeps running reads its old settings last.
         return serving(machine, unit, rest, False, goal=before.unit)
     stop.refuse_others(machine, software)
-    # A containerd that ran before goes on.
+    # A containerd that ran before our first run keeps running.
     helpers = [name for name in before.unit.helpers if name != "docker.socket"]
     goal = before.unit if stays else State(False, False, helpers)
     return service.plan_back(machine, unit, goal, "none") + rest

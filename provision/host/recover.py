@@ -1,4 +1,4 @@
-"""What runs that were cut short left on this host: waited for, swept up, and brought to one whole state."""
+"""Recovery from runs that were cut short: wait for their dnf, remove half-written files, finish transactions."""
 
 import glob
 import os
@@ -15,10 +15,10 @@ _OURS = re.compile(re.escape(TEMPORARY) + r"[A-Za-z0-9_]{6,8}$")
 
 
 def clear(machine, unended, timeout_s):
-    """Wait for a dnf that outlived its run, then remove half files; no other run is at work."""
+    """Wait for a dnf that outlived its run, then remove half-written files; the caller holds the lock."""
     rpmlock.wait_for_orphans(machine, timeout_s)
     scratch.sweep(machine)
-    history.forget_unborn(machine)
+    history.forget_unplanned(machine)
     live_restore.finish(machine)
     for past in unended:
         transaction.sweep_unpacked(machine, past.at)
@@ -27,16 +27,16 @@ def clear(machine, unended, timeout_s):
 
 
 def halves(machine, solver, unended, again):
-    """Return the Changes that end transactions which were cut off.
+    """Return the Changes that finish interrupted package transactions.
 
-    With ``again`` what they touched is installed once more.
+    With ``again`` the packages they touched are reinstalled.
     """
     records = [record for past in unended for record in half_packages(past)]
     return [transaction.Half(machine, solver, record["before"], again) for record in records]
 
 
 def finish(machine, changes):
-    """Apply ``changes``, which belong to a run that was cut short: its journal, and no other, tells of them."""
+    """Apply ``changes``, which belong to a run that was cut short and are in its journal alone."""
     begun = []
     try:
         for change in changes:
@@ -51,13 +51,13 @@ def finish(machine, changes):
 
 
 def half_packages(past):
-    """Give the records of package transactions that were begun and not ended."""
+    """Return the records of package transactions that began and did not end."""
     touched = [each for each, half in past.touched if half]
     return [record for each in touched for record in each["records"] if record["kind"] == "packages"]
 
 
 def line(past):
-    """Give how a person reads that a run is finished that was cut short."""
+    """Return the line of a plan that says that an interrupted run is finished."""
     left = ", ".join(past.left()) or "its result"
     return change.line("run", past.run, "cut short before the end of: " + left, "finished", "~")
 

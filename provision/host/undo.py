@@ -1,4 +1,4 @@
-"""Back to how earlier runs found the host: their records, made Changes again from the disk."""
+"""Undo earlier runs: make Changes of the records in their journals."""
 
 import os
 from collections import OrderedDict
@@ -14,13 +14,13 @@ from .packages import repository
 
 
 def plan(machine, solver, installed, unit, pasts, cut_short):
-    """Give the Changes that take ``pasts`` (the newest first) back; what they left half, too.
+    """Return the Changes that undo ``pasts`` (newest first), also where they were interrupted.
 
-    ``cut_short``: an undo that was killed may have written what the engine has not read yet.
+    ``cut_short``: a killed undo may have written files that the engine has not read yet.
     """
     goals, half = _goals(pasts)
     if any(record["kind"] == "data" for record in goals):
-        # Containers whose data is gone do not start.
+        # Containers without their data do not start.
         goals = [record for record in goals if record["kind"] != stop.RECORD]
     changes = [change for record in goals for change in _back(machine, solver, installed, record, half)]
     goal = State(*next((record["state"] for record in goals if record["kind"] == "service"), unit.state))
@@ -29,7 +29,7 @@ def plan(machine, solver, installed, unit, pasts, cut_short):
 
 
 def _with_engine(machine, unit, goal, changes, stale, cut):
-    """Return the Changes in order: what runs is stopped before its files go, and started after they are back."""
+    """Return the Changes in order: stop before files are removed, start after they are restored."""
     stop.refuse_others(machine, changes)
     if unit.active and not goal.active:
         return stop.plan(machine, unit) + service.plan_back(machine, unit, goal, "none") + changes
@@ -39,7 +39,7 @@ def _with_engine(machine, unit, goal, changes, stale, cut):
 
 
 def _goals(pasts):
-    """Give one record for each thing, with its oldest state, in the order of the way back."""
+    """Return one record for each thing, with its oldest state, in the order of the undo."""
     goals, half = OrderedDict(), False
     for past in pasts:
         for change, broke_off in reversed(past.touched):

@@ -348,7 +348,7 @@ def test_an_uninstall_says_which_packages_of_others_stay_removed(host, engine):
 
 
 def tell(host, run):
-    history.mark_told([past for past in history.runs(host) if past.run == run])
+    history.acknowledge([past for past in history.runs(host) if past.run == run])
 
 
 def test_an_undo_that_nobody_heard_of_is_told_and_not_undone_when_it_is_asked_for_again(host, engine):

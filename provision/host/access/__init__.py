@@ -1,14 +1,14 @@
-"""Who gets into the host, and how: the Changes to keys, to sshd's setting and to a password."""
+"""Access to the host: the Changes to keys, to sshd's setting and to a password."""
 
 from ..ground.errors import Refusal
 from . import authorized, password, sshd
 
 
 def plan(machine, request):
-    """Give the Changes to what the request wants under "access"; what it does not name stays.
+    """Return the Changes for the request's "access"; leave unchanged what it does not name.
 
-    ``user`` is the login that it is about. ``key`` is a line of authorized_keys, there or ``absent_key`` not;
-    ``password_login`` false switches it off for everybody; ``password`` is the new one.
+    ``user`` is the login. ``key`` is a line of authorized_keys to add, ``absent_key`` one to remove.
+    ``password_login`` false switches it off for everybody. ``password`` is the new one.
     """
     wanted = request["access"]
     user, changes = wanted["user"], []

@@ -1,4 +1,4 @@
-"""The key that lets a login user in: one line of authorized_keys; the lines of others stay as they are."""
+"""The key of a login user: one line of authorized_keys; other lines are left unchanged."""
 
 import os
 
@@ -12,7 +12,7 @@ FOLDER_MODE = 0o700
 
 
 def plan(machine, user, key, present):
-    """Give the Changes that let ``key`` (type, base64 and comment) log ``user`` in, or no longer."""
+    """Return the Changes that add ``key`` (type, base64 and comment) for ``user``, or remove it."""
     account = Account(machine, user)
     path = _place(machine, account)
     old = machine.read(path)
@@ -22,7 +22,7 @@ def plan(machine, user, key, present):
 
 
 class Account(object):
-    """A login user as the host's own directories know it: also one of LDAP."""
+    """A login user as NSS knows it, which includes LDAP."""
 
     def __init__(self, machine, user):
         words = machine.run(["getent", "passwd", user]).out.strip().split(":")
@@ -33,9 +33,9 @@ class Account(object):
 
 
 class AuthorizedKeys(FileChange):
-    """The file of one user, who owns it: sshd reads no file that others can write.
+    """The authorized_keys of one user, who owns it: sshd ignores a file that others can write.
 
-    No record of it is kept for an undo: to go back to before a key would lock out whoever uses it.
+    No record is kept for an undo: removing the key again would lock out whoever uses it.
     """
 
     kind = "key"
@@ -44,7 +44,7 @@ class AuthorizedKeys(FileChange):
         self.account = account
         dress = Dress(FILE_MODE, account.uid, account.gid)
         if os.path.isfile(machine.path(path)):
-            # A file of root's that several users share stays root's.
+            # A file of root that several users share keeps its owner.
             there = os.stat(machine.path(path))
             dress = Dress(there.st_mode & 0o7777, there.st_uid, there.st_gid)
         FileChange.__init__(self, machine, path, content, dress=dress)
@@ -52,7 +52,7 @@ class AuthorizedKeys(FileChange):
         self.diff = ""
 
     def apply(self):
-        """Write it; a folder that is made for it belongs to the user, too."""
+        """Write it; a folder created for it belongs to the user too."""
         for folder in self.folders:
             if not os.path.isdir(folder):
                 os.mkdir(folder, FOLDER_MODE)
@@ -61,16 +61,16 @@ class AuthorizedKeys(FileChange):
         FileChange.apply(self)
 
     def records(self):
-        """Give none."""
+        """Return none."""
         return []
 
     def backups(self):
-        """Give none: what nobody goes back to is not kept."""
+        """Return none, as it is never undone."""
         return []
 
 
 def _place(machine, account):
-    """Give the first file in which sshd looks for keys of this user; see AuthorizedKeysFile in sshd_config(5)."""
+    """Return the first file in which sshd looks for this user's keys: AuthorizedKeysFile of sshd_config(5)."""
     place = sshd.effective(machine, account.name).get("authorizedkeysfile", "").split()[:1] or ["none"]
     path = place[0].replace("%%", "\0").replace("%h", account.home).replace("%u", account.name)
     path = os.path.join(account.home, path.replace("\0", "%"))
@@ -86,7 +86,7 @@ def _place(machine, account):
 
 
 def _content(old, key, present):
-    """Give the file with or without the key, which is known by its second word, whatever comment it has."""
+    """Return the file with or without the key, which is identified by its second word, not by its comment."""
     blob = key.split()[1].encode("ascii")
     lines = old.splitlines(True)
     others = [line for line in lines if line.lstrip().startswith(b"#") or blob not in line.split()]

@@ -1,4 +1,4 @@
-"""The timed way back: unless the operator has got in meanwhile, sshd's old setting returns by itself."""
+"""A timed rollback: sshd's old setting is restored unless a new login succeeds in time."""
 
 import os
 
@@ -7,27 +7,27 @@ from ..ground.errors import HostError
 from ..ground.files import backup_name, replace_file
 from ..runs.journal import FOLDER
 
-# On a tmpfs, as the timer is: neither outlives a reboot. It is there until the setting is proven.
+# On a tmpfs, as the timer is: neither survives a reboot. It exists until the setting is proven.
 SCRIPT = "/run/provision-sshd-restore"
-# A timer for each run: the one of before is stopped only when the new one goes.
+# A timer for each run: the previous one is stopped only once the new one runs.
 UNIT = "provision-sshd-restore-"
 PATIENCE_S = 120
 
 _REMOVE = "rm -f '{path}'\n"
-# Beside the file and then over it, with its mode and owner: a reader sees the old or the new one.
+# Written beside the file and then renamed over it, with its mode and owner: a reader sees one or the other.
 _PUT_BACK = (
     "cp -p '{path}' '{path}.provision'\ncat '{kept}' > '{path}.provision'\nmv -f '{path}.provision' '{path}'\n")
 
 
 def is_set(machine):
-    """Waits a setting of sshd to be proven, or to be put back?"""
+    """Return whether an sshd setting awaits proof or rollback."""
     return os.path.exists(machine.path(SCRIPT))
 
 
 class Guard(Change):
-    """A timer that puts ``setting`` (a FileChange) back as it was before the run of this name.
+    """A timer that restores ``setting`` (a FileChange) as it was before this run.
 
-    Without ``setting`` the way back that an earlier run has left is kept, and its time begins anew.
+    Without ``setting`` the rollback of an earlier run is kept, and its time starts again.
     """
 
     kind = "timer"
@@ -55,10 +55,10 @@ class Guard(Change):
         self._stop(old)
 
     def undo(self):
-        """Leave it until the file is back: see settle."""
+        """Do nothing until the file is restored: see settle."""
 
     def settle(self):
-        """Stop the timer, once there is nothing left to put back: what an earlier run has made still is."""
+        """Stop the timer, unless there is an earlier run's setting to roll back."""
         if self.setting is None or not self.setting.is_back():
             return
         self._stop(self._timers())
@@ -78,5 +78,5 @@ def _script(setting, run, unit):
     kept = "%s/%s/%s" % (FOLDER, run, backup_name(setting.path))
     back = (_REMOVE if setting.old is None else _PUT_BACK).format(path=setting.target, kept=kept)
     reload = "systemctl reload %s\n" % unit if unit else ""
-    # What fails leaves the script, which says that the setting is not proven.
+    # A failure leaves the script, which marks the setting as not proven.
     return "set -e\n" + back + reload + "rm -f %s\n" % SCRIPT

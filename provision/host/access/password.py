@@ -1,19 +1,19 @@
-"""A login's password: set by chpasswd, which reads it from its stdin, and asked for again by PAM's own helper."""
+"""A login's password: set by chpasswd through its stdin, and verified by PAM's own helper."""
 
 from ..ground.change import Change
 from ..ground.errors import HostError
 
-# See unix_chkpwd(8); it is part of PAM.
+# unix_chkpwd(8), part of PAM.
 PROVER = "unix_chkpwd"
 
 
 def plan(machine, user, password):
-    """Give the Change that sets the password of ``user``."""
+    """Return the Change that sets the password of ``user``."""
     return [Password(machine, user, password)]
 
 
 class Password(Change):
-    """The password of one user. There is no record of the old one: the operator's keyring holds it."""
+    """The password of one user. The old one is not recorded: the operator's keyring holds it."""
 
     kind = "password"
 
@@ -27,7 +27,7 @@ class Password(Change):
         self.after = "a new one"
 
     def apply(self):
-        """Set it, which opens an expired account again, and let PAM say that it takes it."""
+        """Set it, which also reopens an expired account, and verify it with PAM."""
         said = self.machine.run(["chpasswd"], stdin=self.user.encode("ascii") + b":" + self._password + b"\n")
         if said.rc == 0 and self.machine.has(PROVER):
             said = self.machine.run([PROVER, self.user, "nullok"], stdin=self._password + b"\0")
@@ -38,7 +38,7 @@ class Password(Change):
                 "exit code %d" % said.rc)
 
     def undo(self):
-        """Put the old hash back, if it was changed."""
+        """Restore the old hash, if it was changed."""
         if self._old and _hash_of(self.machine, self.user) != self._old:
             line = "%s:%s\n" % (self.user, self._old)
             self.machine.run(["chpasswd", "-e"], stdin=line.encode("ascii"))

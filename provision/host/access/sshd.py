@@ -1,7 +1,7 @@
-"""Password login switched off in sshd, so that a mistake heals by itself: a timer puts the old setting back.
+"""Password login switched off in sshd; a timer restores the old setting unless a new login succeeds.
 
-sshd takes the first value that it reads: the setting goes into a file that sorts first where sshd_config
-includes its folder early enough, and to the top of sshd_config everywhere else.
+The first value that sshd reads counts. The setting goes into a drop-in that sorts first where sshd_config
+includes the folder early enough, else to the top of sshd_config.
 """
 
 import fnmatch
@@ -16,7 +16,7 @@ from . import guard
 
 MAIN = "/etc/ssh/sshd_config"
 DROP_IN = "/etc/ssh/sshd_config.d/00-provision.conf"
-# The middle one is the name that OpenSSH before 8.7 knows the last one by, and reads first.
+# OpenSSH before 8.7 knows the last one by the name in the middle.
 WORDS = ("passwordauthentication", "challengeresponseauthentication", "kbdinteractiveauthentication")
 _JUDGED = (WORDS[0], WORDS[2])
 SETTING = (
@@ -27,11 +27,11 @@ PROGRAM = "/usr/sbin/sshd"
 
 
 def effective(machine, user):
-    """Give what sshd itself says that its settings come to for ``user``; see -T in sshd(8).
+    """Return the effective settings of sshd for ``user``: -T of sshd(8).
 
-    Raises when it does not accept its own files: then nothing here would be true.
+    Raise when sshd rejects its own files: nothing is known then.
     """
-    # All that a Match may ask for: without one of them, sshd refuses settings that are right.
+    # All criteria of a Match: sshd may reject valid settings without one of them.
     who = "user=%s,host=localhost,addr=127.0.0.1,laddr=127.0.0.1,lport=22" % user
     ran = machine.run([PROGRAM, "-T", "-C", who])
     if ran.rc:
@@ -41,33 +41,33 @@ def effective(machine, user):
 
 
 def plan(machine, user, run):
-    """Give the Changes that switch password login off for ``user``, in the run of this name."""
+    """Return the Changes that switch password login off, proven for ``user``, in the named run."""
     off = takes_no_password(effective(machine, user))
     if off and not guard.is_set(machine):
         return []
     unit = _unit(machine)
     if off:
-        # Written by a run that was cut short, and not proven: as long as that lasts, the timer runs anew.
+        # Written by a run that was cut short, and not proven yet: start its timer again.
         return [guard.Guard(machine, None, run, unit), Reload(machine, user, unit)]
     setting = _setting(machine)
     return [guard.Guard(machine, setting, run, unit), setting, Reload(machine, user, unit)]
 
 
 def plan_back(machine, changes):
-    """Give the Change that lets sshd read its files anew, if ``changes`` are to them."""
+    """Return the Change that reloads sshd, if ``changes`` write its files."""
     touched = any(change.kind == "file" and change.subject in (MAIN, DROP_IN) for change in changes)
     return [Reload(machine, "", _unit(machine))] if touched else []
 
 
 def takes_no_password(settings):
-    """Do these settings let nobody in by a password?"""
+    """Return whether these settings allow no password login."""
     return all(settings.get(word, "no") == "no" for word in _JUDGED)
 
 
 def exceptions(machine):
-    """Give, in words, each Match under which a password is taken whatever stands above it.
+    """Return, in words, each Match that allows passwords regardless of the setting above it.
 
-    For whom it holds is the operator's affair, and sshd -T answers for one login at a time.
+    They are shown only: sshd -T answers for one login at a time.
     """
     drop_ins = os.path.dirname(DROP_IN)
     names = sorted(glob.glob(os.path.join(machine.path(drop_ins), "*.conf")))
@@ -89,7 +89,7 @@ def _open_matches(text):
 
 
 class Reload(Change):
-    """sshd reading its settings anew; those of ``user`` must let no password in, if one is named."""
+    """A reload of sshd; with a ``user``, its settings for that login must allow no password."""
 
     kind = "reload"
     subject = "sshd"
@@ -102,7 +102,7 @@ class Reload(Change):
         self.after = "; ".join(["open connections stay"] + [self.brief] * bool(self.brief))
 
     def apply(self):
-        """Let sshd judge its files, then reload it."""
+        """Let sshd check its files, then reload it."""
         ran = self.machine.run([PROGRAM, "-t"])
         if ran.rc:
             raise _refusal(ran, "sshd does not accept the new setting")
@@ -114,10 +114,10 @@ class Reload(Change):
         self._reload()
 
     def undo(self):
-        """Leave it until the files are back: see settle."""
+        """Do nothing until the files are restored: see settle."""
 
     def settle(self):
-        """Reload it with the files that are back."""
+        """Reload it with the restored files."""
         self._reload()
 
     def _reload(self):
@@ -141,7 +141,7 @@ def _setting(machine):
 
 
 def _reads_drop_in(text):
-    """Is the drop-in read before any value that would stand above it, and for everybody?"""
+    """Return whether sshd reads the drop-in before any other value, and for every login."""
     for line in text.splitlines():
         words = re.split(r"[\s=]+", line.strip().lower())
         if words[0] == "include" and any(_covers(pattern) for pattern in words[1:]):
@@ -156,7 +156,7 @@ def _covers(pattern):
 
 
 def _unit(machine):
-    """Give the unit of the sshd that listens; none where systemd starts one for each connection."""
+    """Return the unit of the listening sshd; empty where systemd starts one per connection."""
     active = [unit for unit in UNITS if machine.run(["systemctl", "is-active", unit]).rc == 0]
     return active[0] if active else ""
 

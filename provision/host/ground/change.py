@@ -1,21 +1,21 @@
-"""A Change: one step from what is to what is wanted, that can be shown, made and taken back."""
+"""A Change: one step of a plan, which can be shown, applied and undone."""
 
 from collections import namedtuple
 
-# Words that only repeat the sign: of what was there, and of what goes.
+# Words for what existed and for what is removed; they only repeat the sign.
 THERE = "there"
 REMOVED = "removed"
 
-# What a Change does to what runs, in words: of several things, and of one.
+# A disruption in words, for several things and for one.
 Harm = namedtuple("Harm", "many one")
 
 
 class Change(object):
-    """A step of the plan; plan, apply and undo are the same list, so they cannot disagree.
+    """A step of a plan; plan, apply and undo use the same list, so they cannot disagree.
 
     ``kind`` is a stable short name, and ``subject`` says which one of that kind it is. Code decides by these
-    two, or by a typed attribute such as a path; every other word is for a person, and may be reworded.
-    ``before`` is empty for something new. ``apply`` and ``undo`` may be called again.
+    two, or by a typed attribute such as a path. Every other word is for a person and may be reworded.
+    ``before`` is empty for something new. ``apply`` and ``undo`` may be called repeatedly.
     """
 
     kind = ""
@@ -24,65 +24,65 @@ class Change(object):
     after = ""
     disruptive = False
     diff = ""
-    # What a summary says of it, beside the subject.
+    # What a summary shows beside the subject.
     brief = ""
-    # "+", "~" or "-"; empty: judged by before and after.
+    # "+", "~" or "-"; empty: derived from before and after.
     sign = ""
-    # What cannot be taken back says so in its line, before anything is changed.
+    # The line of a Change that cannot be undone says so, before anything is changed.
     undoable = True
-    # What became of the containers, as in a result; None for a Change that does not look.
+    # What became of the containers, as in a result; None for a Change that does not examine them.
     outcome = None
-    # Whether whatever it disrupts was agreed to beforehand.
+    # Whether any disruption was consented to in advance.
     is_allowed = False
-    # Does it change rpm's database, which one program at a time may do?
+    # Whether it changes rpm's database, which only one program at a time may do.
     uses_rpm = False
 
     @property
     def name(self):
-        """What a person calls it."""
+        """Its kind and subject, for a person."""
         return name(self.kind, self.subject)
 
     def apply(self):
-        """Make it so."""
+        """Make the change."""
         raise NotImplementedError
 
     def undo(self):
-        """Bring back what was observed when the Change was made, also after half an apply."""
+        """Restore what was observed when the Change was created, also after an incomplete apply."""
         raise NotImplementedError
 
     def settle(self):
-        """Do what has to wait until every other Change is undone."""
+        """Do what must wait until every other Change is undone."""
 
     def look(self):
-        """Return what is not back after the undo, in a few words; empty when all is."""
+        """Return what the undo did not restore, in a few words; empty when it restored all."""
         return ""
 
     def harms(self):
-        """Return what the Change does to what runs, as (Harm, names) pairs; pairs without names do not count."""
+        """Return what the Change disrupts, as (Harm, names) pairs; ignore pairs without names."""
         return []
 
     def backups(self):
-        """Give what must not be lost if this process is killed: (path, bytes) pairs."""
+        """Return what must survive a kill of this process, as (path, bytes) pairs."""
         return []
 
     def records(self):
-        """Give what was before as plain data: a later run goes back by it, from the disk alone."""
+        """Return the previous state as plain data, from which a later run can undo the Change."""
         return []
 
     def lines(self):
-        """Give how a person reads it, one mapping a line."""
+        """Return its lines in a plan, one mapping each."""
         after = self.after if self.undoable else self.after + ": this cannot be undone"
         found = line(self.kind, self.subject, self.before, after, self.sign or sign(self.before, self.after))
         return [dict(found, name=self.name, disruptive=self.disruptive, diff=self.diff, brief=self.brief)]
 
 
 def name(kind, subject):
-    """Return what a person calls it."""
+    """Return the kind and subject for a person."""
     return (kind + " " + subject).rstrip()
 
 
 def line(kind, subject, before, after, sign):
-    """Return one line of a plan as plain data; ``implied`` are its sides that only repeat the sign."""
+    """Return one line of a plan as plain data; ``implied`` are the sides that only repeat the sign."""
     implied = ["before"] * (before == THERE) + ["after"] * (after == REMOVED and sign == "-")
     return {
         "kind": kind, "subject": subject, "name": name(kind, subject), "before": before, "after": after,
@@ -90,14 +90,14 @@ def line(kind, subject, before, after, sign):
 
 
 def sign(before, after):
-    """Return "+" for something new, "-" for something that goes, "~" for something that changes."""
+    """Return "+" for something new, "-" for something removed, "~" for something changed."""
     if after in ("", REMOVED) and (before or after):
         return "-"
     return "~" if before else "+"
 
 
 class Together(Change):
-    """Several Changes that a person reads as one line."""
+    """Several Changes shown as one line."""
 
     def __init__(self, kind, subject, before, after, parts):
         self.kind = kind
@@ -115,22 +115,22 @@ class Together(Change):
             part.apply()
 
     def undo(self):
-        """Undo each part, the last one first."""
+        """Undo each part, last first."""
         for part in reversed(self.parts):
             part.undo()
 
     def look(self):
-        """Return what is not back of any part."""
+        """Return what the undo of any part did not restore."""
         return ", ".join(said for said in [part.look() for part in self.parts] if said)
 
     def harms(self):
-        """Return those of all parts."""
+        """Return the harms of all parts."""
         return [harm for part in self.parts for harm in part.harms()]
 
     def backups(self):
-        """Give those of all parts."""
+        """Return the backups of all parts."""
         return [backup for part in self.parts for backup in part.backups()]
 
     def records(self):
-        """Give those of all parts."""
+        """Return the records of all parts."""
         return [record for part in self.parts for record in part.records()]

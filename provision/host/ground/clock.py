@@ -1,16 +1,16 @@
-"""Say when a wrong clock is the cause: certificates and signatures are judged by it."""
+"""Detect a wrong clock as the cause of an error: certificates and signatures depend on it."""
 
 TOLERATED_S = 3600
 _DAY_S = 86400
 
-# What a right repository and a right key end in on a host with a wrong clock.
+# The errors of a valid repository and a valid key on a host with a wrong clock.
 _JUDGED = ("repository-tls", "package-signature", "wrong-key", "expired-key")
 
 
 def explain(error, apart):
-    """Give ``error`` (described, or None), or in its place one that names the clock as the cause.
+    """Return ``error`` (described, or None), or instead one that names the clock as the cause.
 
-    ``apart`` is by how many seconds the host's clock is ahead of the controller's.
+    ``apart`` is how many seconds the host's clock is ahead of the controller's.
     """
     if error is None or error["kind"] not in _JUDGED or abs(apart) < TOLERATED_S:
         return error

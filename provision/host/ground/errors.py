@@ -1,4 +1,4 @@
-"""The one failure that host code raises on purpose, and how any failure is told."""
+"""The errors that host code raises on purpose, and the conversion of any other exception."""
 
 import errno
 
@@ -6,9 +6,9 @@ from . import secret
 
 
 class HostError(Exception):
-    """What happened, in the words that the controller shows; ``kind`` is a stable short name."""
+    """What happened, as the controller shows it; ``kind`` is a stable short name."""
 
-    # Whether nothing was tried, for safety: the host is then refused, and has not failed.
+    # Whether nothing was attempted, for safety: the host is refused and has not failed.
     refused = False
 
     def __init__(self, kind, message, hint="", evidence="", meaning=""):
@@ -21,26 +21,26 @@ class HostError(Exception):
         self.state = "nothing was changed"
 
     def describe(self):
-        """Give the failure as plain data; ``state`` says what is changed on the host."""
+        """Return the failure as plain data; ``state`` says what is changed on the host."""
         names = ("kind", "message", "hint", "evidence", "meaning", "state")
         return dict({name: secret.scrub(getattr(self, name)) for name in names}, refused=self.refused)
 
 
 class Refusal(HostError):
-    """Nothing was tried, for safety."""
+    """Nothing was attempted, for safety."""
 
     refused = True
 
 
 def disk_full(evidence):
-    """Give the error for a file system without room."""
+    """Return the error for a full file system."""
     return HostError(
         "disk-full", "a file system of this host is full",
         "make room (df -h shows where), then: `again`", evidence)
 
 
 def as_host_error(error):
-    """Turn any exception into a HostError: one line, never a traceback."""
+    """Return any exception as a HostError: one line, never a traceback."""
     if isinstance(error, HostError):
         return error
     number = getattr(error, "errno", None)
@@ -61,7 +61,7 @@ def as_host_error(error):
 
 
 def _text(error):
-    # On Python 2.7 a text that is not ASCII is told as Unicode only, or not at all.
+    # On Python 2.7 str() fails for text that is not ASCII.
     for form in ("%s", u"%s"):
         try:
             return form % error

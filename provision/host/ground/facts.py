@@ -1,4 +1,4 @@
-"""What kind of host this is, from /etc/os-release and the kernel; see os-release(5)."""
+"""The host's system, from os-release(5) and the kernel."""
 
 import os
 import re
@@ -12,7 +12,7 @@ ARCHITECTURES = ("x86_64", "aarch64", "ppc64le", "s390x")
 
 
 def parse_os_release(text):
-    """Give the variables of an os-release file; quotes, and backslashes in them, are taken off."""
+    """Return the variables of an os-release file, without quotes and backslashes."""
     found = re.findall(r"^([A-Z_0-9]+)=(.*)$", text, re.MULTILINE)
     return {name: _unquoted(value.strip()) for name, value in found}
 
@@ -25,7 +25,7 @@ def _unquoted(value):
 
 
 def system_name(release, arch):
-    """Give what a person calls the host: 'CentOS Stream 9 (x86_64)'."""
+    """Return the system's name for a person: 'CentOS Stream 9 (x86_64)'."""
     words = [release.get("NAME", "unknown system"), release.get("VERSION_ID", "")]
     if release.get("VARIANT_ID") == "stand-in":
         words.append("stand-in")
@@ -33,14 +33,14 @@ def system_name(release, arch):
 
 
 def gather(machine, arch=None):
-    """Observe the host; raises when it cannot run the engine that we install."""
+    """Return the facts of the host; raise when it cannot run the engine that we install."""
     release = parse_os_release(machine.text("/etc/os-release"))
     arch = arch or os.uname()[4]
     return Facts(release, arch, system_name(release, arch))
 
 
 def refuse_unfit(machine, facts):
-    """Raise when the host lacks what everything else here stands on."""
+    """Raise when the host has no dnf, or does not run systemd."""
     if facts.arch not in ARCHITECTURES:
         raise Refusal(
             "unsupported-os", "%s: Docker has no packages for this processor" % facts.system,

@@ -1,4 +1,4 @@
-"""A file as a Change, and writes that a reader or a power cut sees whole or not at all."""
+"""A file as a Change, and atomic writes that survive a power cut."""
 
 import difflib
 import os
@@ -8,17 +8,17 @@ from collections import namedtuple
 from .change import REMOVED, Change
 
 TEMPORARY = ".provision-"
-# What lies below is our own record; a person reads of it in no plan.
+# Our own records; no plan shows them.
 OWN = "/var/lib/provision/"
 
 Dress = namedtuple("Dress", "mode uid gid")
 
 
 class FileChange(Change):
-    """A file that shall hold ``content`` (bytes), or shall not be there (None).
+    """A file with the wanted ``content`` (bytes), or to be removed (None).
 
-    ``dress`` is its mode and owner, by default those it has. ``folders`` are there only for the file's sake,
-    by default those that are missing: they come with it and go with it.
+    ``dress`` is its mode and owner, by default its present ones. ``folders`` exist only for the file, by default
+    those that are missing: they are created and removed with it.
     """
 
     kind = "file"
@@ -28,7 +28,7 @@ class FileChange(Change):
         self.path = path
         self.content = content
         self.old = machine.read(path)
-        # A link stays a link: what it points to is replaced.
+        # A symbolic link is kept: its target is replaced.
         self.target = os.path.realpath(machine.path(path))
         self.old_dress = _dress_of(self.target) if self.old is not None else None
         self.dress = dress or self.old_dress
@@ -40,38 +40,38 @@ class FileChange(Change):
         self.sign = "+" if self.old is None else "-" if content is None else "~"
 
     def needed(self):
-        """Is the file not yet as it shall be?"""
+        """Return whether the file differs from what is wanted."""
         return not self._is(self.content, self.dress)
 
     def is_back(self):
-        """Is the file as it was when the Change was made?"""
+        """Return whether the file is as it was when the Change was created."""
         return self._is(self.old, self.old_dress)
 
     def look(self):
-        """Return the file's name when it is not as it was."""
+        """Return the Change's name when the file is not as it was."""
         return "" if self.is_back() else self.name
 
     def apply(self):
-        """Write, or remove, the file."""
+        """Write or remove the file."""
         self._put(self.content, self.dress)
 
     def undo(self):
-        """Put the old content, mode and owner back, and remove the folders that were made."""
+        """Restore the old content, mode and owner, and remove the folders that were created."""
         self._put(self.old, self.old_dress)
 
     def backups(self):
-        """Give the old content."""
+        """Return the old content."""
         return [] if self.old is None else [(self.path, self.old)]
 
     def records(self):
-        """Give how the file was; its content is in the backup."""
+        """Return the file's previous state; its content is in the backup."""
         root = self.machine.root
         return [{
             "kind": "file", "path": self.path, "was": self.old is not None, "dress": self.old_dress,
             "folders": ["/" + os.path.relpath(folder, root) for folder in self.folders]}]
 
     def lines(self):
-        """Give the line, but for our own record."""
+        """Return the line, or none for our own record."""
         return [] if self.path.startswith(OWN) else Change.lines(self)
 
     def _is(self, content, dress):
@@ -83,7 +83,7 @@ class FileChange(Change):
         if content is None:
             _remove(self.target)
             _remove_empty(self.folders)
-        # What could not be changed needs no write, which would fail as that did.
+        # A file that could not be changed needs no write, which would fail again.
         elif not self._is(content, dress):
             _make(_missing(os.path.dirname(self.target)))
             replace_file(self.target, content, dress)
@@ -95,24 +95,24 @@ class FileChange(Change):
 
 
 def private():
-    """Give the dress of a file that may hold secrets."""
+    """Return the mode and owner of a file that may hold secrets."""
     return Dress(0o600, os.geteuid(), os.getegid())
 
 
 def is_open(target):
-    """May others than its owner read, write or run this file, which is there?"""
+    """Return whether group or others have access to this existing file."""
     return bool(os.stat(target).st_mode & 0o077)
 
 
 def backup_name(path):
-    """Give what the old content of ``path`` is called in the directory of its run."""
+    """Return the name of the backup of ``path`` in the folder of its run."""
     return path.strip("/").replace("/", "%")
 
 
 def replace_file(path, content, dress=None, mode=0o644):
-    """Write ``content`` to ``path`` so that a reader, or a power cut, sees the old or the new file.
+    """Write ``content`` to ``path`` atomically, also across a power cut.
 
-    ``dress`` is the mode and owner it gets; without one, ``mode`` and whoever runs this.
+    ``dress`` is its mode and owner; without one, they are ``mode`` and those of this process.
     """
     folder = os.path.dirname(path)
     handle, temporary = tempfile.mkstemp(prefix=TEMPORARY, dir=folder)
@@ -173,7 +173,7 @@ def _remove_empty(folders):
 
 
 def diff(path, old, new):
-    """Give the unified diff of two contents (bytes, or None for no file)."""
+    """Return the unified diff of two contents (bytes, or None for no file)."""
     sides = [(side or b"").decode("utf-8", "replace").splitlines(True) for side in (old, new)]
     labels = [path if side is not None else "/dev/null" for side in (old, new)]
     return "".join(difflib.unified_diff(sides[0], sides[1], labels[0], labels[1]))

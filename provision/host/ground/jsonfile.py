@@ -1,16 +1,16 @@
-"""The text of a JSON file that others write too: one mapping, or not to be read."""
+"""A JSON file that others write too: one mapping, or Unreadable."""
 
 import codecs
 import json
 import re
 
-# dockerd reads a file as its byte order mark says (moby, daemon/config, getConflictFreeConfiguration).
+# dockerd honours a byte order mark (moby, daemon/config, getConflictFreeConfiguration).
 _MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 _PLACE = re.compile(r"line (\d+) column (\d+)")
 
 
 class Unreadable(ValueError):
-    """The file is no JSON object; ``why`` is the parser's reason, ``line`` and ``column`` where (0: unknown)."""
+    """The file is not a JSON object; ``why`` is the parser's reason, at ``line`` and ``column`` (0: unknown)."""
 
     def __init__(self, why, line=0, column=0):
         ValueError.__init__(self, why)
@@ -20,7 +20,7 @@ class Unreadable(ValueError):
 
 
 def read(content):
-    """Return the mapping of a file's bytes, empty for None, blanks or null; raise Unreadable for anything else."""
+    """Return the mapping in a file's bytes, empty for None, blanks or null; else raise Unreadable."""
     text = _text(content or b"")
     if not text.strip():
         return {}
@@ -36,7 +36,7 @@ def read(content):
 
 
 def duplicates(content):
-    """Return the names of the keys that stand twice in a mapping of the file: a rewrite would lose one."""
+    """Return the keys that occur twice in a mapping of the file: a rewrite would lose one."""
     twice = set()
 
     def note(pairs):
@@ -51,7 +51,7 @@ def duplicates(content):
 
 
 def parse(text):
-    """Return the mapping, empty for an empty file; None for anything else."""
+    """Return the mapping, empty for an empty file; None for an unreadable one."""
     try:
         return read(text.encode("utf-8", "replace"))
     except Unreadable:
@@ -59,7 +59,7 @@ def parse(text):
 
 
 def dump(value):
-    """Return the bytes of a file: keys sorted, so that equal values are equal files."""
+    """Return the bytes of a file, with sorted keys so that equal values give equal files."""
     text = json.dumps(value, indent=2, sort_keys=True, separators=(",", ": "))
     return (text + "\n").encode("ascii")
 
@@ -76,7 +76,7 @@ def _text(content):
 
 
 def _unreadable(error):
-    # The words of the parser up to the place: never what stands in the file.
+    # The parser's words up to the position: never the file's content.
     words = ("%s" % error).split(": line ")[0]
     place = _PLACE.search("%s" % error)
     line, column = (int(place.group(1)), int(place.group(2))) if place else (0, 0)

@@ -1,4 +1,4 @@
-"""The host as the other modules see it: files below a root, and commands with an end."""
+"""The host as the other modules see it: files below a root, and commands with a time limit."""
 
 import os
 import signal
@@ -18,10 +18,10 @@ Ran = namedtuple("Ran", "rc out err")
 
 
 class Machine(object):
-    """The only door to files and commands, so that a test needs to replace nothing else.
+    """The only access to files and commands, so that a test needs to replace nothing else.
 
-    ``engine_sleeps``: the engine is stopped. Its socket is then left alone: systemd would start it for whoever
-    connects.
+    ``engine_sleeps``: the engine is stopped, and its socket must not be used: systemd would start the engine
+    for any connection.
     """
 
     engine_sleeps = False
@@ -30,31 +30,30 @@ class Machine(object):
         self.root = root
 
     def path(self, absolute):
-        """Give where ``absolute`` lies below the root."""
+        """Return the path of ``absolute`` below the root."""
         return os.path.join(self.root, absolute.lstrip("/"))
 
     def read(self, absolute):
-        """Give the bytes of a file, or None where there is none."""
+        """Return the bytes of a file, or None where there is none."""
         if not os.path.isfile(self.path(absolute)):
             return None
         with open(self.path(absolute), "rb") as stream:
             return stream.read()
 
     def text(self, absolute):
-        """Give a file as text, empty where there is none."""
+        """Return a file as text, empty where there is none."""
         return (self.read(absolute) or b"").decode("utf-8", "replace")
 
     def has(self, program):
-        """Is ``program`` installed?"""
+        """Return whether ``program`` is installed."""
         found = [self.path(folder + "/" + program) for folder in SEARCH_PATH.split(":")]
         return any(os.access(place, os.X_OK) for place in found)
 
     def run(self, argv, timeout_s=COMMAND_TIMEOUT_S, outlives=False, stdin=None):
-        """Run a command in the C locale; give its exit code and texts, or raise when it does not end.
+        """Run a command in the C locale; return its exit code and output, or raise when it times out.
 
-        ``stdin`` (bytes) is where a secret travels: everybody may read a command line.
-        One that ``outlives`` this process, should that be killed, writes to files: a pipe without a reader
-        would end it in the middle of its work.
+        A secret goes to ``stdin`` (bytes), as anybody can read a command line. A command that ``outlives`` a
+        kill of this process writes to files: a pipe without a reader would end it in the middle of its work.
         """
         environment = dict(os.environ, LC_ALL="C", PATH=SEARCH_PATH, TERM="dumb")
         streams = [tempfile.TemporaryFile(dir=self.path(scratch.SMALL)) for _ in (1, 2)] if outlives else ()
@@ -95,7 +94,7 @@ def _text(stream, said):
 
 
 def _lead():
-    # A session of its own, so that all of it can be ended; and it may be told to end, even if we may not.
+    # A session of its own, so that all of it can be killed; and it handles signals even while we ignore them.
     os.setsid()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
@@ -106,4 +105,4 @@ def _end(process, late):
     try:
         os.killpg(process.pid, signal.SIGKILL)
     except OSError:
-        return  # It has just ended.
+        return  # The process has just ended.

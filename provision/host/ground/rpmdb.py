@@ -4,13 +4,13 @@ FORMAT = "%{NAME} %{EPOCHNUM}:%{VERSION}-%{RELEASE}.%{ARCH}\n"
 
 
 def pairs(text):
-    """Give the rows of FORMAT as (name, version) pairs; rpm's complaints among them have more words."""
+    """Return the rows of FORMAT as (name, version) pairs; rpm's messages among them have more words."""
     rows = [tuple(line.split()) for line in text.splitlines()]
     return [row for row in rows if len(row) == 2]
 
 
 def everything(machine):
-    """Give all installed packages; one that a half transaction left in two versions is there twice."""
+    """Return all installed packages; one that an interrupted transaction left in two versions is in it twice."""
     ran = machine.run(["rpm", "-qa", "--qf", FORMAT])
     return {row for row in pairs(ran.out) if row[0] != "gpg-pubkey"}
 
@@ -21,16 +21,16 @@ def installed(machine, name):
 
 
 def versions(found, names):
-    """Give for each name the versions that are there."""
+    """Return the installed versions of each name."""
     return {name: sorted(version for each, version in found if each == name) for name in names}
 
 
 def short(evr):
-    """Give '28.5.2' for '3:28.5.2-1.el10.x86_64'."""
+    """Return '28.5.2' for '3:28.5.2-1.el10.x86_64'."""
     return evr.split(":")[-1].split("-")[0]
 
 
 def erase(machine, name, version):
-    """Take one version of a package out of the database, whatever needs it: another one is there."""
-    label = "%s-%s" % (name, version.split(":")[-1])  # old rpm knows no epoch here
+    """Remove one of two versions of a package, regardless of dependencies: the other one stays."""
+    label = "%s-%s" % (name, version.split(":")[-1])  # old versions of rpm accept no epoch here
     return machine.run(["rpm", "-e", "--nodeps", label])

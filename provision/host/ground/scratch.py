@@ -1,4 +1,4 @@
-"""Directories of a run for the time it lasts; what a killed run left of them is told by a lock."""
+"""Temporary directories of a run; a lock tells them from those that a killed run left."""
 
 import fcntl
 import glob
@@ -7,17 +7,17 @@ import shutil
 import tempfile
 import time
 
-# mkdtemp makes a name of its own there; /tmp may be too small for a hundred megabytes.
+# mkdtemp makes a unique name there; /tmp may be too small for a hundred megabytes.
 PLACE = "/var/tmp"  # noqa: S108
-# On a tmpfs, for what must work on a full or read-only disk too.
+# On a tmpfs, for what must work with a full or read-only disk too.
 SMALL = "/run"
 PREFIX = "provision-"
-# Longer than a maker needs from making a directory to locking it.
+# Longer than it takes from creating a directory to locking it.
 _MOMENT_S = 0.5
 
 
 class Folder(object):
-    """A private directory, made now; ``close`` removes it."""
+    """A new private directory; ``close`` removes it."""
 
     def __init__(self, machine, place=PLACE):
         self.path = tempfile.mkdtemp(prefix=PREFIX, dir=machine.path(place))
@@ -32,7 +32,7 @@ class Folder(object):
 
 
 def abandoned(machine):
-    """Give the directories whose maker is dead; the kernel frees a lock with its holder."""
+    """Return the directories whose process is dead: the kernel has released their lock."""
     places = [machine.path(place) for place in (PLACE, SMALL)]
     found = [path for place in places for path in glob.glob(os.path.join(place, PREFIX + "*")) if _is_free(path)]
     if found:
@@ -41,7 +41,7 @@ def abandoned(machine):
 
 
 def sweep(machine):
-    """Remove what killed runs left."""
+    """Remove the directories that killed runs left."""
     for path in abandoned(machine):
         shutil.rmtree(path, ignore_errors=True)
 
@@ -50,7 +50,7 @@ def _is_free(path):
     try:
         handle = os.open(path, os.O_RDONLY)
     except (IOError, OSError):
-        return False  # It has just gone.
+        return False  # It was just removed.
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except (IOError, OSError):

@@ -1,19 +1,19 @@
-"""A secret inside the desired state: it shows nothing of itself, and is taken out of whatever is said."""
+"""A secret in the desired state: it is never printed, and is removed from every message."""
 
 import json
 
-# What the state is written with where a secret stands: {"secret": NAME, "value": TEXT}.
+# The form of a secret in the state: {"secret": NAME, "value": TEXT}.
 _NAME, _VALUE = "secret", "value"
 SHOWN = u"(secret)"
 CHANGED = u"(secret changed)"
-# Of this process, which handles one request: no error of whatever program may repeat them.
+# All secrets of this process, which handles one request: no program's error may repeat them.
 _KNOWN = set()
-# A shorter one would be found in every word.
+# A shorter one would match parts of many words.
 _SHORTEST = 4
 
 
 class Secret(object):
-    """A text that is neither printed nor written as JSON unless it is asked for by name."""
+    """A text that is neither printed nor written as JSON unless it is revealed."""
 
     __slots__ = ("_text",)
 
@@ -22,7 +22,7 @@ class Secret(object):
         _KNOWN.add(text)
 
     def reveal(self):
-        """Give the text; only where it goes into its one file."""
+        """Return the text; only for the one file that needs it."""
         return self._text
 
     def __repr__(self):
@@ -33,7 +33,7 @@ class Secret(object):
 
 
 def typed(value):
-    """Give ``value`` with a Secret wherever one was sent."""
+    """Return ``value`` with a Secret wherever one was sent."""
     if isinstance(value, dict):
         if set(value) == {_NAME, _VALUE}:
             return Secret(value[_VALUE])
@@ -42,7 +42,7 @@ def typed(value):
 
 
 def revealed(value):
-    """Give ``value`` with the text of each Secret, to be written."""
+    """Return ``value`` with the text of each Secret, to be written."""
     if isinstance(value, Secret):
         return value.reveal()
     if isinstance(value, dict):
@@ -51,14 +51,14 @@ def revealed(value):
 
 
 def inside(value):
-    """Is there a Secret in ``value``?"""
+    """Return whether ``value`` contains a Secret."""
     if isinstance(value, dict):
         return any(inside(item) for item in value.values())
     return any(inside(item) for item in value) if isinstance(value, list) else isinstance(value, Secret)
 
 
 def scrub(text):
-    """Give ``text`` without any secret of this run."""
+    """Return ``text`` without any secret of this run."""
     if isinstance(text, bytes):
         text = text.decode("utf-8", "replace")
     forms = set(form for known in _KNOWN if len(known) >= _SHORTEST for form in _forms(known))
@@ -68,12 +68,12 @@ def scrub(text):
 
 
 def _forms(known):
-    """Give how a program may quote it: as it is, or as JSON and Go's %q do."""
+    """Return the ways a program may quote it: verbatim, or as JSON and Go's %q do."""
     return known, json.dumps(known)[1:-1], json.dumps(known, ensure_ascii=False)[1:-1]
 
 
 def shown(old, new, hidden):
-    """Give copies of two mappings (or None) to show, in which the values of the keys ``hidden`` are words."""
+    """Return copies of two mappings (or None) to show, with the values of the keys ``hidden`` masked."""
     sides = [None if side is None else dict(side) for side in (old, new)]
     for key in hidden:
         both = all(side is not None and key in side for side in sides)

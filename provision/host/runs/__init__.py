@@ -1,1 +1,1 @@
-"""One run on this host: its locks, its consent, its journal, and the runs before it."""
+"""One run on this host: its lock, consent and journal, and the runs before it."""

@@ -1,4 +1,4 @@
-"""What a plan does to what runs, and whether a person has agreed to just that."""
+"""What a plan disrupts on the host, and whether a person has consented to exactly that."""
 
 import hashlib
 import json
@@ -6,12 +6,12 @@ import json
 from ..engine import containers
 from ..ground.errors import Refusal
 
-# So many are named to a person.
+# More names are not listed to a person.
 NAMED = 10
 
 
 def expect(machine, request, changes, result):
-    """Write into ``result`` what has to be agreed to; raise unless the request agrees, or only plans."""
+    """Write into ``result`` what needs consent; raise unless the request has it, or only plans."""
     for change in changes:
         change.is_allowed = request.get("disruption") == "allow"
     harms = merged(changes)
@@ -31,7 +31,7 @@ def expect(machine, request, changes, result):
 
 
 def merged(changes):
-    """Return the harms of all Changes as (Harm, sorted names) pairs, each Harm once."""
+    """Return the harms of all Changes as (Harm, sorted names) pairs, one for each Harm."""
     found = {}
     for change in changes:
         for harm, names in change.harms():
@@ -50,7 +50,7 @@ def _named(names):
 
 
 def _digest(changes, harms):
-    # A diff masks secrets: another one does the same to what runs, and a digest of it could be guessed.
+    # A diff masks secrets. Another secret disrupts nothing else, and a digest of one could be guessed.
     lines = [[line[word] for word in ("name", "before", "after", "sign", "diff")] for change in changes
              for line in change.lines()]
     return hashlib.sha256(json.dumps([lines, harms], sort_keys=True).encode("utf-8")).hexdigest()

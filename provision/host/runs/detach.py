@@ -1,4 +1,4 @@
-"""Work on when the connection, or the controller, dies; but not without an end."""
+"""Keep working when the connection or the controller dies, but within a time limit."""
 
 import json
 import os
@@ -6,16 +6,16 @@ import signal
 
 from ..ground.errors import HostError
 
-# Below the controller's own limit, so that an undo that it begins is still heard of.
+# Below the controller's own limit, so that the controller still receives the result of an undo.
 WORK_LIMIT_S = 2100
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 def run(work):
-    """Call ``work`` in a process of its own session and give its result (plain data).
+    """Call ``work`` in a process with a session of its own and return its result (plain data).
 
-    The caller waits and relays. When the caller is killed, the work goes on to its end. WORK_LIMIT_S after it
-    called ``limit``, or at a signal, the work is ended by a HostError in it, and so undone.
+    The work continues when the caller is killed. WORK_LIMIT_S after it called ``limit``, or at a signal, a
+    HostError is raised in it, and so it is undone.
     """
     reader, writer = os.pipe()
     child = os.fork()
@@ -34,19 +34,19 @@ def run(work):
 
 
 def limit():
-    """Let the time of detached work run from now on: what came before was waiting for the host's lock."""
+    """Start the time limit of detached work: waiting for the host's lock does not count."""
     if signal.getsignal(signal.SIGALRM) is _end:
         signal.alarm(WORK_LIMIT_S)
 
 
 def renew():
-    """Let the time run anew, if it runs: what came before was waiting for another package manager."""
+    """Restart the time limit, if it has started: waiting for another package manager does not count."""
     if signal.alarm(0):
         signal.alarm(WORK_LIMIT_S)
 
 
 def no_limit():
-    """Let nothing end it any more: an undo, and the writing of a result, come to their own end."""
+    """Lift the time limit and ignore signals: an undo and the writing of a result must not be interrupted."""
     signal.alarm(0)
     for number in SIGNALS:
         if signal.getsignal(number) is _end:
@@ -65,7 +65,7 @@ def _end(number, frame):
 
 
 def _leave(writer, work):
-    # A second fork after setsid: the worker can never get a terminal, nor a parent that reaps it late.
+    # A second fork after setsid: the worker cannot acquire a terminal, and init reaps it.
     status = 1
     try:
         os.setsid()
@@ -75,7 +75,7 @@ def _leave(writer, work):
         _silence()
         for number in (signal.SIGALRM,) + SIGNALS:
             signal.signal(number, _end)
-        _tell(writer, json.dumps(work()).encode("utf-8"))
+        _send(writer, json.dumps(work()).encode("utf-8"))
         status = 0
     finally:
         os._exit(status)
@@ -87,8 +87,8 @@ def _silence():
         os.dup2(nothing, stream)
 
 
-def _tell(writer, data):
-    # Nobody may be left to hear it; the result file holds it then.
+def _send(writer, data):
+    # The caller may be dead: the result is then in its file alone.
     try:
         while data:
             data = data[os.write(writer, data):]

@@ -1,4 +1,4 @@
-"""What earlier runs on this host left in their journals: cut short, untold, what can be undone."""
+"""Earlier runs on this host, from their journals: cut short, unacknowledged, or what can be undone."""
 
 import errno
 import json
@@ -12,6 +12,8 @@ KEPT_RUNS = 10
 # The kinds of Changes to what a running engine was started with, and the folder of such files.
 _ENGINES = ("packages", "restart", "service", "reload")
 _SETTINGS = "/etc/docker/"
+# Marks a result that a controller has acknowledged; the name is kept for hosts of earlier versions.
+_ACKNOWLEDGED = "told"
 
 
 class Past(object):
@@ -22,7 +24,7 @@ class Past(object):
         self.folder = os.path.join(machine.path(FOLDER), run)
         events = _events(machine.text("%s/%s/journal" % (FOLDER, run)))
         plan = next((event for event in events if event["event"] == "plan"), {})
-        # Without a plan on the disk nothing was begun.
+        # Without a plan on the disk no Change was begun.
         self.planned = bool(plan)
         self.who = plan.get("who", "")
         self.at = plan.get("at", 0)
@@ -31,45 +33,45 @@ class Past(object):
         self.of = plan.get("of", [])
         self.cancels = plan.get("cancels", False)
         self.changes = [_typed(change) for change in plan.get("changes", [])]
-        # When it last said something, in seconds since 1970.
+        # The time of its last event, in seconds since 1970.
         self.last_at = max([event.get("at", 0) for event in events] or [0])
         self.begun = _numbers(events, "begin")
-        came_to_end = _numbers(events, "done")
-        self.broke_off = self.begun - came_to_end
-        # What a failing run had begun to take back is not done any more.
-        self.done = came_to_end - _numbers(events, "undo")
+        completed = _numbers(events, "done")
+        self.broke_off = self.begun - completed
+        # A Change whose undo had begun is not done any more.
+        self.done = completed - _numbers(events, "undo")
         self.result = _result(machine, run)
 
     @property
     def ended(self):
-        """Did it come to an end? A killed one has no result; one whose undo stuck has left the host half."""
+        """Whether it ended: a killed run has no result, and one whose undo failed left the host half changed."""
         return self.result is not None and not (self.result.get("error") and self.result.get("changed"))
 
     @property
     def touched(self):
-        """What it began, in its order: (change, was it left half?) pairs."""
+        """What it began, in order, as (change, whether it was left incomplete) pairs."""
         return [(change, number not in self.done)
                 for number, change in enumerate(self.changes) if number in self.begun]
 
     def left(self):
-        """Give the names of the Changes that it did not end."""
+        """Return the names of the Changes that it did not complete."""
         return [change["name"] for number, change in enumerate(self.changes) if number not in self.done]
 
     def cut_short(self):
-        """May it have written what a running engine has not read yet?"""
+        """Return whether it may have written what a running engine has not read yet."""
         return bool(self.left()) and any(_is_engines(change) for change, _ in self.touched)
 
-    def told(self):
-        """Has a controller heard its result?"""
-        return os.path.exists(os.path.join(self.folder, "told"))
+    def acknowledged(self):
+        """Return whether a controller has acknowledged its result."""
+        return os.path.exists(os.path.join(self.folder, _ACKNOWLEDGED))
 
     def lasts(self):
-        """Did it leave the host other than it was, in a way that an undo knows how to take back?"""
+        """Return whether it changed the host in a way that can be undone."""
         changed = bool(self.result and self.result.get("changed")) and not self.cancels
         return changed and (self.verb != "access" or any(change["records"] for change in self.changes))
 
     def entry(self):
-        """Give it as a result tells of it."""
+        """Return its entry under "earlier" in a result."""
         result = self.result or {}
         undone = result.get("error") and not result.get("changed")
         lines = [line for change in self.changes for line in change["lines"]]
@@ -79,27 +81,27 @@ class Past(object):
 
 
 def runs(machine):
-    """Give all earlier runs that had a plan, the newest first."""
+    """Return all earlier runs that had a plan, newest first."""
     known = [name for name in _names(machine) if os.path.isfile(_journal(machine, name))]
     known.sort(key=lambda name: os.path.getmtime(_journal(machine, name)), reverse=True)
     return [past for past in (Past(machine, name) for name in known) if past.planned]
 
 
 def unended(machine):
-    """Give the runs that were cut short, the newest first; while the lock is held, none is still at work."""
+    """Return the runs that were cut short, newest first; the caller holds the lock, so none is still running."""
     return [past for past in runs(machine) if not past.ended]
 
 
-def untold(machine):
-    """Give what no controller has heard yet, the oldest first."""
+def unacknowledged(machine):
+    """Return the entries of the runs that no controller has acknowledged, oldest first."""
     every = runs(machine)
-    return [past.entry() for past in reversed(not_told(machine, [past.run for past in every]))]
+    return [past.entry() for past in reversed(ended_unacknowledged(machine, [past.run for past in every]))]
 
 
 def to_undo(machine, dead):
-    """Give the runs that going back to before the last change means, the newest first.
+    """Return the runs to undo in order to go back to before the last change, newest first.
 
-    Those that were cut short (``dead``); else the last one that changed the host, and what it finished.
+    These are the ones cut short (``dead``), else the last one that changed the host and those it finished.
     """
     every = runs(machine)
     if dead:
@@ -109,7 +111,7 @@ def to_undo(machine, dead):
 
 
 def _meant(every, dead):
-    # A killed undo is not undone: it is finished.
+    # A killed undo is finished, not undone.
     return [past for past in every if past.run in dead.of] if dead.of else [dead]
 
 
@@ -119,7 +121,7 @@ def _finished_by(every, run):
 
 
 def broke_off(machine, package):
-    """Return whether the last transaction of ours on ``package`` never came to its end, undone or not."""
+    """Return whether our last transaction on ``package`` did not complete, whether it was undone or not."""
     for past in runs(machine):
         for number, change in enumerate(past.changes):
             records = [each for each in change["records"] if each["kind"] == "packages" and package in each["before"]]
@@ -129,22 +131,22 @@ def broke_off(machine, package):
 
 
 def close_cut_short(machine, past, by, how):
-    """Mark a run that was cut short as ended, ``how`` "completed" or "undone" by run ``by``; give what is told of it."""
+    """Mark a run as ended, "completed" or "undone" (``how``) by the run ``by``, and return its entry."""
     Journal(machine, past.run).close(
         {"error": None, "how": how, "finished_by": by, "changed": how == "completed" and bool(past.touched)})
     return Past(machine, past.run).entry()
 
 
-def not_told(machine, names):
-    """Give those of the runs that came to an end and are not marked as told."""
+def ended_unacknowledged(machine, names):
+    """Return those of the named runs that have ended and are not acknowledged."""
     pasts = [past for past in runs(machine) if past.run in names]
-    return [past for past in pasts if past.ended and not past.told()]
+    return [past for past in pasts if past.ended and not past.acknowledged()]
 
 
-def mark_told(pasts):
-    """Note that a controller has heard of these runs."""
+def acknowledge(pasts):
+    """Mark the results of these runs as acknowledged."""
     for past in pasts:
-        open(os.path.join(past.folder, "told"), "w").close()
+        open(os.path.join(past.folder, _ACKNOWLEDGED), "w").close()
 
 
 def forget_old(machine):
@@ -153,8 +155,8 @@ def forget_old(machine):
         shutil.rmtree(past.folder, ignore_errors=True)
 
 
-def forget_unborn(machine):
-    """Remove what is left of runs that ended before they had a plan; the lock is held."""
+def forget_unplanned(machine):
+    """Remove the folders of runs that ended before they had a plan; the caller holds the lock."""
     known = {past.run for past in runs(machine)}
     for name in _names(machine):
         folder = os.path.join(machine.path(FOLDER), name)
@@ -188,7 +190,7 @@ def _events(text):
 
 
 def _typed(change):
-    """Return a change of a journal; those of earlier versions have names in the place of kinds."""
+    """Return a change of a journal; earlier versions wrote names instead of kinds."""
     if "kind" in change:
         return change
     return dict(change, lines=[_typed_line(line) for line in change["lines"]], **_parted(change["name"]))

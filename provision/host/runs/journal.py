@@ -1,8 +1,8 @@
-"""What a run on this host sets out to do and how it ends, on the disk before and after each Change.
+"""What a run on this host plans and how it ends, written to disk before and after each Change.
 
-/var/lib/provision/<run>/ holds ``journal`` (one JSON line an event), ``result`` (written last:
-a run without one was killed), ``told`` once a controller has heard the result, and the old content
-of each file that was replaced. ``history`` reads it.
+/var/lib/provision/<run>/ holds ``journal`` (one JSON line per event), ``result`` (written last: a run without
+one was killed), ``told`` once a controller has acknowledged the result, and the old content of each replaced
+file. Hosts keep these files of earlier versions, so their names do not change. ``history`` reads them.
 """
 
 import json
@@ -21,9 +21,9 @@ class Journal(object):
         self.folder = os.path.join(machine.path(FOLDER), run)
 
     def open(self, request, changes, of=(), cancels=False):
-        """Write down who wants what, and keep what will be replaced, before anything is changed.
+        """Record the plan, and back up what it replaces, before anything is changed.
 
-        ``of`` are the runs that this one undoes; ``cancels`` says that they had not come to an end.
+        ``of`` are the runs that this one undoes; ``cancels``: they had been cut short.
         """
         if not os.path.isdir(self.folder):
             os.makedirs(self.folder, 0o700)
@@ -35,7 +35,7 @@ class Journal(object):
             changes=[_written(change) for change in changes])
 
     def note(self, event, **details):
-        """Append one event; on the disk before the call returns."""
+        """Append one event; it is on the disk before the call returns."""
         details.update(event=event, at=int(time.time()))
         with open(os.path.join(self.folder, "journal"), "a") as stream:
             stream.write(json.dumps(details, sort_keys=True) + "\n")
@@ -44,7 +44,7 @@ class Journal(object):
         sync_folder(self.folder)
 
     def close(self, result):
-        """Write the result: from now on the run has ended."""
+        """Write the result, which ends the run."""
         text = json.dumps(result, sort_keys=True) + "\n"
         replace_file(os.path.join(self.folder, "result"), text.encode("utf-8"), mode=0o600)
 

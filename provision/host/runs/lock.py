@@ -1,6 +1,6 @@
-"""One run at a time on a host; the kernel frees the lock when its holder dies.
+"""One run at a time on a host; the kernel releases the lock when its holder dies.
 
-No process number is kept that another process could have by now, and a reboot empties /run.
+No process id is stored, as it could be reused, and a reboot empties /run.
 """
 
 import errno
@@ -12,14 +12,14 @@ from contextlib import contextmanager
 
 from ..ground.errors import Refusal
 
-# On a tmpfs: a full or read-only disk does not hide who is at work.
+# On a tmpfs, so that it works with a full or read-only disk.
 FILE = "/run/provision.lock"
 POLL_S = 0.2
 
 
 @contextmanager
 def held(machine, request):
-    """Hold the host's lock; raises with what is known of the holder when it stays taken for too long."""
+    """Hold the host's lock; raise with what is known of the holder when the wait times out."""
     handle = os.open(machine.path(FILE), os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.fcntl(handle, fcntl.F_SETFD, fcntl.FD_CLOEXEC)
@@ -34,7 +34,7 @@ def held(machine, request):
 
 
 def taken(machine):
-    """Is a run at work on the host?"""
+    """Return whether a run holds the host's lock."""
     try:
         handle = os.open(machine.path(FILE), os.O_RDONLY)
     except (IOError, OSError):
@@ -68,8 +68,7 @@ def _refusal(text):
     except ValueError:
         holder = None
     holder = holder if isinstance(holder, dict) else {}
-    told = tuple(holder.get(key) or "unknown" for key in ("who", "run", "since"))
-    evidence = "%s, run %s, since %s" % told
+    evidence = "%s, run %s, since %s" % tuple(holder.get(key) or "unknown" for key in ("who", "run", "since"))
     if holder.get("what"):
         evidence += ": %s" % holder["what"]
     return Refusal(

@@ -1,6 +1,6 @@
-"""Wait for another package manager: rpm itself gives up at once when its lock is taken.
+"""Wait for another package manager: rpm fails at once when its lock is taken.
 
-The locks of rpm and dnf die with their processes; their files may stay, and mean nothing.
+The locks of rpm and dnf end with their processes; a file that stays behind means nothing.
 """
 
 import errno
@@ -14,7 +14,7 @@ from ..ground import scratch
 from ..ground.errors import Refusal
 from . import detach
 
-# On newer systems a link to /usr/lib/sysimage/rpm leads there.
+# On newer systems /var/lib/rpm is a link to /usr/lib/sysimage/rpm.
 FILE = "/var/lib/rpm/.rpm.lock"
 HELD = "package-lock-held"
 POLL_S = 0.2
@@ -26,15 +26,15 @@ _FLOCK = "hhqqi"
 
 
 def wait(machine, timeout_s):
-    """Return when rpm's database may be changed; raises with the holder's command after ``timeout_s``.
+    """Wait until rpm's database may be changed; raise with the holder's command after ``timeout_s``.
 
-    Returns who was waited for, empty for nobody.
+    Return the process that was waited for; empty for none.
     """
     return _wait(machine, timeout_s, _holder)
 
 
 def wait_for_named(machine, timeout_s, words):
-    """Wait, as ``wait`` does, for whom the ``words`` of a dnf name that could not begin."""
+    """Wait, as ``wait`` does, for the process named in ``words``, the output of a dnf that could not start."""
     found = _PID.search(words)
     if not found:
         return wait(machine, timeout_s)
@@ -43,12 +43,12 @@ def wait_for_named(machine, timeout_s, words):
 
 
 def wait_for_orphans(machine, timeout_s):
-    """Return when no dnf of a killed run is at work: it lives on without us, downloads, and then changes."""
+    """Wait until no dnf of a killed run is running: it continues alone, and may still change packages."""
     return _wait(machine, timeout_s, _orphan)
 
 
 def held(evidence):
-    """Give the error for a package database that another program changes."""
+    """Return the error for a package database that another program is changing."""
     return Refusal(
         HELD, "another package manager is at work on this host",
         "wait until it has ended, or give --lock-timeout more seconds; then: `again`", evidence)
@@ -68,7 +68,7 @@ def _wait(machine, timeout_s, find):
 
 
 def _holder(machine):
-    """Give the process that holds the lock for writing, or None."""
+    """Return the process that holds the lock for writing, or None."""
     try:
         with open(machine.path(FILE), "rb") as stream:
             asked = struct.pack(_FLOCK, fcntl.F_WRLCK, 0, 0, 0, 0)
@@ -81,7 +81,7 @@ def _holder(machine):
 
 
 def _orphan(machine):
-    """Give a process that works in a directory whose maker is dead, or None."""
+    """Return a process that works in an abandoned scratch directory, or None."""
     folders = scratch.abandoned(machine)
     if not folders or not os.path.isdir(machine.path("/proc")):
         return None
@@ -94,4 +94,4 @@ def _command(machine, pid):
     try:
         return " ".join(machine.text("/proc/%d/cmdline" % pid).split("\0")).strip()
     except (IOError, OSError):
-        return ""  # It has just ended.
+        return ""  # The process has just ended.

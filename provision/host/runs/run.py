@@ -1,4 +1,4 @@
-"""Carry a plan out: each Change in the journal before and after, undone in reverse at a failure."""
+"""Carry out a plan: note each Change in the journal before and after, undo all in reverse at a failure."""
 
 from ..ground.errors import as_host_error
 from . import detach, history, rpmlock
@@ -8,7 +8,7 @@ ENGINE = ("package", "docker-ce", "+")
 
 
 def carry_out(machine, request, changes, result, of=(), cancels=False):
-    """Apply ``changes`` and write into ``result`` how it ended; ``of`` and ``cancels`` as in the journal."""
+    """Apply ``changes`` and write the outcome into ``result``; ``of`` and ``cancels`` as in the journal."""
     if any(change.uses_rpm for change in changes):
         waited = rpmlock.wait(machine, request["lock_timeout_s"])
         result["waited"] += [waited] if waited else []
@@ -40,15 +40,15 @@ def show(changes, result):
 
 
 def _outcome(changes):
-    """Return what became of the containers; None when nobody has looked, or could."""
+    """Return what became of the containers; None when that was not examined, or could not be."""
     try:
         return next((found for found in [change.outcome for change in changes] if found), None)
     except Exception:
-        return None  # What is done is done, and the result has to be written.
+        return None  # The changes are made, and the result must be written.
 
 
 def apply(changes, record):
-    """Apply in order. Give None, or the failure with what is undone: then the host is as before."""
+    """Apply in order; return None, or the failure after the undo."""
     begun = []
     try:
         for number, change in enumerate(changes):
@@ -83,7 +83,7 @@ def _undo(begun, failed, record):
 
 
 def _judged(changes, stuck):
-    """Return what keeps the host from being said to be as it was; that is said only after a look."""
+    """Return why the host cannot be reported as it was; empty only after every Change was examined."""
     back, unknown = stuck, []
     for change in [] if stuck else changes:
         try:
@@ -101,7 +101,7 @@ def _why(error):
 
 
 def _note(record, failed, event, **details):
-    # A disk that is full by now must not stop the undo.
+    # A full disk must not stop the undo.
     try:
         record.note(event, **details)
     except EnvironmentError:
