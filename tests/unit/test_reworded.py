@@ -36,7 +36,7 @@ _CONSTANTS = ("THERE", "REMOVED")
 _SENTENCES = (
     ("provision.host.engine.unit", "in_words"),
     ("provision.host.engine.service", "in_words"),
-    ("provision.host.engine.service", "_told"),
+    ("provision.host.engine.service", "_effect"),
     ("provision.host.engine.daemon_words", "_count"),
     ("provision.host.engine.daemon_words", "_difference"),
 )

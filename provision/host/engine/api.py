@@ -1,4 +1,4 @@
-"""Ask the engine itself, over its socket: what `docker info` shows, without a process for it.
+"""A client of the engine's API, over its socket: `docker info` without a process for it.
 
 The paths are those of the Engine API, https://docs.docker.com/reference/api/engine/.
 """
@@ -18,28 +18,28 @@ def info(machine):
 
 
 def version(machine):
-    """Return the version that runs, which need not be the installed one; None when it does not answer."""
+    """Return the running version, which may not be the installed one; None when it does not answer."""
     return (info(machine) or {}).get("ServerVersion")
 
 
 def running(machine):
-    """Return the ids of the containers that run; None when the engine does not answer."""
+    """Return the ids of the running containers; None when the engine does not answer."""
     found = get(machine, "/containers/json")
     return None if found is None else [container["Id"] for container in found]
 
 
 def inspect(machine, container):
-    """Return all that the engine knows of a container; None when there is none of this id."""
+    """Return the engine's description of a container; None when there is none with this id."""
     return get(machine, "/containers/%s/json" % container)
 
 
 def is_gone(machine, container):
-    """Return whether the engine says that there is no container of this id; False when it does not answer."""
+    """Return whether the engine reports no container with this id; False when it does not answer."""
     return request(machine, "GET", "/containers/%s/json" % container)[0] == 404
 
 
 def start(machine, container):
-    """Start a container; return the engine's words when it does not start, else an empty text."""
+    """Start a container; return the engine's message when it does not start, else an empty text."""
     status, body = request(machine, "POST", "/containers/%s/start" % container, timeout_s=START_TIMEOUT_S)
     return "" if status in (204, 304) else _message(body)
 
@@ -50,13 +50,13 @@ def answers(machine):
 
 
 def get(machine, path):
-    """Return what the engine answers to a GET, read from JSON; None when it does not answer with 200."""
+    """Return the parsed JSON of the answer to a GET; None when its status is not 200."""
     status, body = request(machine, "GET", path)
     return _json(body) if status == 200 else None
 
 
 def post(machine, path, wanted):
-    """Send ``wanted`` as JSON; return the answer's status and what it says, read from JSON."""
+    """Send ``wanted`` as JSON; return the answer's status and parsed JSON."""
     status, body = request(machine, "POST", path, json.dumps(wanted).encode("utf-8"))
     return status, _json(body)
 
@@ -67,7 +67,7 @@ def request(machine, method, path, body=b"", timeout_s=ANSWER_TIMEOUT_S):
         return 0, b""
     client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     client.settimeout(timeout_s)
-    # HTTP/1.0 spares chunks: the body ends where the connection does.
+    # HTTP/1.0 avoids chunks: the body ends with the connection.
     head = "%s %s HTTP/1.0\r\nHost: docker\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
     try:
         client.connect(machine.path(SOCKET))

@@ -1,24 +1,24 @@
-"""Containers after the engine was restarted: which are untouched, which came back, which did not."""
+"""Containers after a restart of the engine: untouched, restarted or lost."""
 
 import calendar
 import time
 
 from ..ground.errors import HostError
 from . import api, containers
-from .containers import UNTOLD, Container
+from .containers import UNKNOWN, Container
 
-# Containers with a policy are started by the engine, after it answers; each that comes gives the others more time.
+# The engine starts containers with a policy after it answers; each that starts gives the others more time.
 PATIENCE_S = 20
 PORT_PATIENCE_S = 15
-# What stopped so long after a run that was cut short was stopped by somebody else.
+# A container that stopped later than this after an interrupted run was stopped by somebody else.
 AFTERMATH_S = 600
 POLL_S = 0.2
-# The policies by which the engine itself starts a container again.
+# The policies with which the engine itself restarts a container.
 _BY_ENGINE = ("always", "unless-stopped", "on-failure")
 
 
 def earlier(machine, unended):
-    """Return (Container, since) of what ran before runs that were cut short, and stopped in them."""
+    """Return (Container, since) pairs of what interrupted runs found running and left stopped."""
     found = {}
     for past in unended:
         for change, _ in past.touched:
@@ -31,7 +31,7 @@ def earlier(machine, unended):
 
 
 def _was_left(machine, container, last_at):
-    """Return whether it is there, and stopped no later than a run whose last word was at ``last_at`` can cause."""
+    """Return whether it exists and stopped early enough for a run with its last event at ``last_at``."""
     now = api.inspect(machine, container.id)
     if now is None:
         return not api.is_gone(machine, container.id)
@@ -39,10 +39,11 @@ def _was_left(machine, container, last_at):
 
 
 class Watch(object):
-    """The containers that ran before, and what became of them.
+    """The containers that ran before the restart, and what became of them.
 
-    ``stopped`` are (Container, since when in seconds) pairs that an earlier run has left; with a ``fate``
-    what runs now is watched as well. ``silent`` are those that run again, with a port that does not answer yet.
+    ``stopped`` are (Container, since when in seconds) pairs that an earlier run left stopped. With a ``fate``
+    the containers that run now are watched as well. ``silent`` are those that run again with a port that does
+    not answer yet.
     """
 
     def __init__(self, machine, stopped=(), fate=None):
@@ -57,36 +58,36 @@ class Watch(object):
 
     @property
     def holds(self):
-        """Whether live-restore is switched for the time of the restart."""
+        """Whether live-restore is switched for the restart."""
         return self.fate is not None and self.fate.during is not None and bool(self.before)
 
     def observe(self):
-        """Look again, right before the engine is touched: one that has ended since then is not started."""
+        """Observe again, right before the restart: a container that has ended by then is not started."""
         self.before = containers.observe(self.machine, containers.running(self.machine))
         self.began = time.time()
 
     def observe_more(self):
-        """Watch those as well that were started in the meantime."""
+        """Watch also the containers that were started in the meantime."""
         known = {each.id for each in self.before}
         self.before += containers.observe(
             self.machine, [each for each in containers.running(self.machine) if each not in known])
 
     def strangers(self):
-        """Return the names of those that did not run when the fate was told, nor took the place of one that did."""
+        """Return the names of containers that neither ran when the fate was planned nor replaced one that did."""
         names = {each.name for each in self.before if each.id in self.fate.ids}
         return [each.name for each in self.before
                 if each.id not in self.fate.ids and not each.service and each.name not in names]
 
     def plain(self):
-        """Return what runs as plain data."""
+        """Return the running containers as plain data."""
         return [list(each) for each in self.before]
 
     def left_stopped(self):
-        """Return the names of what an earlier run has left stopped."""
+        """Return the names of the containers that an earlier run left stopped."""
         return [each.name for each, _ in self.stopped]
 
     def bring_back(self):
-        """Wait, start what does not come by itself, and look; raise with the names of those that are lost."""
+        """Wait, start what the engine does not, and examine all; raise with the names of those that are lost."""
         self.failed, self.silent, self.looked = {}, [], True
         self.before = [containers.completed(self.machine, each) for each in self.before]
         due = [(each, self.began) for each in self.before] + self.stopped
@@ -108,7 +109,7 @@ class Watch(object):
                 "they ran before the engine was restarted")
 
     def outcome(self):
-        """Return what became of the containers, as plain data; None when nobody has looked."""
+        """Return what became of the containers, as plain data; None when they were not examined."""
         if not self.looked or not (self.before or self.stopped):
             return None
         found = [(each, api.inspect(self.machine, each.id)) for each in self.before]
@@ -121,18 +122,18 @@ class Watch(object):
         return {"untouched": len(same), "restarted": again, "lost": gone, "silent": self.silent}
 
     def _is_untouched(self, container, now):
-        """Return whether it was not started again; of one that the engine told nothing of, the time decides."""
+        """Return whether it was not restarted; where its start is unknown, the time of the restart decides."""
         started = now["State"]["StartedAt"]
-        return _seconds(started) < self.began if container.started == UNTOLD else started == container.started
+        return _seconds(started) < self.began if container.started == UNKNOWN else started == container.started
 
     def _has_successor(self, container):
-        """Return whether another container has taken its place: of its Swarm service, or under its name."""
+        """Return whether another container replaced it: of its Swarm service, or with its name."""
         if container.service:
             return container.id not in self.failed
         return _runs(api.inspect(self.machine, container.name))
 
     def _wait(self, expected):
-        """Wait for what the engine starts by itself, as long as more of them come."""
+        """Wait for what the engine starts by itself, as long as more containers start."""
         waiting = {each.id for each in expected if each.policy in _BY_ENGINE}
         deadline = time.time() + PATIENCE_S
         while waiting and time.time() < deadline:
@@ -144,7 +145,7 @@ class Watch(object):
             time.sleep(POLL_S)
 
     def _wait_for_services(self, tasks):
-        """Wait until Swarm has as many containers of each service as before; it starts them itself."""
+        """Wait until Swarm itself has started as many containers of each service as before."""
         deadline = time.time() + PATIENCE_S
         missing = self._missing(tasks)
         while missing and time.time() < deadline:
@@ -154,7 +155,7 @@ class Watch(object):
             self.failed[each.id] = "Swarm has started no other in its place"
 
     def _missing(self, tasks):
-        """Return those of the tasks for which no container of their service runs."""
+        """Return the tasks that have no running container of their service."""
         if not tasks:
             return []
         found = [api.inspect(self.machine, each) for each in api.running(self.machine) or ()]
@@ -168,9 +169,9 @@ class Watch(object):
         return missing
 
     def _any_due(self, ids):
-        """Return whether the engine may still start one of these: not one that has ended well."""
+        """Return whether the engine may still start one of these: it leaves one that ended with 0."""
         found = [api.inspect(self.machine, each) for each in ids]
-        return any(now and not _has_ended_well(now) for now in found)
+        return any(now and not _ended_with_0(now) for now in found)
 
     def _start(self, container, since):
         now = api.inspect(self.machine, container.id)
@@ -185,7 +186,7 @@ class Watch(object):
             self.failed[container.id] = why
 
     def _ended(self, container, now, since):
-        """Return whether it ended by itself: before the engine was touched, or well while live-restore kept it."""
+        """Return whether it ended by itself: before the restart, or with 0 while live-restore kept it."""
         if now is None:
             return False
         if _seconds(now["State"]["FinishedAt"]) < since:
@@ -198,22 +199,22 @@ class Watch(object):
             return ""
         if self._is_untouched(container, now):
             for address, port in container.ports:
-                if not _comes(address, port):
+                if not _answers_in_time(address, port):
                     return "its port %d does not answer" % port
         if now["State"].get("Paused") or containers.can_exec(self.machine, container.id):
             return ""
         return "no program can be started in it"
 
     def _silent(self, container):
-        """Return which port of a container that runs again does not answer yet: its program may need minutes."""
+        """Return which port of a restarted container does not answer yet: its program may need minutes."""
         if _runs(api.inspect(self.machine, container.id)):
             for address, port in container.ports:
-                if not _comes(address, port):
+                if not _answers_in_time(address, port):
                     return "%s (port %d)" % (container.name, port)
         return ""
 
 
-def _comes(address, port):
+def _answers_in_time(address, port):
     deadline = time.time() + PORT_PATIENCE_S
     while not containers.port_answers(address, port):
         if time.time() > deadline:
@@ -226,13 +227,13 @@ def _runs(now):
     return bool(now and now["State"]["Running"])
 
 
-def _has_ended_well(now):
+def _ended_with_0(now):
     return not now["State"]["Running"] and now["HostConfig"]["RestartPolicy"]["Name"] == "on-failure" and (
         not now["State"]["ExitCode"])
 
 
 def _seconds(text):
-    """Return a time of the engine, like 2026-11-25T02:28:33.19Z, in seconds since 1970; negative for never."""
+    """Return a time like 2026-11-25T02:28:33.19Z in seconds since 1970; negative for never."""
     whole = calendar.timegm(time.strptime(text[:19], "%Y-%m-%dT%H:%M:%S"))
     fraction = text[19:].rstrip("Z")
     return whole + (float("0" + fraction) if fraction[:1] == "." else 0)

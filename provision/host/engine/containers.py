@@ -1,4 +1,4 @@
-"""The containers that run on the host: who they are, and whether they can be used."""
+"""The containers that run on the host: what they are, and whether they can be used."""
 
 import os
 import socket
@@ -8,32 +8,32 @@ from collections import namedtuple
 
 from . import api
 
-# The engine's own shims; live-restore lets them outlive it.
+# The engine's own shims; with live-restore they outlive it.
 _SHIM = "containerd-shim"
 _MOBY = "moby"
 _STEP = "docker build (a step of BuildKit)"
-# The engine runs its plugins in one of their own.
+# The engine runs its plugins in a namespace of their own.
 _ENGINES = (_MOBY, "plugins.moby")
 PORT_TIMEOUT_S = 2
-# A service that waits for its client says nothing for so long; docker-proxy closes in moments.
+# A service that waits for its client stays silent this long; docker-proxy closes sooner.
 SILENCE_S = 0.1
 EXEC_TIMEOUT_S = 10
 POLL_S = 0.2
 AT_ONCE = 16
 
-# ``ports`` are the published TCP ports that answered, as (address, port); ``started`` is the engine's text.
-# ``loops``: the container is being started over and over, so that nothing can be compared. ``service``: the
-# Swarm service that it belongs to, if any; another container may take its place.
+# ``ports`` are the published TCP ports that answered, as (address, port). ``started`` is the engine's text.
+# ``loops``: the container restarts over and over, so nothing can be compared. ``service``: its Swarm service,
+# if any; another container may replace it.
 Container = namedtuple("Container", "id name started policy rm ports loops service")
-# When a container was started of which the engine says nothing.
-UNTOLD = ""
+# The start of a container that the engine does not describe.
+UNKNOWN = ""
 _SERVICE = "com.docker.swarm.service.name"
 
 
 def observe(machine, ids):
-    """Return the Containers of these ids, in the order in which they were started.
+    """Return the Containers with these ids, in the order in which they were started.
 
-    One of which the engine says nothing is among them by its id alone; one that is gone is not.
+    One that the engine does not describe is included with its id alone; one that no longer exists is not.
     """
     found = at_once(lambda each: _observed(machine, each), ids)
     return sorted([each for each in found if each], key=lambda each: each.started)
@@ -44,17 +44,17 @@ def _observed(machine, container):
     if found:
         return _container(found)
     return None if api.is_gone(machine, container) else Container(
-        container, container[:12], UNTOLD, "", False, [], False, "")
+        container, container[:12], UNKNOWN, "", False, [], False, "")
 
 
 def completed(machine, container):
-    """Return the Container with what the engine tells of it by now, if it told nothing before."""
-    found = api.inspect(machine, container.id) if container.started == UNTOLD else None
-    return _container(found)._replace(started=UNTOLD, ports=[]) if found else container
+    """Return the Container with the engine's description, if it was missing before."""
+    found = api.inspect(machine, container.id) if container.started == UNKNOWN else None
+    return _container(found)._replace(started=UNKNOWN, ports=[]) if found else container
 
 
 def at_once(work, items):
-    """Return ``work`` of each item, done by several threads: most of it is waiting."""
+    """Return ``work`` of each item, done in several threads: most of it is waiting."""
     results, failed = [None] * len(items), []
 
     def take(numbers):
@@ -85,7 +85,7 @@ def _container(found):
 
 
 def service_of(found):
-    """Return the Swarm service that an inspected container belongs to; empty where it belongs to none."""
+    """Return the Swarm service of an inspected container; empty where it has none."""
     return ((found.get("Config") or {}).get("Labels") or {}).get(_SERVICE, "")
 
 
@@ -105,7 +105,7 @@ def _reachable(address):
 def port_answers(address, port):
     """Return whether a connection to the port is accepted and not closed at once.
 
-    docker-proxy accepts also for a container that does not, and closes the connection then.
+    docker-proxy also accepts for a container that does not listen, and then closes the connection.
     """
     try:
         connection = socket.create_connection((address, port), PORT_TIMEOUT_S)
@@ -123,7 +123,7 @@ def port_answers(address, port):
 
 
 def can_exec(machine, container):
-    """Return whether a program can be started in the container; whether it has that program does not matter."""
+    """Return whether a program can be started in the container; it need not contain that program."""
     status, made = api.post(
         machine, "/containers/%s/exec" % container, {"Cmd": ["true"], "AttachStdout": True})
     if status != 201:
@@ -188,12 +188,12 @@ def shims(machine):
 
 
 def builds(machine):
-    """Return the commands of `docker build` that are at work: clients on this host, and BuildKit's steps."""
+    """Return the running `docker build` commands: clients on this host, and BuildKit's steps."""
     return sorted({said for said in [_build(words) for words in _commands(machine)] if said})
 
 
 def _build(words):
-    """Return the command if it builds, else an empty text; all steps of BuildKit are one, as they change in seconds."""
+    """Return the command if it builds, else an empty text; BuildKit's steps count as one: they change fast."""
     program = os.path.basename(words[0])
     if program in ("docker", "docker-buildx", "docker-compose") and {"build", "bake"} & set(words[1:4]):
         return " ".join(words[:3])
@@ -207,6 +207,6 @@ def _commands(machine):
         try:
             text = machine.text("/proc/%s/cmdline" % pid)
         except (IOError, OSError):
-            continue  # It has just ended.
+            continue  # The process has just ended.
         if text:
             yield text.rstrip("\0").split("\0")

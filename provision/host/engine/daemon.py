@@ -1,4 +1,4 @@
-"""/etc/docker/daemon.json: our keys merged into what is there, checked by the engine before it counts."""
+"""/etc/docker/daemon.json: our keys merged into the file, validated by the engine before it is used."""
 
 import os
 
@@ -11,7 +11,7 @@ from . import api, dockerd_flags, live_restore
 from .daemon_keys import (
     DEFAULTS, OURS, Record, given_back, hidden_in, merge, overlay, record, removed, taken, wanted_keys,
 )
-from .daemon_words import masked, shown, told
+from .daemon_words import masked, shown, summary
 from .reloadable import BREAKS_LIVE_RESTORE, RELOADABLE, effect, keeps
 
 __all__ = (
@@ -21,7 +21,7 @@ __all__ = (
 FILE = "/etc/docker/daemon.json"
 DATA_ROOT = "/var/lib/docker"
 SWARM_STATE = "swarm/docker-state.json"
-# Everything else is TCP to dockerd, also an address alone (moby, opts/hosts.go).
+# dockerd takes anything else for TCP, even a bare address (moby, opts/hosts.go).
 LOCAL = ("unix://", "fd://")
 
 
@@ -50,10 +50,10 @@ def plan(machine, desired, unit_command=None):
 
 
 def plan_absent(machine, before):
-    """Return the Changes that take our keys out; a file with no other key goes.
+    """Return the Changes that remove our keys, and the file if it has no other key.
 
-    What our keys replaced comes back, and what the inventory took out, and the operator's own text if that is
-    what is left. A key that somebody has changed since is theirs.
+    What our keys replaced is restored, and what the inventory removed, and the operator's own text if it is
+    equal to the rest. A key that somebody has changed since is theirs.
     """
     found, kept = parse(machine.text(FILE)), Record(machine.text(OURS))
     if found is None or machine.read(FILE) is None:
@@ -69,21 +69,21 @@ def plan_absent(machine, before):
 
 
 def plan_back(machine, content, dress, folders, ours_then=b""):
-    """Return the Change that brings an earlier file back as it was, valid or not.
+    """Return the Change that restores an earlier file as it was, valid or not.
 
-    ``ours_then`` is what OURS held then: it tells which keys hold a secret.
+    ``ours_then`` is the content of OURS then: it names the keys that hold a secret.
     """
     texts = (machine.text(OURS), ours_then.decode("utf-8", "replace"))
     hidden = sorted({key for text in texts for key in Record(text).hidden})
     found = parse(machine.text(FILE))
-    before, after = told(machine.read(FILE), found, content, hidden)
+    before, after = summary(machine.read(FILE), found, content, hidden)
     change = _Masked(machine, FILE, content, after, before, dress, folders, hidden)
     change.found, change.whole = found, parse((content or b"").decode("utf-8", "replace"))
     return [change] if change.needed() else []
 
 
 def in_swarm(machine, started, found, options):
-    """Return whether this host is part of a Swarm: the engine says so, or its data does while it is silent."""
+    """Return whether this host is part of a Swarm, by the engine's answer, or else by its data."""
     info = api.info(machine)
     if info is not None:
         return ((info.get("Swarm") or {}).get("LocalNodeState") or "inactive") != "inactive"
@@ -111,7 +111,7 @@ def refuse_unsafe(whole, unit_command, started=None):
 
 
 def validate(machine, whole, started=None):
-    """Let dockerd judge the file with its real command line; engines before 23.0 cannot."""
+    """Validate the file with dockerd and its real command line; engines before 23.0 cannot."""
     if not machine.has("dockerd"):
         return
     started = started or dockerd_flags.CommandLine(machine, None)
@@ -183,11 +183,11 @@ class _Masked(FileChange):
         FileChange._put(self, content, dress)
 
 
-class _Judged(_Masked):
+class _Validated(_Masked):
     started = None
 
     def apply(self):
-        """Let the engine, which may just have been installed, judge it first."""
+        """Validate it first with the engine, which may just have been installed."""
         if self.content is not None:
             validate(self.machine, parse(self.content.decode("utf-8", "replace")) or {}, self.started)
         FileChange.apply(self)
@@ -197,10 +197,10 @@ def _together(machine, found, content, kept, dress=None, folders=None, started=N
     texts = (machine.text(OURS), (kept or b"").decode("ascii"))
     hidden = sorted({key for text in texts for key in Record(text).hidden})
     parts = [
-        _Judged(machine, FILE, content, dress=dress, folders=folders, hidden=hidden),
+        _Validated(machine, FILE, content, dress=dress, folders=folders, hidden=hidden),
         FileChange(machine, OURS, kept)]
     parts[0].started = started
-    before, after = told(machine.read(FILE), found, content, hidden)
+    before, after = summary(machine.read(FILE), found, content, hidden)
     change = Together("file", FILE, before, after, parts)
     change.diff = parts[0].diff
     change.found, change.whole = found, parse((content or b"").decode("utf-8", "replace"))

@@ -1,4 +1,4 @@
-"""Which keys of daemon.json are ours: a default yields to what somebody else wrote, the inventory does not."""
+"""Which keys of daemon.json are ours: others' values override a default, the inventory overrides them."""
 
 import hashlib
 import json
@@ -6,7 +6,7 @@ import json
 from ..ground import secret
 from ..ground.jsonfile import dump
 
-# The keys that we wrote, so that one that is no longer wanted can be taken out again.
+# The keys that we wrote, so that one that is no longer wanted can be removed.
 OURS = "/var/lib/provision/daemon-keys.json"
 DEFAULTS = {
     "live-restore": True,
@@ -14,15 +14,16 @@ DEFAULTS = {
     "log-opts": {"max-file": "3", "max-size": "10m"},
     "no-new-privileges": True,
 }
-# Drivers that know max-size and max-file.
+# Drivers with max-size and max-file.
 ROTATING = ("local", "json-file")
 _DRIVER, _OPTS = "log-driver", "log-opts"
 
 
 class Record(object):
-    """What OURS holds: the ``names`` of our keys, those that are ``hidden``, and digests of what we wrote.
+    """The content of OURS: the ``names`` of our keys, the ``hidden`` ones, and digests of what we wrote.
 
-    ``taken`` are the names of keys of others that the inventory took out of the file. Earlier versions wrote names alone: then whatever a key holds counts as ours.
+    ``taken`` are other people's keys that the inventory removed from the file. Earlier versions wrote names
+    alone: then any value of a key counts as ours.
     """
 
     def __init__(self, text):
@@ -34,13 +35,13 @@ class Record(object):
         self.taken = parts.get("taken", [])
 
     def mine(self, found):
-        """Return the keys of ``found`` that hold what we wrote, sorted."""
+        """Return the keys of ``found`` that still hold what we wrote, sorted."""
         names = [name for name in self.names if name in found]
         return sorted(name for name in names if self.digests.get(name) in (None, digest(found[name])))
 
 
 def record(ours, hidden, taken=()):
-    """Return the bytes of OURS for the keys ``ours``; of a secret there is not even a digest."""
+    """Return the bytes of OURS for the keys ``ours``, without even a digest of a secret."""
     digests = {key: digest(value) for key, value in ours.items() if key not in hidden}
     parts = {"keys": sorted(ours), "digests": digests}
     parts.update({"secret": hidden} if hidden else {})
@@ -49,22 +50,22 @@ def record(ours, hidden, taken=()):
 
 
 def digest(value):
-    """Return a short digest of a value, the same however the file is laid out."""
+    """Return a short digest of a value, independent of the file's layout."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode("utf-8")).hexdigest()[:16]
 
 
 def wanted_keys(options, enforcing=False, swarm=False, found=None, mine=(), flagged=()):
-    """Return our keys: the defaults that do not yield, then ``options`` over them; a null takes a key out.
+    """Return our keys: the defaults that apply, overridden by ``options``; a null removes a key.
 
-    ``found`` is what the file holds, ``mine`` names its keys that we wrote, ``flagged`` those that the engine's
-    command line sets.
+    ``found`` is the file's content, ``mine`` names the keys in it that we wrote, ``flagged`` those that the
+    engine's command line sets.
     """
     found = found or {}
     keys = dict(DEFAULTS)
     if enforcing:
         keys["selinux-enabled"] = True
     if swarm:
-        # A swarm node with live-restore does not start.
+        # An engine in a Swarm does not start with live-restore.
         del keys["live-restore"]
     theirs = {key for key in found if key not in mine} | set(flagged)
     wanted = {key: value for key, value in keys.items() if key not in theirs or (key in options and key != _OPTS)}
@@ -73,13 +74,13 @@ def wanted_keys(options, enforcing=False, swarm=False, found=None, mine=(), flag
 
 
 def _pair(wanted, options, found, mine, theirs, flagged):
-    """Let log-driver and log-opts yield together: options of one driver stop the engine with another."""
+    """Apply log-driver and log-opts together: the engine does not start with another driver's options."""
     stay = _OPTS in flagged or (_OPTS in theirs and _OPTS not in options)
     if stay and _DRIVER not in found and _DRIVER not in options:
         wanted.pop(_DRIVER, None)
     driver = options.get(_DRIVER) if _DRIVER in options else DEFAULTS[_DRIVER]
     if _DRIVER in theirs and _DRIVER not in options:
-        # What we wrote for its rotation stays; nothing is added.
+        # Keep what we wrote for its rotation; add nothing.
         driver = found.get(_DRIVER) if _OPTS in mine else None
     if driver not in ROTATING:
         wanted.pop(_OPTS, None)
@@ -88,13 +89,13 @@ def _pair(wanted, options, found, mine, theirs, flagged):
 
 
 def orphaned(options, found):
-    """Return whether the inventory replaces the log driver that the file's log-opts were written for."""
+    """Return whether the inventory replaces the log driver that the file's log-opts belong to."""
     wants = options.get(_DRIVER)
     return wants is not None and _OPTS in found and wants != found.get(_DRIVER, "json-file")
 
 
 def overlay(below, above):
-    """Return ``below`` with ``above`` over it; mappings are merged, a null removes."""
+    """Return ``below`` overridden by ``above``; mappings are merged, a null removes."""
     merged = dict(below)
     for key, value in above.items():
         if value is None:
@@ -108,13 +109,13 @@ def overlay(below, above):
 
 
 def removed(options, found):
-    """Return the keys that the inventory takes out of the file: the nulls, and options of a driver that goes."""
+    """Return the keys that the inventory removes from the file: nulls, and options of a replaced driver."""
     orphans = [_OPTS] if orphaned(options, found) else []
     return [key for key, value in options.items() if value is None] + orphans
 
 
 def merge(found, ours_before, ours, removed=()):
-    """Return the whole file: what others wrote stays, our keys replace, our old ones go."""
+    """Return the whole file: others' keys are kept, ours override them, our old ones are removed."""
     stale = set(ours_before) | set(removed)
     kept = {key: value for key, value in found.items() if key not in stale}
     kept.update(ours)
@@ -122,16 +123,16 @@ def merge(found, ours_before, ours, removed=()):
 
 
 def taken(kept, options, found, mine, ours):
-    """Return the keys of others that were taken out of the file, now or earlier; one that is set again is none."""
+    """Return others' keys that were removed from the file, now or earlier, and are not set again."""
     gone = set(removed(options, found))
     again = {key for key in found if key not in mine} - gone - set(ours)
     return (set(kept.taken) | {key for key in gone if key in found and key not in mine}) - again
 
 
 def given_back(kept, ours, found, theirs):
-    """Return what comes back when ``ours`` go: what they replaced of ``theirs``, and what was taken out.
+    """Return what is restored when ``ours`` are removed: what they replaced in ``theirs``, and what was removed.
 
-    Options of another log driver than the file then has would stop the engine.
+    The engine would not start with the options of another log driver.
     """
     back = {key: value for key, value in theirs.items() if key in ours or (key in kept.taken and key not in found)}
     if merge(found, ours, back).get(_DRIVER) != theirs.get(_DRIVER):
@@ -140,7 +141,7 @@ def given_back(kept, ours, found, theirs):
 
 
 def hidden_in(ours):
-    """Return the keys whose value has a secret in it, sorted."""
+    """Return the keys whose value contains a secret, sorted."""
     return sorted(key for key, value in ours.items() if secret.inside(value))
 
 

@@ -1,4 +1,4 @@
-"""What a plan says of daemon.json: the keys that come, change and go, and no secret."""
+"""What a plan shows of daemon.json: the keys added, changed and removed, and no secret."""
 
 import json
 import re
@@ -14,8 +14,8 @@ SECRET_NAME = re.compile("token|password|passwd|secret|credential|api-?key", re.
 BROKEN = "not valid JSON"
 
 
-def told(old, found, content, hidden):
-    """Return (before, after) for a file that holds ``old`` (bytes; ``found`` once parsed) and gets ``content``."""
+def summary(old, found, content, hidden):
+    """Return (before, after) for the file ``old`` (bytes; ``found`` once parsed) replaced by ``content``."""
     if content is None:
         return "", REMOVED
     whole = parse(content.decode("utf-8", "replace"))
@@ -40,7 +40,7 @@ def _difference(found, whole):
 
 
 def masked(value, secret=False):
-    """Return a copy to show: no login in an address, no value of a key that is called like a secret."""
+    """Return a copy to show, without logins in addresses and values of keys with a secret's name."""
     if isinstance(value, dict):
         return {key: masked(item, secret or bool(SECRET_NAME.search(key))) for key, item in value.items()}
     if isinstance(value, list):
@@ -62,7 +62,7 @@ def _lines(text, side, hidden):
     if side is not None:
         return dump(masked(side))
     if text is not None and hidden:
-        text = secret.SHOWN  # Not JSON: nobody knows where in it the secret stands.
+        text = secret.SHOWN  # Not JSON: it is unknown where the secret is.
     return None if text is None else LOGIN.sub("//" + MASK + "@", text).encode("utf-8")
 
 

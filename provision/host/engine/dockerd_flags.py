@@ -1,4 +1,4 @@
-"""The command line that systemd starts dockerd with: its words, expanded, and the keys of daemon.json they set.
+"""The command line with which systemd starts dockerd, and the keys of daemon.json that it sets.
 
 Rules: systemd.service(5) "Command lines", systemd.exec(5) EnvironmentFile=, and moby's cmd/dockerd for the flags.
 """
@@ -7,9 +7,9 @@ import glob
 import re
 from collections import namedtuple
 
-# A word of the command line, and where it was written.
+# A word of the command line, and where it was defined.
 Word = namedtuple("Word", "text origin")
-# A key of daemon.json that is set by ``flag``, to ``value``; ``origin`` says where the flag was written.
+# A key of daemon.json set by ``flag`` to ``value``; ``origin`` is where the flag was defined.
 Flag = namedtuple("Flag", "key flag value origin")
 
 EXEC_START = "ExecStart="
@@ -21,7 +21,7 @@ _BOOLEAN = frozenset((
     "init", "ip-forward", "ip-forward-no-drop", "ip-masq", "ip6tables", "iptables", "ipv6", "live-restore",
     "no-new-privileges", "raw-logs", "restart", "rootless", "selinux-enabled", "tls", "tlsverify",
     "userland-proxy", "validate", "version"))
-# Flags whose key has another name; these may be given more than once.
+# Flags whose key has another name; they may be repeated.
 _LISTS = {
     "authorization-plugin": "authorization-plugins", "cdi-spec-dir": "cdi-spec-dirs",
     "default-address-pool": "default-address-pools", "dns-opt": "dns-opts", "exec-opt": "exec-opts",
@@ -33,7 +33,7 @@ _MAPS = {
     "cluster-store-opt": "cluster-store-opts", "default-network-opt": "default-network-opts",
     "default-ulimit": "default-ulimits", "feature": "features", "log-opt": "log-opts"}
 _OTHER = {"graph": "data-root"}
-# dockerd takes runtimes from both sides (skipDuplicates in moby's daemon/config).
+# dockerd merges runtimes from flag and file (skipDuplicates in moby's daemon/config).
 _BOTH_SIDES = ("add-runtime",)
 _TRUE = ("1", "t", "true")
 _VARIABLE = re.compile(r"\$\$|\$\{(\w+)\}|\$(\w+)$")
@@ -42,7 +42,7 @@ _FILES = re.compile(r"^EnvironmentFiles?=(.*) \(ignore_errors=\w+\)$")
 
 
 class CommandLine(object):
-    """The command line of dockerd as ``text``, from systemd, describes it; empty for None.
+    """The command line of dockerd, from systemd's ``text``; empty for None.
 
     ``text`` is the value of ExecStart, and below it the lines of Environment and EnvironmentFiles.
     """
@@ -61,7 +61,7 @@ class CommandLine(object):
         return self.flags.get(key)
 
     def validating(self, config_file):
-        """Return the arguments for dockerd to judge ``config_file`` as it will be started."""
+        """Return the arguments for dockerd to validate ``config_file`` with its real flags."""
         kept, words = [], iter([word.text for word in self.words])
         for text in words:
             if text == "--config-file":
@@ -72,13 +72,13 @@ class CommandLine(object):
 
 
 def described(found, text):
-    """Return the text for a CommandLine: ``found`` are the properties of the unit, ``text`` what was printed."""
+    """Return the text for a CommandLine from the unit's properties ``found`` and the printed ``text``."""
     return "\n".join([found.get("ExecStart", "")] + [
         line for line in text.splitlines() if line.startswith("Environment")])
 
 
 def split(text):
-    """Return the words of ``text`` as systemd splits them: at blanks, with quotes and backslashes taken away."""
+    """Return the words of ``text`` as systemd splits it: at blanks, without quotes and backslashes."""
     words, word, quote, escaped = [], None, "", False
     for char in text:
         if escaped:
@@ -100,7 +100,7 @@ def split(text):
 
 
 def expand(raw, values):
-    """Return the Words of one raw word: $NAME alone becomes several, ${NAME} stays within its word.
+    """Return the Words of one raw word: $NAME alone may become several, ${NAME} stays within its word.
 
     ``values`` maps a name to (value, where it comes from).
     """
@@ -123,7 +123,7 @@ def expand(raw, values):
 
 
 def flags(words):
-    """Return the Flags by key; of one that is given twice the last counts, lists and mappings grow."""
+    """Return the Flags by key; the last of repeated ones counts, lists and mappings grow."""
     given, words = {}, iter(words)
     for word in words:
         if word.text == "--":
@@ -137,7 +137,7 @@ def flags(words):
 
 
 def same(flag, wanted):
-    """Return whether the Flag sets what ``wanted``, a value of daemon.json, would."""
+    """Return whether the Flag has the same effect as ``wanted``, a value of daemon.json."""
     if isinstance(flag.value, list):
         return isinstance(wanted, list) and flag.value == [_text(each) for each in wanted]
     if isinstance(flag.value, dict):
@@ -146,7 +146,7 @@ def same(flag, wanted):
 
 
 def _named_values(text):
-    """Return the (name, value) pairs of one word; value is None where it is the next word, or a boolean's."""
+    """Return the (name, value) pairs of one word; value is None for a boolean, or if it is the next word."""
     if text.startswith("--"):
         name, equals, value = text[2:].partition("=")
         return [(name, value if equals else None)]
@@ -181,13 +181,13 @@ def _named(name, origin):
 
 
 def _after_dockerd(words):
-    """Return what follows the word dockerd, also inside the text that a shell is given."""
+    """Return what follows the word dockerd, also inside a shell's command."""
     if words and not _is_dockerd(words[0].text):
         words = [Word(text, word.origin) for word in words for text in split(word.text)]
     names = [number for number, word in enumerate(words) if _is_dockerd(word.text)]
     if names:
         return words[names[0] + 1:]
-    # A program of the operator's own that starts dockerd: it is no flag itself.
+    # The operator's own program that starts dockerd; its name is not a flag.
     return words[1:] if words and words[0].text.startswith("/") else words
 
 
@@ -196,7 +196,7 @@ def _is_dockerd(text):
 
 
 def _environment(machine, lines):
-    """Return name -> (value, where it comes from); what is in a file counts more than Environment=."""
+    """Return name -> (value, where it comes from); a file overrides Environment=."""
     values = {}
     for line in lines:
         if line.startswith("Environment="):

@@ -1,4 +1,4 @@
-"""Start the engine, and wait until it answers: as long as it shows signs of life."""
+"""Start the engine, and wait for its answer as long as it makes progress."""
 
 import re
 import time
@@ -9,16 +9,16 @@ from . import api
 from .unit import POLL_S, UNIT, is_starting, properties
 
 HEALTH_TIMEOUT_S = 60
-# How long a start may go on without a sign of life; one that makes progress has no limit of its own.
+# How long a start may make no progress; one that makes progress has no limit of its own.
 STALL_S = 180
 
 _ERROR = re.compile(r"level=(?:fatal|error)|failed to start daemon|unable to")
-# ``ticks`` is the processor time of the unit's process; ``settled``: no job waits, and nothing is on its way.
+# ``ticks`` is the processor time of the unit's process; ``settled``: no job and no start is pending.
 Progress = namedtuple("Progress", "settled active state pid ticks")
 
 
 def bring_up(machine, verb, reload=True):
-    """Start or restart the engine and wait until it answers; raises with its own last words."""
+    """Start or restart the engine and wait until it answers; raise with its last log line."""
     machine.engine_sleeps = False
     if reload:
         machine.run(["systemctl", "daemon-reload"])
@@ -32,7 +32,7 @@ def bring_up(machine, verb, reload=True):
 
 
 def _comes_up(machine):
-    """Wait for the engine's answer while its unit is starting and shows signs of life."""
+    """Return whether the engine answers; wait while its unit is starting and makes progress."""
     seen, since = None, time.time()
     while True:
         progress = _progress(machine)
@@ -57,7 +57,7 @@ def _progress(machine):
     state, sub = found.get("ActiveState", ""), found.get("SubState", "")
     pid = next((found[name] for name in ("ControlPID", "MainPID") if found.get(name, "0") != "0"), "0")
     waits = found.get("Job", "") not in ("", "0") or is_starting(found) or state == "deactivating"
-    # A command before the start is the operator's own, and systemd limits it.
+    # A command before the start is the operator's own, and systemd limits its time.
     ticks = time.time() if sub == "start-pre" else _ticks(machine, pid)
     return Progress(not waits, state == "active", (state, sub), pid, ticks)
 
@@ -68,7 +68,7 @@ def _ticks(machine, pid):
 
 
 def last_words(machine):
-    """Return the engine's last line in the journal, an error before any other."""
+    """Return the engine's last line in the journal, preferably an error."""
     ran = machine.run(["journalctl", "-u", UNIT, "-n", "40", "-o", "cat", "--no-pager"])
     lines = [line.strip() for line in ran.out.splitlines() if line.strip()]
     errors = [line for line in lines if _ERROR.search(line)]

@@ -1,8 +1,8 @@
-"""What runs lives on, or comes back, when the engine is restarted: recorded before, compared after.
+"""Keep or bring back containers across a restart of the engine: record before, compare after.
 
-live-restore keeps containers over a restart for patch releases, and while bridge and storage options stay as
-they are (https://docs.docker.com/engine/daemon/live-restore/). Everywhere else the engine stops them itself, so
-that it starts clean; they come back by their own policy, or are started here, in their order.
+live-restore keeps containers across a restart for patch releases, and while bridge and storage options do not
+change (https://docs.docker.com/engine/daemon/live-restore/). Otherwise the engine stops them, so that it starts
+clean. They restart by their own policy, or are started here, in their order.
 """
 
 import os
@@ -15,20 +15,20 @@ from ..ground.errors import Refusal
 from ..ground.jsonfile import parse
 from . import comeback, containers, daemon, dockerd_flags, live_restore
 
-# What becomes of the containers ``ids``: ``kept`` by live-restore, or stopped, and ``why``. During the restart
-# live-restore is switched to ``during``; None leaves it as it is.
+# What becomes of the containers ``ids``: ``kept`` by live-restore, or stopped, and ``why``. ``during`` is the
+# value of live-restore for the restart; None leaves it unchanged.
 Fate = namedtuple("Fate", "ids kept during why")
 RECORD = "running"
 RESTART = Harm("containers restart", "container restarts")
 LOST = Harm("containers started with --rm are lost", "container started with --rm is lost")
-# Of these a patch release is promised to keep containers: so many leading numbers of the version stay.
+# A patch release of these packages keeps containers: that many leading numbers of the version are equal.
 _PROMISED = {"docker-ce": 2, "containerd.io": 1}
 
 
 def fate(machine, unit, changes, info):
-    """Return the Fate of what runs, should the engine be restarted in the midst of ``changes``.
+    """Return the Fate of the running containers if the engine is restarted during ``changes``.
 
-    None where nothing runs, nor can be started in the meantime.
+    None where no container runs or can be started in the meantime.
     """
     ids, flag = containers.running(machine), unit.live_restore_flag
     if not (ids or unit.active):
@@ -46,7 +46,7 @@ def fate(machine, unit, changes, info):
 
 
 def goal(machine, changes):
-    """Return what daemon.json holds once ``changes`` are made."""
+    """Return the content of daemon.json after ``changes``."""
     written = [part.content for part in settings(changes)]
     return written[-1] if written else machine.read(daemon.FILE)
 
@@ -63,7 +63,7 @@ def settings(changes):
 
 
 def _reasons(machine, unit, changes, info):
-    """Yield why containers cannot live on."""
+    """Yield the reasons why containers cannot be kept."""
     if info is None and unit.active:
         yield "the engine does not answer"
     if ((info or {}).get("Swarm") or {}).get("LocalNodeState", "inactive") != "inactive":
@@ -92,7 +92,7 @@ def _data_root(machine, unit, changes):
 
 
 def _is_below(path, folder):
-    """Return whether the engine's own word for its data-root is this folder: with userns-remap it is one below."""
+    """Return whether the engine's data-root is this folder, or with userns-remap one below it."""
     path, folder = os.path.realpath(path), os.path.realpath(folder)
     return path == folder or path.startswith(folder + "/")
 
@@ -102,9 +102,9 @@ def _parsed(content):
 
 
 def _is_edited(machine, unit):
-    """Return whether a restart may bring bridge or storage options into force that nobody has tried yet.
+    """Return whether a restart may apply edited bridge or storage options for the first time.
 
-    The data-root is compared with the engine's own word.
+    The data-root is compared with what the engine reports.
     """
     path = machine.path(daemon.FILE)
     if unit.started_at is None or not os.path.isfile(path) or os.path.getmtime(path) <= unit.started_at:
@@ -113,7 +113,7 @@ def _is_edited(machine, unit):
 
 
 def _is_patch(machine, row, info):
-    """Return whether the engine that runs, or the installed package, moves by a patch release at most."""
+    """Return whether the running engine, or the installed package, changes by a patch release at most."""
     runs = (info or {}).get("ServerVersion") if row.name == "docker-ce" else None
     before = runs or rpmdb.short(rpmdb.installed(machine, row.name))
     count = _PROMISED[row.name]
@@ -123,9 +123,9 @@ def _is_patch(machine, row, info):
 
 
 def around(machine, fate, changes, unended=()):
-    """Return ``changes``, which restart the engine, with the record before and the comparison after.
+    """Return ``changes``, which restart the engine, between the record and the comparison.
 
-    ``unended`` are earlier runs that were cut short: what ran before them is looked for as well.
+    ``unended`` are runs that were cut short: the containers that ran before them are brought back as well.
     """
     earlier = comeback.earlier(machine, unended)
     if fate is None:
@@ -140,7 +140,7 @@ def around(machine, fate, changes, unended=()):
 
 
 class Hold(Change):
-    """live-restore switched for the time of the restart; also on the way back, whose scriptlets restart too."""
+    """live-restore switched for the restart, and for the undo, whose scriptlets restart the engine too."""
 
     kind = "live-restore"
     subject = "docker"
@@ -163,31 +163,31 @@ class Hold(Change):
             live_restore.hold(self.machine, self.fate.during)
 
     def lines(self):
-        """Return nothing: the restart's own line says what becomes of the containers."""
+        """Return none: the line of the restart says what becomes of the containers."""
         return []
 
 
 class Keep(Hold):
-    """The record of what runs, first of all; and its return, after everything else is undone."""
+    """The record of the running containers, made first; they are brought back after everything is undone."""
 
     def __init__(self, machine, watch):
         Hold.__init__(self, machine, watch)
         self.content = machine.read(daemon.FILE)
 
     def apply(self):
-        """Note what runs, and switch live-restore."""
+        """Record what runs, and switch live-restore."""
         self.watch.observe()
         refuse_strangers(self.watch, self.is_allowed)
         Hold.apply(self)
 
     def settle(self):
-        """Bring back what ran, and let daemon.json be as it was."""
+        """Bring back what ran, and restore daemon.json."""
         if self.watch.holds:
             live_restore.release(self.machine, self.content)
         self.watch.bring_back()
 
     def records(self):
-        """Return what runs, for a run that finds this one cut short."""
+        """Return what runs, for a later run in case this one is cut short."""
         return [{"kind": RECORD, "at": int(time.time()), "containers": self.watch.plain()}]
 
     def harms(self):
@@ -206,7 +206,7 @@ class Keep(Hold):
 
 
 class Look(Change):
-    """One more look, right before the engine is restarted: a download may have taken minutes."""
+    """A second observation right before the restart: a download may have taken minutes."""
 
     kind = "containers"
 
@@ -215,7 +215,7 @@ class Look(Change):
         self.watch = watch
 
     def apply(self):
-        """Watch what was started in the meantime as well."""
+        """Watch also what was started in the meantime."""
         self.watch.observe_more()
         refuse_strangers(self.watch, self.is_allowed)
 
@@ -223,12 +223,12 @@ class Look(Change):
         """Do nothing."""
 
     def lines(self):
-        """Return nothing."""
+        """Return none."""
         return []
 
 
 def refuse_strangers(watch, is_allowed):
-    """Raise for containers that would stop, and that nobody was asked about."""
+    """Raise for containers that would stop without anybody's consent."""
     names = watch.strangers()
     if names and not (watch.fate.kept or is_allowed):
         raise Refusal(
@@ -238,7 +238,7 @@ def refuse_strangers(watch, is_allowed):
 
 
 class Compare(Change):
-    """What ran before runs again, and can be used; the last Change of a plan that restarts the engine."""
+    """Proof that all containers run again and can be used; the last Change of a plan with a restart."""
 
     kind = "containers"
 
@@ -248,16 +248,16 @@ class Compare(Change):
         self.content = content
 
     def apply(self):
-        """Wait for what comes back by itself, start the rest; raise with the names of those that do not."""
+        """Wait for what restarts by itself, start the rest; raise with the names of what is lost."""
         if self.watch.holds:
             live_restore.release(self.machine, self.content)
         self.watch.bring_back()
 
     def undo(self):
-        """Leave it until everything is undone."""
+        """Do nothing until everything is undone."""
 
     def lines(self):
-        """Return a line for what an earlier run has left stopped."""
+        """Return a line for what an earlier run left stopped."""
         names = self.watch.left_stopped()
         if not names:
             return []

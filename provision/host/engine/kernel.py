@@ -1,6 +1,6 @@
-"""The kernel module that the engine's firewall rules need: its package is asked for, and it is loaded.
+"""The kernel module that the engine's firewall rules need: install its package and load it.
 
-On EL 10 xt_addrtype lies in kernel-modules-extra, which iptables no longer brings along
+On EL 10 xt_addrtype is in kernel-modules-extra, which iptables no longer requires
 (docker/docker-ce-packaging issue 1340).
 """
 
@@ -16,19 +16,19 @@ MODULE = "xt_addrtype"
 KIND = "kernel-modules-missing"
 FOLDER = "/lib/modules"
 LOADED = "/proc/modules"
-# What iptables may use of this kernel, loaded or built in; see net/netfilter/x_tables.c.
+# The matches of this kernel that iptables can use, loaded or built in; see net/netfilter/x_tables.c.
 MATCHES = "/proc/net/ip_tables_matches"
 
 
 def lacking(machine, desired, unit):
-    """Return the package, in a list, that brings the module to the running kernel; empty where none is needed."""
+    """Return the package, in a list, with the module for the running kernel; empty where none is needed."""
     if unit.active or not _by_iptables(machine, desired) or not lacks(machine, release()):
         return []
     return [package(release())]
 
 
 def plan(machine, lacking):
-    """Return the Change that loads the module of the package that is ``lacking``."""
+    """Return the Change that loads the module, if its package is ``lacking``."""
     return [Load(machine)] if lacking else []
 
 
@@ -38,15 +38,15 @@ def release():
 
 
 def package(release):
-    """Return the package by its full name: '6.12.0-55.el10.x86_64+rt' is a kernel of its own name."""
+    """Return the package's full name; '6.12.0-55.el10.x86_64+rt' is a kernel with another name."""
     build, _, flavor = release.partition("+")
     return "-".join(["kernel"] + [flavor] * bool(flavor) + ["modules-extra", build])
 
 
 def lacks(machine, release):
-    """Whether the running kernel neither has the module nor can load it.
+    """Return whether the running kernel neither has the module nor can load it.
 
-    Without any modules on the disk this is a container, and its kernel is somebody else's.
+    A host without any modules on the disk is a container, whose kernel is not its own.
     """
     if re.search("^%s " % MODULE, machine.text(LOADED), re.MULTILINE):
         return False
@@ -69,7 +69,7 @@ def missing(evidence):
 
 
 class Load(Change):
-    """The module loaded now; at the next boot iptables loads it by itself."""
+    """The module, loaded now; after a boot iptables loads it by itself."""
 
     kind = "kernel"
     subject = "module " + MODULE
@@ -85,7 +85,7 @@ class Load(Change):
             raise missing(" ".join((ran.err or ran.out).split())[:300])
 
     def undo(self):
-        """Unload it; one that somebody's rules use by now stays until the next boot."""
+        """Unload it; one that is in use by now stays until the next boot."""
         self.machine.run(["modprobe", "-r", MODULE])
 
 

@@ -1,12 +1,12 @@
-"""Live-restore for the time of one restart: switched by a reload, and put back to what daemon.json says.
+"""Live-restore during one restart: switched by a reload, then reset to what daemon.json says.
 
-The engine reads the key at a reload and at its start. What it has then decides whether containers live on:
-when it stops they are left alone only with live-restore on, and when it starts without it, it ends those that
-it finds (moby, daemon/daemon.go and daemon/reload.go). A reload keeps a key that the file no longer
-has, so that switching it off takes a `false` in the file.
+The engine reads the key at a reload and at its start. When it stops, it leaves containers running only with
+live-restore on. When it starts without it, it kills those that it finds (moby, daemon/daemon.go and
+daemon/reload.go). A reload keeps the value of a key that was removed from the file, so switching it off needs
+a `false` in the file.
 
-While the file holds a value for the time being, MARK holds what it shall be in the end, and digests of what
-we have written meanwhile. A later run puts that back; where the operator has edited the file since, KEY alone.
+While the file holds a temporary value, MARK holds the final content and digests of what we have written in the
+meantime. A later run restores that content, or KEY alone where the operator has edited the file since.
 """
 
 import base64
@@ -27,12 +27,12 @@ POLL_S = 0.1
 
 
 def is_on(content):
-    """Return whether an engine that starts with this daemon.json (bytes, or None) has live-restore on."""
+    """Return whether an engine started with this daemon.json (bytes, or None) has live-restore on."""
     return (parse((content or b"").decode("utf-8", "replace")) or {}).get(KEY) is True
 
 
 def hold(machine, on):
-    """Have the engine run, and start, with live-restore ``on`` until ``release``."""
+    """Make the engine run, and start, with live-restore ``on`` until ``release``."""
     content = machine.read(FILE)
     if is_on(content) != on or _runs_with(machine) not in (None, on):
         held = _with(content, on)
@@ -44,7 +44,7 @@ def hold(machine, on):
 
 
 def release(machine, content):
-    """Let daemon.json hold ``content`` (bytes, or None for no file), and the engine run with its live-restore."""
+    """Write ``content`` (bytes, or None for no file) to daemon.json and apply its live-restore to the engine."""
     on = is_on(content)
     if _runs_with(machine) not in (None, on):
         _mark(machine, content)
@@ -55,9 +55,9 @@ def release(machine, content):
 
 
 def switch_off(machine):
-    """Have the engine stop its containers when it is stopped; return whether it would have kept them.
+    """Make the engine stop its containers when it stops; return whether it would have kept them.
 
-    daemon.json stays as it is: the engine does not read it again until a reload.
+    daemon.json is restored at once: the engine does not read it again until a reload.
     """
     keeps = _runs_with(machine) is True
     if keeps:
@@ -70,25 +70,25 @@ def switch_off(machine):
 
 
 def note(machine, content):
-    """Note, while MARK is there, that we are about to write ``content`` (bytes, or None): it is no edit."""
+    """Note, while MARK exists, that we are about to write ``content`` (bytes, or None): it is not an edit."""
     kept = parse(machine.text(MARK))
     if kept:
         _keep(machine, dict(kept, written=kept.get("written", []) + [_digest(content)]))
 
 
 def finish(machine):
-    """Put back what a run that was killed has left for the time being; raise when an edit has broken the file."""
+    """Restore the file if a killed run left a temporary one; raise when an edit has broken it."""
     kept = parse(machine.text(MARK))
     if kept:
         content = None if kept["content"] is None else base64.b64decode(kept["content"])
         now = machine.read(FILE)
-        # An earlier version has noted nothing.
+        # An earlier version noted nothing.
         ours = "written" not in kept or now == content or _digest(now) in kept["written"]
         release(machine, content if ours else _with_key_of(content, now))
 
 
 def _with_key_of(content, edited):
-    """Return the ``edited`` file with KEY as ``content`` has it; None where the operator has removed the file."""
+    """Return the ``edited`` file with KEY as in ``content``; None where the operator has removed the file."""
     if edited is None:
         return None
     found, then = _readable(edited), _readable(content)
@@ -106,7 +106,7 @@ def _runs_with(machine):
 
 
 def _reload(machine, on):
-    """Reload, and poll: what is wrong with a file that is reloaded goes to the journal alone."""
+    """Reload, and poll: errors in a reloaded file go to the journal alone."""
     if _runs_with(machine) in (None, on):
         return
     machine.run(["systemctl", "reload", "docker.service"])
@@ -155,5 +155,5 @@ def _keep(machine, parts):
 
 
 def _folders(machine):
-    """Return the folders that are there only for the file's sake."""
+    """Return the folders that exist only for the file."""
     return (parse(machine.text(MARK)) or {}).get("folders", [])

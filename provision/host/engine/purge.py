@@ -12,14 +12,14 @@ DAEMON = "/etc/docker/daemon.json"
 
 ROOT = "/var/lib/docker"
 _BY_HAND = "leave --purge-data out, and remove what you do not want on the host"
-# Where the engine keeps what is its own in containerd.
+# The engine's own namespace in containerd.
 MOBY = "moby"
-# In an order in which nothing is in use any more when its turn comes.
+# In an order in which each is unused when it is removed.
 _IN_NAMESPACE = (
     ("tasks", ("delete", "--force")), ("containers", ("delete",)), ("leases", ("delete", "--sync")),
     ("images", ("delete", "--sync")), ("content", ("delete",)))
 CONTAINERD = "/var/lib/containerd"
-# What dockerd makes in its data-root (moby, daemon/ and its drivers); in a folder that an operator chose,
+# What dockerd creates in its data-root (moby, daemon/ and its drivers). In a folder that an operator chose,
 # nothing else is removed.
 ENTRIES = (
     "btrfs", "buildkit", "containerd", "containers", "engine-id", "fuse-overlayfs", "image", "network", "nuked",
@@ -29,7 +29,7 @@ ENTRIES = (
 def plan(machine, before, engine_stays, left=()):
     """Return the Changes that remove the engine's data; raise when it is not ours to remove.
 
-    ``left`` are the folders that an earlier uninstall has left.
+    ``left`` are the folders that an earlier uninstall kept.
     """
     if engine_stays:
         raise _refused(
@@ -40,18 +40,18 @@ def plan(machine, before, engine_stays, left=()):
 
 
 def data_root(machine):
-    """Return where the engine keeps images, containers and volumes: by its own word, else by daemon.json."""
+    """Return the folder of images, containers and volumes, as the engine reports, else from daemon.json."""
     found = (api.info(machine) or {}).get("DockerRootDir")
     return found or (parse(machine.text(DAEMON)) or {}).get("data-root") or ROOT
 
 
 def in_use(machine):
-    """Return the folders of engine and containerd that hold something."""
+    """Return the folders of engine and containerd that are not empty."""
     return [folder for folder in (data_root(machine), CONTAINERD) if Purge(machine, folder).holds()]
 
 
 def _roots(machine, before, left):
-    """Return the data-roots that came by us; raise when that of this host did not."""
+    """Return the data-roots that are ours; raise when that of this host is not."""
     root = data_root(machine)
     if before is None and api.info(machine) is not None:
         raise _refused("an engine runs on this host, and no record says that it came by provision", _BY_HAND)
@@ -64,7 +64,7 @@ def _roots(machine, before, left):
 
 
 def _containerd(machine, before, left):
-    """Return what removes containerd's folder, or in one that others use the engine's part of it."""
+    """Return what removes containerd's folder, or only the engine's namespace if others use it."""
     if before is None:
         ours = CONTAINERD in left
     else:
@@ -72,7 +72,7 @@ def _containerd(machine, before, left):
     if not ours:
         return [Namespace(machine)]
     whole, others = Purge(machine, CONTAINERD), containers.namespaces_of_others(machine)
-    # An uninstall has asked before it noted the folder as ours.
+    # An uninstall asked containerd before it recorded the folder as ours.
     if others is None and before is not None and whole.holds():
         raise _refused(
             "containerd does not answer, so nobody can tell whether others keep something in %s" % CONTAINERD,
@@ -85,12 +85,12 @@ def _refused(message, hint):
 
 
 def plan_back(folder):
-    """Give the line that says what does not come back."""
+    """Return the line that says what cannot be restored."""
     return [Lost(folder)]
 
 
 class Purge(Change):
-    """A directory emptied and removed; nothing that is mounted below it is touched."""
+    """A directory emptied and removed, without the content of mounts below it."""
 
     kind = "data"
     undoable = False
@@ -105,12 +105,12 @@ class Purge(Change):
         self.begun = False
 
     def needed(self):
-        """Return whether anything is there. A directory that is a mount of its own stays, empty."""
+        """Return whether there is anything to remove; a directory that is a mount point stays, empty."""
         place = self.machine.path(self.folder)
         return self.holds() or (os.path.isdir(place) and self._is_ours() and place not in self._mounts())
 
     def holds(self):
-        """Return whether it holds data of an engine."""
+        """Return whether it contains data of an engine."""
         return bool(self._entries())
 
     def _is_ours(self):
@@ -122,7 +122,7 @@ class Purge(Change):
         return [name for name in names if self._is_ours() or name in ENTRIES]
 
     def apply(self):
-        """Remove it, after what is mounted below; a mount that stays is not looked into."""
+        """Unmount what is mounted below, then remove it; the content of a remaining mount is not touched."""
         place = self.machine.path(self.folder)
         if not self.needed():
             return
@@ -143,12 +143,12 @@ class Purge(Change):
             os.rmdir(place)
 
     def undo(self):
-        """What is gone is gone; the lines of the plan have said so."""
+        """Do nothing: the plan has said that it cannot be undone."""
         if self.begun:
             raise HostError("not-undoable", "what was removed of %s is gone" % self.folder)
 
     def records(self):
-        """Give what is lost."""
+        """Return what is lost."""
         return [{"kind": "data", "path": self.folder}]
 
     def _below(self, place):
@@ -160,7 +160,7 @@ class Purge(Change):
 
 
 class Namespace(Change):
-    """The engine's own namespace of a containerd that others use as well; theirs are not touched."""
+    """The engine's own namespace in a containerd that others use as well; theirs are left unchanged."""
 
     kind = "data"
     subject = "containerd namespace moby"
@@ -173,12 +173,12 @@ class Namespace(Change):
         self.machine = machine
 
     def needed(self):
-        """Return whether there is such a namespace."""
+        """Return whether the namespace exists."""
         ran = self.machine.run(["ctr", "namespaces", "list", "-q"]) if self.machine.has("ctr") else None
         return ran is not None and MOBY in ran.out.split()
 
     def apply(self):
-        """Remove what is in it, then itself; containerd refuses to remove one that is not empty."""
+        """Remove its content, then itself; containerd refuses to remove one that is not empty."""
         for kind, remove in _IN_NAMESPACE:
             for name in self._ctr(kind, "list", "-q").out.split():
                 self._ctr(kind, *(remove + (name,)))
@@ -189,7 +189,7 @@ class Namespace(Change):
                 "ctr -n moby containers list on the host shows what is in it", " ".join(ran.err.split())[-300:])
 
     def undo(self):
-        """What is gone is gone; the lines of the plan have said so."""
+        """Do nothing: the plan has said that it cannot be undone."""
 
     def records(self):
         """Return what is lost."""
@@ -200,7 +200,7 @@ class Namespace(Change):
 
 
 class Lost(Change):
-    """Data that an undo cannot bring back: shown, so that one knows before."""
+    """Data that an undo cannot restore: shown so that the operator knows in advance."""
 
     kind = "data"
     undoable = False

@@ -1,4 +1,4 @@
-"""The logins of registries, for root's docker: /root/.docker/config.json, of which nothing but names is shown."""
+"""Registry logins for root's docker, in /root/.docker/config.json; only registry names are shown."""
 
 import base64
 import os
@@ -9,12 +9,12 @@ from ..ground.files import FileChange, is_open, private
 from ..ground.jsonfile import dump, parse
 
 FILE = "/root/.docker/config.json"
-# Whose logins are ours, and whether the folder came with them.
+# The registries whose logins are ours, and whether we created the folder.
 OURS = "/var/lib/provision/registry-logins.json"
 
 
 class _Hidden(FileChange):
-    """A file of which no line is shown."""
+    """A file without a diff."""
 
     def __init__(self, *words, **named):
         FileChange.__init__(self, *words, **named)
@@ -22,7 +22,7 @@ class _Hidden(FileChange):
 
 
 def plan(machine, desired):
-    """Give the Changes that let root's docker log in where ``desired`` says, and no more where it did."""
+    """Return the Changes that add the logins in ``desired`` for root's docker, and remove our others."""
     wanted = {name: _entry(login) for name, login in (desired.get("registry_logins") or {}).items()}
     ours, folder_is_ours = _record(machine)
     found = parse(machine.text(FILE))
@@ -35,7 +35,7 @@ def plan(machine, desired):
 
 
 def plan_absent(machine):
-    """Give the Changes that take our logins out; a file with nothing else in it goes."""
+    """Return the Changes that remove our logins, and the file if nothing else is in it."""
     ours, folder_is_ours = _record(machine)
     found = parse(machine.text(FILE))
     if not ours or not found:
@@ -44,7 +44,7 @@ def plan_absent(machine):
 
 
 def plan_back(machine, content, dress, folders):
-    """Give the Change that brings an earlier file back."""
+    """Return the Change that restores an earlier file."""
     before = "" if machine.read(FILE) is None else THERE
     change = _Hidden(machine, FILE, content, "as it was before", before, dress, folders)
     return [change] if change.needed() else []
@@ -52,16 +52,16 @@ def plan_back(machine, content, dress, folders):
 
 def _together(machine, found, whole, record, folder_is_ours):
     content, dress = (dump(whole), private()) if whole else (None, None)
-    # A file that goes takes the folder that came with it along.
+    # The folder is removed with the file that it was created for.
     folders = None if whole else [_folder(machine)] * folder_is_ours
     kept = None if record is None else dump(record)
     parts = [
         _Hidden(machine, FILE, content, dress=dress, folders=folders), FileChange(machine, OURS, kept)]
     return Together(
-        "registry", "logins", "" if found is not None else "not valid JSON", _told(found or {}, whole), parts)
+        "registry", "logins", "" if found is not None else "not valid JSON", _summary(found or {}, whole), parts)
 
 
-def _told(found, whole):
+def _summary(found, whole):
     old, new = found.get("auths") or {}, whole.get("auths") or {}
     gone = [name + " removed" for name in sorted(set(old) - set(new))]
     came = ["%s %s" % (name, secret.CHANGED) for name in sorted(new) if old.get(name) != new[name]]
@@ -78,7 +78,7 @@ def _merged(found, ours, wanted):
 def _entry(login):
     login = secret.revealed(login)
     pair = "%s:%s" % (login["username"], login["password"])
-    # What is written is another text than the secret, and no less of one.
+    # The encoded text is as secret as the password.
     return {"auth": secret.Secret(base64.b64encode(pair.encode("utf-8")).decode("ascii")).reveal()}
 
 

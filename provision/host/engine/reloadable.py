@@ -1,11 +1,12 @@
-"""What a changed key of daemon.json asks of a running engine: nothing, a reload, or a restart.
+"""What a changed key of daemon.json requires of a running engine: nothing, a reload or a restart.
 
 Sources: "Configuration reload behavior" of https://docs.docker.com/reference/cli/dockerd/, and moby's
 daemon/reload.go and daemon/reload_unix.go, read for 18.09 to 25. What only one of the two names is not listed.
 """
 
-# A new value is taken over on SIGHUP. `authorization-plugins` is left out: a plugin that does not answer ends the
-# engine on a reload (reloadConfig in moby's daemon.go). So is `features`: containerd-snapshotter counts at start only.
+# A new value is applied on SIGHUP. `authorization-plugins` is left out: a plugin that does not answer ends the
+# engine on a reload (reloadConfig in moby's daemon.go). So is `features`: containerd-snapshotter is read at the
+# start only.
 RELOADABLE = frozenset((
     "allow-nondistributable-artifacts",
     "debug",
@@ -20,8 +21,8 @@ RELOADABLE = frozenset((
     "runtimes",
     "shutdown-timeout",
 ))
-# Of these a reload also takes over that they are gone: they fall back to the default. For all others it asks
-# IsValueSet first, so the engine goes on with the old value.
+# A reload resets these to the default when they are removed. For all others it asks IsValueSet first, so the
+# engine keeps the old value.
 RESET = frozenset(("max-concurrent-downloads", "max-concurrent-uploads", "max-download-attempts"))
 
 # "The live restore option only works to restore containers if the daemon options, such as bridge IP addresses and
@@ -40,9 +41,9 @@ _SNAPSHOTTER = "containerd-snapshotter"
 
 
 def effect(found, whole):
-    """Return what a running engine needs to take ``whole`` over from ``found``: "none", "reload" or "restart".
+    """Return what a running engine needs to apply ``whole`` after ``found``: "none", "reload" or "restart".
 
-    Both are the mapping that the file holds; None stands for a file that is no mapping.
+    Both are the mapping in the file; None is a file that is not a mapping.
     """
     if found == whole:
         return "none"
@@ -52,7 +53,7 @@ def effect(found, whole):
 
 
 def keeps(found, whole):
-    """Return whether live-restore can keep containers over a restart from ``found`` to ``whole``."""
+    """Return whether live-restore can keep containers across a restart from ``found`` to ``whole``."""
     if found is None or whole is None:
         return found == whole
     if _snapshotter(found) != _snapshotter(whole):
@@ -61,13 +62,13 @@ def keeps(found, whole):
 
 
 def changed(found, whole):
-    """Return the keys that differ, sorted; one with the value null differs from none at all."""
+    """Return the keys that differ, sorted; a null differs from a missing key."""
     return sorted(
         key for key in set(found) | set(whole) if (key in found, found.get(key)) != (key in whole, whole.get(key)))
 
 
 def _reloads(key, whole):
-    # A null counts as set, with the zero value: no reload is promised for it.
+    # A null counts as set, to the zero value: a reload may not apply it.
     return key in RELOADABLE and (whole.get(key) is not None or (key not in whole and key in RESET))
 
 

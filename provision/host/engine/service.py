@@ -12,10 +12,10 @@ BUILDS_END = Harm("builds end", "build ends")
 
 
 def plan(machine, unit, need, fate=None):
-    """Return the Changes that make it run.
+    """Return the Changes that make docker.service run.
 
-    ``need`` says what it takes for what is on the disk to count: "restart", "reload" or "none"; ``fate`` is
-    that of the containers.
+    ``need`` is what makes it use what is on the disk: "restart", "reload" or "none". ``fate`` is that of the
+    containers.
     """
     if not unit.active:
         return [Service(machine, unit, WANTED)]
@@ -25,7 +25,7 @@ def plan(machine, unit, need, fate=None):
 
 
 def plan_back(machine, unit, goal, need, fate=None):
-    """Return the Changes that bring it to the State ``goal``; ``need`` and ``fate`` as in plan."""
+    """Return the Changes that bring docker.service to the State ``goal``; ``need`` and ``fate`` as in plan."""
     if unit.active and goal.active:
         return _enabled(machine, unit, goal.enabled) + _read_anew(machine, unit, need, fate)
     return [Service(machine, unit, goal)] if (unit.enabled, unit.active) != goal[:2] else []
@@ -57,20 +57,20 @@ class Service(Change):
         self.disruptive = unit.active and not goal.active
 
     def apply(self):
-        """Make it so, and wait until a started engine answers."""
+        """Reach the State, and wait until a started engine answers."""
         self._reach(self.goal)
 
     def undo(self):
-        """Bring back what systemd had: stopped, disabled, or unknown."""
+        """Restore the previous state in systemd: stopped, disabled, or unknown."""
         self._reach(self.unit.state)
 
     def look(self):
-        """Return what is not as systemd had it."""
+        """Return what differs from the previous state in systemd."""
         now = Unit(self.machine)
         return "" if (now.enabled, now.active) == (self.unit.enabled, self.unit.active) else "docker is " + now.words()
 
     def records(self):
-        """Return what systemd had."""
+        """Return the previous state in systemd."""
         return [{"kind": "service", "state": self.unit.state}]
 
     def harms(self):
@@ -78,19 +78,19 @@ class Service(Change):
         return [(UNITS_STOP, self.unit.disturbed())] if self.disruptive else []
 
     def _reach(self, goal):
-        # Either of the two lets systemd read all units anew.
+        # Both make systemd reload all units.
         self.machine.run(["systemctl", "enable" if goal.enabled else "disable", UNIT])
         if goal.active:
             bring_up(self.machine, "start", reload=False)
             return
-        # A unit that is to be removed must not leave its helpers running.
+        # The helpers of a unit that is removed must not keep running.
         stop = [name for name in UNITS if name not in goal.helpers]
         self.machine.run(["systemctl", "stop"] + stop, STALL_S)
         self.machine.run(["systemctl", "reset-failed", UNIT])
 
 
 class Enabled(Change):
-    """docker.service enabled or disabled while it runs: nothing is started or stopped."""
+    """docker.service enabled or disabled, without being started or stopped."""
 
     kind = "service"
     subject = "docker"
@@ -108,16 +108,16 @@ class Enabled(Change):
         self._make(self.wanted)
 
     def undo(self):
-        """The other way round."""
+        """Do the opposite."""
         self._make(not self.wanted)
 
     def look(self):
-        """Return what is not as systemd had it."""
+        """Return what differs from the previous state in systemd."""
         now = Unit(self.machine)
         return "" if now.enabled == self.unit.enabled else "docker is " + now.words()
 
     def records(self):
-        """Return what systemd had."""
+        """Return the previous state in systemd."""
         return [{"kind": "service", "state": self.unit.state}]
 
     def _make(self, wanted):
@@ -131,7 +131,7 @@ class Enabled(Change):
 
 
 class Restart(Change):
-    """docker.service restarted, so that it runs what is on the disk."""
+    """A restart of docker.service, so that it uses what is on the disk."""
 
     kind = "restart"
     subject = "docker"
@@ -143,21 +143,21 @@ class Restart(Change):
         self.unit = unit
         self.disturbed = unit.disturbed()
         self.before = "" if reason else "does not answer"
-        self.after = _told(fate)
+        self.after = _effect(fate)
 
     def apply(self):
         """Restart it, and wait until the engine answers."""
         self._restart()
 
     def undo(self):
-        """Leave it until everything is undone: see settle."""
+        """Do nothing until everything is undone: see settle."""
 
     def settle(self):
-        """Restart it with the files and packages that are back."""
+        """Restart it with the restored files and packages."""
         self._restart()
 
     def harms(self):
-        """Return what is cut off by a restart, whatever live-restore does for containers."""
+        """Return what a restart interrupts, apart from containers."""
         return [
             (UNITS_RESTART, self.disturbed),
             (BUILDS_END, containers.builds(self.machine))]
@@ -168,7 +168,7 @@ class Restart(Change):
 
 
 class Reload(Change):
-    """The engine reads daemon.json again, and goes on."""
+    """A reload: the running engine reads daemon.json again."""
 
     kind = "reload"
     subject = "docker"
@@ -179,7 +179,7 @@ class Reload(Change):
         self.machine = machine
 
     def apply(self):
-        """Let the engine read it; one that has died meanwhile reads it as it starts."""
+        """Reload the engine; start one that has died, which reads it then."""
         ran = self.machine.run(["systemctl", "reload", UNIT])
         if ran.rc and is_active(self.machine, UNIT):
             raise HostError(
@@ -188,15 +188,15 @@ class Reload(Change):
         bring_up(self.machine, "start", reload=False)
 
     def undo(self):
-        """Leave it until the file is back."""
+        """Do nothing until the file is restored."""
 
     def settle(self):
-        """Let the engine read the file that is back."""
+        """Reload the engine with the restored file."""
         self.apply()
 
 
 def start_again(machine, units):
-    """Start those of ``units`` that did not come back with the engine; raise when one does not start."""
+    """Start those of ``units`` that did not start with the engine; raise when one does not start."""
     for name in units:
         if not is_active(machine, name) and machine.run(["systemctl", "start", name], STALL_S).rc:
             raise HostError(
@@ -205,7 +205,7 @@ def start_again(machine, units):
                 meaning="it requires docker.service, so systemd restarts both")
 
 
-def _told(fate):
+def _effect(fate):
     """Return how many containers run, and what a restart of the engine does to them."""
     count = len(fate.ids) if fate else 0
     if not count:

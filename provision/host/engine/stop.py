@@ -1,4 +1,4 @@
-"""Running containers as a Change: stopped by name before their engine goes, and started again if it comes back."""
+"""Running containers as a Change: stop them by name before their engine, restart them in an undo."""
 
 import time
 
@@ -15,7 +15,7 @@ STOP = Harm("containers stop", "container stops")
 
 
 def plan(machine, unit):
-    """Return the Change that stops what runs; raise when nothing but a running engine could stop it."""
+    """Return the Change that stops all containers; raise when only a running engine could do it."""
     ids = api.running(machine)
     if ids is None:
         ids = containers.orphans(machine)
@@ -30,7 +30,7 @@ def plan_back(machine, ids):
 
 
 def refuse_others(machine, changes):
-    """Raise when ``changes`` remove a containerd that runs containers of somebody else."""
+    """Raise when ``changes`` remove a containerd that runs other people's containers."""
     rows = [row for change in changes for row in getattr(change, "rows", ())]
     others = containers.of_others(machine)
     if others and any(row.name == "containerd.io" and row.action == "remove" for row in rows):
@@ -48,9 +48,9 @@ def _without_engine(ids):
 
 
 class Stopped(Change):
-    """The running containers ``found``, stopped for good: also live-restore lets none outlive the engine.
+    """The running containers ``found``, stopped; live-restore must not let any outlive the engine.
 
-    The units that stop with docker.service are stopped before: they would start their containers again.
+    The units that stop with docker.service are stopped first: they would restart their containers.
     """
 
     kind = "containers"
@@ -62,18 +62,18 @@ class Stopped(Change):
         self.found = found
         self.units = unit.disturbed()
         self.before = "%d running" % len(found)
-        # The engine refuses a daemon.json with a key that is a flag already.
+        # The engine refuses a daemon.json with a key that is also a flag.
         self.switches = unit.live_restore_flag is None
         self.switched = False
 
     def apply(self):
-        """Stop them; raise with the names of what runs all the same."""
+        """Stop them; raise with the names of those that still run."""
         self.switched = self.switches and live_restore.switch_off(self.machine)
         if self.units:
             self.machine.run(["systemctl", "stop"] + self.units, STOP_TIMEOUT_S)
         _stop(self.machine, [each.id for each in self.found])
         time.sleep(COMES_BACK_S)
-        # Swarm starts others in place of its own; they go with the engine.
+        # Swarm starts replacements of its own containers; they stop with the engine.
         left = [each.name for each in _running(self.machine) if not each.service]
         if left:
             raise HostError(
@@ -82,19 +82,19 @@ class Stopped(Change):
                 "a systemd unit with Restart= starts its container anew")
 
     def undo(self):
-        """Start them again, but for what started with --rm and what another container has replaced."""
+        """Start them again, except those with --rm and those that another container has replaced."""
         if self.switched:
             live_restore.release(self.machine, self.machine.read(live_restore.FILE))
         _start(self.machine, [each.id for each in self._lasting() if not _runs(self.machine, each.name)])
         service.start_again(self.machine, self.units)
 
     def records(self):
-        """Return which can be started again, in the order in which they were started."""
+        """Return those that can be started again, in the order in which they were started."""
         ids = [each.id for each in self._lasting()]
         return [{"kind": RECORD, "ids": ids}] if ids else []
 
     def harms(self):
-        """Return the names of what stops, and of what is lost with that."""
+        """Return the names of what stops, and of what is lost by that."""
         return [
             (STOP, [each.name for each in self._lasting()]),
             (LOST, [each.name for each in self.found if each.rm])]
@@ -134,7 +134,7 @@ def _runs(machine, name):
 def _stop(machine, ids):
     ran = machine.run(["docker", "stop"] + ids, STOP_TIMEOUT_S)
     running = api.running(machine)
-    # One that ends by itself meanwhile is a failure of docker stop, but not of ours.
+    # docker stop fails for a container that ends by itself in the meantime; that is no failure here.
     left = [each[:12] for each in ids if running is None or each in running]
     if left:
         raise HostError(

@@ -1,4 +1,4 @@
-"""What systemd says of docker.service, its helpers, and the units that depend on it."""
+"""docker.service, its helpers and the units that depend on it, as systemd describes them."""
 
 import time
 from collections import namedtuple
@@ -16,23 +16,23 @@ _BOUND = "RequiredBy,RequisiteOf,BoundBy,ConsistsOf"
 _PROPERTIES = (
     "Id,LoadState,ActiveState,SubState,UnitFileState,CanReload,NeedDaemonReload,ExecMainStartTimestampMonotonic,"
     "ExecStart,Environment,EnvironmentFiles," + _BOUND)
-# It starts at boot, or `systemctl enable` changes nothing: no [Install] section, or masked; systemctl(1), is-enabled.
-# Not enabled-runtime and linked: the one ends with the next boot, and both become enabled.
+# It starts at boot, or `systemctl enable` changes nothing: no [Install] section, or masked; see is-enabled in
+# systemctl(1). enabled-runtime and linked are left out: `systemctl enable` makes both enabled.
 _ENABLED = (
     "enabled", "static", "indirect", "alias", "generated", "transient", "masked", "masked-runtime")
-# A chain of units that require each other is followed so far.
+# How far a chain of units that require each other is followed.
 _DEPTH = 20
-# On the way to active, or back to it.
+# Becoming active, or active again.
 _STARTING = ("activating", "reloading", "refreshing")
-# Waiting for the next try after a failure: nothing is on its way.
+# Waiting for the next attempt after a failure: not starting.
 _TRIES_AGAIN = "auto-restart"
 
 
 class Unit(object):
-    """What systemd says of docker.service; ``command``, for dockerd_flags, is None while there is no unit.
+    """docker.service as systemd describes it; ``command``, for dockerd_flags, is None without a unit.
 
     ``helpers`` are those of its two helpers that run: others may use containerd too. ``bound`` are the units
-    that stop, or restart, with it.
+    that stop or restart with it.
     """
 
     def __init__(self, machine):
@@ -44,12 +44,12 @@ class Unit(object):
         self.machine = machine
         self.loaded = found.get("LoadState") == "loaded"
         self.active_state = found.get("ActiveState", "inactive")
-        # One that is starting is waited for, and not taken for stopped.
+        # A starting unit counts as active: it is waited for.
         self.starting = is_starting(found)
         self.active = self.active_state == "active" or self.starting
         self.enabled = found.get("UnitFileState") in _ENABLED
         self.can_reload = found.get("CanReload") == "yes"
-        # Whether its file differs from what systemd goes by: a restart will bring the new text into force.
+        # Whether its file differs from what systemd has loaded: a restart will apply the new one.
         self.edited = found.get("NeedDaemonReload") == "yes"
         self.started_at = _seconds(machine, found.get("ExecMainStartTimestampMonotonic", ""))
         self.command = dockerd_flags.described(found, texts[number]) if self.loaded else None
@@ -59,24 +59,24 @@ class Unit(object):
 
     @property
     def state(self):
-        """What a Change can bring it to."""
+        """The part of it that a Change can restore."""
         return State(self.enabled, self.active, self.helpers)
 
     @property
     def live_restore_flag(self):
-        """What --live-restore on its command line says; None where it is not there."""
+        """The value of --live-restore on its command line; None without the flag."""
         flag = dockerd_flags.CommandLine(self.machine, self.command).get("live-restore")
         return None if flag is None else flag.value
 
     def words(self):
-        """Return its state as a person says it; empty while there is no unit."""
+        """Return its state in words; empty without a unit."""
         if not self.loaded:
             return ""
         states = {"active": "started", "inactive": "stopped"}
         return in_words(self.enabled, states.get(self.active_state, self.active_state))
 
     def disturbed(self):
-        """Return the units that run now and stop, or restart, with the engine, or with one that does."""
+        """Return the active units that stop or restart with the engine, or with another such unit."""
         found, names = set(), self.bound
         for _ in range(_DEPTH):
             blocks = _active(self.machine, [name for name in names if name not in found])
@@ -86,14 +86,14 @@ class Unit(object):
 
 
 def _active(machine, names):
-    """Return what systemd says of those of the units that are active; one that is not stops no other."""
+    """Return the properties of those units that are active; an inactive one stops no other."""
     said = machine.run(["systemctl", "show"] + names + ["--property", "Id,ActiveState," + _BOUND]).out if names else ""
     blocks = [properties(text) for text in said.split("\n\n")]
     return [block for block in blocks if block.get("ActiveState") == "active" and "Id" in block]
 
 
 def _bound(found):
-    """Return the units that stop, or restart, with the one that has these properties."""
+    """Return the units that stop or restart with the one that has these properties."""
     names = {name for kind in _BOUND.split(",") for name in found.get(kind, "").split()}
     return sorted(names - set(UNITS))
 
@@ -107,12 +107,12 @@ def _seconds(machine, since_boot_us):
 
 
 def is_active(machine, unit):
-    """Return whether systemd says that ``unit`` is active."""
+    """Return whether ``unit`` is active."""
     return machine.run(["systemctl", "is-active", unit]).out.strip() == "active"
 
 
 def await_start(machine, limit_s):
-    """Return the Unit once it is not starting any more, or after ``limit_s`` seconds."""
+    """Return the Unit once it is no longer starting, or after ``limit_s`` seconds."""
     deadline, unit = time.time() + limit_s, Unit(machine)
     while unit.starting and time.time() < deadline:
         time.sleep(POLL_S)
@@ -121,15 +121,15 @@ def await_start(machine, limit_s):
 
 
 def in_words(enabled, state):
-    """Return a state as a person says it."""
+    """Return a state in words."""
     return "%s and %s" % ("enabled" if enabled else "disabled", state)
 
 
 def is_starting(found):
-    """Return whether a unit with these properties is on its way to active."""
+    """Return whether a unit with these properties is becoming active."""
     return found.get("ActiveState") in _STARTING and not found.get("SubState", "").startswith(_TRIES_AGAIN)
 
 
 def properties(text):
-    """Return what `systemctl show` prints as a mapping."""
+    """Return the output of `systemctl show` as a mapping."""
     return dict(line.split("=", 1) for line in text.splitlines() if "=" in line)

@@ -61,7 +61,7 @@ def as_host_error(error):
 
 
 def _text(error):
-    # On Python 2.7 str() fails for text that is not ASCII.
+    # On Python 2.7 text that is not ASCII formats as Unicode only, or not at all.
     for form in ("%s", u"%s"):
         try:
             return form % error

@@ -1,4 +1,4 @@
-"""The engine's packages: what is there, and what dnf would make of it."""
+"""The engine's packages: what is installed, and what dnf would change."""
 
 from ..engine import kernel
 from ..ground import rpmdb
@@ -9,15 +9,15 @@ from .transaction import ERASE_OPTION, INSTALL_OPTIONS, REMOVE_OPTIONS, Transact
 
 ENGINE = ("docker-ce", "docker-ce-cli")
 PACKAGES = ENGINE + ("containerd.io", "docker-buildx-plugin", "docker-compose-plugin")
-# What a running engine is made of.
+# The packages of a running engine.
 RUNNING = PACKAGES[:3]
 LATEST = "latest"
-# A newer engine is worth an older one's move only where somebody asked for it.
+# An installed engine is upgraded only on request.
 BEST, STAY = "--best", "--setopt=best=False"
 
 
 class Installed(object):
-    """What rpm says of our packages and of the keys it trusts; one query, since it is the no-op's cost."""
+    """Our installed packages and rpm's trusted keys, in one query: it is most of the cost of a no-op run."""
 
     def __init__(self, machine):
         ran = machine.run(["rpm", "-q", "--qf", rpmdb.FORMAT] + list(PACKAGES) + ["gpg-pubkey"])
@@ -26,12 +26,12 @@ class Installed(object):
         self.keys = [rpmdb.short(row[1]) for row in rows if row[0] == "gpg-pubkey"]
 
     def version(self, name):
-        """Give the version of a package as a person says it; empty when it is not there."""
+        """Return the short version of a package; empty when it is not installed."""
         return rpmdb.short(self.packages.get(name, ""))
 
 
 def is_satisfied(installed, desired):
-    """Is there nothing to ask the repository? 'latest' means installed unless an upgrade is asked for."""
+    """Return whether the repository need not be asked; 'latest' is any version unless upgrading."""
     if desired["upgrade"] or any(name not in installed.packages for name in PACKAGES):
         return False
     wanted = desired["version"]
@@ -39,9 +39,9 @@ def is_satisfied(installed, desired):
 
 
 def plan(machine, solver, installed, desired, modules=()):
-    """Return the Change that brings the wanted packages, and ``modules``, those of the running kernel.
+    """Return the Change that installs the wanted packages, and ``modules``, those of the running kernel.
 
-    Raises when what is installed would move or go without being asked for.
+    Raise when installed packages would change or be removed without being asked for.
     """
     asked = _specs(installed, desired) + list(modules)
     if not asked:
@@ -54,7 +54,7 @@ def plan(machine, solver, installed, desired, modules=()):
     gone = [row for row in rows if _of_others(row)]
     if gone:
         others.refuse_removals(machine, gone, desired.get("may_remove") or ())
-    # Ours by exact version, the rest as dnf resolves it.
+    # Ours by exact version, others as dnf resolves them.
     ours = [row for row in rows if row.action != "remove" and row.name in PACKAGES]
     exact = ["%s-%s.%s" % (row.name, row.evr, row.arch) for row in ours] + list(modules)
     options = [ERASE_OPTION] if gone else []
@@ -65,14 +65,14 @@ def plan(machine, solver, installed, desired, modules=()):
 
 
 def plan_absent(machine, solver, installed, owned):
-    """Give the Change that removes what our runs installed (``owned``), and nothing of others with it."""
+    """Return the Change that removes what our runs installed (``owned``), and no other package."""
     ours = sorted(set(owned) & set(installed.packages))
     if not ours:
         return []
     every = sorted({name for name, _ in rpmdb.everything(machine)} & set(owned))
     rows = solver.resolve("remove", every, REMOVE_OPTIONS)
     if not {row.name for row in rows} <= set(every):
-        # Somebody's package needs what came along with ours: that stays.
+        # Another package needs a dependency that was installed with ours: keep it.
         rows = solver.resolve("remove", ours, REMOVE_OPTIONS)
     others.refuse_dependents(machine, [row for row in rows if row.name not in owned])
     rows = _ordered(rows)
@@ -80,7 +80,7 @@ def plan_absent(machine, solver, installed, owned):
 
 
 def plan_back(machine, solver, installed, goal, half):
-    """Give the Change that brings back the versions in ``goal``; raises when no repository has them."""
+    """Return the Change that restores the versions in ``goal``; raise when no repository has them."""
     found = rpmdb.everything(machine)
     missing, surplus, double, there = compare(found, goal)
     coming = [] if half else _resolved(solver, "install", specs(missing), INSTALL_OPTIONS)
@@ -88,7 +88,7 @@ def plan_back(machine, solver, installed, goal, half):
     gone, dependents = (
         [row for row in rows if row.action == "remove" and row.name not in goal] for rows in (coming, going))
     if not missing:
-        # What comes back may be just what a dependent needs: dnf is asked for the two apart.
+        # A dependent may need just what is restored: dnf resolves the two separately.
         others.refuse_dependents(machine, dependents)
     rows = coming + going
     if half:
@@ -101,7 +101,7 @@ def plan_back(machine, solver, installed, goal, half):
 
 
 def restart_engine(changes):
-    """Do these Changes replace what a running engine is made of?"""
+    """Return whether these Changes replace packages of a running engine."""
     rows = [row for change in changes for row in getattr(change, "rows", ()) if row.action != "install"]
     return any(row.name in RUNNING for row in rows)
 
@@ -122,7 +122,7 @@ def _planned(machine, solver, installed, rows, verb, words, options, *harmful):
 
 
 def _found(machine, solver, asked, best, modules):
-    """Return the rows for what is ``asked``; with removals only where nothing else will do."""
+    """Return the rows for what is ``asked``; with removals only where there is no other way."""
     try:
         rows = solver.resolve("install", asked, [best])
     except HostError as error:
@@ -140,11 +140,11 @@ def _erasing(solver, asked, best):
     try:
         return solver.resolve("install", asked, [best, ERASE_OPTION])
     except HostError:
-        return []  # The first error says what stands in the way.
+        return []  # The first error says what conflicts.
 
 
 def _beside(machine, row):
-    """Return the row of a kernel's package as one that comes beside those of other kernels, if it does."""
+    """Return the row, as "beside" for a kernel's package that is installed beside those of other kernels."""
     if row.action == "install" and row.name.startswith("kernel") and machine.run(["rpm", "-q", row.name]).rc == 0:
         return row._replace(action="beside")
     return row
@@ -155,13 +155,13 @@ def _of_others(row):
 
 
 def _may_move(row, installed):
-    """Whether it moves unasked: a removal is judged apart, and an engine that comes may need a newer dependency."""
+    """Return whether it may change unasked: a removal is judged elsewhere, a new engine needs dependencies."""
     return _of_others(row) or (
         row.action == "upgrade" and row.name not in PACKAGES and ENGINE[0] not in installed.packages)
 
 
 def _moves(installed, desired):
-    """Whether what is installed of ours was asked to move."""
+    """Return whether our installed packages were asked to change."""
     wanted = desired["version"]
     there = [name for name in ENGINE if name in installed.packages]
     return desired["upgrade"] or wanted != LATEST and any(installed.version(name) != wanted for name in there)
@@ -176,7 +176,7 @@ def _specs(installed, desired):
         return []
     if _moves(installed, desired):
         return [_spec(name, desired["version"]) for name in PACKAGES]
-    # A client that is missing comes in the engine's version.
+    # A missing client is installed in the engine's version.
     version = installed.version(ENGINE[0]) or desired["version"]
     return [_spec(name, version) for name in PACKAGES if name not in installed.packages]
 

@@ -1,7 +1,7 @@
-"""Ask dnf what it would do, let it do it, and read what it says.
+"""Run dnf: resolve a transaction, perform it, and parse the output.
 
-dnf gets a directory of its own for repositories, metadata and logs, so that a plan leaves
-nothing on the host and does not depend on what was cached there.
+dnf gets a private directory for repositories, metadata and logs, so that a plan leaves nothing on the host and
+does not depend on its caches.
 """
 
 import os
@@ -16,10 +16,10 @@ from ..runs import rpmlock
 from . import firstboot
 from .dnf_errors import classify
 
-# dnf's own defaults (30 s, 10 retries) keep a host without a route busy for five minutes. Three
-# downloads at once, each faster than minrate (bytes a second), end within the transaction's time.
+# With dnf's defaults (30 s, 10 retries) a host without a route fails after five minutes. Three parallel
+# downloads, each faster than minrate (bytes a second), finish within the transaction's time limit.
 NETWORK_OPTIONS = ("--setopt=timeout=10", "--setopt=retries=1", "--setopt=minrate=20k")
-# With dnf's lock taken by another it would wait without an end.
+# If its lock is taken, dnf waits forever.
 LOCK_OPTION = "--setopt=exit_on_lock=True"
 RESOLVE_TIMEOUT_S = 300
 TRANSACTION_TIMEOUT_S = 1800
@@ -32,7 +32,7 @@ Row = namedtuple("Row", "action name arch evr")
 _ACTIONS = (
     ("Install", "install"), ("Upgrad", "upgrade"), ("Downgrad", "downgrade"), ("Remov", "remove"),
     ("Reinstall", "reinstall"))
-# A step of a transaction that runs, in the words of dnf 4 and of dnf 5; "Installing:" alone is the plan.
+# A step of a running transaction, as dnf 4 and dnf 5 print it; "Installing:" alone is the plan.
 _STEP = re.compile(
     r"^(?:\s*|\[ *\d+/\d+\] )(?:Installing|Upgrading|Downgrading|Reinstalling|Removing|Erasing|Obsoleting"
     r"|Replacing|Cleanup|Running scriptlet)(?: *: +| +)\S", re.MULTILINE)
@@ -41,9 +41,8 @@ _STEP = re.compile(
 class Dnf(object):
     """dnf with a private workspace below /var/tmp; ``close`` removes it.
 
-    ``broke_off`` says that a transaction began and did not come to its own end. ``patience_s`` is how long
-    it waits in all for others that change packages, None for a plan, which waits for nobody; ``waited``
-    says for whom it did.
+    ``broke_off``: a transaction began and was interrupted. ``patience_s`` is the total time to wait for other
+    package managers, None for a plan, which does not wait. ``waited`` lists those it has waited for.
     """
 
     def __init__(self, machine, repo_file, repo_text, patience_s=None):
@@ -57,7 +56,7 @@ class Dnf(object):
         self.workspace = None
 
     def resolve(self, verb, specs, options=()):
-        """Give the Rows of the transaction that ``verb`` on ``specs`` would be; nothing is changed."""
+        """Return the Rows of the transaction that ``verb`` on ``specs`` would be, without changing anything."""
         persist = "--setopt=persistdir=%s/persist" % self._open()
         ran = self._dnf(["--assumeno", persist] + list(options) + [verb] + specs, RESOLVE_TIMEOUT_S)
         rows = parse_transaction(ran.out)
@@ -66,16 +65,16 @@ class Dnf(object):
         return rows
 
     def brings(self, row):
-        """Whether a repository has exactly what is installed: what is removed can then come back."""
+        """Return whether a repository has exactly the installed version, so that a removal can be undone."""
         try:
             return bool(self.resolve("reinstall", ["%s-%s.%s" % (row.name, row.evr, row.arch)]))
         except HostError:
             return False
 
     def perform(self, verb, specs, options=()):
-        """Let dnf do it; raises what dnf's words mean when it fails.
+        """Perform the transaction; raise the classified error when dnf fails.
 
-        One that could not begin, since another package manager is at work, is repeated when that has ended.
+        One that could not start because another package manager runs is repeated when that has ended.
         """
         said = self._perform(verb, specs, options)
         while said:
@@ -86,7 +85,7 @@ class Dnf(object):
             said = self._perform(verb, specs, options)
 
     def _perform(self, verb, specs, options):
-        """Return what a dnf that failed has said."""
+        """Return the output of a failed dnf; empty when it succeeds."""
         self.broke_off = True
         ran = self._dnf(["-y"] + list(options) + [verb] + specs, TRANSACTION_TIMEOUT_S, outlives=True)
         self.broke_off = ran.rc < 0
@@ -96,7 +95,7 @@ class Dnf(object):
         began, left_s = time.time(), self.patience_s or 0
         who = work(left_s)
         if error and not who:
-            # It has just ended, or it cannot be named.
+            # The other process has just ended, or is unknown.
             if left_s < POLL_S:
                 raise error
             time.sleep(POLL_S)
@@ -135,7 +134,7 @@ class Dnf(object):
 
 
 def parse_transaction(text):
-    """Give the Rows of dnf's transaction table (dnf 4 and 5, C locale)."""
+    """Return the Rows of dnf's transaction table (dnf 4 and 5, C locale)."""
     rows, action, waiting = [], None, ""
     for line in text.splitlines():
         if line.startswith("Transaction Summary"):
@@ -144,7 +143,7 @@ def parse_transaction(text):
             action, waiting = _action(line), ""
             continue
         words = (waiting + line).split()
-        # A name too long for its column stands alone; the rest follows on the next line.
+        # A name too long for its column is alone on its line; the rest is on the next one.
         waiting = line if len(words) == 1 else ""
         rows += _rows(action, words)
     return rows
@@ -158,7 +157,7 @@ def _rows(action, words):
     if action is None or len(words) < 2:
         return []
     if words[0] == "replacing":
-        # dnf 5 says so of each old version as well; only another package is a removal.
+        # dnf 5 prints this for each old version as well; only another package is a removal.
         name, _, arch = words[1].rpartition(".")
         return [Row("remove", name, arch, words[2])] if len(words) == 3 else []
     return [Row(action, words[0], words[1], words[2])] if len(words) >= 4 else []

@@ -1,4 +1,4 @@
-"""What the words of a failed dnf mean: one row a cause, and the first that fits counts."""
+"""The causes of a failed dnf by its output: one row each, and the first match counts."""
 
 import re
 from collections import namedtuple
@@ -19,7 +19,7 @@ UNKNOWN = "packages"
 
 Cause = namedtuple("Cause", "kind pattern message hint meaning")
 
-# The words of rpm, dnf, librepo, libcurl and OpenSSL or GnuTLS; each is in a test with its source.
+# Messages of rpm, dnf, librepo, libcurl and OpenSSL or GnuTLS; each is in a test with its source.
 _CAUSES = (
     Cause(
         "package-signature",
@@ -100,37 +100,37 @@ _MISSING = Cause(
 
 
 def classify(text):
-    """Turn what a failed dnf printed into a HostError with the line that says it."""
+    """Return the HostError for the output of a failed dnf, with the line that shows the cause."""
     for pattern, make in ((_DISK, disk_full), (_LOCK, rpmlock.held)):
         if pattern.search(text):
             return make(_line(text, pattern))
     for cause in _CAUSES:
         line = _line(text, re.compile(cause.pattern, re.IGNORECASE))
         if line:
-            return _told(cause, line)
+            return _error(cause, line)
     if _CONFLICT.search(text):
         return conflict(_line(text, _CONFLICT))
     for cause in _LATE_CAUSES + (_MISSING,):
         line = _line(text, re.compile(cause.pattern))
         if line:
-            return _told(cause, line)
+            return _error(cause, line)
     return _unknown(text)
 
 
 def conflict(line):
-    """Return the error for packages of others that cannot stand beside Docker's."""
+    """Return the error for packages that conflict with Docker's."""
     return Refusal(
         CONFLICT, "Docker's packages and packages of this host exclude each other",
         "remove them on the host (dnf remove podman buildah), or keep this host out of the run", line,
         "containerd.io brings its own runc, and docker-ce its own docker")
 
 
-def _told(cause, line):
+def _error(cause, line):
     return HostError(cause.kind, cause.message, cause.hint, line, cause.meaning)
 
 
 def _unknown(text):
-    # dnf writes "Error: " alone on its line, and what it means below it, each reason after a dash.
+    # dnf prints "Error: " alone on its line, and each reason below it after a dash.
     for pattern in (r"^\s+- \S", r"^\s*Problem\b.*: \S", r"^(?:Error|error|Failed|RuntimeError)[^:]*: *\S"):
         line = _line(text, re.compile(pattern))
         if line:

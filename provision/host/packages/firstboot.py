@@ -1,4 +1,4 @@
-"""Wait for a first boot that is not over: cloud-init installs and upgrades packages in its last stage."""
+"""Wait for the first boot to finish: cloud-init installs and upgrades packages in its last stage."""
 
 import time
 
@@ -14,7 +14,7 @@ POLL_S = 1
 
 
 def wait(machine, timeout_s):
-    """Return who was waited for, empty for nobody; raises when cloud-init is at work after ``timeout_s``."""
+    """Wait for cloud-init; return what was waited for, empty for none; raise after ``timeout_s``."""
     deadline, waited = time.time() + timeout_s, ""
     unit = running(machine)
     while unit:
@@ -31,9 +31,9 @@ def wait(machine, timeout_s):
 
 
 def running(machine):
-    """Return the unit of cloud-init that runs or is queued, or an empty string.
+    """Return the unit of cloud-init that runs or is queued; empty for none.
 
-    cloud-init writes result.json when it is done. One that died never does: systemd knows.
+    cloud-init writes result.json when it is done. One that died never does, so systemd is asked as well.
     """
     if machine.read(STATUS) is None or machine.read(RESULT) is not None:
         return ""

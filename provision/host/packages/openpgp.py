@@ -1,4 +1,4 @@
-"""Count the keys in a key file, give their fingerprints and when they expire, without gpg.
+"""The fingerprints of the keys in a key file, and when they expire, without gpg.
 
 RFC 9580: armor in section 6, packet headers in 4.2, the version 4 fingerprint in 5.5.4.2,
 signatures in 5.2.3, their subpackets in 5.2.3.7.
@@ -13,18 +13,18 @@ PUBLIC_KEY = 6
 SIGNATURE = 2
 SIGNED_AT = 2
 EXPIRES_AFTER = 9
-# Signature types by which a key speaks of itself: over a user's name, and over the key alone.
+# Types of self-signatures: over a user id, and over the key alone.
 OF_ITSELF = (0x10, 0x11, 0x12, 0x13, 0x1F)
-# Signature, public key, user id, subkey, user attribute: what a public key is made of.
+# The packets of a public key: signature, public key, user id, subkey, user attribute.
 OF_A_KEY = (SIGNATURE, PUBLIC_KEY, 13, 14, 17)
 BASE64 = re.compile(r"[A-Za-z0-9+/]*={0,2}\Z")
 BEGIN, END = "-----BEGIN PGP PUBLIC KEY BLOCK-----", "-----END PGP PUBLIC KEY BLOCK-----"
 
 
 def fingerprints(data):
-    """Give the fingerprint of each primary key in ``data`` (bytes), armored or not.
+    """Return the fingerprint of each primary key in ``data`` (bytes), armored or not.
 
-    Raises ValueError when it is no key file, or holds a key that is not version 4.
+    Raise ValueError when it is not a key file, or holds a key that is not version 4.
     """
     found = list(_packets(_binary(data)))
     strange = sorted(set(tag for tag, _ in found) - set(OF_A_KEY))
@@ -34,10 +34,10 @@ def fingerprints(data):
 
 
 def armored(data):
-    """Give ``data`` in armor that we write ourselves.
+    """Return ``data`` in new armor.
 
-    Readers of armor differ in what they take for its beginning and end: what has been checked here
-    must be what rpm reads. The checksum is that of RFC 9580, section 6.1.
+    Parsers of armor differ in where they see its beginning and end, and rpm must read exactly what was checked
+    here. The checksum is that of RFC 9580, section 6.1.
     """
     octets = _binary(data)
     text = base64.b64encode(bytes(octets)).decode("ascii")
@@ -58,9 +58,9 @@ def _crc24(octets):
 
 
 def expiry(data):
-    """Give when the first key in ``data`` expires, in seconds since 1970; None for never.
+    """Return when the first key in ``data`` expires, in seconds since 1970; None for never.
 
-    The newest signature that speaks of the key counts. It is not checked: rpm does that.
+    The newest self-signature counts. It is not verified here: rpm does that.
     """
     packets = list(_packets(_binary(data)))
     made = _number(packets[0][1][1:5])
@@ -74,7 +74,7 @@ def _is_of_itself(body):
 
 
 def _subpackets(body):
-    """Give the hashed subpackets of a version 4 signature that hold a time, as numbers."""
+    """Return the hashed subpackets of a version 4 signature that hold a time, as numbers."""
     area, at, found = body[6:6 + _number(body[4:6])], 0, {}
     while at < len(area):
         size, at = _new_length(area, at)

@@ -1,4 +1,4 @@
-"""What a transaction does to packages that were there before it: refused, unless somebody asked for it."""
+"""Refuse transactions that change packages that were installed before, unless somebody asked for it."""
 
 import os
 
@@ -10,20 +10,20 @@ from ..runs import history
 MOVES = "would-move-packages"
 REMOVES = "would-remove-packages"
 UNOWNED = "unowned-engine"
-# Containers of podman, buildah and CRI-O end, or get stuck, when these go.
+# Containers of podman, buildah and CRI-O end or hang when these are removed.
 RUNTIMES = (
     "podman", "buildah", "cockpit-podman", "cri-o", "runc", "crun", "conmon", "netavark", "aardvark-dns",
     "containers-common")
-# So do those of another engine, or of containerd, when one of these goes.
+# So do those of another engine, or of containerd, when one of these is removed.
 ENGINES = ("docker", "docker-ee", "docker-engine", "docker-io", "docker-latest", "moby-engine", "containerd", "runc")
 # The process beside each container of podman and CRI-O.
 MONITOR = "conmon"
-# Where dockerd lies when it came by no package (https://docs.docker.com/engine/install/binaries/).
+# Where dockerd is without a package (https://docs.docker.com/engine/install/binaries/).
 PLACES = ("/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin")
 
 
 def refuse_unowned(machine, package):
-    """Raise for an engine that no package owns, unless a transaction of ours on ``package`` was cut off and left it."""
+    """Raise for an engine that no package owns, unless an interrupted transaction of ours left it."""
     found = [place for place in (folder + "/dockerd" for folder in PLACES) if _is_unowned(machine, place)]
     if found and not history.broke_off(machine, package):
         raise Refusal(
@@ -39,7 +39,7 @@ def _is_unowned(machine, place):
 
 
 def refuse_moves(machine, rows, missing):
-    """Raise when ``rows`` move what is installed: only ``missing`` was asked for."""
+    """Raise when ``rows`` change installed packages: only ``missing`` was asked for."""
     moved = [row for row in rows if row.action in ("upgrade", "downgrade", "remove")]
     if not moved:
         return
@@ -71,7 +71,7 @@ def refuse_removals(machine, rows, may_remove):
 
 
 def refuse_dependents(machine, rows):
-    """Raise for ``rows``: packages of others that would go with ours."""
+    """Raise for ``rows``: other packages that would be removed with ours."""
     if rows:
         raise Refusal(
             REMOVES, "packages of this host need what would be removed: " + ", ".join(row.name for row in rows),
@@ -80,22 +80,22 @@ def refuse_dependents(machine, rows):
 
 
 def running(machine):
-    """Return what runs beside Docker: by podman and CRI-O, and by containerd for others."""
+    """Return the containers beside Docker's: of podman, CRI-O and other users of containerd."""
     return of_podman(machine) + containers.of_others(machine)
 
 
 def of_podman(machine):
-    """Return root's containers by podman's name, the others by their monitor."""
+    """Return root's containers by name, from podman, and others by their monitor process."""
     names = []
     if machine.has("podman"):
         names = machine.run(["podman", "ps", "--format", "{{.Names}}"]).out.split()
-    # A monitor names its container after -n.
+    # conmon has the container's name after -n.
     known = [monitor for monitor in _monitors(machine) if monitor[0] not in names]
     return names + ["%s (pid %s)" % monitor for monitor in known]
 
 
 def _running_by(machine, names):
-    """Return what runs by the packages of these ``names``."""
+    """Return the containers that run with the packages of these ``names``."""
     found = of_podman(machine) if names & set(RUNTIMES) else []
     if names & set(ENGINES):
         found += containers.of_others(machine) + [_name(machine, each) for each in containers.running(machine)]
@@ -119,7 +119,7 @@ def _words(machine, pid):
     try:
         return machine.text("/proc/%s/cmdline" % pid).split("\0")
     except (IOError, OSError):
-        return []  # It has just ended.
+        return []  # The process has just ended.
 
 
 def _moved(machine, row):

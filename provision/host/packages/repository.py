@@ -1,4 +1,4 @@
-"""Where this host gets Docker's packages, and whose signature it believes."""
+"""Docker's package repository, and the key whose signatures rpm trusts."""
 
 import re
 import time
@@ -32,7 +32,7 @@ SUPPORTED = (
 
 
 def repository_for(release):
-    """Give Docker's repository, like 'rhel/9', for the variables of an os-release; None for no EL."""
+    """Return Docker's repository, like 'rhel/9', for the variables of an os-release; None if it is not EL."""
     name, major = release.get("ID", ""), release.get("VERSION_ID", "").split(".")[0]
     if (name, major) in BY_SYSTEM:
         return BY_SYSTEM[name, major]
@@ -51,7 +51,7 @@ def _by_platform(release):
 
 
 def repo_text(facts, desired):
-    """Give the text of our .repo file: a numeric baseurl, never $releasever."""
+    """Return the text of our .repo file, with a number in its baseurl instead of $releasever."""
     where = repository_for(facts.release)
     if where is None:
         raise Refusal(
@@ -67,10 +67,10 @@ def repo_text(facts, desired):
 
 
 def _kept(machine, text):
-    """Return ``text``, or what is there if it differs in the check of the lists' own signature alone.
+    """Return ``text``, or the present file if it differs only in repo_gpgcheck.
 
-    We do not switch that on: dnf then needs the key once more for the repository alone, asks a person for
-    it, and fails for dnf-automatic and for each other command that cannot ask.
+    We do not switch that on: dnf then imports the key separately for the repository, asks for confirmation, and
+    fails for dnf-automatic and every other command that cannot ask.
     """
     held = machine.text(REPO_FILE)
     return held if held.replace("\nrepo_gpgcheck=1\n", "\nrepo_gpgcheck=0\n") == text else text
@@ -86,7 +86,7 @@ def _refuse_address(desired):
 
 
 def plan(machine, facts, desired, trusted):
-    """Give the Changes for the repository; ``trusted`` are the keys that rpm knows already."""
+    """Return the Changes for the repository; ``trusted`` are the keys that rpm has imported."""
     text = _kept(machine, repo_text(facts, desired))
     fingerprint = plain(desired["gpg_fingerprint"])
     key = _key(machine, desired, fingerprint)
@@ -103,13 +103,13 @@ def plan(machine, facts, desired, trusted):
     before, after = _base(machine.text(REPO_FILE)), _base(text)
     short = u"key %s\u2026%s" % (fingerprint[:4], fingerprint[-4:])
     change = Together("repository", name, before, short if before in ("", after) else after, needed)
-    # Nobody reads a key in a diff; its fingerprint is in the line.
+    # No diff of a key: its fingerprint is in the line.
     change.diff = parts[2].diff
     return [change]
 
 
 def plan_absent(machine, desired, trusted, before):
-    """Give the Changes that take our repository and its key away; another's file stays, or comes back."""
+    """Return the Changes that remove our repository and its key; others' files are kept or restored."""
     if not machine.text(REPO_FILE).startswith(HEADER):
         return []
     file = FileChange(machine, REPO_FILE, before.content(REPO_FILE))
@@ -126,19 +126,19 @@ def plan_absent(machine, desired, trusted, before):
 
 
 def plan_back(machine, record, trusted):
-    """Give the Change by which rpm believes the key, or does not, as it was."""
+    """Return the Change that restores whether rpm trusts the key."""
     make = ImportKey if record["trusted"] else ForgetKey
     change = make(machine, record["fingerprint"], trusted)
     return [change] if change.needed() else []
 
 
 def is_trusted(fingerprint, trusted):
-    """Is the key among ``trusted``? rpm 4 names it by 8 digits, rpm 6 by all."""
+    """Return whether the key is among ``trusted``: rpm 4 names it by 8 digits, rpm 6 by all."""
     return any(plain(fingerprint).lower().endswith(version) for version in trusted)
 
 
 def checked_key(data, fingerprint):
-    """Give ``data`` as armor of our own; raise unless it holds exactly one key and it is ``fingerprint``."""
+    """Return ``data`` in new armor; raise unless it holds exactly the key ``fingerprint``."""
     try:
         found = openpgp.fingerprints(data)
     except ValueError as error:
@@ -165,7 +165,7 @@ def _refuse_expired(data, fingerprint):
 
 
 class ImportKey(Change):
-    """Docker's key among those that rpm believes."""
+    """Docker's key imported into rpm."""
 
     kind = "rpm"
     subject = "key"
@@ -178,23 +178,23 @@ class ImportKey(Change):
         self.trusted = trusted
 
     def needed(self):
-        """Does rpm not know the key?"""
+        """Return whether rpm does not trust the key yet."""
         return not is_trusted(self.fingerprint, self.trusted)
 
     def records(self):
-        """Give whether rpm knew it."""
+        """Return whether rpm trusted it."""
         return [{
             "kind": "key", "fingerprint": self.fingerprint,
             "trusted": is_trusted(self.fingerprint, self.trusted)}]
 
     def apply(self):
-        """Import it from our file, which has been checked."""
+        """Import it from our verified file."""
         ran = self.machine.run(["rpm", "--import", self.machine.path(KEY_FILE)])
         if ran.rc:
             raise _wrong_key("rpm does not take the key", (ran.err or ran.out).strip()[-300:])
 
     def undo(self):
-        """Take it out again."""
+        """Remove it."""
         form = "%{VERSION} %{NAME}-%{VERSION}-%{RELEASE}\n"
         ran = self.machine.run(["rpm", "-q", "gpg-pubkey", "--qf", form])
         rows = [line.split() for line in ran.out.splitlines() if line.count(" ") == 1]
@@ -205,12 +205,12 @@ class ImportKey(Change):
 
 
 class ForgetKey(ImportKey):
-    """The other way round: Docker's key is believed no longer."""
+    """The reverse: Docker's key removed from rpm."""
 
     after = REMOVED
 
     def needed(self):
-        """Does rpm know the key?"""
+        """Return whether rpm trusts the key."""
         return not ImportKey.needed(self)
 
     apply = ImportKey.undo
@@ -242,7 +242,7 @@ def _download(url):
     deadline = time.time() + DOWNLOAD_TIMEOUT_S
     try:
         stream, data = urlopen(url, timeout=DOWNLOAD_TIMEOUT_S), b""
-        # The time limit of a socket is for each read alone.
+        # A socket's timeout applies to each read separately.
         for piece in iter(lambda: stream.read(KEY_PIECE_BYTES), b""):
             data += piece
             if time.time() > deadline or len(data) > KEY_FILE_CAP_BYTES:
@@ -264,7 +264,7 @@ def _wrong_key(message, evidence):
 
 
 def plain(fingerprint):
-    """Give a fingerprint without its spaces."""
+    """Return a fingerprint without its spaces."""
     return fingerprint.replace(" ", "").upper()
 
 

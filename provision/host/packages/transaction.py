@@ -1,4 +1,4 @@
-"""One dnf transaction as a Change, and the way back, also from a half one."""
+"""A dnf transaction as a Change, and its undo, also after an interruption."""
 
 import glob
 import os
@@ -12,7 +12,7 @@ from ..ground.errors import HostError
 from . import dnf_errors
 from .dnf import Row
 
-# A removal needs no repository, and takes nothing but what it names.
+# A removal needs no repository, and removes only what it names.
 REMOVE_OPTIONS = ["--disablerepo=*", "--noautoremove"]
 ERASE_OPTION = "--allowerasing"
 INSTALL_OPTIONS = [ERASE_OPTION]
@@ -27,10 +27,10 @@ _FOLDERS = (
 
 
 class Transaction(Change):
-    """What ``make`` does, shown by its ``rows``: a person reads a line for each package.
+    """The transaction that ``make`` performs; each of its ``rows`` is a line in the plan.
 
-    ``gone`` are those rows of them that remove packages of others; ``lost`` are the names that no repository
-    has, and that cannot be put back; ``moved`` are the rows that move what containers of others may run by.
+    ``gone`` are the rows that remove other people's packages. ``lost`` are the names that no repository has, so
+    that they cannot be restored. ``moved`` are the rows that change what other people's containers may run with.
     """
 
     kind = "packages"
@@ -50,12 +50,12 @@ class Transaction(Change):
         self.began = int(time.time())
 
     def apply(self):
-        """Do what was shown."""
+        """Perform the transaction."""
         self._observe()
         self.make()
 
     def undo(self):
-        """Bring back what was there, judged by rpm and not by memory."""
+        """Restore the old versions, by comparison with rpm's database."""
         self._observe()
         if self.solver.broke_off:
             sweep_unpacked(self.machine, self.began)
@@ -66,11 +66,11 @@ class Transaction(Change):
             raise HostError("not-undoable", "no repository has %s any more" % ", ".join(gone))
 
     def harms(self):
-        """Return what others lose, as (Harm, names)."""
+        """Return the other people's packages that are removed or changed, as (Harm, names)."""
         return [(harm, [row.name for row in rows]) for harm, rows in ((GOES, self.gone), (MOVES, self.moved)) if rows]
 
     def settle(self):
-        """Let the engine run as it did, if it did: the packages' scriptlets restart it, or stop it for good."""
+        """Restart the engine if it ran: the packages' scriptlets restart it, or stop it for good."""
         if self.ran_before_us not in (None, api.version(self.machine)):
             health.bring_up(self.machine, "restart")
 
@@ -81,12 +81,12 @@ class Transaction(Change):
         return "packages " + " ".join(other) if other else ""
 
     def records(self):
-        """Give the versions that were there of each package that is named."""
+        """Return the previous versions of each package of the transaction."""
         self._observe()
         return [{"kind": "packages", "before": self.before_us}]
 
     def lines(self):
-        """Give one line a package."""
+        """Return one line per package."""
         return [self._line(row) for row in self.rows]
 
     def _observe(self):
@@ -113,10 +113,10 @@ class Transaction(Change):
 
 
 def bring(machine, solver, goal, half):
-    """Make the packages that ``goal`` names have exactly its versions; an empty list is none.
+    """Bring the packages in ``goal`` to exactly its versions; an empty list removes one.
 
-    ``half`` tells that a transaction on them was cut off: what is there is then installed again, since
-    neither its files nor its scriptlets can be trusted.
+    ``half``: a transaction on them was interrupted. Its packages are then reinstalled, since neither their
+    files nor their scriptlets can be trusted.
     """
     missing, surplus, double, there = compare(rpmdb.everything(machine), goal)
     for name, version in double:
@@ -133,13 +133,13 @@ def _again(machine, solver, there):
     try:
         solver.perform("reinstall", specs(there))
     except HostError:
-        # A repository that has newer versions only: whole files must do.
+        # The repository has only newer versions: undamaged files are enough.
         if machine.run(["rpm", "-V", "--noconfig"] + [name for name, _ in there]).rc:
             raise
 
 
 def sweep_unpacked(machine, since):
-    """Remove the half files of a transaction that was killed after ``since`` (seconds since 1970)."""
+    """Remove the partial files of a transaction that was killed after ``since`` (seconds since 1970)."""
     found = [path for folder in _FOLDERS for path in glob.glob(os.path.join(machine.path(folder), "*;*"))]
     for path in found:
         if _UNPACKED.search(path) and os.path.getctime(path) >= since:
@@ -147,7 +147,7 @@ def sweep_unpacked(machine, since):
 
 
 def compare(found, goal):
-    """Give four lists of (name, version): to come, to go wholly, there beside the right one, right."""
+    """Return four lists of (name, version): missing, to remove, left beside the wanted one, and as wanted."""
     want = {(name, version) for name in goal for version in goal[name]}
     now = {pair for pair in found if pair[0] in goal}
     right = {name for name, _ in want & now}
@@ -158,12 +158,12 @@ def compare(found, goal):
 
 
 def specs(found):
-    """Give packages as dnf takes them, by exact version."""
+    """Return packages as dnf's arguments, by exact version."""
     return ["%s-%s" % pair for pair in found]
 
 
 class Half(Change):
-    """A transaction that was cut off, brought to one version of each package; with ``again`` to a whole one."""
+    """An interrupted transaction, finished: one version of each package, reinstalled with ``again``."""
 
     kind = "packages"
     uses_rpm = True
@@ -177,11 +177,11 @@ class Half(Change):
         self.rows = [Row("reinstall", name, "", version) for name in sorted(self.goal) for version in self.goal[name]]
 
     def apply(self):
-        """End it."""
+        """Finish it."""
         bring(self.machine, self.solver, self.goal, self.again)
 
     def undo(self):
-        """Leave it: the next run ends it."""
+        """Do nothing: the next run finishes it."""
 
 
 def _expect(ran):
