@@ -1,5 +1,5 @@
-"""Proof: testinfra tests that ask a host afresh and import nothing of ``provision.host``.
+"""Checks: testinfra tests that question a host anew and import nothing from ``provision.host``.
 
-A check is a test function; its docstring is one sentence for a person and its line in the
-report. A failed check says ``want … is …``; a check that cannot apply is skipped with a reason.
+A check is a test function. Its docstring is one sentence for a person, its line in the report. A failed
+check says ``want … is …``. A check that does not apply is skipped with a reason.
 """

@@ -1,4 +1,4 @@
-"""Ask the hosts of a shard ahead of their checks, several at once, since most of it is waiting."""
+"""Question the hosts of a shard ahead of their checks, in parallel, since most of it is waiting."""
 
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -17,7 +17,7 @@ PROBE_TIMEOUT_S = 90
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What one host is being asked; each Future raises what went wrong on the way."""
+    """The pending answers of one host; a Future raises the error that prevented its answer."""
 
     facts: Future[Facts]
     life: Future[Life]
@@ -25,7 +25,7 @@ class Asked:
 
 @contextmanager
 def ask(sessions: Mapping[str, Session]) -> Iterator[dict[str, Asked]]:
-    """Ask every host, and give what they answer by name; waits for the last one at the end."""
+    """Question every host, and return the pending answers by name; wait for all of them at the end."""
     with ThreadPoolExecutor(HOSTS_AT_ONCE) as pool:
         facts = {name: pool.submit(_facts, session) for name, session in sessions.items()}
         yield {
@@ -35,7 +35,7 @@ def ask(sessions: Mapping[str, Session]) -> Iterator[dict[str, Asked]]:
 
 
 def why_no_life(facts: Facts) -> str:
-    """Give why no sample container can be tried; empty when one can."""
+    """Return why no sample container can be tried; empty when one can."""
     if not facts.info:
         return "the engine does not answer"
     machine = facts["machine"].text.strip()

@@ -1,4 +1,4 @@
-"""The testinfra backend that rides an open Session instead of making connections."""
+"""The testinfra backend that uses an open Session instead of making connections."""
 
 from typing import Any
 
@@ -22,21 +22,21 @@ class SessionBackend(BaseBackend):  # type: ignore[misc]  # testinfra ships no t
         self.session = session
 
     def get_pytest_id(self) -> str:
-        """Give the host's name: it is in each line that pytest writes."""
+        """Return the host's name, which is in each line that pytest writes."""
         return self.session.host.name
 
     def get_encoding(self) -> str:
-        """Give UTF-8 without asking the host; what is not UTF-8 is shown as such."""
+        """Return UTF-8 without asking the host; other bytes are shown escaped."""
         return "utf-8"
 
     def decode(self, data: bytes) -> str:
-        """Decode output; it comes from a host, so no byte in it may raise."""
+        """Return the decoded output; it comes from a host, so no byte of it may raise."""
         return data.decode("utf-8", "replace")
 
     def run(self, command: str, *args: str, **kwargs: Any) -> CommandResult:
         """Run ``command`` with ``args`` quoted into it; ``stdin`` (bytes) and ``timeout_s`` are optional.
 
-        Raises ConnectionLost, or HostFailed when the time is over.
+        Raise ConnectionLost, or HostFailed at the timeout.
         """
         text = self.get_command(command, *args)
         timeout_s = float(kwargs.get("timeout_s", COMMAND_TIMEOUT_S))
@@ -46,7 +46,7 @@ class SessionBackend(BaseBackend):  # type: ignore[misc]  # testinfra ships no t
 
 
 def host_of(session: Session) -> Host:
-    """Give the testinfra host of a session."""
+    """Return the testinfra host of a session."""
     backend = SessionBackend(session)
     host = Host(backend)
     backend.set_host(host)

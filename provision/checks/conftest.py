@@ -1,4 +1,4 @@
-"""The fixtures of the checks: each host of this shard, and what it answered."""
+"""The fixtures of the checks: each host of this shard, and its answers."""
 
 import os
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ def _names() -> list[str]:
 
 @pytest.fixture(scope="session")
 def asked() -> Iterator[dict[str, Asked]]:
-    """Every host of this shard, being asked; a host is waited for by its own checks."""
+    """The pending answers of every host of this shard; each check waits for its own host only."""
     sessions = remote.load_sessions(Path(os.environ["PROVISION_RUN_DIR"]))
     with ask({name: sessions[name] for name in _names()}) as answers:
         yield answers
@@ -47,13 +47,13 @@ def host(session: Session) -> Host:
 
 @pytest.fixture(scope="session")
 def facts(session: Session, asked: dict[str, Asked]) -> Facts:
-    """What the host says about itself, asked in one command."""
+    """The facts of the host, from one command."""
     return asked[session.host.name].facts.result()
 
 
 @pytest.fixture
 def engine(facts: Facts) -> dict[str, Any]:
-    """``docker info``, for checks that make no sense without it; another check says that it is missing."""
+    """``docker info``, for checks that need it; another check reports that it is missing."""
     if not facts.info:
         pytest.skip("the engine does not answer")
     return facts.info
@@ -61,7 +61,7 @@ def engine(facts: Facts) -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def life(session: Session, facts: Facts, asked: dict[str, Asked]) -> Life:
-    """The sample container from its build to its end; one life serves all checks of a host."""
+    """The life of the sample container from build to removal; all checks of a host share it."""
     if reason := why_no_life(facts):
         pytest.skip(reason)
     return asked[session.host.name].life.result()
@@ -69,7 +69,7 @@ def life(session: Session, facts: Facts, asked: dict[str, Asked]) -> Life:
 
 @pytest.fixture
 def built(life: Life) -> Life:
-    """The life of a container whose image could be built; another check says that it could not."""
+    """The life of a container whose image was built; another check reports that it was not."""
     if not life["build"].ok:
         pytest.skip("the sample image was not built")
     return life

@@ -1,4 +1,4 @@
-"""The life of the sample container on a host: built, run, reached, disturbed, removed."""
+"""The life of the sample container on a host: built, run, reached, killed, removed."""
 
 import io
 import json
@@ -21,9 +21,9 @@ from provision.model import Session
 
 STEP_TIMEOUT_S = 210.0
 EXIT_CODE = 42
-# The script's own end of a restart that would disturb somebody; its last line says whom.
+# The script's exit code when a restart would disturb somebody; its last line says whom.
 REFUSED = 75
-# The hosts whose engine this run may restart, by comma.
+# The hosts whose engine this run may restart, separated by commas.
 RESTART_HOSTS = "PROVISION_CHECK_RESTART"
 NOT_ASKED = "the engine is restarted only when asked: `fab verify --restart`"
 DOCKERFILE = 'FROM scratch\nCOPY sample /sample\nENTRYPOINT ["/sample"]\n'
@@ -33,7 +33,7 @@ STEPS_OF_BIRTH = ("build", "prints", "ends", "serves", "look", "here", "arrived_
 
 @dataclass(frozen=True, slots=True)
 class Life:
-    """What was seen: an Answer per step, the controller's own look, and why no restart was tried."""
+    """What was observed: an Answer per step, the controller's request, and why no restart was tried."""
 
     token: str
     answers: Mapping[str, Answer]
@@ -45,20 +45,20 @@ class Life:
 
     @property
     def log_config(self) -> dict[str, Any]:
-        """The log driver that the service runs with: ``Type`` and ``Config``."""
+        """The log driver of the service: ``Type`` and ``Config``."""
         return dict(json.loads(look(self["look"])["log"]))
 
 
 def look(answer: Answer) -> dict[str, str]:
-    """Give what the engine says about the service: ``log``, ``address``, ``port``, ``pid``, ``restarts``."""
+    """Return the engine's data about the service: ``log``, ``address``, ``port``, ``pid``, ``restarts``."""
     return dict(line.partition(" ")[::2] for line in answer.text.splitlines() if " " in line)
 
 
 def live(host: Host, session: Session, facts: Facts) -> Life:
-    """Run the sample container through its life on ``host`` and give what was seen.
+    """Run the sample container through its life on ``host`` and return what was observed.
 
-    Everything is removed again, also after an error; the host does it by itself when the
-    connection is lost. Raises ConnectionLost, or HostFailed when a step gives no end.
+    Everything is removed again, also after an error; the host does it by itself when the connection is lost.
+    Raise ConnectionLost, or HostFailed when a step times out.
     """
     token = random_source.token_hex(6)
     no_restart = why_no_restart(facts) if may_restart(session.host.name) else NOT_ASKED
@@ -81,7 +81,7 @@ def may_restart(name: str) -> bool:
 
 
 def why_no_restart(facts: Facts) -> str:
-    """Give why the engine must not be restarted for a check; empty when it may."""
+    """Return why the engine must not be restarted for a check; empty when it may."""
     others = int(facts.info.get("ContainersRunning") or 0)
     if facts.is_swarm:
         return "the engine is part of a Swarm"
@@ -93,7 +93,7 @@ def why_no_restart(facts: Facts) -> str:
 
 
 def context(machine: str) -> bytes:
-    """Give the build context as a tar: a Dockerfile FROM scratch and the program for ``machine``."""
+    """Return the build context as a tar: a Dockerfile FROM scratch and the program for ``machine``."""
     files = {"Dockerfile": DOCKERFILE.encode(), "sample": sample.program(machine)}
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as tar:
@@ -105,7 +105,7 @@ def context(machine: str) -> bytes:
 
 
 def script(token: str, steps: tuple[str, ...], before: str = "") -> Questions:
-    """Give the shell script that runs ``steps``, functions of container.sh, one after another."""
+    """Return the shell script that runs ``steps``, functions of container.sh, one after another."""
     functions = (Path(__file__).parent / "container.sh").read_text()
     lines = (f"token={token}", f"functions={shlex.quote(functions)}", 'eval "$functions"', before)
     return Questions({step: step for step in steps}, before="\n".join(lines))

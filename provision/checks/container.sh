@@ -1,18 +1,18 @@
 # The life of the sample container, one function a step; runs on the host as root, in any sh.
-# Set before: token (unlike anything on this host), functions (this text, for the janitor).
+# Set by the caller: token (unique on this host), functions (this text, for the janitor).
 
 image=provision-check:$token
 name=provision-check-$token
-# Holds the build context and the client's own files, so that nothing lands in root's home.
+# Holds the build context and the client's own files, so that nothing is written to root's home.
 directory=/run/$name
 export DOCKER_CONFIG="$directory" LC_ALL=C
 # The classic builder: it needs no plugin (Amazon Linux has none), and it leaves neither a cache
-# entry nor a line in a build history, which could not be told from those of other people.
+# entry nor a line in a build history, which would be indistinguishable from other people's.
 export DOCKER_BUILDKIT=0
 
 d() { timeout 30 docker -H unix:///var/run/docker.sock "$@"; }
 
-# Try the given command ten times a second, until it works or ten seconds are over.
+# Try the given command ten times a second, until it succeeds or ten seconds have passed.
 within_10_s() {
     end=$(($(date +%s) + 10))
     until "$@"; do
@@ -23,7 +23,7 @@ within_10_s() {
 
 prepare() { mkdir -m 700 "$directory" && cat >"$directory/context.tar" && janitor; }
 
-# Does the cleaning when the controller or the connection goes away in the middle.
+# Cleans up when the controller or the connection dies before the end.
 janitor() {
     setsid sh -c 'sleep 300; eval "$1"; clean' sh "token=$token; $functions" >/dev/null 2>&1 </dev/null &
     echo $! >"$directory/janitor"
@@ -35,7 +35,7 @@ prints() { run prints --network none "$image" print "$token"; }
 ends() { run ends --network none "$image" exit 42; }
 serves() { run serves -d --restart always -p 8080 "$image" serve 8080 "$token"; }
 
-# The service as the engine sees it, kept for the steps below; a restart may change all of it.
+# The engine's description of the service, kept for the steps below; a restart may change all of it.
 port() { sed -n 's/^port //p' "$directory/look"; }
 address() { sed -n 's/^address //p' "$directory/look" | sed 's/^0\.0\.0\.0$/127.0.0.1/; s/^::$/127.0.0.1/'; }
 inside() { sed -n 's/^inside //p' "$directory/look"; }
@@ -49,7 +49,7 @@ pid {{.State.Pid}}
 restarts {{.RestartCount}}'
 
 # Try the page of the service for 30 seconds. A neighbour entry that an earlier container left for the
-# same address sends the packets to nobody: after a while that one entry is flushed, and no other.
+# same address loses the packets: after a while that one entry is flushed, and no other.
 here() {
     begin=$(date +%s) flushed=
     until serves_token; do
@@ -69,8 +69,8 @@ flush_neighbour() {
 get() { timeout 5 bash -c 'exec 3<>"/dev/tcp/$0/$1" && printf "GET / HTTP/1.0\r\n\r\n" >&3 && cat <&3' "$@"; }
 serves_token() { get "$(address)" "$(port)" | grep -F "$token"; } 2>/dev/null
 
-# Packets that the rule of the published port has seen: did the controller's reach this host? Fails where
-# there is no iptables, no such chain or no such rule: then nothing is known.
+# Count the packets that matched the rule of the published port, to see whether the controller's reach this
+# host. Fails where there is no iptables, no such chain or no such rule: then nothing is known.
 arrived() {
     rules=$(timeout 10 iptables -w -t nat -nvxL DOCKER 2>/dev/null) || return 1
     echo "$rules" | awk -v rule="dpt:$(port) " \
@@ -79,11 +79,11 @@ arrived() {
 arrived_before() { arrived; }
 arrived_after() { arrived; }
 
-# A process that dies is not a container that was stopped: `docker kill` would end the policy.
+# Kill the process, not the container: `docker kill` would suspend the restart policy.
 is_restarted() { look | grep -qx 'restarts 1' && [ "$(pid)" -gt 0 ]; }
 killed() { kill -9 "$(pid)" && within_10_s is_restarted && here; }
 
-# Why a restart would disturb somebody, in one line; nothing when it would not.
+# Print why a restart would disturb somebody, in one line; nothing when it would not.
 why_no_restart() {
     running=$(d ps --format '{{.Names}}' 2>&1) || { echo "the engine cannot say what runs"; return; }
     others=$(echo "$running" | grep -c -v -e "^$name-" -e '^$')
@@ -95,7 +95,7 @@ why_no_restart() {
     [ "$swarm" = inactive ] || { echo "the engine is part of a Swarm"; return; }
     refused=$(validate) || echo "the engine would not start again: $refused"
 }
-# Units that stop, or restart, with docker.service, and that run.
+# Active units that stop or restart with docker.service.
 bound_units() {
     found=
     for unit in $(systemctl show docker.service -p RequiredBy -p RequisiteOf -p BoundBy -p ConsistsOf |
@@ -107,13 +107,13 @@ bound_units() {
     done
     echo "$found"
 }
-# Patterns start with the program: the shell that runs this script has all of these words in its text.
+# Patterns start with the program: the command line of this script's shell contains all of these words.
 is_building() {
     pgrep -f '^([^ ]*/)?docker(-buildx|-compose)?( .*)? (build|bake)( |$)' >/dev/null ||
         pgrep -f '^([^ ]*/)?runc .*/buildkit/executor' >/dev/null
 }
-# dockerd's own word on the configuration that lies there, with the command line of the engine that runs.
-# Versions before 23 cannot say.
+# dockerd's verdict on the present configuration, with the command line of the running engine.
+# Versions before 23 cannot validate.
 validate() {
     engine=$(pgrep -x dockerd | head -n 1)
     said=$(xargs -0 sh -c 'shift; exec timeout 20 dockerd --validate "$@"' sh \
@@ -123,8 +123,8 @@ validate() {
     return 1
 }
 
-# systemd counts starts and gives up after three in a minute; ours must not be the one too many.
-# It is asked here again, right before: minutes may lie between the first look and this one.
+# systemd counts starts and gives up after three in a minute; ours must not exceed that.
+# Ask again right before the restart: minutes may have passed since the first time.
 restart_engine() {
     reason=$(why_no_restart)
     [ -z "$reason" ] || { echo "$reason"; return 75; }
@@ -134,7 +134,7 @@ restart_engine() {
 is_running() { look >/dev/null && [ "$(pid)" -gt 0 ] && [ -n "$(port)" ]; }
 here_again() { within_10_s is_running && here; }
 
-# Names what could not be removed; fails when the engine cannot say.
+# Print what could not be removed; fail when the engine does not answer.
 left() {
     all=$(d ps -a --format '{{.Names}}' && d image ls --format '{{.Repository}}:{{.Tag}}') || return 1
     echo "$all" | grep -F -e "$name" -e "$image"

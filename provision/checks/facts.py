@@ -1,4 +1,4 @@
-"""What one command tells about a Docker host, and how to read it."""
+"""The facts of a Docker host: one command, and the parsers of its output."""
 
 import base64
 import configparser
@@ -12,17 +12,17 @@ from typing import Any
 from provision.checks.openpgp import certificates
 from provision.checks.questions import Answer, Questions
 
-# The local socket by name: a person's docker context or DOCKER_HOST must not answer for this host.
+# The local socket by name: a docker context or DOCKER_HOST must not redirect the question to another host.
 DOCKER = "timeout 20 docker -H unix:///var/run/docker.sock"
 
-# The exit code of `timeout` when the time was over.
+# The exit code of `timeout` when the command timed out.
 TIMED_OUT = 124
 
-# The values of the inventory that a host is compared with.
+# The inventory values that a host is compared with.
 OPTIONS = "docker_engine_daemon_options"
 FINGERPRINT = "docker_engine_gpg_fingerprint"
 
-# docker.socket starts a stopped engine for whoever asks. A check must not change what it looks at.
+# docker.socket starts a stopped engine for any client. A check must not change what it observes.
 _IF_ACTIVE = (
     "state=$(systemctl is-active docker.service); "
     '[ "$state" = active ] || { echo "docker.service is $state"; exit 1; }; '
@@ -42,7 +42,7 @@ PROBE = {
         "xargs -r rpm -qf --qf '%{NAME}\\n' | grep -v ' ' | sort -u | xargs -r rpm -qi"
     ),
     "keys": "rpm -q gpg-pubkey --qf '%{VERSION}\\n'",
-    # One line for each key file that a repository names: its path, and what it holds.
+    # One line for each key file that a repository names: its path and its content.
     "key_files": (
         "grep -oh 'file:///[^[:space:],]*' /etc/yum.repos.d/*.repo | sed 's|^file://||' | sort -u | "
         'while read -r f; do [ ! -f "$f" ] || echo "$f $(base64 -w 0 "$f")"; done'
@@ -67,13 +67,13 @@ PROBE = {
 
 
 def probe() -> Questions:
-    """Give the questions whose answers ``Facts`` reads."""
+    """Return the questions whose answers ``Facts`` reads."""
     return Questions(PROBE, before="export LC_ALL=C DOCKER_CONFIG=/nonexistent")
 
 
 @dataclass(frozen=True)
 class Facts:
-    """The answers to ``probe``, and the values in them; ``decided`` are those of the inventory."""
+    """The answers to ``probe``, and the values in them; ``decided`` are the inventory's values."""
 
     answers: Mapping[str, Answer]
     decided: Mapping[str, Any] = field(default_factory=dict)
@@ -89,7 +89,7 @@ class Facts:
 
     @property
     def silence(self) -> str:
-        """Why there is no ``info``: the engine's or the client's own words."""
+        """Why there is no ``info``, in the words of the engine or the client."""
         errors = (json_line(self["info"]) or {}).get("ServerErrors") or []
         late = "no answer in 20 s" if self["info"].rc == TIMED_OUT else ""
         return late or str((errors or [self["info"].last_line])[0])
@@ -102,7 +102,7 @@ class Facts:
 
     @cached_property
     def owners(self) -> dict[str, tuple[str, str]]:
-        """Name and version of the package that each program of the engine belongs to."""
+        """Name and version of the package of each program of the engine."""
         rows = (line.split() for line in self["owners"].text.splitlines())
         return {row[0]: (row[1], row[2]) for row in rows if len(row) == 3 and row[0] in PROGRAMS}
 
@@ -120,7 +120,7 @@ class Facts:
 
     @property
     def named_key(self) -> str:
-        """The fingerprint that the inventory names, in lower case hex; empty when it names none."""
+        """The fingerprint in the inventory, in lower case hex; empty when there is none."""
         return str(self.decided.get(FINGERPRINT) or "").replace(" ", "").lower()
 
     @cached_property
@@ -162,7 +162,7 @@ class Facts:
 
     @cached_property
     def daemon(self) -> dict[str, Any] | None:
-        """daemon.json; empty when there is no file, None when it is no JSON object."""
+        """daemon.json; empty when there is no file, None when it is not a JSON object."""
         if not self["daemon_json"].ok:
             return {}
         try:
@@ -173,11 +173,11 @@ class Facts:
 
     @property
     def options(self) -> Mapping[str, Any]:
-        """What the inventory decides of the recommended options of daemon.json."""
+        """The inventory's values for the recommended options of daemon.json."""
         return self.decided.get(OPTIONS) or {}
 
     def decision(self, key: str) -> tuple[str, bool]:
-        """Return who decides ``key``, and whether it is to be on; the inventory comes first, '' is nobody."""
+        """Return who decides ``key`` ('' for nobody, the inventory first), and whether it is to be on."""
         if key in self.options:
             return OPTIONS, self.options[key] is True
         return self._decision_there(key)
@@ -193,7 +193,7 @@ class Facts:
 
     @property
     def wanted_rotation(self) -> str:
-        """What is asked for that rotates logs, and by whom; empty when nobody asks."""
+        """The log rotation that is asked for, and by whom; empty when nobody asks."""
         for who, said in ((OPTIONS, self.options), ("daemon.json", self.daemon or {})):
             driver, size = said.get("log-driver"), (said.get("log-opts") or {}).get("max-size")
             if driver not in (None, "json-file"):
@@ -204,7 +204,7 @@ class Facts:
 
     @property
     def who_declined_rotation(self) -> str:
-        """Who decided that logs are not rotated; empty is nobody. The inventory does so by a null alone."""
+        """Who decided that logs are not rotated; empty for nobody. The inventory does so only by a null."""
         sizes = self.options.get("log-opts", {})
         said = (self.options.get("log-driver", ""), sizes and sizes.get("max-size", ""))
         return OPTIONS if None in said else self._decision_there("log-driver")[0]
@@ -218,23 +218,23 @@ class Facts:
 
     @property
     def can_validate(self) -> bool:
-        """Tell whether this dockerd can check its configuration (it came with version 23)."""
+        """Whether this dockerd can validate its configuration, as it can since version 23."""
         return self["validate"].rc not in (125, 126, 127) and "unknown flag" not in self["validate"].text
 
     @property
     def refuses_configuration(self) -> bool:
-        """Tell whether dockerd would not start with the configuration that lies there now."""
+        """Whether dockerd would not start with its present configuration."""
         return self.daemon is None or (self.can_validate and not self["validate"].ok)
 
     @property
     def is_swarm(self) -> bool:
-        """Tell whether the engine is part of a Swarm."""
+        """Whether the engine is part of a Swarm."""
         swarm = self.info.get("Swarm") or {}
         return str(swarm.get("LocalNodeState", "inactive")) != "inactive"
 
 
 def json_line(answer: Answer) -> dict[str, Any] | None:
-    """Give the JSON object of the last line that holds one; warnings may stand around it."""
+    """Return the JSON object of the last line that holds one, as there may be warnings around it."""
     for line in reversed(answer.text.splitlines()):
         if line.startswith("{"):
             try:
@@ -246,7 +246,7 @@ def json_line(answer: Answer) -> dict[str, Any] | None:
 
 
 def same_key(one: str, other: str) -> bool:
-    """Tell whether two hex names, each a key's fingerprint or its end, can mean one key."""
+    """Return whether two hex names, each a key's fingerprint or its end, can mean the same key."""
     return one.endswith(other) or other.endswith(one)
 
 

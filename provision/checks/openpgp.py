@@ -1,4 +1,4 @@
-"""The fingerprints in a key file of a host, subkeys included; the host needs no gpg for it.
+"""The fingerprints in a host's key file, subkeys included, without gpg on the host.
 
 RFC 9580: armor in section 6, packet headers in 4.2, the version 4 fingerprint in 5.5.4.2.
 """
@@ -15,9 +15,9 @@ _ARMOR = re.compile(rb"-----BEGIN " + _BLOCK + rb"(.*?)-----END " + _BLOCK, re.D
 
 
 def certificates(data: bytes) -> list[list[str]]:
-    """Return each key in ``data`` with its subkeys, by fingerprints in lower case hex; none in no key file.
+    """Return the fingerprints of each key in ``data`` and its subkeys, in lower case hex; [] for none.
 
-    A key that is not of version 4 is passed over.
+    A key of a version other than 4 is skipped.
     """
     blocks = [_octets(block) for block in _ARMOR.findall(data)] or [data]
     try:

@@ -1,4 +1,4 @@
-"""Ask a host many things in one command: build the shell script, and take its output apart."""
+"""Ask a host many questions in one command: build the shell script and parse its output."""
 
 import re
 import secrets as random_source
@@ -8,19 +8,19 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What one question gave: exit code, and standard output with standard error among it."""
+    """The answer to one question: exit code, and standard output and error together."""
 
     rc: int
     text: str
 
     @property
     def ok(self) -> bool:
-        """Tell whether the command ended with 0."""
+        """Whether the command exited with 0."""
         return self.rc == 0
 
     @property
     def last_line(self) -> str:
-        """Give the last line that holds something: of an error, the one that says most."""
+        """The last line that is not blank: the most telling one of an error."""
         lines = [line.strip() for line in self.text.splitlines() if line.strip()]
         return lines[-1] if lines else f"exit code {self.rc}"
 
@@ -30,18 +30,18 @@ NO_ANSWER = Answer(-1, "no answer")
 
 @dataclass(frozen=True, slots=True)
 class Questions:
-    """Shell commands by name; a random mark tells their outputs apart."""
+    """Shell commands by name; a random mark separates their outputs."""
 
     commands: Mapping[str, str]
     before: str = ""
     mark: str = field(default_factory=lambda: random_source.token_hex(8))
 
     def script(self) -> str:
-        """Give one sh script that runs ``before`` and then each command, whatever the others did."""
+        """Return one sh script that runs ``before`` and then each command, regardless of the others."""
         return "\n".join([self.before, *(self._ask(name, text) for name, text in self.commands.items())])
 
     def answers(self, output: str) -> dict[str, Answer]:
-        """Give every question's Answer; one that is missing in ``output`` has NO_ANSWER."""
+        """Return every question's Answer; one that is missing in ``output`` has NO_ANSWER."""
         pattern = rf"\n{self.mark} (\w+)\n(.*?)\n{self.mark} = (\d+)\n"
         found = {m[1]: Answer(int(m[3]), m[2]) for m in re.finditer(pattern, output, re.DOTALL)}
         return {name: found.get(name, NO_ANSWER) for name in self.commands}

@@ -1,4 +1,4 @@
-"""The controller's own look at a published port of a host."""
+"""The controller's own request to a published port of a host."""
 
 import http.client
 import ipaddress
@@ -12,9 +12,9 @@ _ANSWER_CAP_BYTES = 4096
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """What came back: the ``answer``, or the ``error``; ``apart`` says why nothing can be concluded.
+    """The ``answer`` or the ``error``; ``apart`` says why nothing can be concluded.
 
-    ``is_lost`` tells that packets went out and nothing came back.
+    ``is_lost``: packets were sent and nothing came back.
     """
 
     answer: str = ""
@@ -24,7 +24,7 @@ class Reach:
 
 
 def reach(host: Host, address: str, port: str, timeout_s: float = REACH_TIMEOUT_S) -> Reach:
-    """Ask ``host`` from here for its page on ``port``, published on ``address``; raises nothing."""
+    """Request the page of ``host`` on ``port``, published on ``address``, from here; never raise."""
     if apart := why_apart(host, address):
         return Reach(apart=apart)
     if not port.isdigit():
@@ -38,7 +38,7 @@ def reach(host: Host, address: str, port: str, timeout_s: float = REACH_TIMEOUT_
 
 
 def why_apart(host: Host, address: str) -> str:
-    """Give why the controller cannot expect to reach a port of ``host``; empty when it can."""
+    """Return why the controller cannot expect to reach a port of ``host``; empty when it can."""
     if host.jump:
         return f"the host is reached through {host.jump}"
     if _is_loopback(host.address):

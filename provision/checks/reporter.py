@@ -1,4 +1,4 @@
-"""The pytest plugin of a shard: each check's end goes to the parent as one line of JSON."""
+"""The pytest plugin of a shard: it sends each check's result to the parent as one line of JSON."""
 
 import json
 import os
@@ -16,7 +16,7 @@ DETAIL_CAP = 300
 
 
 class Reporter:
-    """Writes ``check``, ``failure`` and ``done`` lines; a host that is ``done`` gave all it has."""
+    """Write ``check``, ``failure`` and ``done`` lines; after ``done`` there are none for that host."""
 
     def __init__(self, out: IO[str]) -> None:
         self._out = out
@@ -26,7 +26,7 @@ class Reporter:
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Write the line of a check that has ended, in its fixtures or in itself."""
+        """Write the line of a check that has ended, in a fixture or in its body."""
         report = yield
         self._seconds[item.nodeid] = self._seconds.get(item.nodeid, 0.0) + report.duration
         if report.when == "call" or not report.passed:
@@ -35,14 +35,14 @@ class Reporter:
 
     @pytest.hookimpl(trylast=True)
     def pytest_runtest_logfinish(self, nodeid: str) -> None:
-        """Forget the time of a check that is over."""
+        """Forget the time of a finished check."""
         self._seconds.pop(nodeid, None)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(
         self, item: pytest.Item, nextitem: pytest.Item | None
     ) -> Generator[None, object, object]:
-        """Say that a host is done when its last check has ended."""
+        """Write that a host is done when its last check has ended."""
         result = yield
         if nextitem is None or host_name(nextitem) != host_name(item):
             self._line({"host": host_name(item), "done": True})
@@ -67,7 +67,7 @@ class Reporter:
 
 
 def verdict(report: pytest.TestReport, error: BaseException | None) -> Verdict:
-    """Return how a check ended; an advice is a skip of its own kind to pytest."""
+    """Return the verdict of a check; for pytest an advice is a kind of skip."""
     if isinstance(error, Advice):
         return Verdict.ADVICE
     return Verdict.of(None if report.skipped else report.passed)
@@ -80,12 +80,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def host_name(item: pytest.Item) -> str:
-    """Give the name of the host that ``item`` looks at."""
+    """Return the name of the host that ``item`` checks."""
     return str(item.callspec.params["session"])  # type: ignore[attr-defined]
 
 
 def sentence(item: pytest.Item) -> str:
-    """Give the check's docstring with its parameters filled in: its line in the report."""
+    """Return the check's docstring with its parameters filled in: its line in the report."""
     first_line = (item.function.__doc__ or item.name).strip().splitlines()[0]  # type: ignore[attr-defined]
     for name, value in item.callspec.params.items():  # type: ignore[attr-defined]
         first_line = first_line.replace("{" + name + "}", str(value))
@@ -93,7 +93,7 @@ def sentence(item: pytest.Item) -> str:
 
 
 def detail(error: BaseException | None) -> str:
-    """Give the one line that says why: ``want … is …``, the reason of a skip, or the error."""
+    """Return the line that says why: ``want … is …``, the reason of a skip, or the error."""
     if error is None:
         return ""
     if isinstance(error, pytest.skip.Exception):

@@ -1,4 +1,4 @@
-"""The sample container: the proof that this host does what a Docker host is for."""
+"""The sample container: proof that this host works as a Docker host."""
 
 import pytest
 
@@ -53,7 +53,7 @@ def test_port_answers_from_the_controller(served: Life) -> None:
 
 
 def _skip_unless_packets_arrived(served: Life) -> None:
-    # The host's own request may be counted, too. Only what came since then is the controller's.
+    # The host's own request may be counted too. Only later packets are the controller's.
     before, after = served["arrived_before"], served["arrived_after"]
     if not (before.ok and after.ok):
         pytest.skip(f"no answer, and the host cannot say whether the packets arrive: {served.reached.error}")

@@ -1,4 +1,4 @@
-"""The engine by its own word, compared with what the host runs."""
+"""The engine as it describes itself, compared with the host."""
 
 import re
 from typing import Any

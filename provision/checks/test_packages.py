@@ -42,7 +42,7 @@ def test_packages_are_signed_by_a_trusted_key(facts: Facts) -> None:
         pytest.skip("no repository of docker-ce names a key file of this host")
     for name in names:
         key = facts.signing_keys.get(name, "")
-        # Any vendor's key can lie in rpm's ring, and passes for Docker's there.
+        # rpm's keyring may hold any vendor's key, which must not pass for Docker's.
         keys = facts.docker_keys if name in DOCKERS else facts.trusted_keys
         whose = _dockers_key(facts) if name in DOCKERS else "one of rpm's keys"
         trusted = any(same_key(key, other) for other in keys) if key else False

@@ -55,7 +55,7 @@ def test_engine_does_not_listen_on_tcp(facts: Facts) -> None:
     if not facts["listeners"].ok:
         pytest.skip("the host has no ss")
     lines = [line.split() for line in facts["listeners"].text.splitlines() if '("dockerd"' in line]
-    # A Swarm's own ports (cluster management, gossip) take certificates, they are not the open API.
+    # A Swarm's own ports (cluster management, gossip) require certificates: they are not the open API.
     ports = [words[3] for words in lines if not (facts.is_swarm and re.search(r":(2377|7946)$", words[3]))]
     assert not ports, wanted("no TCP listener of dockerd", ports)
 

@@ -1,4 +1,4 @@
-"""The forms in which a check speaks that has not simply passed."""
+"""The wording of checks that have not passed."""
 
 from typing import NoReturn
 
@@ -8,7 +8,7 @@ from provision.checks.facts import OPTIONS, Facts
 
 
 class Advice(pytest.skip.Exception):  # type: ignore[name-defined, misc]
-    """What is recommended is not so on this host; nothing is wrong with it."""
+    """A recommended setting is off on this host, which is not a failure."""
 
 
 def judge_off(facts: Facts, key: str, effect: str) -> NoReturn:
@@ -26,7 +26,7 @@ def judge_unrotated(facts: Facts, log: str, effect: str) -> NoReturn:
 
 
 def advise(state: str, effect: str, who: str) -> NoReturn:
-    """End the check with an advice: what is so, who decided it, if anybody did, and what follows from it."""
+    """End the check with an advice: the state, who decided it, if anybody did, and its effect."""
     if not who:
         raise Advice(f"{state}; {effect}; {OPTIONS} sets what is recommended")
     why = f" by choice ({OPTIONS})" if who == OPTIONS else f": {who} says so"
@@ -34,7 +34,7 @@ def advise(state: str, effect: str, who: str) -> NoReturn:
 
 
 def wanted(want: object, found: object) -> str:
-    """Give ``want …, is …`` for two values as a person writes them."""
+    """Return ``want …, is …`` for two values as a person writes them."""
     return f"want {_text(want)}, is {_text(found)}"
 
 
