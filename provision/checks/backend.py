@@ -26,7 +26,7 @@ class SessionBackend(BaseBackend):  # type: ignore[misc]  # testinfra ships no t
         return self.session.host.name
 
     def get_encoding(self) -> str:
-        """Return UTF-8 without asking the host; other bytes are shown escaped."""
+        """Return UTF-8 without asking the host; other bytes are replaced."""
         return "utf-8"
 
     def decode(self, data: bytes) -> str:

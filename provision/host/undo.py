@@ -95,5 +95,5 @@ def _kept(path):
             return stream.read()
     except (IOError, OSError) as error:
         raise HostError(
-            "journal-damaged", "the journal of that run is not whole, so it cannot be undone",
+            "journal-damaged", "the journal of that run is incomplete, so it cannot be undone",
             "`fab provision` brings the host to its desired state", "%s: %s" % (path, error.strerror))

@@ -31,8 +31,8 @@ PLANNED = {
     "slow": ("repository-slow", "Operation too slow"),
     "key404": ("repository-unreachable", "404"),
     "keytls": ("repository-tls", "CERTIFICATE_VERIFY_FAILED"),
-    "keyslow": ("repository-unreachable", "no end after"),
-    "keypage": ("wrong-key", "no key file"),
+    "keyslow": ("repository-unreachable", "not finished after"),
+    "keypage": ("wrong-key", "not a key file"),
     "expired": ("expired-key", "ended on 2023-01-31"),
 }
 CASE_OF = {"el4": "foreign", "el5": "damaged", "el7": "unsigned"}

@@ -325,7 +325,7 @@ def test_a_first_boot_is_waited_for_before_dnf_is_asked(root, monkeypatch, said)
 def test_a_first_boot_that_does_not_end_is_an_error_that_names_it(root):
     (root / "run/cloud-init").mkdir(parents=True)
     (root / "run/cloud-init/status.json").write_text("{}")
-    with pytest.raises(HostError, match="cloud-init is at work") as caught:
+    with pytest.raises(HostError, match="cloud-init is running") as caught:
         Dnf(Busy(root, *[Ran(0, BOOTING, "")] * 2), "x.repo", "", 0).resolve("install", ["docker-ce"])
     assert caught.value.kind == "package-lock-held"
 

@@ -89,7 +89,7 @@ def test_a_purge_removes_all_and_follows_no_link(machine, data, tmp_path):
     assert not data.exists()
     assert (tmp_path / "usr/bin").exists()
     step.apply()
-    with pytest.raises(HostError, match="is gone"):
+    with pytest.raises(HostError, match="is lost"):
         step.undo()
 
 

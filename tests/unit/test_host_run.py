@@ -37,7 +37,7 @@ class Watching(Step):
 
 
 def _late() -> Any:
-    raise HostError("timed-out", "systemctl did not end in 60 s")
+    raise HostError("timed-out", "systemctl did not finish in 60 s")
 
 
 def carried_out(tmp_path: Path, *steps: Change) -> tuple[dict[str, Any], history.Past]:
@@ -49,7 +49,7 @@ def carried_out(tmp_path: Path, *steps: Change) -> tuple[dict[str, Any], history
 def test_what_cannot_be_looked_at_after_an_undo_is_not_known_and_is_in_the_result(tmp_path: Path) -> None:
     result, past = carried_out(tmp_path, Step(look=_late), Step(apply=_late))
     assert result["error"]["state"] == (
-        "not known to be as it was: service docker (systemctl did not end in 60 s)"
+        "not known to be as it was: service docker (systemctl did not finish in 60 s)"
     )
     assert (result["undone"], result["changed"]) == (["service docker"] * 2, True)
     assert past.result == result
@@ -58,7 +58,7 @@ def test_what_cannot_be_looked_at_after_an_undo_is_not_known_and_is_in_the_resul
 def test_what_is_not_back_is_said_before_what_could_not_be_looked_at(tmp_path: Path) -> None:
     result, _ = carried_out(tmp_path, Step(look=_late), Step(look=lambda: "file /x"), Step(apply=_late))
     assert result["error"]["state"] == (
-        "not undone: file /x; not known to be as it was: service docker (systemctl did not end in 60 s)"
+        "not undone: file /x; not known to be as it was: service docker (systemctl did not finish in 60 s)"
     )
 
 

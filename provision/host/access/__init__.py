@@ -17,8 +17,8 @@ def plan(machine, request):
     if "absent_key" in wanted:
         if sshd.takes_no_password(sshd.effective(machine, user)):
             raise Refusal(
-                "only-way-in", "no password lets in here, so the key stays",
-                "`fab hosts.undo` brings password login back after `fab hosts.harden`; then: `fab keys.remove`")
+                "only-way-in", "password login is off on this host, so the key stays",
+                "`fab hosts.undo` restores password login after `fab hosts.harden`; then: `fab keys.remove`")
         changes += authorized.plan(machine, user, wanted["absent_key"], False)
     if "password" in wanted:
         changes += password.plan(machine, user, wanted["password"])

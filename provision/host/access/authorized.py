@@ -27,7 +27,7 @@ class Account(object):
     def __init__(self, machine, user):
         words = machine.run(["getent", "passwd", user]).out.strip().split(":")
         if len(words) < 7:
-            raise HostError("no-user", "this host does not know the user " + user, "correct ansible_user")
+            raise HostError("no-user", "this host has no user " + user, "correct ansible_user")
         self.name = user
         self.uid, self.gid, self.home = int(words[2]), int(words[3]), words[5]
 
@@ -76,12 +76,13 @@ def _place(machine, account):
     path = os.path.join(account.home, path.replace("\0", "%"))
     if place == ["none"] or "%" in path:
         raise HostError(
-            "no-key-file", "sshd on this host reads no file of keys for " + account.name,
+            "no-key-file", "sshd on this host reads no authorized_keys file for " + account.name,
             "set AuthorizedKeysFile in sshd_config there", "AuthorizedKeysFile " + place[0])
     if any(os.path.islink(machine.path(each)) for each in (path, os.path.dirname(path))):
         raise Refusal(
-            "linked-key-file", "the file of keys of %s is a link, which root does not follow" % account.name,
-            "put a file in the place of the link on the host", path)
+            "linked-key-file",
+            "the authorized_keys file of %s is a symbolic link, which root does not follow" % account.name,
+            "replace the link with a regular file on the host", path)
     return path
 
 

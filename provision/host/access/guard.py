@@ -38,7 +38,7 @@ class Guard(Change):
         self.run = run
         self.setting = setting
         self.script = _script(setting, run, unit) if setting else machine.text(SCRIPT)
-        self.after = "puts the old setting back after %d s, unless a new login shows that all is well" % PATIENCE_S
+        self.after = "restores the old setting after %d s, unless a new login succeeds" % PATIENCE_S
 
     def apply(self):
         """Start the timer."""
@@ -49,7 +49,7 @@ class Guard(Change):
             "--unit=" + UNIT + self.run, "/bin/sh", SCRIPT])
         if ran.rc:
             raise HostError(
-                "no-timer", "systemd did not take the timer that would put sshd's setting back",
+                "no-timer", "systemd did not accept the timer that would restore sshd's setting",
                 "systemctl status on the host says more; then: `again`",
                 (ran.err.strip() or "exit code %d" % ran.rc).splitlines()[-1])
         self._stop(old)

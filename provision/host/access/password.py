@@ -33,8 +33,8 @@ class Password(Change):
             said = self.machine.run([PROVER, self.user, "nullok"], stdin=self._password + b"\0")
         if said.rc:
             raise HostError(
-                "password-not-set", "the host did not take a new password for " + self.user,
-                "look at the policy of passwords there (/etc/security/pwquality.conf); then: `again`",
+                "password-not-set", "the host did not accept a new password for " + self.user,
+                "check the password policy there (/etc/security/pwquality.conf); then: `again`",
                 "exit code %d" % said.rc)
 
     def undo(self):

@@ -152,7 +152,7 @@ class Watch(object):
             time.sleep(POLL_S)
             missing = self._missing(tasks)
         for each in missing:
-            self.failed[each.id] = "Swarm has started no other in its place"
+            self.failed[each.id] = "Swarm has not started a replacement"
 
     def _missing(self, tasks):
         """Return the tasks that have no running container of their service."""
@@ -179,7 +179,7 @@ class Watch(object):
             return
         if now is None:
             if not container.rm:
-                self.failed[container.id] = "it is gone"
+                self.failed[container.id] = "it no longer exists"
             return
         why = api.start(self.machine, container.id)
         if why:

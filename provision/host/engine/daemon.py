@@ -128,7 +128,7 @@ def validate(machine, whole, started=None):
     if ran.rc and "unknown flag: --validate" not in said:
         raise _refused(
             "the engine refuses this daemon.json",
-            "mend docker_engine_daemon_options, or daemon.json on the host; then: `again`",
+            "correct docker_engine_daemon_options, or daemon.json on the host; then: `again`",
             evidence=said[-300:].replace(path, FILE))
 
 
@@ -136,10 +136,10 @@ def _readable(content):
     try:
         return read(content)
     except Unreadable as error:
-        place = "line %d, column %d" % (error.line, error.column) if error.line else "its place is not known"
+        place = "line %d, column %d" % (error.line, error.column) if error.line else "position unknown"
         raise _refused(
             "%s is not valid JSON: %s" % (FILE, place),
-            "mend it on the host; then: `again`", evidence="%s: %s" % (place, error.why),
+            "correct it on the host; then: `again`", evidence="%s: %s" % (place, error.why),
             meaning="a new file in its place would lose what it sets, like data-root")
 
 

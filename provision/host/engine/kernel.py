@@ -62,7 +62,7 @@ def lacks(machine, release):
 def missing(evidence):
     """Return the error for a kernel whose modules no repository has."""
     return Refusal(
-        KIND, "the engine needs the kernel module %s, and it cannot be had for the running kernel" % MODULE,
+        KIND, "the engine needs the kernel module %s, which is not available for the running kernel" % MODULE,
         "update the kernel and reboot (dnf upgrade kernel kernel-modules-extra); or set net.ipv4.ip_forward=1"
         " on the host and docker_engine_daemon_options: {firewall-backend: nftables}; then: `again`",
         evidence, "EL 10 keeps it in kernel-modules-extra, and the repositories keep only the newest builds")

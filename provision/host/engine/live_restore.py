@@ -128,7 +128,7 @@ def _readable(content):
     found = parse((content or b"").decode("utf-8", "replace"))
     if found is None:
         raise HostError(
-            "daemon-config-refused", "%s is not valid JSON" % FILE, "mend it on the host; then: `again`",
+            "daemon-config-refused", "%s is not valid JSON" % FILE, "correct it on the host; then: `again`",
             meaning="an engine that is restarted would not start")
     return found
 

@@ -54,9 +54,9 @@ def _roots(machine, before, left):
     """Return the data-roots that are ours; raise when that of this host is not."""
     root = data_root(machine)
     if before is None and api.info(machine) is not None:
-        raise _refused("an engine runs on this host, and no record says that it came by provision", _BY_HAND)
+        raise _refused("an engine runs on this host, and no record says that provision installed it", _BY_HAND)
     if before is None and root not in left and Purge(machine, root).holds():
-        raise _refused("no record says that the data in %s came by provision" % root, _BY_HAND)
+        raise _refused("no record says that the data in %s is from provision" % root, _BY_HAND)
     if before is not None and root in before.data:
         raise _refused("%s held data before provision first ran on this host" % root, _BY_HAND)
     ours = [] if before is None else [root]
@@ -75,7 +75,7 @@ def _containerd(machine, before, left):
     # An uninstall asked containerd before it recorded the folder as ours.
     if others is None and before is not None and whole.holds():
         raise _refused(
-            "containerd does not answer, so nobody can tell whether others keep something in %s" % CONTAINERD,
+            "containerd does not answer, so it is unknown whether others keep data in %s" % CONTAINERD,
             "systemctl start containerd on the host; then run it again")
     return [Namespace(machine) if others else whole]
 
@@ -145,7 +145,7 @@ class Purge(Change):
     def undo(self):
         """Do nothing: the plan has said that it cannot be undone."""
         if self.begun:
-            raise HostError("not-undoable", "what was removed of %s is gone" % self.folder)
+            raise HostError("not-undoable", "what was removed from %s is lost" % self.folder)
 
     def records(self):
         """Return what is lost."""

@@ -172,7 +172,7 @@ class Reload(Change):
 
     kind = "reload"
     subject = "docker"
-    after = "it goes on running"
+    after = "it keeps running"
     sign = "~"
 
     def __init__(self, machine):

@@ -35,7 +35,7 @@ def refuse_others(machine, changes):
     others = containers.of_others(machine)
     if others and any(row.name == "containerd.io" and row.action == "remove" for row in rows):
         raise HostError(
-            "containerd-in-use", "containerd runs containers that are not Docker's, and would go with it",
+            "containerd-in-use", "containerd, which would be removed, runs containers that are not Docker's",
             "stop them first, or keep this host out of the run", ", ".join(others)[:300],
             "another program, like a Kubernetes node's kubelet, uses the same containerd")
 
@@ -79,7 +79,7 @@ class Stopped(Change):
             raise HostError(
                 "containers-come-back", "containers were started while those of this host were stopped",
                 "stop the unit, or the program, that starts them; then run it again", ", ".join(left)[:300],
-                "a systemd unit with Restart= starts its container anew")
+                "a systemd unit with Restart= starts its container again")
 
     def undo(self):
         """Start them again, except those with --rm and those that another container has replaced."""

@@ -56,8 +56,8 @@ def as_host_error(error):
             "not-root", "this login may not change the host",
             "log in as root, or set ansible_become: true for a login with sudo", text)
     return HostError(
-        "unexpected", "the code on the host met something it does not know",
-        "run it again; if it stays, report it with this line", text)
+        "unexpected", "the code on the host failed unexpectedly",
+        "run it again; if it fails again, report it with this line", text)
 
 
 def _text(error):

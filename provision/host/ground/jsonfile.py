@@ -31,7 +31,7 @@ def read(content):
     if found is None:
         return {}
     if not isinstance(found, dict):
-        raise Unreadable("it holds no JSON object", 1, 1)
+        raise Unreadable("it is not a JSON object", 1, 1)
     return found
 
 
@@ -72,7 +72,7 @@ def _text(content):
     except UnicodeDecodeError as error:
         before = content[:error.start].decode(encoding, "replace")
         line = before.count("\n") + 1
-        raise Unreadable("it is no %s text" % encoding.upper(), line, len(before.rpartition("\n")[2]) + 1)
+        raise Unreadable("it is not %s text" % encoding.upper(), line, len(before.rpartition("\n")[2]) + 1)
 
 
 def _unreadable(error):

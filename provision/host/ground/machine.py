@@ -80,7 +80,7 @@ def _wait(process, argv, timeout_s, stdin):
         timer.cancel()
     if late:
         raise HostError(
-            "timed-out", "%s did not end in %d s" % (argv[0], timeout_s),
+            "timed-out", "%s did not finish in %d s" % (argv[0], timeout_s),
             "see on the host what it waits for, then: `again`", " ".join(argv))
     return said
 

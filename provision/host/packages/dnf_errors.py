@@ -32,7 +32,7 @@ _CAUSES = (
         "package-damaged",
         r"\.rpm: Downloading successful, but checksum doesn't match|\.rpm: Interrupted by header callback"
         r"|Package .* is damaged|\.rpm.*[Dd]igest.*BAD",
-        "a package arrives with other bytes than the repository says",
+        "a package does not have the checksum that the repository states",
         "clear the cache of the mirror or proxy, or set docker_engine_mirror to another; then: `again`",
         "the mirror, or a proxy on the way, is broken or half updated; nothing of it was installed"),
     Cause(
@@ -40,7 +40,7 @@ _CAUSES = (
         r"repomd\.xml parser error|Bad repomd file|repomd.*(?:not well-formed|parse|GPG signature)"
         r"|Downloading successful, but checksum doesn't match|checksum.*(?:mismatch|not match)"
         r"|primary.*(?:parse|parser|zchunk) error",
-        "the repository's own lists are broken",
+        "the repository's metadata is broken",
         "look at the address with curl; set docker_engine_mirror to another; then: `again`",
         "a login page of the network, a proxy, or a mirror in the middle of an update answers in its place"),
     Cause(
@@ -48,11 +48,11 @@ _CAUSES = (
         r"Operation too slow",
         "the repository answers too slowly",
         "set docker_engine_mirror to a nearer one; then: `again`",
-        "dnf gives a download up that stays below 20 kB a second for 10 s"),
+        "dnf gives up a download that stays below 20 kB a second for 10 s"),
     Cause(
         "repository-tls",
         r"Curl error \((?:35|51|53|54|58|59|60|64|66|77|80|82|83|90|91)\)",
-        "the repository does not prove who it is",
+        "the repository cannot be verified over TLS",
         "check the mirror's certificate, and that no proxy on the way replaces it; then: `again`",
         "the certificate is not valid for this address, at this time, or not signed by an authority"
         " that this host knows"),
@@ -61,11 +61,11 @@ _CAUSES = (
         r"Status code: (?:403|404|410)",
         "the repository has no packages at this address",
         "check docker_engine_mirror and docker_engine_channel; then: `again`",
-        "a server answers, and does not know this path"),
+        "a server answers, but does not have this path"),
     Cause(
         "repository-ended",
         r"No URLs in mirrorlist|mirrorlist\.centos\.org",
-        "the system's own repositories are at the end of their life",
+        "the system's own repositories have reached end of life",
         "point them to an archive (vault.centos.org), or move this host to a system that gets updates;"
         " then: `again`",
         "CentOS has closed the mirror lists of releases that get no updates"),
@@ -91,7 +91,7 @@ _LATE_CAUSES = (
         "the settings of dnf on this host exclude this package",
         "look at exclude= in /etc/dnf/dnf.conf and the .repo files, and at dnf versionlock list;"
         " then: `again`",
-        "somebody holds this version on purpose, perhaps"),
+        "somebody may hold this version on purpose"),
 )
 _MISSING = Cause(
     "version-not-found", r"No match for argument|Unable to find a match|No package .* available",
@@ -120,7 +120,7 @@ def classify(text):
 def conflict(line):
     """Return the error for packages that conflict with Docker's."""
     return Refusal(
-        CONFLICT, "Docker's packages and packages of this host exclude each other",
+        CONFLICT, "Docker's packages conflict with packages of this host",
         "remove them on the host (dnf remove podman buildah), or keep this host out of the run", line,
         "containerd.io brings its own runc, and docker-ce its own docker")
 
@@ -136,7 +136,7 @@ def _unknown(text):
         if line:
             break
     return HostError(
-        UNKNOWN, "dnf could not make the transaction", "see dnf's line; then: `again`",
+        UNKNOWN, "dnf could not complete the transaction", "see dnf's line; then: `again`",
         line or " ".join(text.split())[-300:])
 
 

@@ -21,7 +21,7 @@ def wait(machine, timeout_s):
         waited = "cloud-init (%s)" % unit
         if time.time() > deadline:
             raise Refusal(
-                rpmlock.HELD, "the first boot of this host is not over: cloud-init is at work",
+                rpmlock.HELD, "the first boot of this host is not finished: cloud-init is running",
                 "wait until it has ended (on the host: cloud-init status --wait), or give --lock-timeout more"
                 " seconds; then: `again`", waited)
         detach.renew()

@@ -87,7 +87,7 @@ def _subpackets(body):
 
 def _fingerprint(body):
     if body[:1] != b"\x04":
-        raise ValueError("a key of another version than 4")
+        raise ValueError("a key of a version other than 4")
     head = bytearray([0x99, len(body) >> 8, len(body) & 0xFF])
     return hashlib.sha1(bytes(head + body)).hexdigest().upper()  # noqa: S324 (the RFC says SHA-1)
 
@@ -128,7 +128,7 @@ def _packets(data):
 def _header(data, at):
     first = data[at]
     if not first & 0x80:
-        raise ValueError("no key file")
+        raise ValueError("not a key file")
     if first & 0x40:
         size, at = _new_length(data, at + 1)
         return first & 0x3F, size, at

@@ -30,7 +30,7 @@ def refuse_unowned(machine, package):
             UNOWNED, "%s belongs to no package" % ", ".join(found),
             "remove that engine's programs on the host (its data stays), or keep this host out of the run; "
             "then: `again`",
-            meaning="Docker's packages would replace this engine, and an undo or uninstall would take it away")
+            meaning="Docker's packages would replace this engine, and an undo or uninstall would remove it")
 
 
 def _is_unowned(machine, place):
@@ -44,10 +44,10 @@ def refuse_moves(machine, rows, missing):
     if not moved:
         return
     raise Refusal(
-        MOVES, "%s cannot be installed without moving packages that are there" % ", ".join(missing),
-        "if they may move: docker_engine_upgrade: true, or docker_engine_version; then: `again`",
+        MOVES, "%s cannot be installed without changing installed packages" % ", ".join(missing),
+        "if they may change: docker_engine_upgrade: true, or docker_engine_version; then: `again`",
         ", ".join(_moved(machine, row) for row in moved)[:600],
-        "nothing that is installed moves unless the inventory asks for it")
+        "installed packages change only when the inventory asks for it")
 
 
 def refuse_removals(machine, rows, may_remove):
@@ -57,7 +57,8 @@ def refuse_removals(machine, rows, may_remove):
         names = sorted(row.name for row in rows)
         raise Refusal(
             REMOVES, "Docker's packages would remove packages of this host: " + ", ".join(names),
-            "if they may go: docker_engine_may_remove: [%s]; else keep this host out of the run" % ", ".join(names),
+            "if they may be removed: docker_engine_may_remove: [%s]; else keep this host out of the run"
+            % ", ".join(names),
             "; ".join(_needed(machine, row) for row in refused)[:600],
             "containerd.io and docker-ce exclude them, or what they need")
     running = _running_by(machine, {row.name for row in rows})
@@ -67,7 +68,7 @@ def refuse_removals(machine, rows, may_remove):
                 sorted(row.name for row in rows)),
             "stop them on the host first, or keep this host out of the run",
             ", ".join(running[:10]) + (" and %d more" % (len(running) - 10) if running[10:] else ""),
-            "docker_engine_may_remove lets packages go, never what runs by them")
+            "docker_engine_may_remove allows removing packages, never what runs by them")
 
 
 def refuse_dependents(machine, rows):

@@ -55,7 +55,7 @@ def repo_text(facts, desired):
     where = repository_for(facts.release)
     if where is None:
         raise Refusal(
-            "unsupported-os", "%s is not a system that Docker's EL packages are for" % facts.system,
+            "unsupported-os", "Docker's EL packages do not support %s" % facts.system,
             "supported: %s; leave this host out: `fab provision --limit '!{host}'`" % SUPPORTED)
     _refuse_address(desired)
     channel = desired["channel"]
@@ -79,7 +79,7 @@ def _kept(machine, text):
 def _refuse_address(desired):
     if not ADDRESS.match(desired["mirror"]) or not CHANNEL.match(desired["channel"]):
         raise HostError(
-            "mirror-refused", "docker_engine_mirror or docker_engine_channel is no plain address or word",
+            "mirror-refused", "docker_engine_mirror or docker_engine_channel is not a plain address or word",
             "write it like https://download.docker.com and stable; then: `again`",
             " ".join(("%(mirror)r, %(channel)r" % desired).split())[:200],
             "it would become part of a .repo file, where a line break or a $ means something else")
@@ -144,7 +144,7 @@ def checked_key(data, fingerprint):
     except ValueError as error:
         raise _wrong_key("the key file is not one OpenPGP public key", str(error))
     if len(found) != 1:
-        raise _wrong_key("the key file holds %d keys; one is wanted" % len(found), ", ".join(found))
+        raise _wrong_key("the key file holds %d keys instead of one" % len(found), ", ".join(found))
     if found[0] != plain(fingerprint):
         evidence = "want %s is %s" % (plain(fingerprint), found[0])
         raise _wrong_key("the key file holds another key", evidence)
@@ -161,7 +161,7 @@ def _refuse_expired(data, fingerprint):
             "expired-key", "the signing key has expired",
             "take the newer key file from the same source, and set docker_engine_gpg_key to it",
             "%s ended on %s" % (fingerprint, time.strftime("%Y-%m-%d", time.gmtime(end))),
-            "rpm believes no package that this key signs")
+            "rpm trusts no package that this key signs")
 
 
 class ImportKey(Change):
@@ -191,7 +191,7 @@ class ImportKey(Change):
         """Import it from our verified file."""
         ran = self.machine.run(["rpm", "--import", self.machine.path(KEY_FILE)])
         if ran.rc:
-            raise _wrong_key("rpm does not take the key", (ran.err or ran.out).strip()[-300:])
+            raise _wrong_key("rpm does not accept the key", (ran.err or ran.out).strip()[-300:])
 
     def undo(self):
         """Remove it."""
@@ -246,7 +246,7 @@ def _download(url):
         for piece in iter(lambda: stream.read(KEY_PIECE_BYTES), b""):
             data += piece
             if time.time() > deadline or len(data) > KEY_FILE_CAP_BYTES:
-                raise ValueError("no end after %d s and %d bytes" % (DOWNLOAD_TIMEOUT_S, len(data)))
+                raise ValueError("not finished after %d s and %d bytes" % (DOWNLOAD_TIMEOUT_S, len(data)))
         return data
     except (EnvironmentError, ValueError) as error:
         kind = "repository-tls" if "CERTIFICATE_VERIFY" in str(error) else "repository-unreachable"
@@ -260,7 +260,7 @@ def _wrong_key(message, evidence):
         "wrong-key", message,
         "set docker_engine_gpg_key to Docker's key file, or"
         " docker_engine_gpg_fingerprint to the key you trust",
-        evidence, "packages that this key signs would be believed; the mirror may be wrong or hostile")
+        evidence, "packages that this key signs would be trusted; the mirror may be wrong or hostile")
 
 
 def plain(fingerprint):

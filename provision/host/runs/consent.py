@@ -59,9 +59,9 @@ def _digest(changes, harms):
 def _refused(harms):
     return Refusal(
         "disruption-refused", "this would disrupt what runs on the host",
-        "`again {host} --allow-disruption` does it all the same"
+        "`again {host} --allow-disruption` does it anyway"
         " (with Ansible alone: docker_engine_disruption: allow)",
-        in_words(harms), "the host works for somebody, and nobody has agreed to the interruption")
+        in_words(harms), "the host is in use, and nobody has agreed to the interruption")
 
 
 def _changed(harms):

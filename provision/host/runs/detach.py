@@ -57,10 +57,10 @@ def _end(number, frame):
     no_limit()
     if number in SIGNALS:
         raise HostError(
-            "terminated", "the run on this host was told to end", "`again` begins anew",
+            "terminated", "the run on this host was terminated", "`again` starts over",
             "signal %d" % number, "a shutdown of the host, or somebody's kill")
     raise HostError(
-        "timed-out", "the work on this host did not end in %d minutes" % (WORK_LIMIT_S // 60),
+        "timed-out", "the work on this host did not finish in %d minutes" % (WORK_LIMIT_S // 60),
         "see on the host what is slow (a mirror, a disk); then: `again`")
 
 
