@@ -179,9 +179,9 @@ def _journal(machine, run):
 
 def _events(text):
     found = []
-    for line in text.splitlines():
+    for row in text.splitlines():
         try:
-            event = json.loads(line)
+            event = json.loads(row)
         except ValueError:
             continue  # A power cut can leave half a line.
         if isinstance(event, dict) and "event" in event:
