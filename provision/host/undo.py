@@ -13,16 +13,17 @@ from .ground.files import Dress, FileChange, backup_name
 from .packages import repository
 
 
-def plan(machine, solver, installed, unit, pasts, cut_short):
-    """Give the Changes that take ``pasts`` (the newest first) back; what they left half, too.
+def plan(machine, solver, unit, pasts, cut_short):
+    """Return the Changes that take ``pasts`` (the newest first) back; what they left half, too.
 
     ``cut_short``: an undo that was killed may have written what the engine has not read yet.
     """
     goals, half = _goals(pasts)
+    installed = packages.Installed(machine)
     if any(record["kind"] == "data" for record in goals):
         # Containers whose data is gone do not start.
         goals = [record for record in goals if record["kind"] != stop.RECORD]
-    changes = [change for record in goals for change in _back(machine, solver, installed, record, half)]
+    changes = [change for record in goals for change in _back(machine, solver, installed, record)]
     goal = State(*next((record["state"] for record in goals if record["kind"] == "service"), unit.state))
     cut = [past for past in pasts if not past.ended]
     return _with_engine(machine, unit, goal, changes, half or cut_short, cut) + sshd.plan_back(machine, changes)
@@ -58,7 +59,7 @@ def _merge(goals, record):
     goals[key] = record
 
 
-def _back(machine, solver, installed, record, half):
+def _back(machine, solver, installed, record):
     kind = record["kind"]
     if kind == "file":
         return _file_back(machine, record)

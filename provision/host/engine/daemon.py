@@ -77,7 +77,7 @@ def plan_back(machine, content, dress, folders, ours_then=b""):
     hidden = sorted({key for text in texts for key in Record(text).hidden})
     found = parse(machine.text(FILE))
     before, after = told(machine.read(FILE), found, content, hidden)
-    change = _Masked(machine, FILE, content, after, before, dress, folders, hidden)
+    change = _Masked(machine, content, hidden, after=after, before=before, dress=dress, folders=folders)
     change.found, change.whole = found, parse((content or b"").decode("utf-8", "replace"))
     return [change] if change.needed() else []
 
@@ -174,8 +174,8 @@ def _refuse_flagged(started, options):
 
 
 class _Masked(FileChange):
-    def __init__(self, machine, path, content, after="", before="", dress=None, folders=None, hidden=()):
-        FileChange.__init__(self, machine, path, content, after, before, dress, folders)
+    def __init__(self, machine, content, hidden, **how):
+        FileChange.__init__(self, machine, FILE, content, **how)
         self.diff = diff(FILE, *shown(self.old, self.content, hidden))
 
     def _put(self, content, dress):
@@ -197,7 +197,7 @@ def _together(machine, found, content, kept, dress=None, folders=None, started=N
     texts = (machine.text(OURS), (kept or b"").decode("ascii"))
     hidden = sorted({key for text in texts for key in Record(text).hidden})
     parts = [
-        _Judged(machine, FILE, content, dress=dress, folders=folders, hidden=hidden),
+        _Judged(machine, content, hidden, dress=dress, folders=folders),
         FileChange(machine, OURS, kept)]
     parts[0].started = started
     before, after = told(machine.read(FILE), found, content, hidden)
