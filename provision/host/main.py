@@ -13,7 +13,6 @@ from .ground.machine import Machine
 from .packages import dnf, repository
 from .runs import consent, detach, history, lock, run
 
-
 ACCESS = "access"
 # How long an engine that is just starting is waited for, before it is judged.
 START_LIMIT_S = {"plan": 10, "apply": 1200}
@@ -64,7 +63,7 @@ def _empty():
 
 
 class Attempt(object):
-    """What one request does: ``unended`` are the earlier runs that it ends, ``result`` is what it comes to."""
+    """One request on this host: ``unended`` are the earlier runs that it ends, ``result`` is its answer."""
 
     def __init__(self, machine, request):
         self.machine = machine

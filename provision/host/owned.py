@@ -58,7 +58,8 @@ def plan(machine, unit, key_trusted, changes):
     rows = [row for change in changes for row in getattr(change, "rows", ())]
     packages = set(before.packages) | {row.name for row in rows if row.action == "install"}
     gone = set(before.gone) | {row.name for change in changes for row in getattr(change, "gone", ())}
-    text = json.dumps(dict(vars(before), packages=sorted(packages), gone=sorted(gone)), indent=1, sort_keys=True)
+    record = dict(vars(before), packages=sorted(packages), gone=sorted(gone))
+    text = json.dumps(record, indent=1, sort_keys=True)
     step = FileChange(machine, FILE, (text + "\n").encode("ascii"), dress=private())
     return [step] if step.needed() else []
 

@@ -24,7 +24,7 @@ def present(machine, unit, observed, desired, solver, unended):
 
 
 def serving(machine, unit, changes, stale, unended=(), goal=None):
-    """Return ``changes``, and with them what lets the engine run what is on the disk, or brings it to ``goal``.
+    """Return ``changes``, and what lets the engine run what is on the disk, or brings it to ``goal``.
 
     ``stale`` tells that a killed run may have written what the engine has not read yet.
     """
@@ -40,7 +40,8 @@ def serving(machine, unit, changes, stale, unended=(), goal=None):
 def needed(changes):
     """Return what the engine needs to read what ``changes`` write into daemon.json."""
     for part in kept.settings(changes):
-        return daemon.effect(*[parse((side or b"").decode("utf-8", "replace")) for side in (part.old, part.content)])
+        sides = [(side or b"").decode("utf-8", "replace") for side in (part.old, part.content)]
+        return daemon.effect(*[parse(side) for side in sides])
     return "none"
 
 
@@ -50,8 +51,8 @@ def absent(machine, unit, desired, solver, purge_data):
     before = owned.read(machine)
     stays = packages.ENGINE[0] in installed.packages and (
         before is None or packages.ENGINE[0] not in before.packages)
-    # An engine that goes, or that did not run before us, is stopped; its containers are stopped by name before.
-    stops = not stays or before is not None and unit.active and not before.unit.active
+    # An engine that goes, or that did not run before us, is stopped, and before it its containers, by name.
+    stops = not stays or (before is not None and unit.active and not before.unit.active)
     data = purge.plan(machine, before, stays, owned.data_left(machine)) if purge_data else []
     ours = _ours(machine, unit, desired, solver, installed, before, stays, stops) if before else []
     if not (ours or data):

@@ -36,7 +36,7 @@ def halves(machine, solver, unended, again):
 
 
 def finish(machine, changes):
-    """Apply ``changes``, which belong to a run that was cut short: its journal, and no other, tells of them."""
+    """Apply ``changes`` of a run that was cut short: its journal, and no other, tells of them."""
     begun = []
     try:
         for change in changes:

@@ -26,11 +26,12 @@ def plan(machine, solver, unit, pasts, cut_short):
     changes = [change for record in goals for change in _back(machine, solver, installed, record)]
     goal = State(*next((record["state"] for record in goals if record["kind"] == "service"), unit.state))
     cut = [past for past in pasts if not past.ended]
-    return _with_engine(machine, unit, goal, changes, half or cut_short, cut) + sshd.plan_back(machine, changes)
+    back = _with_engine(machine, unit, goal, changes, half or cut_short, cut)
+    return back + sshd.plan_back(machine, changes)
 
 
 def _with_engine(machine, unit, goal, changes, stale, cut):
-    """Return the Changes in order: what runs is stopped before its files go, and started after they are back."""
+    """Return the Changes in order: what runs stops before its files go, and starts after they are back."""
     stop.refuse_others(machine, changes)
     if unit.active and not goal.active:
         return stop.plan(machine, unit) + service.plan_back(machine, unit, goal, "none") + changes

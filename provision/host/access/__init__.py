@@ -18,7 +18,8 @@ def plan(machine, request):
         if sshd.takes_no_password(sshd.effective(machine, user)):
             raise Refusal(
                 "only-way-in", "no password lets in here, so the key stays",
-                "`fab hosts.undo` brings password login back after `fab hosts.harden`; then: `fab keys.remove`")
+                "`fab hosts.undo` brings password login back after `fab hosts.harden`;"
+                " then: `fab keys.remove`")
         changes += authorized.plan(machine, user, wanted["absent_key"], False)
     if "password" in wanted:
         changes += password.plan(machine, user, wanted["password"])

@@ -16,7 +16,9 @@ PATIENCE_S = 120
 _REMOVE = "rm -f '{path}'\n"
 # Beside the file and then over it, with its mode and owner: a reader sees the old or the new one.
 _PUT_BACK = (
-    "cp -p '{path}' '{path}.provision'\ncat '{kept}' > '{path}.provision'\nmv -f '{path}.provision' '{path}'\n")
+    "cp -p '{path}' '{path}.provision'\n"
+    "cat '{kept}' > '{path}.provision'\n"
+    "mv -f '{path}.provision' '{path}'\n")
 
 
 def is_set(machine):
@@ -38,7 +40,8 @@ class Guard(Change):
         self.run = run
         self.setting = setting
         self.script = _script(setting, run, unit) if setting else machine.text(SCRIPT)
-        self.after = "puts the old setting back after %d s, unless a new login shows that all is well" % PATIENCE_S
+        self.after = (
+            "puts the old setting back after %d s, unless a new login shows that all is well" % PATIENCE_S)
 
     def apply(self):
         """Start the timer."""

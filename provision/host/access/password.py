@@ -1,4 +1,4 @@
-"""A login's password: set by chpasswd, which reads it from its stdin, and asked for again by PAM's own helper."""
+"""A login's password: chpasswd reads it from its stdin and sets it, and PAM's own helper proves it."""
 
 from ..ground.change import Change
 from ..ground.errors import HostError

@@ -7,7 +7,7 @@ from ..ground.errors import HostError
 from . import api, containers
 from .containers import UNTOLD, Container
 
-# Containers with a policy are started by the engine, after it answers; each that comes gives the others more time.
+# The engine starts containers with a policy after it answers; each that comes gives the others more time.
 PATIENCE_S = 20
 PORT_PATIENCE_S = 15
 # What stopped so long after a run that was cut short was stopped by somebody else.
@@ -24,14 +24,15 @@ def earlier(machine, unended):
         for change, _ in past.touched:
             for record in change["records"]:
                 if record["kind"] == "running":
-                    found.update({each[0]: (Container(*each), record["at"], past) for each in record["containers"]})
+                    since = record["at"]
+                    found.update({each[0]: (Container(*each), since, past) for each in record["containers"]})
     now = containers.running(machine)
     return [(each, since) for name, (each, since, past) in sorted(found.items())
             if name not in now and not each.rm and _was_left(machine, each, past.last_at)]
 
 
 def _was_left(machine, container, last_at):
-    """Return whether it is there, and stopped no later than a run whose last word was at ``last_at`` can cause."""
+    """Return whether it is there, and may have been stopped by a run that last wrote at ``last_at``."""
     now = api.inspect(machine, container.id)
     if now is None:
         return not api.is_gone(machine, container.id)
@@ -42,7 +43,7 @@ class Watch(object):
     """The containers that ran before, and what became of them.
 
     ``stopped`` are (Container, since when in seconds) pairs that an earlier run has left; with a ``fate``
-    what runs now is watched as well. ``silent`` are those that run again, with a port that does not answer yet.
+    what runs now is watched as well. ``silent`` are those that run again, with a port that does not answer.
     """
 
     def __init__(self, machine, stopped=(), fate=None):
@@ -72,7 +73,7 @@ class Watch(object):
             self.machine, [each for each in containers.running(self.machine) if each not in known])
 
     def strangers(self):
-        """Return the names of those that did not run when the fate was told, nor took the place of one that did."""
+        """Return the names of those that did not run when the fate was told, nor replaced one that did."""
         names = {each.name for each in self.before if each.id in self.fate.ids}
         return [each.name for each in self.before
                 if each.id not in self.fate.ids and not each.service and each.name not in names]
@@ -98,8 +99,8 @@ class Watch(object):
         for each, why in zip(self.before, containers.at_once(self._why_unusable, self.before)):
             if why and each.id not in self.failed:
                 self.failed[each.id] = why
-        self.silent = containers.at_once(self._silent, [each for each in self.before if each.id not in self.failed])
-        self.silent = [said for said in self.silent if said]
+        well = [each for each in self.before if each.id not in self.failed]
+        self.silent = [said for said in containers.at_once(self._silent, well) if said]
         lost = ["%s (%s)" % (each.name, self.failed[each.id]) for each, _ in due if each.id in self.failed]
         if lost:
             raise HostError(
@@ -121,7 +122,7 @@ class Watch(object):
         return {"untouched": len(same), "restarted": again, "lost": gone, "silent": self.silent}
 
     def _is_untouched(self, container, now):
-        """Return whether it was not started again; of one that the engine told nothing of, the time decides."""
+        """Return whether it was not started again; where the engine told nothing of it, the time decides."""
         started = now["State"]["StartedAt"]
         return _seconds(started) < self.began if container.started == UNTOLD else started == container.started
 
@@ -185,12 +186,13 @@ class Watch(object):
             self.failed[container.id] = why
 
     def _ended(self, container, now, since):
-        """Return whether it ended by itself: before the engine was touched, or well while live-restore kept it."""
+        """Return whether it ended by itself: before the engine was touched, or well while it was kept."""
         if now is None:
             return False
         if _seconds(now["State"]["FinishedAt"]) < since:
             return True
-        return bool(self.fate and self.fate.kept and container in self.before and not now["State"]["ExitCode"])
+        was_kept = self.fate and self.fate.kept and container in self.before
+        return bool(was_kept and not now["State"]["ExitCode"])
 
     def _why_unusable(self, container):
         now = api.inspect(self.machine, container.id)
@@ -205,7 +207,7 @@ class Watch(object):
         return "no program can be started in it"
 
     def _silent(self, container):
-        """Return which port of a container that runs again does not answer yet: its program may need minutes."""
+        """Return which port of a container that runs again does not answer: its program may need minutes."""
         if _runs(api.inspect(self.machine, container.id)):
             for address, port in container.ports:
                 if not _comes(address, port):
@@ -232,7 +234,7 @@ def _has_ended_well(now):
 
 
 def _seconds(text):
-    """Return a time of the engine, like 2026-11-25T02:28:33.19Z, in seconds since 1970; negative for never."""
+    """Return the engine's time, like 2026-11-25T02:28:33.19Z, in seconds since 1970; negative for never."""
     whole = calendar.timegm(time.strptime(text[:19], "%Y-%m-%dT%H:%M:%S"))
     fraction = text[19:].rstrip("Z")
     return whole + (float("0" + fraction) if fraction[:1] == "." else 0)

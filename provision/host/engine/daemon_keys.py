@@ -1,4 +1,4 @@
-"""Which keys of daemon.json are ours: a default yields to what somebody else wrote, the inventory does not."""
+"""Which keys of daemon.json are ours: a default yields to what somebody wrote, the inventory does not."""
 
 import hashlib
 import json
@@ -22,7 +22,8 @@ _DRIVER, _OPTS = "log-driver", "log-opts"
 class Record(object):
     """What OURS holds: the ``names`` of our keys, those that are ``hidden``, and digests of what we wrote.
 
-    ``taken`` are the names of keys of others that the inventory took out of the file. Earlier versions wrote names alone: then whatever a key holds counts as ours.
+    ``taken`` are the names of keys of others that the inventory took out of the file. Earlier versions
+    wrote names alone: then whatever a key holds counts as ours.
     """
 
     def __init__(self, text):
@@ -56,8 +57,8 @@ def digest(value):
 def wanted_keys(options, enforcing=False, swarm=False, found=None, mine=(), flagged=()):
     """Return our keys: the defaults that do not yield, then ``options`` over them; a null takes a key out.
 
-    ``found`` is what the file holds, ``mine`` names its keys that we wrote, ``flagged`` those that the engine's
-    command line sets.
+    ``found`` is what the file holds, ``mine`` names its keys that we wrote, ``flagged`` those that the
+    engine's command line sets.
     """
     found = found or {}
     keys = dict(DEFAULTS)
@@ -67,7 +68,9 @@ def wanted_keys(options, enforcing=False, swarm=False, found=None, mine=(), flag
         # A swarm node with live-restore does not start.
         del keys["live-restore"]
     theirs = {key for key in found if key not in mine} | set(flagged)
-    wanted = {key: value for key, value in keys.items() if key not in theirs or (key in options and key != _OPTS)}
+    wanted = {
+        key: value for key, value in keys.items()
+        if key not in theirs or (key in options and key != _OPTS)}
     _pair(wanted, options, found, mine, theirs, flagged)
     return {key: value for key, value in overlay(wanted, options).items() if key not in flagged}
 
@@ -108,7 +111,7 @@ def overlay(below, above):
 
 
 def removed(options, found):
-    """Return the keys that the inventory takes out of the file: the nulls, and options of a driver that goes."""
+    """Return the keys that the inventory takes out: the nulls, and options of a driver that goes."""
     orphans = [_OPTS] if orphaned(options, found) else []
     return [key for key, value in options.items() if value is None] + orphans
 
@@ -122,7 +125,7 @@ def merge(found, ours_before, ours, removed=()):
 
 
 def taken(kept, options, found, mine, ours):
-    """Return the keys of others that were taken out of the file, now or earlier; one that is set again is none."""
+    """Return the keys of others that were taken out, now or earlier; one that is set again is none."""
     gone = set(removed(options, found))
     again = {key for key in found if key not in mine} - gone - set(ours)
     return (set(kept.taken) | {key for key in gone if key in found and key not in mine}) - again
@@ -133,7 +136,9 @@ def given_back(kept, ours, found, theirs):
 
     Options of another log driver than the file then has would stop the engine.
     """
-    back = {key: value for key, value in theirs.items() if key in ours or (key in kept.taken and key not in found)}
+    back = {
+        key: value for key, value in theirs.items()
+        if key in ours or (key in kept.taken and key not in found)}
     if merge(found, ours, back).get(_DRIVER) != theirs.get(_DRIVER):
         back.pop(_OPTS, None)
     return back

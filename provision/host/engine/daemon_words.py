@@ -15,7 +15,7 @@ BROKEN = "not valid JSON"
 
 
 def told(old, found, content, hidden):
-    """Return (before, after) for a file that holds ``old`` (bytes; ``found`` once parsed) and gets ``content``."""
+    """Return (before, after) of a file that holds ``old`` (bytes; parsed: ``found``) and gets ``content``."""
     if content is None:
         return "", REMOVED
     whole = parse(content.decode("utf-8", "replace"))
@@ -36,7 +36,8 @@ def _difference(found, whole):
         ("adds", [key for key in keys if key not in found]),
         ("changes", [key for key in keys if key in found and key in whole]),
         ("removes", [key for key in keys if key not in whole]))
-    return "", ", ".join("%s %s" % (verb, ", ".join(names)) for verb, names in groups if names) or _count(whole)
+    named = ", ".join("%s %s" % (verb, ", ".join(names)) for verb, names in groups if names)
+    return "", named or _count(whole)
 
 
 def masked(value, secret=False):

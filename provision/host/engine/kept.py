@@ -1,8 +1,8 @@
 """What runs lives on, or comes back, when the engine is restarted: recorded before, compared after.
 
 live-restore keeps containers over a restart for patch releases, and while bridge and storage options stay as
-they are (https://docs.docker.com/engine/daemon/live-restore/). Everywhere else the engine stops them itself, so
-that it starts clean; they come back by their own policy, or are started here, in their order.
+they are (https://docs.docker.com/engine/daemon/live-restore/). Everywhere else the engine stops them itself,
+so that it starts clean; they come back by their own policy, or are started here, in their order.
 """
 
 import os
@@ -15,8 +15,8 @@ from ..ground.errors import Refusal
 from ..ground.jsonfile import parse
 from . import comeback, containers, daemon, dockerd_flags, live_restore
 
-# What becomes of the containers ``ids``: ``kept`` by live-restore, or stopped, and ``why``. During the restart
-# live-restore is switched to ``during``; None leaves it as it is.
+# What becomes of the containers ``ids``: ``kept`` by live-restore, or stopped, and ``why``. During the
+# restart live-restore is switched to ``during``; None leaves it as it is.
 Fate = namedtuple("Fate", "ids kept during why")
 RECORD = "running"
 RESTART = Harm("containers restart", "container restarts")
@@ -33,7 +33,8 @@ def fate(machine, unit, changes, info):
     ids, flag = containers.running(machine), unit.live_restore_flag
     if not (ids or unit.active):
         return None
-    now, then = (live_restore.is_on(content) for content in (machine.read(daemon.FILE), goal(machine, changes)))
+    contents = (machine.read(daemon.FILE), goal(machine, changes))
+    now, then = (live_restore.is_on(content) for content in contents)
     runs_with = bool((info or {}).get("LiveRestoreEnabled"))
     stays_on = now and then and runs_with
     can_reload = info is not None and unit.can_reload
@@ -62,7 +63,7 @@ def settings(changes):
     return [part for part in parts if (part.kind, part.subject) == ("file", daemon.FILE)]
 
 
-def _reasons(machine, unit, changes, info):
+def _reasons(machine, unit, changes, info):  # noqa: C901 (a branch for each reason)
     """Yield why containers cannot live on."""
     if info is None and unit.active:
         yield "the engine does not answer"
@@ -92,7 +93,7 @@ def _data_root(machine, unit, changes):
 
 
 def _is_below(path, folder):
-    """Return whether the engine's own word for its data-root is this folder: with userns-remap it is one below."""
+    """Return whether what the engine calls its data-root is this folder, or with userns-remap one below."""
     path, folder = os.path.realpath(path), os.path.realpath(folder)
     return path == folder or path.startswith(folder + "/")
 
@@ -109,7 +110,8 @@ def _is_edited(machine, unit):
     path = machine.path(daemon.FILE)
     if unit.started_at is None or not os.path.isfile(path) or os.path.getmtime(path) <= unit.started_at:
         return False
-    return bool(daemon.BREAKS_LIVE_RESTORE.intersection(_parsed(machine.read(daemon.FILE))) - {"data-root", "graph"})
+    breaking = daemon.BREAKS_LIVE_RESTORE - {"data-root", "graph"}
+    return bool(breaking.intersection(_parsed(machine.read(daemon.FILE))))
 
 
 def _is_patch(machine, row, info):
@@ -140,7 +142,7 @@ def around(machine, fate, changes, unended=()):
 
 
 class Hold(Change):
-    """live-restore switched for the time of the restart; also on the way back, whose scriptlets restart too."""
+    """live-restore switched for the restart; also on the way back, whose scriptlets restart too."""
 
     kind = "live-restore"
     subject = "docker"

@@ -21,7 +21,7 @@ MATCHES = "/proc/net/ip_tables_matches"
 
 
 def lacking(machine, desired, unit):
-    """Return the package, in a list, that brings the module to the running kernel; empty where none is needed."""
+    """Return, in a list, the package with the module for the running kernel; empty if none is needed."""
     if unit.active or not _by_iptables(machine, desired) or not lacks(machine, release()):
         return []
     return [package(release())]
@@ -55,7 +55,8 @@ def lacks(machine, release):
     folder = machine.path(FOLDER)
     if not os.path.isdir(folder) or not os.listdir(folder):
         return False
-    lists = [machine.text("%s/%s/%s" % (FOLDER, release, name)) for name in ("modules.dep", "modules.builtin")]
+    names = ("modules.dep", "modules.builtin")
+    lists = [machine.text("%s/%s/%s" % (FOLDER, release, name)) for name in names]
     return not any("/%s.ko" % MODULE in text for text in lists)
 
 

@@ -6,7 +6,7 @@ it finds (moby, daemon/daemon.go and daemon/reload.go). A reload keeps a key tha
 has, so that switching it off takes a `false` in the file.
 
 While the file holds a value for the time being, MARK holds what it shall be in the end, and digests of what
-we have written meanwhile. A later run puts that back; where the operator has edited the file since, KEY alone.
+we have written meanwhile. A later run puts that back; where the operator has edited the file since, only KEY.
 """
 
 import base64
@@ -44,7 +44,7 @@ def hold(machine, on):
 
 
 def release(machine, content):
-    """Let daemon.json hold ``content`` (bytes, or None for no file), and the engine run with its live-restore."""
+    """Let daemon.json hold ``content`` (bytes; None: no file), and the engine run with its live-restore."""
     on = is_on(content)
     if _runs_with(machine) not in (None, on):
         _mark(machine, content)
@@ -77,7 +77,7 @@ def note(machine, content):
 
 
 def finish(machine):
-    """Put back what a run that was killed has left for the time being; raise when an edit has broken the file."""
+    """Put back what a killed run has left for the time being; raise when an edit has broken the file."""
     kept = parse(machine.text(MARK))
     if kept:
         content = None if kept["content"] is None else base64.b64decode(kept["content"])
@@ -88,7 +88,7 @@ def finish(machine):
 
 
 def _with_key_of(content, edited):
-    """Return the ``edited`` file with KEY as ``content`` has it; None where the operator has removed the file."""
+    """Return the ``edited`` file with KEY as ``content`` has it; None where the operator has removed it."""
     if edited is None:
         return None
     found, then = _readable(edited), _readable(content)
@@ -114,7 +114,8 @@ def _reload(machine, on):
     while _runs_with(machine) != on:
         if time.time() > deadline:
             raise HostError(
-                "live-restore-refused", "the engine does not switch live-restore %s" % ("on" if on else "off"),
+                "live-restore-refused",
+                "the engine does not switch live-restore %s" % ("on" if on else "off"),
                 "journalctl -u docker on the host says why; then: `again`",
                 meaning="without it, a restart of the engine would stop the containers that run")
         time.sleep(POLL_S)

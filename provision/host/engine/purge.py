@@ -22,8 +22,8 @@ CONTAINERD = "/var/lib/containerd"
 # What dockerd makes in its data-root (moby, daemon/ and its drivers); in a folder that an operator chose,
 # nothing else is removed.
 ENTRIES = (
-    "btrfs", "buildkit", "containerd", "containers", "engine-id", "fuse-overlayfs", "image", "network", "nuked",
-    "overlay2", "plugins", "rootfs", "runtimes", "swarm", "tmp", "trust", "vfs", "volumes", "zfs")
+    "btrfs", "buildkit", "containerd", "containers", "engine-id", "fuse-overlayfs", "image", "network",
+    "nuked", "overlay2", "plugins", "rootfs", "runtimes", "swarm", "tmp", "trust", "vfs", "volumes", "zfs")
 
 
 def plan(machine, before, engine_stays, left=()):
@@ -35,7 +35,8 @@ def plan(machine, before, engine_stays, left=()):
         raise _refused(
             "the engine of this host was there before provision, and stays",
             "leave --purge-data out; docker system prune on the host removes what is not used")
-    steps = [Purge(machine, root) for root in _roots(machine, before, left)] + _containerd(machine, before, left)
+    steps = [Purge(machine, root) for root in _roots(machine, before, left)]
+    steps += _containerd(machine, before, left)
     return [step for step in steps if step.needed()]
 
 
@@ -186,7 +187,8 @@ class Namespace(Change):
         if ran.rc and self.needed():
             raise HostError(
                 "purge-refused", "containerd keeps the namespace moby",
-                "ctr -n moby containers list on the host shows what is in it", " ".join(ran.err.split())[-300:])
+                "ctr -n moby containers list on the host shows what is in it",
+                " ".join(ran.err.split())[-300:])
 
     def undo(self):
         """What is gone is gone; the lines of the plan have said so."""

@@ -1,4 +1,4 @@
-"""The logins of registries, for root's docker: /root/.docker/config.json, of which nothing but names is shown."""
+"""The logins of registries, for root's docker: /root/.docker/config.json, of which only names are shown."""
 
 import base64
 import os
@@ -27,7 +27,8 @@ def plan(machine, desired):
     ours, folder_is_ours = _record(machine)
     found = parse(machine.text(FILE))
     whole = _merged(found or {}, ours, wanted)
-    if whole == found and not (wanted and is_open(machine.path(FILE))) or not (whole or found):
+    is_as_wanted = whole == found and not (wanted and is_open(machine.path(FILE)))
+    if is_as_wanted or not (whole or found):
         return []
     folder_is_ours = folder_is_ours or not os.path.isdir(_folder(machine))
     record = {"names": sorted(wanted), "folder": folder_is_ours} if wanted else None

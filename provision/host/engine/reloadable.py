@@ -1,11 +1,13 @@
 """What a changed key of daemon.json asks of a running engine: nothing, a reload, or a restart.
 
 Sources: "Configuration reload behavior" of https://docs.docker.com/reference/cli/dockerd/, and moby's
-daemon/reload.go and daemon/reload_unix.go, read for 18.09 to 25. What only one of the two names is not listed.
+daemon/reload.go and daemon/reload_unix.go, read for 18.09 to 25. What only one of the two names is not
+listed.
 """
 
-# A new value is taken over on SIGHUP. `authorization-plugins` is left out: a plugin that does not answer ends the
-# engine on a reload (reloadConfig in moby's daemon.go). So is `features`: containerd-snapshotter counts at start only.
+# A new value is taken over on SIGHUP. `authorization-plugins` is left out: a plugin that does not answer ends
+# the engine on a reload (reloadConfig in moby's daemon.go). So is `features`: containerd-snapshotter counts
+# at start only.
 RELOADABLE = frozenset((
     "allow-nondistributable-artifacts",
     "debug",
@@ -24,15 +26,15 @@ RELOADABLE = frozenset((
 # IsValueSet first, so the engine goes on with the old value.
 RESET = frozenset(("max-concurrent-downloads", "max-concurrent-uploads", "max-download-attempts"))
 
-# "The live restore option only works to restore containers if the daemon options, such as bridge IP addresses and
-# graph driver, didn't change": https://docs.docker.com/engine/daemon/live-restore/. These are the network options
-# of BridgeConfig and NetworkConfig, the storage options, and where the engine finds its running containers again
-# (moby, daemon/config/).
+# "The live restore option only works to restore containers if the daemon options, such as bridge IP addresses
+# and graph driver, didn't change": https://docs.docker.com/engine/daemon/live-restore/. These are the network
+# options of BridgeConfig and NetworkConfig, the storage options, and where the engine finds its running
+# containers again (moby, daemon/config/).
 BREAKS_LIVE_RESTORE = frozenset((
     "allow-direct-routing", "bip", "bip6", "bridge", "bridge-accept-fwmark", "default-address-pools",
     "default-gateway", "default-gateway-v6", "default-network-opts", "firewall-backend", "fixed-cidr",
-    "fixed-cidr-v6", "icc", "ip", "ip-forward", "ip-forward-no-drop", "ip-masq", "ip6tables", "iptables", "ipv6",
-    "mtu", "userland-proxy", "userland-proxy-path",
+    "fixed-cidr-v6", "icc", "ip", "ip-forward", "ip-forward-no-drop", "ip-masq", "ip6tables", "iptables",
+    "ipv6", "mtu", "userland-proxy", "userland-proxy-path",
     "data-root", "graph", "storage-driver", "storage-opts", "userns-remap",
     "cgroup-parent", "containerd", "containerd-namespace", "exec-opts", "exec-root",
 ))
@@ -40,7 +42,7 @@ _SNAPSHOTTER = "containerd-snapshotter"
 
 
 def effect(found, whole):
-    """Return what a running engine needs to take ``whole`` over from ``found``: "none", "reload" or "restart".
+    """Return what takes a running engine from ``found`` to ``whole``: "none", "reload" or "restart".
 
     Both are the mapping that the file holds; None stands for a file that is no mapping.
     """
@@ -63,7 +65,8 @@ def keeps(found, whole):
 def changed(found, whole):
     """Return the keys that differ, sorted; one with the value null differs from none at all."""
     return sorted(
-        key for key in set(found) | set(whole) if (key in found, found.get(key)) != (key in whole, whole.get(key)))
+        key for key in set(found) | set(whole)
+        if (key in found, found.get(key)) != (key in whole, whole.get(key)))
 
 
 def _reloads(key, whole):

@@ -67,7 +67,8 @@ class Service(Change):
     def look(self):
         """Return what is not as systemd had it."""
         now = Unit(self.machine)
-        return "" if (now.enabled, now.active) == (self.unit.enabled, self.unit.active) else "docker is " + now.words()
+        is_back = (now.enabled, now.active) == (self.unit.enabled, self.unit.active)
+        return "" if is_back else "docker is " + now.words()
 
     def records(self):
         """Return what systemd had."""

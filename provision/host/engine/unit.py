@@ -16,8 +16,8 @@ _BOUND = "RequiredBy,RequisiteOf,BoundBy,ConsistsOf"
 _PROPERTIES = (
     "Id,LoadState,ActiveState,SubState,UnitFileState,CanReload,NeedDaemonReload,ExecMainStartTimestampMonotonic,"
     "ExecStart,Environment,EnvironmentFiles," + _BOUND)
-# It starts at boot, or `systemctl enable` changes nothing: no [Install] section, or masked; systemctl(1), is-enabled.
-# Not enabled-runtime and linked: the one ends with the next boot, and both become enabled.
+# It starts at boot, or `systemctl enable` changes nothing: no [Install] section, or masked (systemctl(1),
+# is-enabled). Not enabled-runtime and linked: the one ends with the next boot, and both become enabled.
 _ENABLED = (
     "enabled", "static", "indirect", "alias", "generated", "transient", "masked", "masked-runtime")
 # A chain of units that require each other is followed so far.
@@ -87,7 +87,8 @@ class Unit(object):
 
 def _active(machine, names):
     """Return what systemd says of those of the units that are active; one that is not stops no other."""
-    said = machine.run(["systemctl", "show"] + names + ["--property", "Id,ActiveState," + _BOUND]).out if names else ""
+    show = ["systemctl", "show"] + names + ["--property", "Id,ActiveState," + _BOUND]
+    said = machine.run(show).out if names else ""
     blocks = [properties(text) for text in said.split("\n\n")]
     return [block for block in blocks if block.get("ActiveState") == "active" and "Id" in block]
 

@@ -58,7 +58,7 @@ class Change(object):
         return ""
 
     def harms(self):
-        """Return what the Change does to what runs, as (Harm, names) pairs; pairs without names do not count."""
+        """Return what the Change does to what runs: (Harm, names) pairs; those without names do not count."""
         return []
 
     def backups(self):

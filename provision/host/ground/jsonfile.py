@@ -10,7 +10,7 @@ _PLACE = re.compile(r"line (\d+) column (\d+)")
 
 
 class Unreadable(ValueError):
-    """The file is no JSON object; ``why`` is the parser's reason, ``line`` and ``column`` where (0: unknown)."""
+    """The file is no JSON object: ``why`` by the parser, at ``line`` and ``column`` (0: unknown)."""
 
     def __init__(self, why, line=0, column=0):
         ValueError.__init__(self, why)
@@ -20,7 +20,7 @@ class Unreadable(ValueError):
 
 
 def read(content):
-    """Return the mapping of a file's bytes, empty for None, blanks or null; raise Unreadable for anything else."""
+    """Return the mapping of a file's bytes, empty for None, blanks or null; else raise Unreadable."""
     text = _text(content or b"")
     if not text.strip():
         return {}

@@ -20,8 +20,8 @@ Ran = namedtuple("Ran", "rc out err")
 class Machine(object):
     """The only door to files and commands, so that a test needs to replace nothing else.
 
-    ``engine_sleeps``: the engine is stopped. Its socket is then left alone: systemd would start it for whoever
-    connects.
+    ``engine_sleeps``: the engine is stopped. Its socket is then left alone: systemd would start it for
+    whoever connects.
     """
 
     engine_sleeps = False
@@ -57,7 +57,8 @@ class Machine(object):
         would end it in the middle of its work.
         """
         environment = dict(os.environ, LC_ALL="C", PATH=SEARCH_PATH, TERM="dumb")
-        streams = [tempfile.TemporaryFile(dir=self.path(scratch.SMALL)) for _ in (1, 2)] if outlives else ()
+        place = self.path(scratch.SMALL)
+        streams = [tempfile.TemporaryFile(dir=place) for _ in (1, 2)] if outlives else ()  # noqa: SIM115 (_text closes them)
         out, err = streams or (subprocess.PIPE, subprocess.PIPE)
         with open(os.devnull, "rb") as nothing:
             source = nothing if stdin is None else subprocess.PIPE

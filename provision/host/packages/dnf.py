@@ -82,7 +82,8 @@ class Dnf(object):
             error = classify(said)
             if error.kind != rpmlock.HELD or self.broke_off or _STEP.search(said):
                 raise error
-            self._wait(lambda left_s: rpmlock.wait_for_named(self.machine, left_s, error.evidence), error)
+            named = error.evidence
+            self._wait(lambda left_s, named=named: rpmlock.wait_for_named(self.machine, left_s, named), error)
             said = self._perform(verb, specs, options)
 
     def _perform(self, verb, specs, options):

@@ -27,7 +27,7 @@ def fingerprints(data):
     Raises ValueError when it is no key file, or holds a key that is not version 4.
     """
     found = list(_packets(_binary(data)))
-    strange = sorted(set(tag for tag, _ in found) - set(OF_A_KEY))
+    strange = sorted({tag for tag, _ in found} - set(OF_A_KEY))
     if strange:
         raise ValueError("a packet of type %d, which no public key has" % strange[0])
     return [_fingerprint(body) for tag, body in found if tag == PUBLIC_KEY]

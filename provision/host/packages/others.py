@@ -15,7 +15,8 @@ RUNTIMES = (
     "podman", "buildah", "cockpit-podman", "cri-o", "runc", "crun", "conmon", "netavark", "aardvark-dns",
     "containers-common")
 # So do those of another engine, or of containerd, when one of these goes.
-ENGINES = ("docker", "docker-ee", "docker-engine", "docker-io", "docker-latest", "moby-engine", "containerd", "runc")
+ENGINES = (
+    "docker", "docker-ee", "docker-engine", "docker-io", "docker-latest", "moby-engine", "containerd", "runc")
 # The process beside each container of podman and CRI-O.
 MONITOR = "conmon"
 # Where dockerd lies when it came by no package (https://docs.docker.com/engine/install/binaries/).
@@ -23,14 +24,15 @@ PLACES = ("/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin")
 
 
 def refuse_unowned(machine, package):
-    """Raise for an engine that no package owns, unless a transaction of ours on ``package`` was cut off and left it."""
+    """Raise for an engine that no package owns, unless our transaction on ``package`` was cut off."""
     found = [place for place in (folder + "/dockerd" for folder in PLACES) if _is_unowned(machine, place)]
     if found and not history.broke_off(machine, package):
         raise Refusal(
             UNOWNED, "%s belongs to no package" % ", ".join(found),
             "remove that engine's programs on the host (its data stays), or keep this host out of the run; "
             "then: `again`",
-            meaning="Docker's packages would replace this engine, and an undo or uninstall would take it away")
+            meaning="Docker's packages would replace this engine,"
+            " and an undo or uninstall would take it away")
 
 
 def _is_unowned(machine, place):
@@ -57,7 +59,8 @@ def refuse_removals(machine, rows, may_remove):
         names = sorted(row.name for row in rows)
         raise Refusal(
             REMOVES, "Docker's packages would remove packages of this host: " + ", ".join(names),
-            "if they may go: docker_engine_may_remove: [%s]; else keep this host out of the run" % ", ".join(names),
+            "if they may go: docker_engine_may_remove: [%s]; else keep this host out of the run"
+            % ", ".join(names),
             "; ".join(_needed(machine, row) for row in refused)[:600],
             "containerd.io and docker-ce exclude them, or what they need")
     running = _running_by(machine, {row.name for row in rows})
@@ -74,7 +77,8 @@ def refuse_dependents(machine, rows):
     """Raise for ``rows``: packages of others that would go with ours."""
     if rows:
         raise Refusal(
-            REMOVES, "packages of this host need what would be removed: " + ", ".join(row.name for row in rows),
+            REMOVES,
+            "packages of this host need what would be removed: " + ", ".join(row.name for row in rows),
             "remove them on the host first, or keep this host out of the run; then: `again`",
             "; ".join(_needed(machine, row) for row in rows)[:600], "they are not ours to remove")
 
@@ -98,7 +102,8 @@ def _running_by(machine, names):
     """Return what runs by the packages of these ``names``."""
     found = of_podman(machine) if names & set(RUNTIMES) else []
     if names & set(ENGINES):
-        found += containers.of_others(machine) + [_name(machine, each) for each in containers.running(machine)]
+        found += containers.of_others(machine)
+        found += [_name(machine, each) for each in containers.running(machine)]
     return sorted(set(found))
 
 

@@ -67,10 +67,11 @@ class Transaction(Change):
 
     def harms(self):
         """Return what others lose, as (Harm, names)."""
-        return [(harm, [row.name for row in rows]) for harm, rows in ((GOES, self.gone), (MOVES, self.moved)) if rows]
+        found = ((GOES, self.gone), (MOVES, self.moved))
+        return [(harm, [row.name for row in rows]) for harm, rows in found if rows]
 
     def settle(self):
-        """Let the engine run as it did, if it did: the packages' scriptlets restart it, or stop it for good."""
+        """Let the engine run as it did, if it did: the packages' scriptlets restart it, or stop it."""
         if self.ran_before_us not in (None, api.version(self.machine)):
             health.bring_up(self.machine, "restart")
 
@@ -163,7 +164,7 @@ def specs(found):
 
 
 class Half(Change):
-    """A transaction that was cut off, brought to one version of each package; with ``again`` to a whole one."""
+    """A transaction that was cut off, brought to one version of each package; ``again``: to a whole one."""
 
     kind = "packages"
     uses_rpm = True
@@ -174,7 +175,9 @@ class Half(Change):
         self.again = again
         now = rpmdb.versions(rpmdb.everything(machine), before)
         self.goal = {name: sorted(set(now[name]) - set(before[name])) or now[name] for name in before}
-        self.rows = [Row("reinstall", name, "", version) for name in sorted(self.goal) for version in self.goal[name]]
+        self.rows = [
+            Row("reinstall", name, "", version)
+            for name in sorted(self.goal) for version in self.goal[name]]
 
     def apply(self):
         """End it."""

@@ -122,14 +122,14 @@ def broke_off(machine, package):
     """Return whether the last transaction of ours on ``package`` never came to its end, undone or not."""
     for past in runs(machine):
         for number, change in enumerate(past.changes):
-            records = [each for each in change["records"] if each["kind"] == "packages" and package in each["before"]]
-            if records and number in past.begun:
+            moved = [each["before"] for each in change["records"] if each["kind"] == "packages"]
+            if number in past.begun and any(package in before for before in moved):
                 return number in past.broke_off
     return False
 
 
 def close_cut_short(machine, past, by, how):
-    """Mark a run that was cut short as ended, ``how`` "completed" or "undone" by run ``by``; give what is told of it."""
+    """Mark a cut-short run as ended, ``how`` "completed" or "undone" by run ``by``; return its entry."""
     Journal(machine, past.run).close(
         {"error": None, "how": how, "finished_by": by, "changed": how == "completed" and bool(past.touched)})
     return Past(machine, past.run).entry()
@@ -177,9 +177,9 @@ def _journal(machine, run):
 
 def _events(text):
     found = []
-    for line in text.splitlines():
+    for written in text.splitlines():
         try:
-            event = json.loads(line)
+            event = json.loads(written)
         except ValueError:
             continue  # A power cut can leave half a line.
         if isinstance(event, dict) and "event" in event:
