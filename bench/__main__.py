@@ -5,7 +5,6 @@ import json
 import os
 import platform
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -15,8 +14,8 @@ from bench import contenders, table
 from bench.contenders import ALL, FLOOR, PLAIN, PRODUCT, Contender
 from bench.gauge import Reading
 from bench.place import HERE, REPOSITORY, Place, open_place, set_key
-from provision import converge
 from provision.errors import ProvisionError
+from provision.ssh import hostcode
 
 RESULTS = HERE / "results"
 # A round of more than these takes many minutes.
@@ -38,7 +37,7 @@ def main() -> int:
         "containers": asked.containers,
         "started": time.strftime("%Y-%m-%d"),
         "machine": _machine(),
-        "payload_bytes": _payload_bytes(),
+        "payload_bytes": len(hostcode.plain({}).stdin),
         "scenes": scenes,
         "stages": [],
     }
@@ -164,15 +163,6 @@ def _stages(place: Place, reading: Reading) -> dict[str, float]:
     report = json.loads((place.project / ".provision/latest/report.json").read_text())
     stages: dict[str, float] = report["stages"]
     return stages | {"start and report": reading.wall_s - sum(stages.values())}
-
-
-def _payload_bytes() -> int:
-    """Give how much crosses the wire to a host, as the action plugin makes it."""
-    code = (
-        f"import sys; sys.path.insert(0, {str(converge.playbooks() / 'action_plugins')!r}); "
-        "import docker_engine as d; print(len(d.plain(d.payload({}))[1]))"
-    )
-    return int(subprocess.run([sys.executable, "-c", code], check=True, capture_output=True).stdout)
 
 
 def _machine() -> str:

@@ -1,7 +1,7 @@
 """Import the package from a zip on stdin, in memory, and run it: the disk may be full or read-only.
 
-The caller sets ``stdin``: a line with a size, that many bytes of a zip compressed as a whole by zlib, then the
-request.
+The caller sets ``stdin``: a line with a size, that many bytes of a zip compressed as a whole by zlib,
+then the request.
 """
 
 import io

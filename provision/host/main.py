@@ -13,7 +13,6 @@ from .ground.machine import Machine
 from .packages import dnf, repository
 from .runs import consent, detach, history, lock, run
 
-
 ACCESS = "access"
 # How long an engine that is just starting is waited for, before it is judged.
 START_LIMIT_S = {"plan": 10, "apply": 1200}
@@ -26,11 +25,11 @@ def main(text):
     sys.stdout.write(json.dumps(result, sort_keys=True) + "\n")
     sys.stdout.flush()
     if request["mode"] == "apply" and not request.get("acknowledges"):
-        _note_told(machine, request, result)
+        _acknowledge(machine, request, result)
 
 
 def respond(machine, request):
-    """Give the result of a request; a run that applies outlives its connection."""
+    """Return the result of a request; a run that applies outlives its connection."""
     if request["mode"] == "plan":
         return answer(machine, request)
     try:
@@ -43,15 +42,11 @@ def respond(machine, request):
 
 def answer(machine, request):
     """Do what the request asks, here and now; every failure becomes part of the result."""
-    result, apart = _empty(), time.time() - request["now"]
-    work = _WORKS.get(request.get("verb"), _converge)
+    apart = time.time() - request["now"]
+    attempt = _ATTEMPTS.get(request.get("verb"), Converge)(machine, request)
+    result = attempt.result
     try:
-        if request["mode"] == "plan":
-            # While another run is at work, one without a result was not cut short.
-            work(machine, request, result, [] if lock.taken(machine) else _unended(machine, request))
-        else:
-            with lock.held(machine, request):
-                _apply(machine, request, result, work)
+        attempt.run()
     except Exception as error:
         result["error"] = as_host_error(error).describe()
     result["error"] = clock.explain(result["error"], apart)
@@ -67,116 +62,161 @@ def _empty():
         "installed": False, "consent": None, "containers": None, "waited": []}
 
 
-def _apply(machine, request, result, work):
-    detach.limit()
-    result["earlier"] = history.unacknowledged(machine)
-    unended = _unended(machine, request)
-    recover.clear(machine, unended, request["lock_timeout_s"])
-    work(machine, request, result, unended)
+class Attempt(object):
+    """One request on this host: ``unended`` are the earlier runs that it ends, ``result`` is its answer."""
+
+    def __init__(self, machine, request):
+        self.machine = machine
+        self.request = request
+        self.applies = request["mode"] == "apply"
+        self.unended = []
+        self.result = _empty()
+
+    def run(self):
+        """Plan, or apply under the host's lock; what goes wrong is raised."""
+        if not self.applies:
+            # While another run is at work, one without a result was not cut short.
+            self.unended = [] if lock.taken(self.machine) else self.find_unended()
+            self.work()
+            return
+        with lock.held(self.machine, self.request):
+            detach.limit()
+            self.result["earlier"] = history.unacknowledged(self.machine)
+            self.unended = self.find_unended()
+            recover.clear(self.machine, self.unended, self.request["lock_timeout_s"])
+            self.work()
+
+    def find_unended(self):
+        """Return the runs that were cut short, of those that this one can end."""
+        return [past for past in history.unended(self.machine) if self.ends(past)]
+
+    def ends(self, past):
+        """Return whether this run can end ``past``: access runs and engine runs recover separately."""
+        return past.verb != ACCESS
+
+    def work(self):
+        """Plan the Changes, and do them where the request applies."""
+        raise NotImplementedError
+
+    @contextmanager
+    def engine(self):
+        """Look at the host; yield its facts, the state of docker's unit, and dnf."""
+        observed = facts.gather(self.machine)
+        self.result["system"] = observed.system
+        text = repository.repo_text(observed, self.request["desired"])
+        facts.refuse_unfit(self.machine, observed)
+        docker = unit.await_start(self.machine, START_LIMIT_S[self.request["mode"]])
+        self.machine.engine_sleeps = not docker.active
+        patience_s = self.request["lock_timeout_s"] if self.applies else None
+        solver = dnf.Dnf(self.machine, repository.REPO_FILE, text, patience_s)
+        try:
+            yield observed, docker, solver
+        finally:
+            self.result["waited"] += solver.waited
+            solver.close()
+
+    def finish_packages(self, docker, solver, pasts, again):
+        """End transactions that were cut off.
+
+        Their scriptlets restart the engine, so what runs is kept, or asked about.
+        """
+        halves = recover.halves(self.machine, solver, pasts, again) if self.applies else []
+        if not halves:
+            return
+        fate = kept.fate(self.machine, docker, halves, api.info(self.machine))
+        changes = kept.around(self.machine, fate, halves)
+        consent.expect(self.machine, self.request, changes, self.result)
+        recover.finish(self.machine, changes)
+
+    def do(self, changes, of=(), cancels=False):
+        """Show the Changes, or carry them out; ``of`` and ``cancels`` as in the journal."""
+        consent.expect(self.machine, self.request, changes, self.result)
+        if not self.applies:
+            self.result.update(run.show(changes))
+        elif changes:
+            run.carry_out(self.machine, self.request, changes, self.result, of, cancels)
+
+    def close(self, pasts, how):
+        """Mark ``pasts`` as ended by this run, ``how`` "completed" or "undone"; unless it has failed."""
+        if self.result["error"] is not None:
+            return
+        self.result["changed"] = bool(self.result["changes"])
+        if self.applies:
+            self.result["earlier"] += [
+                history.close_cut_short(self.machine, past, self.request["run"], how) for past in pasts]
 
 
-def _converge(machine, request, result, unended):
-    desired, applies = request["desired"], request["mode"] == "apply"
-    halves = [record for past in unended for record in recover.half_packages(past)]
-    if any(packages.ENGINE[0] in record["before"] for record in halves):
-        # The engine that is installed may be a mixture, and no answer to "latest".
-        desired = dict(desired, upgrade=True)
-    with _observed(machine, request, result) as (observed, docker, solver):
-        if applies:
-            _finish_packages(
-                machine, request, result, docker, recover.halves(machine, solver, unended, desired["state"] == "present"))
-        if desired["state"] == "absent":
-            changes = plans.absent(machine, docker, desired, solver, request.get("purge_data"))
-        else:
-            changes = plans.present(machine, docker, observed, desired, solver, unended)
-        _do(machine, request, result, changes)
-    if result["error"] is None:
-        result["changes"] = [recover.line(past) for past in unended] + result["changes"]
-        _close(machine, request, result, unended, "completed")
+class Converge(Attempt):
+    """Bring the engine to its desired state: present or absent."""
+
+    def work(self):
+        """Finish what was cut short, then plan from what is there."""
+        desired = self._desired()
+        present = desired["state"] != "absent"
+        with self.engine() as (observed, docker, solver):
+            self.finish_packages(docker, solver, self.unended, present)
+            if present:
+                changes = plans.present(self.machine, docker, observed, desired, solver, self.unended)
+            else:
+                changes = plans.absent(self.machine, docker, desired, solver, self.request.get("purge_data"))
+            self.do(changes)
+        if self.result["error"] is None:
+            self.result["changes"] = [recover.line(past) for past in self.unended] + self.result["changes"]
+        self.close(self.unended, "completed")
+
+    def _desired(self):
+        halves = [record for past in self.unended for record in recover.half_packages(past)]
+        if any(packages.ENGINE[0] in record["before"] for record in halves):
+            # The engine that is installed may be a mixture, and no answer to "latest".
+            return dict(self.request["desired"], upgrade=True)
+        return self.request["desired"]
 
 
-def _undo(machine, request, result, unended):
-    pasts = history.to_undo(machine, unended)
-    if pasts and not unended and pasts[0].of and not pasts[0].acknowledged():
-        # The undo that is asked for once more was made, and nobody heard of it.
-        result["earlier"] = result["earlier"] or [pasts[0].entry()]
-        pasts = []
-    # A killed undo is no half way back: it is finished.
-    undos = [past for past in unended if past.of]
-    others = [past for past in unended if not past.of]
-    with _observed(machine, request, result) as (_, docker, solver):
-        if request["mode"] == "apply":
-            _finish_packages(machine, request, result, docker, recover.halves(machine, solver, undos, True))
-        changes = undo.plan(
-            machine, solver, packages.Installed(machine), docker, pasts,
-            any(past.cut_short() for past in undos))
-        _do(machine, request, result, changes, [past.run for past in pasts], bool(others))
-    if result["error"] is None:
-        _close(machine, request, result, others, "undone")
-        _close(machine, request, result, undos, "completed")
+class Undo(Attempt):
+    """Take back the last run that changed the host, or those that were cut short."""
+
+    def work(self):
+        """Take them back; an undo that was killed is no half way back: it is finished."""
+        pasts = self._pasts()
+        undos = [past for past in self.unended if past.of]
+        others = [past for past in self.unended if not past.of]
+        with self.engine() as (_, docker, solver):
+            self.finish_packages(docker, solver, undos, True)
+            changes = undo.plan(self.machine, solver, docker, pasts, any(past.cut_short() for past in undos))
+            self.do(changes, [past.run for past in pasts], bool(others))
+        self.close(others, "undone")
+        self.close(undos, "completed")
+
+    def _pasts(self):
+        pasts = history.to_undo(self.machine, self.unended)
+        if pasts and not self.unended and pasts[0].of and not pasts[0].acknowledged():
+            # The undo that is asked for once more was made, and its result was not acknowledged.
+            self.result["earlier"] = self.result["earlier"] or [pasts[0].entry()]
+            return []
+        return pasts
 
 
-def _finish_packages(machine, request, result, docker, halves):
-    """End transactions that were cut off; their scriptlets restart the engine, so what runs is kept, or asked about."""
-    if not halves:
-        return
-    fate = kept.fate(machine, docker, halves, api.info(machine))
-    changes = kept.around(machine, fate, halves)
-    consent.expect(machine, request, changes, result)
-    recover.finish(machine, changes)
+class Access(Attempt):
+    """Change who gets in."""
+
+    def ends(self, past):
+        """Return whether ``past`` was cut short in the same change of who gets in."""
+        return past.verb == ACCESS and past.what == self.request["what"]
+
+    def work(self):
+        """Change what the request names, on any system."""
+        self.result["system"] = facts.gather(self.machine).system
+        self.do(access.plan(self.machine, self.request))
+        self.close(self.unended, "completed")
 
 
-def _access(machine, request, result, unended):
-    result["system"] = facts.gather(machine).system
-    _do(machine, request, result, access.plan(machine, request))
-    if result["error"] is None:
-        _close(machine, request, result, unended, "completed")
+_ATTEMPTS = {"undo": Undo, ACCESS: Access}
 
 
-def _unended(machine, request):
-    """Give the runs that were cut short, of those that this one can end: who gets in is no matter of the engine."""
-    about = request["what"] if request.get("verb") == ACCESS else None
-    return [past for past in history.unended(machine) if about == (past.what if past.verb == ACCESS else None)]
-
-
-@contextmanager
-def _observed(machine, request, result):
-    observed = facts.gather(machine)
-    result["system"] = observed.system
-    text = repository.repo_text(observed, request["desired"])
-    facts.refuse_unfit(machine, observed)
-    applies = request["mode"] == "apply"
-    docker = unit.await_start(machine, START_LIMIT_S[request["mode"]])
-    machine.engine_sleeps = not docker.active
-    solver = dnf.Dnf(machine, repository.REPO_FILE, text, request["lock_timeout_s"] if applies else None)
+def _acknowledge(machine, request, result):
+    # Nothing acknowledges the result here: what is printed counts as acknowledged.
+    runs = [request["run"]] + [entry["run"] for entry in result["earlier"]]
     try:
-        yield observed, docker, solver
-    finally:
-        result["waited"] += solver.waited
-        solver.close()
-
-
-def _do(machine, request, result, changes, of=(), cancels=False):
-    consent.expect(machine, request, changes, result)
-    if request["mode"] == "plan":
-        run.show(changes, result)
-    elif changes:
-        run.carry_out(machine, request, changes, result, of, cancels)
-
-
-def _close(machine, request, result, unended, how):
-    result["changed"] = bool(result["changes"])
-    if request["mode"] == "apply":
-        result["earlier"] += [history.close_cut_short(machine, past, request["run"], how) for past in unended]
-
-
-def _note_told(machine, request, result):
-    # Nobody will say that it was heard: what is printed counts as told.
-    told = [request["run"]] + [entry["run"] for entry in result["earlier"]]
-    try:
-        history.acknowledge(history.ended_unacknowledged(machine, told))
+        history.acknowledge(history.ended_unacknowledged(machine, runs))
     except EnvironmentError:
-        return  # It is told once more.
-
-
-_WORKS = {"undo": _undo, ACCESS: _access}
+        return  # It is reported once more.

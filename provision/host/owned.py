@@ -53,12 +53,13 @@ def read(machine):
 
 
 def plan(machine, unit, key_trusted, changes):
-    """Return the Change that records the Before: all of it at the first run, later what ``changes`` install."""
+    """Return the Change that records the Before: all at the first run, later what ``changes`` install."""
     before = read(machine) or _observed(machine, unit, key_trusted)
     rows = [row for change in changes for row in getattr(change, "rows", ())]
     packages = set(before.packages) | {row.name for row in rows if row.action == "install"}
     gone = set(before.gone) | {row.name for change in changes for row in getattr(change, "gone", ())}
-    text = json.dumps(dict(vars(before), packages=sorted(packages), gone=sorted(gone)), indent=1, sort_keys=True)
+    record = dict(vars(before), packages=sorted(packages), gone=sorted(gone))
+    text = json.dumps(record, indent=1, sort_keys=True)
     step = FileChange(machine, FILE, (text + "\n").encode("ascii"), dress=private())
     return [step] if step.needed() else []
 

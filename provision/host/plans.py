@@ -40,7 +40,8 @@ def serving(machine, unit, changes, stale, unended=(), goal=None):
 def needed(changes):
     """Return what makes the engine read the daemon.json of ``changes``: "none", "reload" or "restart"."""
     for part in kept.settings(changes):
-        return daemon.effect(*[parse((side or b"").decode("utf-8", "replace")) for side in (part.old, part.content)])
+        sides = [(side or b"").decode("utf-8", "replace") for side in (part.old, part.content)]
+        return daemon.effect(*[parse(side) for side in sides])
     return "none"
 
 
@@ -51,7 +52,7 @@ def absent(machine, unit, desired, solver, purge_data):
     stays = packages.ENGINE[0] in installed.packages and (
         before is None or packages.ENGINE[0] not in before.packages)
     # An engine that is removed, or that did not run before us, is stopped, its containers first and by name.
-    stops = not stays or before is not None and unit.active and not before.unit.active
+    stops = not stays or (before is not None and unit.active and not before.unit.active)
     data = purge.plan(machine, before, stays, owned.data_left(machine)) if purge_data else []
     ours = _ours(machine, unit, desired, solver, installed, before, stays, stops) if before else []
     if not (ours or data):

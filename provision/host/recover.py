@@ -1,4 +1,4 @@
-"""Recovery from runs that were cut short: wait for their dnf, remove half-written files, finish transactions."""
+"""Recover from runs that were cut short: wait for their dnf, remove partial files, finish transactions."""
 
 import glob
 import os

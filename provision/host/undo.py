@@ -13,19 +13,21 @@ from .ground.files import Dress, FileChange, backup_name
 from .packages import repository
 
 
-def plan(machine, solver, installed, unit, pasts, cut_short):
+def plan(machine, solver, unit, pasts, cut_short):
     """Return the Changes that undo ``pasts`` (newest first), also where they were interrupted.
 
     ``cut_short``: a killed undo may have written files that the engine has not read yet.
     """
     goals, half = _goals(pasts)
+    installed = packages.Installed(machine)
     if any(record["kind"] == "data" for record in goals):
         # Containers without their data do not start.
         goals = [record for record in goals if record["kind"] != stop.RECORD]
-    changes = [change for record in goals for change in _back(machine, solver, installed, record, half)]
+    changes = [change for record in goals for change in _back(machine, solver, installed, record)]
     goal = State(*next((record["state"] for record in goals if record["kind"] == "service"), unit.state))
     cut = [past for past in pasts if not past.ended]
-    return _with_engine(machine, unit, goal, changes, half or cut_short, cut) + sshd.plan_back(machine, changes)
+    back = _with_engine(machine, unit, goal, changes, half or cut_short, cut)
+    return back + sshd.plan_back(machine, changes)
 
 
 def _with_engine(machine, unit, goal, changes, stale, cut):
@@ -58,7 +60,7 @@ def _merge(goals, record):
     goals[key] = record
 
 
-def _back(machine, solver, installed, record, half):
+def _back(machine, solver, installed, record):
     kind = record["kind"]
     if kind == "file":
         return _file_back(machine, record)

@@ -1,31 +1,21 @@
 """{secret: NAME} in the inventory: which are taken, from where the text comes, and where it goes."""
 
-import importlib.util
 import json
-from pathlib import Path
 
 import pytest
-from ansible.errors import AnsibleActionFail
 
 from provision import desired, entrants
 from provision.credentials.entries import Kind, NamedSecret, Owner, parse_sort, set_command, username
 from provision.errors import InventoryError, UsageError
 from provision.inventory import host_values
 from provision.model import Host, Secret, Session
+from provision.ssh import hostcode
+from provision.ssh.answer import NoResult
 from provision.ssh.broker import Broker
 from provision.ssh.remote import load_sessions, named_secret, save_sessions
 
-PLUGIN = Path(__file__).parents[2] / "playbooks/action_plugins/docker_engine.py"
 PROXIES = {"proxies": {"http-proxy": {"secret": "proxy"}, "https-proxy": {"secret": "proxy"}}}
 LOGINS = {"r.example:5000": {"username": "ci", "password": {"secret": "registry"}}}
-
-
-@pytest.fixture(scope="module")
-def plugin():
-    spec = importlib.util.spec_from_file_location("plugin", PLUGIN)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def checked(**values):
@@ -113,9 +103,9 @@ def test_options_of_an_unknown_shape_decide_nothing(strange):
     assert desired.decided({"docker_engine_daemon_options": strange}) == {}
 
 
-def test_the_plugin_puts_the_text_beside_the_name_in_a_copy(plugin):
+def test_the_plugin_puts_the_text_beside_the_name_in_a_copy():
     request = {"desired": {"daemon_options": PROXIES, "list": [{"secret": "x"}]}}
-    resolved = plugin.resolve(request, {"proxy": "p", "x": "y"}.get)
+    resolved = hostcode.resolve(request, {"proxy": "p", "x": "y"}.get)
     assert resolved["desired"]["list"] == [{"secret": "x", "value": "y"}]
     assert resolved["desired"]["daemon_options"]["proxies"]["https-proxy"] == {
         "secret": "proxy",
@@ -124,9 +114,9 @@ def test_the_plugin_puts_the_text_beside_the_name_in_a_copy(plugin):
     assert "value" not in json.dumps(request)
 
 
-def test_a_secret_that_nobody_knows_is_an_error_with_its_name(plugin):
-    with pytest.raises(AnsibleActionFail) as caught:
-        plugin.resolve({"a": {"secret": "proxy"}}, lambda _: None)
-    error = caught.value.result["error"]
+def test_a_secret_that_nobody_knows_is_an_error_with_its_name():
+    with pytest.raises(NoResult) as caught:
+        hostcode.resolve({"a": {"secret": "proxy"}}, lambda _: None)
+    error = caught.value.error
     assert error["kind"] == "no-secret"
     assert "{secret: proxy}" in error["message"]

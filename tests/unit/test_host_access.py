@@ -330,7 +330,7 @@ def test_a_run_that_was_cut_short_is_ended_by_the_same_verb_and_by_no_other(mach
     other = main.answer(machine, request(run="run-3", what="keys.install", access={"user": "root"}))
     assert other["error"] is None
     assert [past.run for past in history.unended(machine)] == ["run-1"]
-    assert main._unended(machine, {"verb": "converge", "what": "provision"}) == []
+    assert main.Converge(machine, request(verb="converge", what="provision")).find_unended() == []
     main.answer(machine, request())
     assert history.unended(machine) == []
 

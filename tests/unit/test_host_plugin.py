@@ -2,16 +2,18 @@
 
 import importlib.util
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from ansible.errors import AnsibleActionFail
 
 from provision.converge import _containers
 from provision.model import Containers
+from provision.ssh import answer, elevate, hostcode
+from provision.ssh.remote import OUTPUT_CAP_BYTES
 
 PROJECT = Path(__file__).resolve().parents[2]
 PLAYBOOKS = PROJECT / "playbooks"
@@ -37,43 +39,43 @@ REQUEST = {
 }
 
 
-def send(plugin, cwd):
+def send(cwd):
     """Run what the plugin would run on a host, here, with this Python as the first that is found."""
-    command, stdin = plugin.plain(plugin.payload(REQUEST))
-    command = command.replace(plugin._FIND, f"p={sys.executable};")
-    return subprocess.run(command, shell=True, input=stdin, capture_output=True, cwd=cwd, check=False)
+    started = hostcode.plain(REQUEST)
+    command = started.command.replace(elevate._FIND, f"p={sys.executable};")
+    return subprocess.run(command, shell=True, input=started.stdin, capture_output=True, cwd=cwd, check=False)
 
 
-def test_the_host_code_runs_from_memory_and_answers_in_json(plugin, tmp_path):
-    ran = send(plugin, tmp_path)
-    found = plugin.answer(ran.stdout.decode(), "")
+def test_the_host_code_runs_from_memory_and_answers_in_json(tmp_path):
+    ran = send(tmp_path)
+    found = answer.read(ran.stdout.decode(), "")
     ends = {"heard", "system", "changed", "changes", "undone", "earlier", "error"}
     assert set(found) == ends | {"installed", "consent", "containers", "waited"}
     assert ran.stderr == b""
 
 
-def test_a_json_py_in_the_logins_directory_is_not_taken_for_pythons_own(plugin, tmp_path):
+def test_a_json_py_in_the_logins_directory_is_not_taken_for_pythons_own(tmp_path):
     (tmp_path / "json.py").write_text("raise SystemExit('hijacked')")
-    assert b"hijacked" not in send(plugin, tmp_path).stderr
+    assert b"hijacked" not in send(tmp_path).stderr
 
 
-def test_the_payload_is_small(plugin):
-    assert len(plugin.payload(REQUEST)) + len(plugin.loader()) < PAYLOAD_CAP_BYTES
+def test_the_payload_is_small():
+    assert len(hostcode.plain(REQUEST).stdin) < PAYLOAD_CAP_BYTES
 
 
-def test_what_became_of_containers_reaches_the_report_whole(plugin):
+def test_what_became_of_containers_reaches_the_report_whole():
     said = {"untouched": 1, "restarted": ["a"], "lost": ["b"], "silent": ["c (port 80)"]}
-    empty = plugin.answer("", "") | {"containers": said, "error": None}
-    found = plugin.answer(json.dumps(empty), "")["containers"]
+    empty = answer.read("", "") | {"containers": said, "error": None}
+    found = answer.read(json.dumps(empty), "")["containers"]
     assert _containers(found) == Containers(1, ("a",), ("b",), ("c (port 80)",))
 
 
-def test_a_host_without_python_says_so(plugin):
-    command, stdin = plugin.plain(plugin.payload(REQUEST))
-    command = command.replace("sh -c", "/bin/sh -c", 1).replace("/usr/libexec/platform-python", "")
+def test_a_host_without_python_says_so():
+    started = elevate.wrap(hostcode.loader(), hostcode.payload(REQUEST))
+    command = started.command.replace("sh -c", "/bin/sh -c", 1).replace("/usr/libexec/platform-python", "")
     command = "PATH=/nowhere; " + command
-    ran = subprocess.run(command, shell=True, input=stdin, capture_output=True, check=False)
-    found = plugin.answer(f"{plugin.RC_MARK}{ran.returncode}\n", "")
+    ran = subprocess.run(command, shell=True, input=started.stdin, capture_output=True, check=False)
+    found = answer.read(f"{answer.RC_MARK}{ran.returncode}\n", "")
     assert found["error"]["kind"] == "no-python"
 
 
@@ -83,29 +85,29 @@ def result(**other):
     return empty | {"changed": True} | other
 
 
-def test_noise_before_and_after_the_answer_is_ignored(plugin):
+def test_noise_before_and_after_the_answer_is_ignored():
     line = json.dumps(result(), sort_keys=True)
-    found = plugin.answer(f"Welcome! {{}}\n{line}\n{plugin.RC_MARK}0\nbye\n", "")
+    found = answer.read(f"Welcome! {{}}\n{line}\n{answer.RC_MARK}0\nbye\n", "")
     assert found == result() | {"heard": True}
 
 
 @pytest.mark.parametrize("stdout", ["", "x" * 100, '{"changed": tru'])
-def test_no_answer_is_an_error_with_the_last_line_of_stderr(plugin, stdout):
-    error = plugin.answer(stdout, "one\nTraceback\nlast words\n\n")["error"]
+def test_no_answer_is_an_error_with_the_last_line_of_stderr(stdout):
+    error = answer.read(stdout, "one\nTraceback\nlast words\n\n")["error"]
     assert error["kind"] == "no-answer-from-host-code"
     assert error["evidence"] == "last words"
 
 
-def test_an_error_becomes_a_failed_task_with_message_and_hint(plugin):
+def test_an_error_becomes_a_failed_task_with_message_and_hint():
     hint = "`fab hosts.shell {host}`, `df`; then: `again --yes`; `again {host} -y`"
     error = {"kind": "k", "message": "m", "hint": hint, "evidence": "", "meaning": "", "state": "nothing"}
-    task = plugin.task_result(result(error=error))
+    task = answer.task_result(result(error=error))
     said = "fab hosts.shell NAME, `df`; then: fab provision --yes; fab provision --limit NAME -y"
     assert task["failed"] is True
     assert task["msg"] == f"m | {said} | nothing"
 
 
-def test_each_change_has_a_diff_that_ansible_shows(plugin):
+def test_each_change_has_a_diff_that_ansible_shows():
     lines = [
         {"name": "package x", "before": "1", "after": "2", "disruptive": False, "diff": "", "sign": "+"},
         {
@@ -117,7 +119,7 @@ def test_each_change_has_a_diff_that_ansible_shows(plugin):
             "sign": "+",
         },
     ]
-    task = plugin.task_result(result(changes=lines))
+    task = answer.task_result(result(changes=lines))
     assert [each["prepared"] for each in task["diff"]] == ["package x: 1 → 2\n", "--- y\n"]
 
 
@@ -136,9 +138,9 @@ def test_the_role_hands_on_what_the_plugin_takes_and_describes_it(plugin):
 def test_a_value_of_another_type_is_an_error_that_names_it(plugin):
     action = plugin.ActionModule.__new__(plugin.ActionModule)
     action._task = SimpleNamespace(args={"lock_timeout": "soon"}, check_mode=True, diff=False)
-    with pytest.raises(AnsibleActionFail) as raised:
+    with pytest.raises(answer.NoResult) as raised:
         action._request()
-    error = raised.value.result["error"]
+    error = raised.value.error
     assert error["kind"] == "bad-variable"
     assert "lock_timeout" in error["evidence"]
 
@@ -165,13 +167,13 @@ def test_the_host_code_keeps_to_old_pythons():
     assert ran.returncode == 0, ran.stdout
 
 
-def test_noise_without_a_line_end_before_the_result_is_no_matter(plugin):
+def test_noise_without_a_line_end_before_the_result_is_no_matter():
     line = json.dumps(result(), sort_keys=True)
-    assert plugin.answer(f'hello {{"changed": no{line}\n{plugin.RC_MARK}0\n', "")["error"] is None
+    assert answer.read(f'hello {{"changed": no{line}\n{answer.RC_MARK}0\n', "")["error"] is None
 
 
-def test_more_output_than_the_cap_is_named(plugin):
-    found = plugin.answer("y\n" * (plugin.OUTPUT_CAP_BYTES // 2), "")
+def test_more_output_than_the_cap_is_named():
+    found = answer.read("y\n" * (OUTPUT_CAP_BYTES // 2), "")
     assert found["error"]["kind"] == "endless-output"
     assert len(json.dumps(found)) < 2000
 
@@ -205,3 +207,21 @@ def test_no_word_of_the_command_is_among_what_a_host_shall_be(plugin, monkeypatc
     request = asked(plugin, monkeypatch, verb="undo", run="r")
     assert request["verb"] == "undo"
     assert not {"verb", "what", "purge_data", "run", "lock_timeout"} & set(request["desired"])
+
+
+@pytest.mark.parametrize("place", ["playbooks", "provision/_playbooks"])
+def test_the_plugin_imports_the_package_beside_it_and_no_other(tmp_path, place):
+    installed, other = tmp_path / "installed", tmp_path / "other" / "provision"
+    shutil.copytree(PROJECT / "provision", installed / "provision")
+    shutil.copytree(PLAYBOOKS, installed / place)
+    other.mkdir(parents=True)
+    (other / "__init__.py").write_text("")
+    code = "import sys, docker_engine as d; print(d.hostcode.__file__, len(d.hostcode.archive()), *sys.path)"
+    path = f"{installed / place / 'action_plugins'}:{other.parent}"
+    ran = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONPATH": path}
+    )
+    where, size, *places = ran.stdout.split()
+    assert where == str(installed / "provision/ssh/hostcode.py")
+    assert int(size) > 10_000
+    assert str(installed) not in places

@@ -1,7 +1,6 @@
 """What goes in as data comes out as data: YAML for Ansible, HTML, JUnit, JSON, pins, what a host answers."""
 
 import base64
-import importlib.util
 import io
 import json
 import re
@@ -9,7 +8,6 @@ import shlex
 import subprocess
 from contextlib import suppress
 from html.parser import HTMLParser
-from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
@@ -50,12 +48,11 @@ from provision.report.junit import junit_text
 from provision.report.record import report_from, report_record
 from provision.report.text import plan_text, provision_text, verify_text
 from provision.report.webpage import page_text
-from provision.ssh import errors
+from provision.ssh import answer, errors
 from provision.wording import EARLIER
 from tests.unit import hostile
 
 STEPS = settings(max_examples=50)
-PLUGIN = Path(__file__).resolve().parents[2] / "playbooks/action_plugins/docker_engine.py"
 
 
 # --- YAML: the inventory that Ansible gets ------------------------------------------------------------------
@@ -287,14 +284,6 @@ def test_any_pins_file_is_read_or_refused(tmp_path_factory, text):
 # --- what a host, or ssh, says ------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def plugin():
-    spec = importlib.util.spec_from_file_location("plugin", PLUGIN)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 ANSWER = {
     "changed": True, "changes": [], "earlier": [], "error": None, "system": "s", "undone": [],
     "installed": False, "consent": None, "containers": None, "waited": [],
@@ -326,8 +315,8 @@ LINES = st.fixed_dictionaries({}, optional={
 @example({"ansible_facts": {"x": 1}, "add_host": {}}, "")
 @example({"changes": [{"name": 5, "before": None, "after": [], "diff": {}}]}, "")
 @example({"earlier": [RUN | {"at": float("inf")}]}, "")
-def test_whatever_a_host_answers_is_words_in_the_report(plugin, lines, noise):
-    result = plugin.task_result(plugin.answer(f"{noise}\n{json.dumps(ANSWER | lines)}\n{noise}", noise))
+def test_whatever_a_host_answers_is_words_in_the_report(lines, noise):
+    result = answer.task_result(answer.read(f"{noise}\n{json.dumps(ANSWER | lines)}\n{noise}", noise))
     assert set(result) <= {*ANSWER, "heard", "diff", "failed", "msg"}
     kind = "runner_on_failed" if result.get("failed") else "runner_on_ok"
     listener = converge.Listener(lambda name, outcome: None, lambda: False)
@@ -357,9 +346,9 @@ def text_only(outcome: Outcome):
 
 
 @given(WORDS, WORDS)
-def test_an_answer_is_found_among_whatever_else_a_host_prints(plugin, before, after):
+def test_an_answer_is_found_among_whatever_else_a_host_prints(before, after):
     line = json.dumps(ANSWER, sort_keys=True)
-    assert plugin.answer(f"{before}\n{line}\n{after}", "") == ANSWER | {"heard": True}
+    assert answer.read(f"{before}\n{line}\n{after}", "") == ANSWER | {"heard": True}
 
 
 @given(WORDS, st.sampled_from([Credential(), Credential(password=Secret("x"))]))

@@ -15,6 +15,7 @@ from provision.host.runs import history
 from provision.model import Status
 from provision.report.changes import plan_lines, summary
 from provision.report.layout import Page
+from provision.ssh import answer
 from tests.unit.test_host_main import (
     engine,
     files,
@@ -27,9 +28,8 @@ from tests.unit.test_host_main import (
     tell,
     undo,
 )
-from tests.unit.test_host_plugin import plugin
 
-__all__ = ("engine", "host", "known_key", "plugin", "root")
+__all__ = ("engine", "host", "known_key", "root")
 
 # Words for a person, by module: constants, and functions that make a sentence.
 _CONSTANTS = ("THERE", "REMOVED")
@@ -80,11 +80,11 @@ def typed(result):
     return [(line["kind"], line["subject"], line["sign"]) for line in result["changes"]]
 
 
-def outcome(plugin, result):
+def outcome(result):
     """Return what the controller makes of a host's result."""
     heard = {}
     listener = Listener(heard.__setitem__, lambda: False)
-    found = plugin.known(json.loads(json.dumps(result)))
+    found = answer.known(json.loads(json.dumps(result)))
     kind = "runner_on_failed" if found["error"] else "runner_on_ok"
     listener.hear(
         {"event": kind, "event_data": {"host": "web1", "task_action": "docker_engine", "res": found}}
@@ -92,7 +92,7 @@ def outcome(plugin, result):
     return heard["web1"]
 
 
-def test_the_plan_and_its_undo_are_the_same_in_other_words(host, root, engine, plugin, reworded):
+def test_the_plan_and_its_undo_are_the_same_in_other_words(host, root, engine, reworded):
     before = files(root)
     planned = main.answer(host, request("plan"))
     reworded()
@@ -100,23 +100,23 @@ def test_the_plan_and_its_undo_are_the_same_in_other_words(host, root, engine, p
     assert made["error"] is None
     assert typed(made) == typed(planned)
     assert not {line["name"] for line in made["changes"]} & {line["name"] for line in planned["changes"]}
-    assert outcome(plugin, made).installed
+    assert outcome(made).installed
     undone = undo(host, "u1")
     assert undone["error"] is None
     assert outside_the_journal(root) == before
     assert (host.installed, host.keys, host.active, host.enabled) == ({}, set(), False, False)
 
 
-def test_the_report_is_the_same_in_other_words(host, engine, plugin, reworded):
-    plain = outcome(plugin, main.answer(host, request("plan")))
+def test_the_report_is_the_same_in_other_words(host, engine, reworded):
+    plain = outcome(main.answer(host, request("plan")))
     reworded()
-    found = outcome(plugin, main.answer(host, request("plan")))
+    found = outcome(main.answer(host, request("plan")))
     assert summary(plain.changes) == "5 packages, daemon.json, docker started"
     assert summary(found.changes) == summary(plain.changes)
     heads = [[line[:17] for line in plan_lines(Page(), each.changes, diff=False)] for each in (plain, found)]
     assert heads[0] == heads[1]
     main.answer(host, request("apply"))
-    gone = outcome(plugin, undo(host, "u1", "plan"))
+    gone = outcome(undo(host, "u1", "plan"))
     assert summary(gone.changes).startswith("5 packages removed, docker stopped, daemon.json removed, ")
     assert other("removed") not in "\n".join(plan_lines(Page(), gone.changes, diff=False))
 
@@ -157,18 +157,18 @@ def as_before(event):
     return event
 
 
-def test_a_refusal_says_so_itself(host, root, plugin, reworded):
+def test_a_refusal_says_so_itself(host, root, reworded):
     reworded()
     host.fails = {"dnf": Ran(1, "", "Error: Status code: 404 for http://mirror.example")}
-    assert outcome(plugin, main.answer(host, request("plan"))).failure.status is Status.FAILED
+    assert outcome(main.answer(host, request("plan"))).failure.status is Status.FAILED
     (root / "etc/os-release").write_text('ID="other"\n')
-    assert outcome(plugin, main.answer(host, request("plan"))).failure.status is Status.REFUSED
+    assert outcome(main.answer(host, request("plan"))).failure.status is Status.REFUSED
 
 
-def test_a_hint_in_other_words_keeps_its_commands(plugin):
+def test_a_hint_in_other_words_keeps_its_commands():
     words = "zz, zz `again --yes` zz `fab hosts.shell {host}` zz"
     error = dict.fromkeys(("message", "evidence", "meaning", "state"), "") | {"kind": "k", "hint": words}
     result = {"changed": False, "system": "", "changes": [], "undone": [], "earlier": [], "installed": False}
-    found = outcome(plugin, result | {"consent": None, "containers": None, "error": error})
+    found = outcome(result | {"consent": None, "containers": None, "error": error})
     commands = [part for part in found.failure.next if isinstance(part, Command)]
     assert commands == [Command("provision --yes"), Command("hosts.shell web1")]

@@ -70,7 +70,7 @@ class AuthorizedKeys(FileChange):
 
 
 def _place(machine, account):
-    """Return the first file in which sshd looks for this user's keys: AuthorizedKeysFile of sshd_config(5)."""
+    """Return the first file in which sshd looks for this user's keys: AuthorizedKeysFile, sshd_config(5)."""
     place = sshd.effective(machine, account.name).get("authorizedkeysfile", "").split()[:1] or ["none"]
     path = place[0].replace("%%", "\0").replace("%h", account.home).replace("%u", account.name)
     path = os.path.join(account.home, path.replace("\0", "%"))

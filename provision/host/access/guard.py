@@ -16,7 +16,9 @@ PATIENCE_S = 120
 _REMOVE = "rm -f '{path}'\n"
 # Written beside the file and then renamed over it, with its mode and owner: a reader sees one or the other.
 _PUT_BACK = (
-    "cp -p '{path}' '{path}.provision'\ncat '{kept}' > '{path}.provision'\nmv -f '{path}.provision' '{path}'\n")
+    "cp -p '{path}' '{path}.provision'\n"
+    "cat '{kept}' > '{path}.provision'\n"
+    "mv -f '{path}.provision' '{path}'\n")
 
 
 def is_set(machine):

@@ -24,7 +24,8 @@ def earlier(machine, unended):
         for change, _ in past.touched:
             for record in change["records"]:
                 if record["kind"] == "running":
-                    found.update({each[0]: (Container(*each), record["at"], past) for each in record["containers"]})
+                    since = record["at"]
+                    found.update({each[0]: (Container(*each), since, past) for each in record["containers"]})
     now = containers.running(machine)
     return [(each, since) for name, (each, since, past) in sorted(found.items())
             if name not in now and not each.rm and _was_left(machine, each, past.last_at)]
@@ -73,7 +74,7 @@ class Watch(object):
             self.machine, [each for each in containers.running(self.machine) if each not in known])
 
     def strangers(self):
-        """Return the names of containers that neither ran when the fate was planned nor replaced one that did."""
+        """Return the names of containers that neither ran when planned nor replaced one that did."""
         names = {each.name for each in self.before if each.id in self.fate.ids}
         return [each.name for each in self.before
                 if each.id not in self.fate.ids and not each.service and each.name not in names]
@@ -87,7 +88,7 @@ class Watch(object):
         return [each.name for each, _ in self.stopped]
 
     def bring_back(self):
-        """Wait, start what the engine does not, and examine all; raise with the names of those that are lost."""
+        """Wait, start what the engine does not, and examine all; raise with the names of what is lost."""
         self.failed, self.silent, self.looked = {}, [], True
         self.before = [containers.completed(self.machine, each) for each in self.before]
         due = [(each, self.began) for each in self.before] + self.stopped
@@ -99,8 +100,8 @@ class Watch(object):
         for each, why in zip(self.before, containers.at_once(self._why_unusable, self.before)):
             if why and each.id not in self.failed:
                 self.failed[each.id] = why
-        self.silent = containers.at_once(self._silent, [each for each in self.before if each.id not in self.failed])
-        self.silent = [said for said in self.silent if said]
+        well = [each for each in self.before if each.id not in self.failed]
+        self.silent = [said for said in containers.at_once(self._silent, well) if said]
         lost = ["%s (%s)" % (each.name, self.failed[each.id]) for each, _ in due if each.id in self.failed]
         if lost:
             raise HostError(
@@ -122,9 +123,11 @@ class Watch(object):
         return {"untouched": len(same), "restarted": again, "lost": gone, "silent": self.silent}
 
     def _is_untouched(self, container, now):
-        """Return whether it was not restarted; where its start is unknown, the time of the restart decides."""
+        """Return whether it was not restarted; where its start is unknown, by the time of the restart."""
         started = now["State"]["StartedAt"]
-        return _seconds(started) < self.began if container.started == UNKNOWN else started == container.started
+        if container.started == UNKNOWN:
+            return _seconds(started) < self.began
+        return started == container.started
 
     def _has_successor(self, container):
         """Return whether another container replaced it: of its Swarm service, or with its name."""
@@ -191,7 +194,8 @@ class Watch(object):
             return False
         if _seconds(now["State"]["FinishedAt"]) < since:
             return True
-        return bool(self.fate and self.fate.kept and container in self.before and not now["State"]["ExitCode"])
+        was_kept = self.fate and self.fate.kept and container in self.before
+        return bool(was_kept and not now["State"]["ExitCode"])
 
     def _why_unusable(self, container):
         now = api.inspect(self.machine, container.id)

@@ -99,7 +99,7 @@ def published(found):
 
 
 def _reachable(address):
-    return {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(address, address)
+    return {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(address, address)  # noqa: S104 (it is read, not bound)
 
 
 def port_answers(address, port):
@@ -175,7 +175,8 @@ def _holds(machine, namespace):
     ran = [machine.run(["ctr", "-n", namespace] + words) for words in (
         ["containers", "list", "-q"], ["images", "list", "-q"], ["snapshots", "list"])]
     # Snapshots are listed below a heading.
-    return any(each.rc for each in ran) or bool((ran[0].out + ran[1].out).split() or ran[2].out.splitlines()[1:])
+    listed = (ran[0].out + ran[1].out).split() or ran[2].out.splitlines()[1:]
+    return any(each.rc for each in ran) or bool(listed)
 
 
 def shims(machine):
@@ -193,7 +194,7 @@ def builds(machine):
 
 
 def _build(words):
-    """Return the command if it builds, else an empty text; BuildKit's steps count as one: they change fast."""
+    """Return the command if it builds, else an empty text; BuildKit's short steps count as one."""
     program = os.path.basename(words[0])
     if program in ("docker", "docker-buildx", "docker-compose") and {"build", "bake"} & set(words[1:4]):
         return " ".join(words[:3])

@@ -9,7 +9,17 @@ from ..ground.files import FileChange, diff, is_open, private
 from ..ground.jsonfile import Unreadable, dump, duplicates, parse, read
 from . import api, dockerd_flags, live_restore
 from .daemon_keys import (
-    DEFAULTS, OURS, Record, given_back, hidden_in, merge, overlay, record, removed, taken, wanted_keys,
+    DEFAULTS,
+    OURS,
+    Record,
+    given_back,
+    hidden_in,
+    merge,
+    overlay,
+    record,
+    removed,
+    taken,
+    wanted_keys,
 )
 from .daemon_words import masked, shown, summary
 from .reloadable import BREAKS_LIVE_RESTORE, RELOADABLE, effect, keeps
@@ -34,14 +44,14 @@ def plan(machine, desired, unit_command=None):
     found, kept = _readable(content), Record(machine.text(OURS))
     _refuse_flagged(started, secret.revealed(options))
     mine = kept.mine(found)
-    ours = wanted_keys(
-        options, machine.text("/sys/fs/selinux/enforce").strip() == "1", in_swarm(machine, started, found, options),
-        found, mine, started.flags)
+    enforcing = machine.text("/sys/fs/selinux/enforce").strip() == "1"
+    swarm = in_swarm(machine, started, found, options)
+    ours = wanted_keys(options, enforcing, swarm, found, mine, started.flags)
     hidden = hidden_in(ours)
     whole = merge(found, mine, secret.revealed(ours), removed(options, found))
     refuse_unsafe(whole, unit_command, started)
-    if (whole == found and content is not None or not (whole or found)) and not (
-            hidden and is_open(machine.path(FILE))):
+    is_as_wanted = (whole == found and content is not None) or not (whole or found)
+    if is_as_wanted and not (hidden and is_open(machine.path(FILE))):
         return []
     _refuse_twice(content)
     validate(machine, whole, started)
@@ -77,7 +87,7 @@ def plan_back(machine, content, dress, folders, ours_then=b""):
     hidden = sorted({key for text in texts for key in Record(text).hidden})
     found = parse(machine.text(FILE))
     before, after = summary(machine.read(FILE), found, content, hidden)
-    change = _Masked(machine, FILE, content, after, before, dress, folders, hidden)
+    change = _Masked(machine, content, hidden, after=after, before=before, dress=dress, folders=folders)
     change.found, change.whole = found, parse((content or b"").decode("utf-8", "replace"))
     return [change] if change.needed() else []
 
@@ -88,7 +98,8 @@ def in_swarm(machine, started, found, options):
     if info is not None:
         return ((info.get("Swarm") or {}).get("LocalNodeState") or "inactive") != "inactive"
     flag = started.get("data-root")
-    named = [flag and flag.value, options.get("data-root"), found.get("data-root"), found.get("graph"), DATA_ROOT]
+    named = [
+        flag and flag.value, options.get("data-root"), found.get("data-root"), found.get("graph"), DATA_ROOT]
     root = next(place for place in named if place and isinstance(place, (type(u""), str)))
     return os.path.exists(machine.path(os.path.join(root, SWARM_STATE)))
 
@@ -166,7 +177,8 @@ def _refuse_flagged(started, options):
         flag = started.flags[key]
         if options[key] is not None and key != "hosts" and not dockerd_flags.same(flag, options[key]):
             raise _refused(
-                "docker.service sets %s, and docker_engine_daemon_options wants another %s" % (flag.flag, key),
+                "docker.service sets %s, and docker_engine_daemon_options wants another %s"
+                % (flag.flag, key),
                 "take %s out of the unit (systemctl cat docker shows it), or %s out of the inventory; "
                 "then: `again`" % (flag.flag, key),
                 evidence="%s, from %s" % (flag.flag, flag.origin),
@@ -174,8 +186,8 @@ def _refuse_flagged(started, options):
 
 
 class _Masked(FileChange):
-    def __init__(self, machine, path, content, after="", before="", dress=None, folders=None, hidden=()):
-        FileChange.__init__(self, machine, path, content, after, before, dress, folders)
+    def __init__(self, machine, content, hidden, **how):
+        FileChange.__init__(self, machine, FILE, content, **how)
         self.diff = diff(FILE, *shown(self.old, self.content, hidden))
 
     def _put(self, content, dress):
@@ -197,7 +209,7 @@ def _together(machine, found, content, kept, dress=None, folders=None, started=N
     texts = (machine.text(OURS), (kept or b"").decode("ascii"))
     hidden = sorted({key for text in texts for key in Record(text).hidden})
     parts = [
-        _Validated(machine, FILE, content, dress=dress, folders=folders, hidden=hidden),
+        _Validated(machine, content, hidden, dress=dress, folders=folders),
         FileChange(machine, OURS, kept)]
     parts[0].started = started
     before, after = summary(machine.read(FILE), found, content, hidden)

@@ -68,7 +68,9 @@ def wanted_keys(options, enforcing=False, swarm=False, found=None, mine=(), flag
         # An engine in a Swarm does not start with live-restore.
         del keys["live-restore"]
     theirs = {key for key in found if key not in mine} | set(flagged)
-    wanted = {key: value for key, value in keys.items() if key not in theirs or (key in options and key != _OPTS)}
+    wanted = {
+        key: value for key, value in keys.items()
+        if key not in theirs or (key in options and key != _OPTS)}
     _pair(wanted, options, found, mine, theirs, flagged)
     return {key: value for key, value in overlay(wanted, options).items() if key not in flagged}
 
@@ -130,11 +132,13 @@ def taken(kept, options, found, mine, ours):
 
 
 def given_back(kept, ours, found, theirs):
-    """Return what is restored when ``ours`` are removed: what they replaced in ``theirs``, and what was removed.
+    """Return what is restored when ``ours`` go: what they replaced in ``theirs``, and what was removed.
 
     The engine would not start with the options of another log driver.
     """
-    back = {key: value for key, value in theirs.items() if key in ours or (key in kept.taken and key not in found)}
+    back = {
+        key: value for key, value in theirs.items()
+        if key in ours or (key in kept.taken and key not in found)}
     if merge(found, ours, back).get(_DRIVER) != theirs.get(_DRIVER):
         back.pop(_OPTS, None)
     return back

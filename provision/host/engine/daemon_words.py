@@ -36,7 +36,8 @@ def _difference(found, whole):
         ("adds", [key for key in keys if key not in found]),
         ("changes", [key for key in keys if key in found and key in whole]),
         ("removes", [key for key in keys if key not in whole]))
-    return "", ", ".join("%s %s" % (verb, ", ".join(names)) for verb, names in groups if names) or _count(whole)
+    named = ", ".join("%s %s" % (verb, ", ".join(names)) for verb, names in groups if names)
+    return "", named or _count(whole)
 
 
 def masked(value, secret=False):

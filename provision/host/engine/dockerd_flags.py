@@ -1,6 +1,7 @@
 """The command line with which systemd starts dockerd, and the keys of daemon.json that it sets.
 
-Rules: systemd.service(5) "Command lines", systemd.exec(5) EnvironmentFile=, and moby's cmd/dockerd for the flags.
+Rules: systemd.service(5) "Command lines", systemd.exec(5) EnvironmentFile=, and for the flags moby's
+cmd/dockerd.
 """
 
 import glob
@@ -17,18 +18,18 @@ _SHORT = {
     "D": "debug", "G": "group", "H": "host", "b": "bridge", "g": "graph", "h": "help", "l": "log-level",
     "p": "pidfile", "r": "restart", "s": "storage-driver", "v": "version"}
 _BOOLEAN = frozenset((
-    "allow-direct-routing", "cri-containerd", "debug", "disable-legacy-registry", "experimental", "help", "icc",
-    "init", "ip-forward", "ip-forward-no-drop", "ip-masq", "ip6tables", "iptables", "ipv6", "live-restore",
-    "no-new-privileges", "raw-logs", "restart", "rootless", "selinux-enabled", "tls", "tlsverify",
-    "userland-proxy", "validate", "version"))
+    "allow-direct-routing", "cri-containerd", "debug", "disable-legacy-registry", "experimental", "help",
+    "icc", "init", "ip-forward", "ip-forward-no-drop", "ip-masq", "ip6tables", "iptables", "ipv6",
+    "live-restore", "no-new-privileges", "raw-logs", "restart", "rootless", "selinux-enabled", "tls",
+    "tlsverify", "userland-proxy", "validate", "version"))
 # Flags whose key has another name; they may be repeated.
 _LISTS = {
     "authorization-plugin": "authorization-plugins", "cdi-spec-dir": "cdi-spec-dirs",
     "default-address-pool": "default-address-pools", "dns-opt": "dns-opts", "exec-opt": "exec-opts",
     "host": "hosts", "host-gateway-ip": "host-gateway-ips", "insecure-registry": "insecure-registries",
-    "label": "labels", "node-generic-resource": "node-generic-resources", "registry-mirror": "registry-mirrors",
-    "storage-opt": "storage-opts", "dns": "dns", "dns-search": "dns-search",
-    "allow-nondistributable-artifacts": "allow-nondistributable-artifacts"}
+    "label": "labels", "node-generic-resource": "node-generic-resources",
+    "registry-mirror": "registry-mirrors", "storage-opt": "storage-opts", "dns": "dns",
+    "dns-search": "dns-search", "allow-nondistributable-artifacts": "allow-nondistributable-artifacts"}
 _MAPS = {
     "cluster-store-opt": "cluster-store-opts", "default-network-opt": "default-network-opts",
     "default-ulimit": "default-ulimits", "feature": "features", "log-opt": "log-opts"}

@@ -52,7 +52,8 @@ def _comes_up(machine):
 
 
 def _progress(machine):
-    ran = machine.run(["systemctl", "show", UNIT, "--property", "ActiveState,SubState,Job,MainPID,ControlPID"])
+    names = "ActiveState,SubState,Job,MainPID,ControlPID"
+    ran = machine.run(["systemctl", "show", UNIT, "--property", names])
     found = properties(ran.out)
     state, sub = found.get("ActiveState", ""), found.get("SubState", "")
     pid = next((found[name] for name in ("ControlPID", "MainPID") if found.get(name, "0") != "0"), "0")

@@ -1,8 +1,8 @@
 """Keep or bring back containers across a restart of the engine: record before, compare after.
 
-live-restore keeps containers across a restart for patch releases, and while bridge and storage options do not
-change (https://docs.docker.com/engine/daemon/live-restore/). Otherwise the engine stops them, so that it starts
-clean. They restart by their own policy, or are started here, in their order.
+live-restore keeps containers across a restart for patch releases, and while bridge and storage options do
+not change (https://docs.docker.com/engine/daemon/live-restore/). Otherwise the engine stops them, so that it
+starts clean. They restart by their own policy, or are started here, in their order.
 """
 
 import os
@@ -33,7 +33,8 @@ def fate(machine, unit, changes, info):
     ids, flag = containers.running(machine), unit.live_restore_flag
     if not (ids or unit.active):
         return None
-    now, then = (live_restore.is_on(content) for content in (machine.read(daemon.FILE), goal(machine, changes)))
+    contents = (machine.read(daemon.FILE), goal(machine, changes))
+    now, then = (live_restore.is_on(content) for content in contents)
     runs_with = bool((info or {}).get("LiveRestoreEnabled"))
     stays_on = now and then and runs_with
     can_reload = info is not None and unit.can_reload
@@ -62,7 +63,7 @@ def settings(changes):
     return [part for part in parts if (part.kind, part.subject) == ("file", daemon.FILE)]
 
 
-def _reasons(machine, unit, changes, info):
+def _reasons(machine, unit, changes, info):  # noqa: C901 (a branch for each reason)
     """Yield the reasons why containers cannot be kept."""
     if info is None and unit.active:
         yield "the engine does not answer"
@@ -109,7 +110,8 @@ def _is_edited(machine, unit):
     path = machine.path(daemon.FILE)
     if unit.started_at is None or not os.path.isfile(path) or os.path.getmtime(path) <= unit.started_at:
         return False
-    return bool(daemon.BREAKS_LIVE_RESTORE.intersection(_parsed(machine.read(daemon.FILE))) - {"data-root", "graph"})
+    breaking = daemon.BREAKS_LIVE_RESTORE - {"data-root", "graph"}
+    return bool(breaking.intersection(_parsed(machine.read(daemon.FILE))))
 
 
 def _is_patch(machine, row, info):

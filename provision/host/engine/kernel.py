@@ -55,7 +55,8 @@ def lacks(machine, release):
     folder = machine.path(FOLDER)
     if not os.path.isdir(folder) or not os.listdir(folder):
         return False
-    lists = [machine.text("%s/%s/%s" % (FOLDER, release, name)) for name in ("modules.dep", "modules.builtin")]
+    names = ("modules.dep", "modules.builtin")
+    lists = [machine.text("%s/%s/%s" % (FOLDER, release, name)) for name in names]
     return not any("/%s.ko" % MODULE in text for text in lists)
 
 

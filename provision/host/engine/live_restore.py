@@ -5,8 +5,8 @@ live-restore on. When it starts without it, it kills those that it finds (moby, 
 daemon/reload.go). A reload keeps the value of a key that was removed from the file, so switching it off needs
 a `false` in the file.
 
-While the file holds a temporary value, MARK holds the final content and digests of what we have written in the
-meantime. A later run restores that content, or KEY alone where the operator has edited the file since.
+While the file holds a temporary value, MARK holds the final content and digests of what we wrote since.
+A later run restores that content, or KEY alone where the operator has edited the file since.
 """
 
 import base64
@@ -44,7 +44,7 @@ def hold(machine, on):
 
 
 def release(machine, content):
-    """Write ``content`` (bytes, or None for no file) to daemon.json and apply its live-restore to the engine."""
+    """Write ``content`` (bytes, or None for no file) to daemon.json and apply its live-restore."""
     on = is_on(content)
     if _runs_with(machine) not in (None, on):
         _mark(machine, content)
@@ -114,7 +114,8 @@ def _reload(machine, on):
     while _runs_with(machine) != on:
         if time.time() > deadline:
             raise HostError(
-                "live-restore-refused", "the engine does not switch live-restore %s" % ("on" if on else "off"),
+                "live-restore-refused",
+                "the engine does not switch live-restore %s" % ("on" if on else "off"),
                 "journalctl -u docker on the host says why; then: `again`",
                 meaning="without it, a restart of the engine would stop the containers that run")
         time.sleep(POLL_S)

@@ -22,8 +22,8 @@ CONTAINERD = "/var/lib/containerd"
 # What dockerd creates in its data-root (moby, daemon/ and its drivers). In a folder that an operator chose,
 # nothing else is removed.
 ENTRIES = (
-    "btrfs", "buildkit", "containerd", "containers", "engine-id", "fuse-overlayfs", "image", "network", "nuked",
-    "overlay2", "plugins", "rootfs", "runtimes", "swarm", "tmp", "trust", "vfs", "volumes", "zfs")
+    "btrfs", "buildkit", "containerd", "containers", "engine-id", "fuse-overlayfs", "image", "network",
+    "nuked", "overlay2", "plugins", "rootfs", "runtimes", "swarm", "tmp", "trust", "vfs", "volumes", "zfs")
 
 
 def plan(machine, before, engine_stays, left=()):
@@ -35,7 +35,8 @@ def plan(machine, before, engine_stays, left=()):
         raise _refused(
             "the engine of this host was there before provision, and stays",
             "leave --purge-data out; docker system prune on the host removes what is not used")
-    steps = [Purge(machine, root) for root in _roots(machine, before, left)] + _containerd(machine, before, left)
+    steps = [Purge(machine, root) for root in _roots(machine, before, left)]
+    steps += _containerd(machine, before, left)
     return [step for step in steps if step.needed()]
 
 
@@ -54,7 +55,7 @@ def _roots(machine, before, left):
     """Return the data-roots that are ours; raise when that of this host is not."""
     root = data_root(machine)
     if before is None and api.info(machine) is not None:
-        raise _refused("an engine runs on this host, and no record says that provision installed it", _BY_HAND)
+        raise _refused("an engine runs on this host, and no record says that it is from provision", _BY_HAND)
     if before is None and root not in left and Purge(machine, root).holds():
         raise _refused("no record says that the data in %s is from provision" % root, _BY_HAND)
     if before is not None and root in before.data:
@@ -186,7 +187,8 @@ class Namespace(Change):
         if ran.rc and self.needed():
             raise HostError(
                 "purge-refused", "containerd keeps the namespace moby",
-                "ctr -n moby containers list on the host shows what is in it", " ".join(ran.err.split())[-300:])
+                "ctr -n moby containers list on the host shows what is in it",
+                " ".join(ran.err.split())[-300:])
 
     def undo(self):
         """Do nothing: the plan has said that it cannot be undone."""

@@ -27,7 +27,8 @@ def plan(machine, desired):
     ours, folder_is_ours = _record(machine)
     found = parse(machine.text(FILE))
     whole = _merged(found or {}, ours, wanted)
-    if whole == found and not (wanted and is_open(machine.path(FILE))) or not (whole or found):
+    is_as_wanted = whole == found and not (wanted and is_open(machine.path(FILE)))
+    if is_as_wanted or not (whole or found):
         return []
     folder_is_ours = folder_is_ours or not os.path.isdir(_folder(machine))
     record = {"names": sorted(wanted), "folder": folder_is_ours} if wanted else None
@@ -58,7 +59,8 @@ def _together(machine, found, whole, record, folder_is_ours):
     parts = [
         _Hidden(machine, FILE, content, dress=dress, folders=folders), FileChange(machine, OURS, kept)]
     return Together(
-        "registry", "logins", "" if found is not None else "not valid JSON", _summary(found or {}, whole), parts)
+        "registry", "logins", "" if found is not None else "not valid JSON", _summary(found or {}, whole),
+        parts)
 
 
 def _summary(found, whole):

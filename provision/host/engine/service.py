@@ -25,7 +25,7 @@ def plan(machine, unit, need, fate=None):
 
 
 def plan_back(machine, unit, goal, need, fate=None):
-    """Return the Changes that bring docker.service to the State ``goal``; ``need`` and ``fate`` as in plan."""
+    """Return the Changes that bring docker.service to the State ``goal``; ``need``, ``fate`` as in plan."""
     if unit.active and goal.active:
         return _enabled(machine, unit, goal.enabled) + _read_anew(machine, unit, need, fate)
     return [Service(machine, unit, goal)] if (unit.enabled, unit.active) != goal[:2] else []
@@ -67,7 +67,8 @@ class Service(Change):
     def look(self):
         """Return what differs from the previous state in systemd."""
         now = Unit(self.machine)
-        return "" if (now.enabled, now.active) == (self.unit.enabled, self.unit.active) else "docker is " + now.words()
+        is_back = (now.enabled, now.active) == (self.unit.enabled, self.unit.active)
+        return "" if is_back else "docker is " + now.words()
 
     def records(self):
         """Return the previous state in systemd."""

@@ -42,7 +42,8 @@ def refuse_others(machine, changes):
 
 def _without_engine(ids):
     return HostError(
-        "containers-without-engine", "%d containers run, and the engine that could stop them does not answer" % len(ids),
+        "containers-without-engine",
+        "%d containers run, and the engine that could stop them does not answer" % len(ids),
         "on the host: systemctl start docker; then run it again", ", ".join(each[:12] for each in ids)[:300],
         "live-restore let them outlive the engine")
 
@@ -138,7 +139,8 @@ def _stop(machine, ids):
     left = [each[:12] for each in ids if running is None or each in running]
     if left:
         raise HostError(
-            "containers", "docker could not stop every container", "see docker ps on the host; then run it again",
+            "containers", "docker could not stop every container",
+            "see docker ps on the host; then run it again",
             " ".join([", ".join(left)] + ran.err.split())[:300])
 
 
@@ -148,5 +150,6 @@ def _start(machine, ids):
     failed = ["%s (%s)" % (name, why) for name, why in whys if why]
     if failed:
         raise HostError(
-            "containers", "docker could not start every container", "see docker ps -a on the host; then run it again",
+            "containers", "docker could not start every container",
+            "see docker ps -a on the host; then run it again",
             ", ".join(failed)[:300])

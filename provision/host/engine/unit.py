@@ -87,7 +87,8 @@ class Unit(object):
 
 def _active(machine, names):
     """Return the properties of those units that are active; an inactive one stops no other."""
-    said = machine.run(["systemctl", "show"] + names + ["--property", "Id,ActiveState," + _BOUND]).out if names else ""
+    show = ["systemctl", "show"] + names + ["--property", "Id,ActiveState," + _BOUND]
+    said = machine.run(show).out if names else ""
     blocks = [properties(text) for text in said.split("\n\n")]
     return [block for block in blocks if block.get("ActiveState") == "active" and "Id" in block]
 

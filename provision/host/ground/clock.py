@@ -15,7 +15,8 @@ def explain(error, apart):
     if error is None or error["kind"] not in _JUDGED or abs(apart) < TOLERATED_S:
         return error
     return dict(
-        error, kind="clock-off", refused=True, message="this host's clock is %s the controller's" % _distance(apart),
+        error, kind="clock-off", refused=True,
+        message="this host's clock is %s the controller's" % _distance(apart),
         hint="set the clock on the host (timedatectl set-ntp true); then: `again`",
         meaning="%s: certificates and signatures are judged by the clock" % error["message"])
 

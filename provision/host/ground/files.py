@@ -17,8 +17,8 @@ Dress = namedtuple("Dress", "mode uid gid")
 class FileChange(Change):
     """A file with the wanted ``content`` (bytes), or to be removed (None).
 
-    ``dress`` is its mode and owner, by default its present ones. ``folders`` exist only for the file, by default
-    those that are missing: they are created and removed with it.
+    ``dress`` is its mode and owner, by default its present ones. ``folders`` exist only for the file, by
+    default those that are missing: they are created and removed with it.
     """
 
     kind = "file"

@@ -10,7 +10,7 @@ _PLACE = re.compile(r"line (\d+) column (\d+)")
 
 
 class Unreadable(ValueError):
-    """The file is not a JSON object; ``why`` is the parser's reason, at ``line`` and ``column`` (0: unknown)."""
+    """Not a JSON object; ``why`` is the parser's reason, at ``line`` and ``column`` (0: unknown)."""
 
     def __init__(self, why, line=0, column=0):
         ValueError.__init__(self, why)

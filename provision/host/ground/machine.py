@@ -56,7 +56,8 @@ class Machine(object):
         kill of this process writes to files: a pipe without a reader would end it in the middle of its work.
         """
         environment = dict(os.environ, LC_ALL="C", PATH=SEARCH_PATH, TERM="dumb")
-        streams = [tempfile.TemporaryFile(dir=self.path(scratch.SMALL)) for _ in (1, 2)] if outlives else ()
+        place = self.path(scratch.SMALL)
+        streams = [tempfile.TemporaryFile(dir=place) for _ in (1, 2)] if outlives else ()  # noqa: SIM115 (_text closes them)
         out, err = streams or (subprocess.PIPE, subprocess.PIPE)
         with open(os.devnull, "rb") as nothing:
             source = nothing if stdin is None else subprocess.PIPE

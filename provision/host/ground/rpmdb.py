@@ -10,7 +10,7 @@ def pairs(text):
 
 
 def everything(machine):
-    """Return all installed packages; one that an interrupted transaction left in two versions is in it twice."""
+    """Return all installed packages; an interrupted transaction may leave one in two versions."""
     ran = machine.run(["rpm", "-qa", "--qf", FORMAT])
     return {row for row in pairs(ran.out) if row[0] != "gpg-pubkey"}
 

@@ -34,7 +34,8 @@ class Folder(object):
 def abandoned(machine):
     """Return the directories whose process is dead: the kernel has released their lock."""
     places = [machine.path(place) for place in (PLACE, SMALL)]
-    found = [path for place in places for path in glob.glob(os.path.join(place, PREFIX + "*")) if _is_free(path)]
+    every = [path for place in places for path in glob.glob(os.path.join(place, PREFIX + "*"))]
+    found = [path for path in every if _is_free(path)]
     if found:
         time.sleep(_MOMENT_S)
     return [path for path in found if _is_free(path)]

@@ -61,7 +61,7 @@ def scrub(text):
     """Return ``text`` without any secret of this run."""
     if isinstance(text, bytes):
         text = text.decode("utf-8", "replace")
-    forms = set(form for known in _KNOWN if len(known) >= _SHORTEST for form in _forms(known))
+    forms = {form for known in _KNOWN if len(known) >= _SHORTEST for form in _forms(known)}
     for form in sorted(forms, key=len, reverse=True):
         text = text.replace(form, SHOWN)
     return text

@@ -118,7 +118,11 @@ def _row(action, pair):
 def _planned(machine, solver, installed, rows, verb, words, options, *harmful):
     if not rows:
         return []
-    return [Transaction(machine, solver, lambda: solver.perform(verb, words, options), rows, installed, *harmful)]
+
+    def perform():
+        return solver.perform(verb, words, options)
+
+    return [Transaction(machine, solver, perform, rows, installed, *harmful)]
 
 
 def _found(machine, solver, asked, best, modules):
@@ -145,7 +149,8 @@ def _erasing(solver, asked, best):
 
 def _beside(machine, row):
     """Return the row, as "beside" for a kernel's package that is installed beside those of other kernels."""
-    if row.action == "install" and row.name.startswith("kernel") and machine.run(["rpm", "-q", row.name]).rc == 0:
+    is_kernels = row.action == "install" and row.name.startswith("kernel")
+    if is_kernels and machine.run(["rpm", "-q", row.name]).rc == 0:
         return row._replace(action="beside")
     return row
 
@@ -155,7 +160,7 @@ def _of_others(row):
 
 
 def _may_move(row, installed):
-    """Return whether it may change unasked: a removal is judged elsewhere, a new engine needs dependencies."""
+    """Return whether it may change unasked: removals are judged elsewhere, a new engine may need it."""
     return _of_others(row) or (
         row.action == "upgrade" and row.name not in PACKAGES and ENGINE[0] not in installed.packages)
 
@@ -164,7 +169,8 @@ def _moves(installed, desired):
     """Return whether our installed packages were asked to change."""
     wanted = desired["version"]
     there = [name for name in ENGINE if name in installed.packages]
-    return desired["upgrade"] or wanted != LATEST and any(installed.version(name) != wanted for name in there)
+    return desired["upgrade"] or (
+        wanted != LATEST and any(installed.version(name) != wanted for name in there))
 
 
 def _best(installed, desired):

@@ -1,7 +1,7 @@
 """Run dnf: resolve a transaction, perform it, and parse the output.
 
-dnf gets a private directory for repositories, metadata and logs, so that a plan leaves nothing on the host and
-does not depend on its caches.
+dnf gets a private directory for repositories, metadata and logs, so that a plan leaves nothing on the host
+and does not depend on its caches.
 """
 
 import os
@@ -56,7 +56,7 @@ class Dnf(object):
         self.workspace = None
 
     def resolve(self, verb, specs, options=()):
-        """Return the Rows of the transaction that ``verb`` on ``specs`` would be, without changing anything."""
+        """Return the Rows of the transaction ``verb`` on ``specs``, without changing anything."""
         persist = "--setopt=persistdir=%s/persist" % self._open()
         ran = self._dnf(["--assumeno", persist] + list(options) + [verb] + specs, RESOLVE_TIMEOUT_S)
         rows = parse_transaction(ran.out)
@@ -81,7 +81,8 @@ class Dnf(object):
             error = classify(said)
             if error.kind != rpmlock.HELD or self.broke_off or _STEP.search(said):
                 raise error
-            self._wait(lambda left_s: rpmlock.wait_for_named(self.machine, left_s, error.evidence), error)
+            named = error.evidence
+            self._wait(lambda left_s, named=named: rpmlock.wait_for_named(self.machine, left_s, named), error)
             said = self._perform(verb, specs, options)
 
     def _perform(self, verb, specs, options):

@@ -40,5 +40,6 @@ def running(machine):
     ran = machine.run(["systemctl", "show"] + list(UNITS) + ["--property", "Id,ActiveState,Job"])
     blocks = [dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
               for block in ran.out.split("\n\n")]
-    busy = [block["Id"] for block in blocks if block.get("ActiveState") == "activating" or block.get("Job", "0") not in ("", "0")]
+    busy = [block["Id"] for block in blocks
+            if block.get("ActiveState") == "activating" or block.get("Job", "0") not in ("", "0")]
     return busy[0] if busy else ""

@@ -27,7 +27,7 @@ def fingerprints(data):
     Raise ValueError when it is not a key file, or holds a key that is not version 4.
     """
     found = list(_packets(_binary(data)))
-    strange = sorted(set(tag for tag, _ in found) - set(OF_A_KEY))
+    strange = sorted({tag for tag, _ in found} - set(OF_A_KEY))
     if strange:
         raise ValueError("a packet of type %d, which no public key has" % strange[0])
     return [_fingerprint(body) for tag, body in found if tag == PUBLIC_KEY]
@@ -36,8 +36,8 @@ def fingerprints(data):
 def armored(data):
     """Return ``data`` in new armor.
 
-    Parsers of armor differ in where they see its beginning and end, and rpm must read exactly what was checked
-    here. The checksum is that of RFC 9580, section 6.1.
+    Parsers of armor differ in where they see its beginning and end, and rpm must read exactly what was
+    checked here. The checksum is that of RFC 9580, section 6.1.
     """
     octets = _binary(data)
     text = base64.b64encode(bytes(octets)).decode("ascii")

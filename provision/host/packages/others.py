@@ -15,7 +15,8 @@ RUNTIMES = (
     "podman", "buildah", "cockpit-podman", "cri-o", "runc", "crun", "conmon", "netavark", "aardvark-dns",
     "containers-common")
 # So do those of another engine, or of containerd, when one of these is removed.
-ENGINES = ("docker", "docker-ee", "docker-engine", "docker-io", "docker-latest", "moby-engine", "containerd", "runc")
+ENGINES = (
+    "docker", "docker-ee", "docker-engine", "docker-io", "docker-latest", "moby-engine", "containerd", "runc")
 # The process beside each container of podman and CRI-O.
 MONITOR = "conmon"
 # Where dockerd is without a package (https://docs.docker.com/engine/install/binaries/).
@@ -30,7 +31,8 @@ def refuse_unowned(machine, package):
             UNOWNED, "%s belongs to no package" % ", ".join(found),
             "remove that engine's programs on the host (its data stays), or keep this host out of the run; "
             "then: `again`",
-            meaning="Docker's packages would replace this engine, and an undo or uninstall would remove it")
+            meaning="Docker's packages would replace this engine,"
+            " and an undo or uninstall would remove it")
 
 
 def _is_unowned(machine, place):
@@ -75,7 +77,8 @@ def refuse_dependents(machine, rows):
     """Raise for ``rows``: other packages that would be removed with ours."""
     if rows:
         raise Refusal(
-            REMOVES, "packages of this host need what would be removed: " + ", ".join(row.name for row in rows),
+            REMOVES,
+            "packages of this host need what would be removed: " + ", ".join(row.name for row in rows),
             "remove them on the host first, or keep this host out of the run; then: `again`",
             "; ".join(_needed(machine, row) for row in rows)[:600], "they are not ours to remove")
 
@@ -99,7 +102,8 @@ def _running_by(machine, names):
     """Return the containers that run with the packages of these ``names``."""
     found = of_podman(machine) if names & set(RUNTIMES) else []
     if names & set(ENGINES):
-        found += containers.of_others(machine) + [_name(machine, each) for each in containers.running(machine)]
+        found += containers.of_others(machine)
+        found += [_name(machine, each) for each in containers.running(machine)]
     return sorted(set(found))
 
 

@@ -69,8 +69,8 @@ def repo_text(facts, desired):
 def _kept(machine, text):
     """Return ``text``, or the present file if it differs only in repo_gpgcheck.
 
-    We do not switch that on: dnf then imports the key separately for the repository, asks for confirmation, and
-    fails for dnf-automatic and every other command that cannot ask.
+    We do not switch that on: dnf then imports the key separately for the repository, asks for confirmation,
+    and fails for dnf-automatic and every other command that cannot ask.
     """
     held = machine.text(REPO_FILE)
     return held if held.replace("\nrepo_gpgcheck=1\n", "\nrepo_gpgcheck=0\n") == text else text

@@ -29,8 +29,9 @@ _FOLDERS = (
 class Transaction(Change):
     """The transaction that ``make`` performs; each of its ``rows`` is a line in the plan.
 
-    ``gone`` are the rows that remove other people's packages. ``lost`` are the names that no repository has, so
-    that they cannot be restored. ``moved`` are the rows that change what other people's containers may run with.
+    ``gone`` are the rows that remove other people's packages. ``lost`` are the names that no repository has,
+    so that they cannot be restored. ``moved`` are the rows that change what other people's containers may
+    run with.
     """
 
     kind = "packages"
@@ -67,7 +68,8 @@ class Transaction(Change):
 
     def harms(self):
         """Return the other people's packages that are removed or changed, as (Harm, names)."""
-        return [(harm, [row.name for row in rows]) for harm, rows in ((GOES, self.gone), (MOVES, self.moved)) if rows]
+        found = ((GOES, self.gone), (MOVES, self.moved))
+        return [(harm, [row.name for row in rows]) for harm, rows in found if rows]
 
     def settle(self):
         """Restart the engine if it ran: the packages' scriptlets restart it, or stop it for good."""
@@ -174,7 +176,9 @@ class Half(Change):
         self.again = again
         now = rpmdb.versions(rpmdb.everything(machine), before)
         self.goal = {name: sorted(set(now[name]) - set(before[name])) or now[name] for name in before}
-        self.rows = [Row("reinstall", name, "", version) for name in sorted(self.goal) for version in self.goal[name]]
+        self.rows = [
+            Row("reinstall", name, "", version)
+            for name in sorted(self.goal) for version in self.goal[name]]
 
     def apply(self):
         """Finish it."""

@@ -20,7 +20,8 @@ def expect(machine, request, changes, result):
     ids = sorted(containers.running(machine))
     digest = _digest(changes, harms)
     asked = {"digest": digest, "ids": ids, "harms": [
-        {"what": harm.many, "one": harm.one, "names": names[:NAMED], "count": len(names)} for harm, names in harms]}
+        {"what": harm.many, "one": harm.one, "names": names[:NAMED], "count": len(names)}
+        for harm, names in harms]}
     given = request.get("consent") or {}
     agreed = (given.get("digest"), sorted(given.get("ids", ()))) == (digest, ids)
     if request["mode"] == "plan":

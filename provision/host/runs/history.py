@@ -44,7 +44,7 @@ class Past(object):
 
     @property
     def ended(self):
-        """Whether it ended: a killed run has no result, and one whose undo failed left the host half changed."""
+        """Whether it ended: a killed run has no result, one whose undo failed left the host half changed."""
         return self.result is not None and not (self.result.get("error") and self.result.get("changed"))
 
     @property
@@ -88,7 +88,7 @@ def runs(machine):
 
 
 def unended(machine):
-    """Return the runs that were cut short, newest first; the caller holds the lock, so none is still running."""
+    """Return the runs that were cut short, newest first; the caller holds the lock, so none is running."""
     return [past for past in runs(machine) if not past.ended]
 
 
@@ -124,8 +124,8 @@ def broke_off(machine, package):
     """Return whether our last transaction on ``package`` did not complete, whether it was undone or not."""
     for past in runs(machine):
         for number, change in enumerate(past.changes):
-            records = [each for each in change["records"] if each["kind"] == "packages" and package in each["before"]]
-            if records and number in past.begun:
+            moved = [each["before"] for each in change["records"] if each["kind"] == "packages"]
+            if number in past.begun and any(package in before for before in moved):
                 return number in past.broke_off
     return False
 

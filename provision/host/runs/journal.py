@@ -31,8 +31,8 @@ class Journal(object):
             for path, content in change.backups():
                 replace_file(os.path.join(self.folder, backup_name(path)), content, mode=0o600)
         self.note(
-            "plan", who=request["who"], what=request.get("what", ""), verb=request.get("verb", ""), of=list(of), cancels=cancels,
-            changes=[_written(change) for change in changes])
+            "plan", who=request["who"], what=request.get("what", ""), verb=request.get("verb", ""),
+            of=list(of), cancels=cancels, changes=[_written(change) for change in changes])
 
     def note(self, event, **details):
         """Append one event; it is on the disk before the call returns."""
@@ -52,4 +52,5 @@ class Journal(object):
 def _written(change):
     lines = [dict(line, diff="") for line in change.lines()]
     return {
-        "name": change.name, "kind": change.kind, "subject": change.subject, "lines": lines, "records": change.records()}
+        "name": change.name, "kind": change.kind, "subject": change.subject, "lines": lines,
+        "records": change.records()}

@@ -34,7 +34,7 @@ def wait(machine, timeout_s):
 
 
 def wait_for_named(machine, timeout_s, words):
-    """Wait, as ``wait`` does, for the process named in ``words``, the output of a dnf that could not start."""
+    """Wait, as ``wait`` does, for the process named in ``words``, the output of a failed dnf."""
     found = _PID.search(words)
     if not found:
         return wait(machine, timeout_s)

@@ -14,8 +14,7 @@ def carry_out(machine, request, changes, result, of=(), cancels=False):
         result["waited"] += [waited] if waited else []
     record = Journal(machine, request["run"])
     record.open(request, changes, of, cancels)
-    shown = {}
-    show(changes, shown)
+    shown = show(changes)
     failed = apply(changes, record)
     result["containers"] = _outcome(changes)
     if failed is None:
@@ -31,12 +30,11 @@ def carry_out(machine, request, changes, result, of=(), cancels=False):
         result["error"] = result["error"] or late.describe()
 
 
-def show(changes, result):
-    """Write into ``result`` what the changes are."""
+def show(changes):
+    """Return what a result says of the changes."""
     lines = [line for change in changes for line in change.lines()]
-    result["installed"] = any((line["kind"], line["subject"], line["sign"]) == ENGINE for line in lines)
-    result["changes"] = lines
-    result["changed"] = bool(lines)
+    installed = any((line["kind"], line["subject"], line["sign"]) == ENGINE for line in lines)
+    return {"installed": installed, "changes": lines, "changed": bool(lines)}
 
 
 def _outcome(changes):
