@@ -1,6 +1,6 @@
 """The kernel module that the engine's firewall rules need: install its package and load it.
 
-On EL 10 xt_addrtype is in kernel-modules-extra, which iptables no longer requires
+On EL 10 xt_addrtype is in kernel-modules-extra, which iptables no longer pulls in
 (docker/docker-ce-packaging issue 1340).
 """
 
