@@ -5,13 +5,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import chain, repeat
 
-from provision.hints import Command, Hint, render
+from provision.hints import Command, Hint
 from provision.report.clean import clean, clean_lines
 
 RIGHT_EDGE = 77
 BELOW_COLUMN = 18
 LEAST_TEXT_WIDTH = 24
 
+# Stands for a blank in a line that stays whole; no text of ours has it.
+_JOINT = "\ue000"
 _STYLES = {"good": "32", "changed": "33", "bad": "1;31", "away": "35", "strong": "1", "weak": "2"}
 _ASCII = str.maketrans(
     {"·": "-", "→": "->", "…": "...", "—": "-", "\u2013": "-", "\u2018": "'", "\u2019": "'", "\u00d7": "x"}
@@ -54,18 +56,16 @@ class Page:
 
     def hint(self, label: str, hint: Hint, column: int, width: int = 7) -> list[str]:
         """Put ``label`` before ``hint``; a command that does not fit starts on a line of its own."""
-        first = next((number for number, part in enumerate(hint) if isinstance(part, Command)), None)
-        if first is None:
-            return self.labelled(label, render(hint), column, width)
-        text, command = self.plain(render(hint[:first])), self.plain(render(hint[first:]))
         room = max(self.width - column - width, LEAST_TEXT_WIDTH)
-        if len(text + command) <= room or not text:
-            lines = [text + command]
-        elif len(text) > LEAST_TEXT_WIDTH / 2:
-            lines = [*_fold(text.rstrip(), room), command]
-        else:
-            lines = _fold(text + command, room)
-        return _under(label.ljust(width), lines, column)
+        said = "".join(map(self._said, hint)).split("\n")
+        lines = [line for text in said for line in _fold(text, room)]
+        return _under(label.ljust(width), [line.replace(_JOINT, " ") for line in lines], column)
+
+    def _said(self, part: str | Command) -> str:
+        # A command stays whole: textwrap would break it between its words.
+        if isinstance(part, Command):
+            return self.plain(str(part)).replace(" ", _JOINT)
+        return "\n".join(map(self.plain, part.split("\n")))
 
     def flow(self, items: Iterable[str], column: int) -> list[str]:
         """Put ``items`` one after the other with commas at ``column``; an item stays whole."""

@@ -10,6 +10,7 @@ from provision.hints import Command, parse, render
 from provision.model import Change, Check, Earlier, Failure, HostReport, Report, Stage, Status, Verdict
 from provision.report import advice
 from provision.report.exit_code import exit_code
+from provision.report.layout import Page
 from provision.report.text import ping_text, plan_text, provision_text, verify_text
 from provision.verbs import VERBS
 from tests.unit.changes import seen
@@ -530,3 +531,15 @@ def test_the_signs_are_explained_only_where_there_are_some():
     right = plan_text(report(HostReport("web1", Status.OK), command="fab plan"))
     assert "! stops or restarts something" in plan_of(*UPGRADE)
     assert "signs" not in right
+
+
+def test_prose_around_a_command_is_folded_and_the_command_stays_whole() -> None:
+    hint = parse(
+        "see what it says, then: `fab provision --limit web1 --allow-disruption` does it all the same"
+    )
+    lines = Page(60).hint("next", hint, 2)
+    assert [line.strip() for line in lines] == [
+        "next   see what it says, then:",
+        "fab provision --limit web1 --allow-disruption does",
+        "it all the same",
+    ]

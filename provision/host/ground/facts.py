@@ -48,4 +48,4 @@ def refuse_unfit(machine, facts):
     if not machine.has("dnf") or not os.path.isdir(machine.path("/run/systemd/system")):
         raise Refusal(
             "unsupported-os", "%s has no dnf, or does not run systemd" % facts.system,
-            "take a host of EL 8, 9 or 10, or leave this one out: `fab provision --limit '!{host}'`")
+            "take a host of EL 8, 9 or 10, or leave this one out of --limit")

@@ -56,7 +56,7 @@ def repo_text(facts, desired):
     if where is None:
         raise Refusal(
             "unsupported-os", "%s is not a system that Docker's EL packages are for" % facts.system,
-            "supported: %s; leave this host out: `fab provision --limit '!{host}'`" % SUPPORTED)
+            "supported: %s; leave this host out of --limit" % SUPPORTED)
     _refuse_address(desired)
     channel = desired["channel"]
     base = "/".join((desired["mirror"].rstrip("/"), "linux", where, facts.arch, channel))

@@ -177,9 +177,9 @@ def _journal(machine, run):
 
 def _events(text):
     found = []
-    for written in text.splitlines():
+    for row in text.splitlines():
         try:
-            event = json.loads(written)
+            event = json.loads(row)
         except ValueError:
             continue  # A power cut can leave half a line.
         if isinstance(event, dict) and "event" in event:
