@@ -43,12 +43,12 @@ _INTERACTIVE = "PreferredAuthentications=keyboard-interactive"
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR")
 
 Answer = Session | ProvisionError
-# Takes a host's name and a line about it.
-Tell = Callable[[str, str], None]
+# Takes a host's name and a line about the attempt that failed.
+OnRetry = Callable[[str, str], None]
 
 
-def unheard(name: str, text: str) -> None:
-    """Discard a progress message."""
+def discard(name: str, text: str) -> None:
+    """Discard a message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +66,10 @@ class Connections:
     ``run_dir`` is private to this run, ``broker`` hands out the secrets, ``tell`` hears what is tried again.
     """
 
-    def __init__(self, run_dir: Path, broker: Broker, tell: Tell = unheard) -> None:
+    def __init__(self, run_dir: Path, broker: Broker, on_retry: OnRetry = discard) -> None:
         self._run_dir = run_dir
         self._broker = broker
-        self._tell = tell
+        self._on_retry = on_retry
         self._masters: list[subprocess.Popen[bytes]] = []
         self._open_masters: list[subprocess.Popen[bytes]] = []
         self._pool: ThreadPoolExecutor | None = None
@@ -95,7 +95,7 @@ class Connections:
             self._pool.shutdown()
 
     def grant(self, secret: Secret) -> str:
-        """Give a token for ``secret`` that the broker answers for the whole run."""
+        """Return a token for ``secret`` that the broker answers for the whole run."""
         return self._broker.grant(secret, once=False)
 
     def abort(self) -> None:
@@ -140,7 +140,7 @@ class Connections:
         try:
             if entrant.host.jump and not (via and isinstance(via.result(), Session)):
                 return _jump_failed(entrant.host)
-            return self._granted(self._enter(entrant), entrant.credential)
+            return self._granted(self._log_in(entrant), entrant.credential)
         except ProvisionError as error:
             return error
 
@@ -149,17 +149,17 @@ class Connections:
         tokens = {name: self._broker.grant(secret, once=False) for name, secret in rows}
         return replace(session, secret_tokens=tokens)
 
-    def _enter(self, entrant: Entrant) -> Session:
+    def _log_in(self, entrant: Entrant) -> Session:
         """Log in and become root; a password of a rotation that was cut short is the second try."""
         session = Session(entrant.host, self._run_dir)
         try:
-            self._knock(entrant)
-        except errors.WrongPassword:
+            self._authenticate(entrant)
+        except errors.LoginRefused:
             if not (entrant.credential.password and entrant.credential.pending):
                 raise
             pending = entrant.credential.pending
             entrant = replace(entrant, credential=_rotated(entrant.credential))
-            self._knock(entrant)
+            self._authenticate(entrant)
             sudo_too = entrant.credential.sudo_password == pending
             session = replace(session, by_pending=True, sudo_by_pending=sudo_too)
         try:
@@ -171,18 +171,18 @@ class Connections:
             rotated = replace(entrant.credential, sudo_password=entrant.credential.pending)
             return sudo.prove(session, rotated, self._broker)
 
-    def _knock(self, entrant: Entrant) -> None:
+    def _authenticate(self, entrant: Entrant) -> None:
         try:
-            self._reach(entrant)
+            self._open_with_retries(entrant)
         except _PasswordNotOffered:
-            self._log_in(entrant, ("-o", _INTERACTIVE))
+            self._open_master(entrant, ("-o", _INTERACTIVE))
 
-    def _reach(self, entrant: Entrant) -> None:
+    def _open_with_retries(self, entrant: Entrant) -> None:
         """Log in; where nobody was talked to, and it may go better soon, try again within the budget."""
         end = time.monotonic() + CONNECT_BUDGET_S
         for number in range(1, MOST_TRIES + 1):
             try:
-                self._log_in(entrant, _no_longer_than(end - time.monotonic()))
+                self._open_master(entrant, _no_longer_than(end - time.monotonic()))
                 return
             except ProvisionError as error:
                 if not may_pass(error):
@@ -194,11 +194,11 @@ class Connections:
     def _pause(self, host: Host, number: int, error: ProvisionError) -> None:
         pause_s = PAUSE_S * number * random.uniform(0.5, 1.0)  # noqa: S311 - many hosts must not come back at once
         said = f"{error.failure.message}; again in {pause_s:.1f} s"
-        self._tell(host.name, f"try {number} of {MOST_TRIES}: {said}")
+        self._on_retry(host.name, f"try {number} of {MOST_TRIES}: {said}")
         if self._closing.wait(pause_s):
             raise _interrupted(host)
 
-    def _log_in(self, entrant: Entrant, options: tuple[str, ...]) -> None:
+    def _open_master(self, entrant: Entrant, options: tuple[str, ...]) -> None:
         name = entrant.host.name
         ready = "up-" + random_source.token_hex(8)
         argv = ["ssh", "-F", str(self._run_dir / "masters"), *options, "-M", "-T", name]
@@ -254,7 +254,7 @@ class Connections:
 
 
 def _rotated(credential: Credential) -> Credential:
-    """Give the credential as it is if the rotation that was cut short had come as far as the host."""
+    """Return the credential as it is if the rotation that was cut short had come as far as the host."""
     new, old = credential.pending, credential.password
     sudo_password = new if old is None or credential.sudo_password == old else credential.sudo_password
     return replace(credential, password=old and new, sudo_password=sudo_password, pending=None)
@@ -265,7 +265,7 @@ def _interrupted(host: Host) -> ProvisionError:
 
 
 def _no_longer_than(left_s: float) -> tuple[str, ...]:
-    """Give the options that end the wait for an answer when the budget does."""
+    """Return the options that end the wait for an answer when the budget does."""
     return ("-o", f"ConnectTimeout={max(1, min(int(left_s), config.CONNECT_TIMEOUT_S))}")
 
 
@@ -284,10 +284,11 @@ def _jumps_first(entrants: tuple[Entrant, ...]) -> list[Entrant]:
 
 
 def _jump_failed(host: Host) -> ProvisionError:
-    return errors.JumpFailed(
-        f"{host.name} is reached through {host.jump}, which could not be entered",
+    return errors.Unreachable(
+        f"{host.name} is reached through {host.jump}, and the login there failed",
         f"`fab hosts.ping {host.jump}`",
         meaning="nothing was tried on this host",
+        kind="jump-failed",
     )
 
 

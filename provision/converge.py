@@ -99,7 +99,7 @@ class Listener:
         return False
 
     def all_of(self, names: tuple[str, ...], said: str) -> dict[str, Outcome]:
-        """Give every host's Outcome; ``said`` is Ansible's text, for those of which nothing was heard."""
+        """Return every host's Outcome; ``said`` is Ansible's text, for those of which nothing was heard."""
         for name in names:
             if name not in self._outcomes:
                 self._keep(name, Outcome(failure=_silence(name, self._words, said, self._cancelled())))
@@ -112,7 +112,7 @@ class Listener:
 
 
 def playbooks() -> Path:
-    """Give the directory of the playbooks: in the wheel, or beside the package in a checkout."""
+    """Return the directory of the playbooks: in the wheel, or beside the package in a checkout."""
     installed = _PACKAGE / "_playbooks"
     return installed if installed.is_dir() else _PACKAGE.parent / "playbooks"
 
@@ -146,7 +146,7 @@ def _play(
 
 
 def forks(hosts: int) -> int:
-    """Give how many hosts Ansible works on at once: min(hosts, 4 x cores, memory / 100 MB)."""
+    """Return how many hosts Ansible works on at once: min(hosts, 4 x cores, memory / 100 MB)."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return max(1, min(hosts, 4 * (os.cpu_count() or 1), memory // _FORK_BYTES))
 
@@ -193,13 +193,12 @@ def _inventory(sessions: tuple[Session, ...], order: Order) -> str:
 
 def _outcome(name: str, result: Mapping[str, Any], failure: Failure | None = None) -> Outcome:
     earlier = tuple(_earlier(name, run) for run in result.get("earlier", ()))
-    heard = bool(result.get("heard"))
     return Outcome(
         _changes(result),
         str(result.get("system", "")),
         failure,
         earlier=earlier,
-        heard=heard,
+        received=bool(result.get("heard")),
         consent=_consent(result.get("consent")),
         containers=_containers(result.get("containers")),
         installed=bool(result.get("installed")),

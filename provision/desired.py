@@ -36,7 +36,7 @@ _PLAIN_LOGIN = re.compile(r"//[^\s@]*:[^\s@]*@|^[\w.%+-]+:[^\s@]+@[\w.-]+:\d+$")
 
 
 def checked(name: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the role's values of the host ``name``; raises InventoryError naming host and value."""
+    """Return the role's values of the host ``name``; raises InventoryError naming host and value."""
     found = {key: value for key, value in values.items() if key.startswith(PREFIX)}
     for key, value in found.items():
         _check(name, key, value)
@@ -44,7 +44,7 @@ def checked(name: str, values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def secret_names(values: Any) -> tuple[str, ...]:
-    """Give the names of the secrets that ``values`` refer to, each once, sorted."""
+    """Return the names of the secrets that ``values`` refer to, each once, sorted."""
     return tuple(sorted(set(_named(values))))
 
 

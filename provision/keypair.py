@@ -28,12 +28,12 @@ def generate() -> Secret:
 
 
 def pem(key: Secret) -> str:
-    """Give what ssh-add and paramiko read; only for their stdin and their memory."""
+    """Return what ssh-add and paramiko read; only for their stdin and their memory."""
     return f"{_BEGIN}{key.reveal()}\n{_END}"
 
 
 def public(key: Secret, name: str = "NAME") -> str:
-    """Give the public half, type and base64; raises MissingCredential for one of ``name`` that is no key."""
+    """Return the public half, type and base64; raises MissingCredential for one of ``name`` that is no key."""
     try:
         base64.b64decode(key.reveal(), validate=True)
         found = load_ssh_private_key(pem(key).encode(), None)

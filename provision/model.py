@@ -68,7 +68,7 @@ class Secret:
         self._text = text
 
     def reveal(self) -> str:
-        """Give the text; call it only where the bytes leave for their one destination."""
+        """Return the text; call it only where the bytes leave for their one destination."""
         return self._text
 
     def __repr__(self) -> str:
@@ -251,7 +251,7 @@ class Earlier:
 class Outcome:
     """What ``converge`` found or did on one host; ``system`` is like 'CentOS Stream 9 (x86_64)'.
 
-    ``heard`` tells that the host itself has said so, be it a failure. ``consent`` is set where the plan
+    ``received`` tells that the host itself sent it, even a failure. ``consent`` is set where the plan
     would disrupt what runs. ``installed`` tells that this run has installed the engine. ``waited`` names
     the programs that this run waited for: another dnf, or a first boot.
     """
@@ -261,7 +261,7 @@ class Outcome:
     failure: Failure | None = None
     seconds: float = 0.0
     earlier: tuple[Earlier, ...] = ()
-    heard: bool = False
+    received: bool = False
     consent: Consent | None = None
     containers: Containers | None = None
     installed: bool = False

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from provision.access import Access
-from provision.connect import Connections, Entrant, Tell, unheard
+from provision.connect import Connections, Entrant, OnRetry, discard
 from provision.converge import Order
 from provision.credentials import Rotation, open_early
 from provision.entrants import Entrants, entrants, fingerprint
@@ -19,7 +19,7 @@ from provision.errors import ControllerDiskFull
 from provision.inventory import ALL, Selection
 from provision.model import HostReport, Report, Stage
 from provision.rollout import roll_out
-from provision.run import receipts
+from provision.run import acknowledgements
 from provision.run.consent import Ask, Room
 from provision.run.interrupts import Cancel
 from provision.run.ledger import Ledger, View
@@ -141,7 +141,7 @@ def _carry_out(request: Request, candidates: Entrants, run: Run, opened: ExitSta
     ready = kept(candidates, run.ledger, Entrant)
     run.cancel.begin()
     try:
-        connections, run_dir = opened.enter_context(masters(run.cancel, run.ledger.tell))
+        connections, run_dir = opened.enter_context(masters(run.cancel, run.ledger.note))
         with room_in(run_dir):
             if flow := request.row.access:
                 run = replace(run, access=Access(flow(Rotation(run.settings)), ready, connections.grant))
@@ -156,7 +156,7 @@ def _carry_out(request: Request, candidates: Entrants, run: Run, opened: ExitSta
 
 
 @contextmanager
-def masters(cancel: Cancel, tell: Tell = unheard) -> Iterator[tuple[Connections, Path]]:
+def masters(cancel: Cancel, on_retry: OnRetry = discard) -> Iterator[tuple[Connections, Path]]:
     """Yield what opens connections, and the run directory that they live in; both end with the context.
 
     ``tell`` takes the name of a host and what is tried again there.
@@ -164,7 +164,7 @@ def masters(cancel: Cancel, tell: Tell = unheard) -> Iterator[tuple[Connections,
     with (
         open_run_dir() as run_dir,
         Broker(run_dir / "broker") as broker,
-        Connections(run_dir, broker, tell) as opened,
+        Connections(run_dir, broker, on_retry) as opened,
     ):
         cancel.then(opened.abort)
         yield opened, run_dir
@@ -173,7 +173,7 @@ def masters(cancel: Cancel, tell: Tell = unheard) -> Iterator[tuple[Connections,
 def _acknowledge(order: Order, ledger: Ledger) -> None:
     """Tell the hosts that what they said of this run, and of earlier ones, is in a report that lasts."""
     if not order.check:
-        receipts.give(ledger.sessions(), ledger.heard(order.run))
+        acknowledgements.send(ledger.sessions(), ledger.reported_runs(order.run))
 
 
 def _shown(path: Path) -> str:

@@ -31,12 +31,12 @@ class Settings:
 
 
 def is_there(path: Path) -> bool:
-    """Tell whether there is such a file; a path that is too long to be one is none, and no error."""
+    """Return whether there is such a file; a path that is too long to be one is none, and no error."""
     return os.path.exists(path)
 
 
 def project_root(start: Path) -> Path:
-    """Give the nearest directory at or above ``start`` with an inventory or a fabfile; else ``start``."""
+    """Return the nearest directory at or above ``start`` with an inventory or a fabfile; else ``start``."""
     for place in (start, *start.parents):
         if (place / "inventory").is_dir() or (place / "fabfile.py").is_file():
             return place
@@ -44,7 +44,7 @@ def project_root(start: Path) -> Path:
 
 
 def default_keyring_file(root: Path) -> Path:
-    """Give the keyring file of the project in ``root``: ``$PROVISION_KEYRING_FILE``, or one of its own.
+    """Return the keyring file of the project in ``root``: ``$PROVISION_KEYRING_FILE``, or one of its own.
 
     The file's directory also names the project in a desktop's keyring. Two projects may be called infra,
     and neither may offer its passwords to the other's hosts: so the name ends in a mark of the path.

@@ -53,15 +53,15 @@ def verify(
     shards = [Shard(hosts, run_dir, restart) for hosts in shares(names, os.cpu_count() or 1)]
     if not shards:
         return {}
-    told: dict[str, Proof] = {}
+    proven: dict[str, Proof] = {}
 
-    def heard(name: str, proof: Proof) -> None:
-        told[name] = _strictly(proof) if strict else proof
-        on_proof(name, told[name])
+    def keep(name: str, proof: Proof) -> None:
+        proven[name] = _strictly(proof) if strict else proof
+        on_proof(name, proven[name])
 
     with ThreadPoolExecutor(len(shards)) as pool:
         try:
-            futures = [pool.submit(shard.results, heard) for shard in shards]
+            futures = [pool.submit(shard.results, keep) for shard in shards]
             while not cancelled() and wait(futures, CANCEL_POLL_S, FIRST_EXCEPTION).not_done:
                 _raise_first(futures)
             for shard in shards:
@@ -71,9 +71,9 @@ def verify(
             for shard in shards:
                 shard.end()
     proofs = {name: proof for future in futures for name, proof in future.result().items()}
-    for name in [name for name in names if name not in told]:
-        heard(name, _judge(name, proofs[name], cancelled()))
-    return {name: told[name] for name in names}
+    for name in [name for name in names if name not in proven]:
+        keep(name, _judge(name, proofs[name], cancelled()))
+    return {name: proven[name] for name in names}
 
 
 def _strictly(proof: Proof) -> Proof:
@@ -171,7 +171,7 @@ class Tally:
     is_done: bool = False
 
     def proof(self, host: str, broken: str) -> Proof:
-        """Give the checks when they are all there, else why they are not."""
+        """Return the checks when they are all there, else why they are not."""
         if self.failure:
             return self.failure
         if self.is_done and self.checks:
@@ -203,7 +203,7 @@ def read_lines(pipe: Iterable[str], hosts: list[str], on_proof: OnProof) -> dict
 
 
 def command() -> list[str]:
-    """Give the pytest command of a shard: our checks, nothing of the person's project."""
+    """Return the pytest command of a shard: our checks, nothing of the person's project."""
     checks = Path(__file__).parent / "checks"
     options = ["-p", "no:cacheprovider", "-p", "provision.checks.reporter", "--assert=plain", "-qq"]
     places = ["-c", os.devnull, "--rootdir", str(checks), "--confcutdir", str(checks), str(checks)]
@@ -213,7 +213,7 @@ def command() -> list[str]:
 def environment(
     hosts: list[str], run_dir: Path, pipe: int, restart: frozenset[str] = frozenset()
 ) -> dict[str, str]:
-    """Give a shard's whole environment; of ours only what is named goes along."""
+    """Return a shard's whole environment; of ours only what is named goes along."""
     inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
     return inherited | {
         "PYTHONPATH": str(Path(provision.__file__).parent.parent),

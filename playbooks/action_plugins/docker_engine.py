@@ -194,7 +194,7 @@ def brokered(run_dir: Path, name: str, request: Mapping[str, Any], timeout_s: fl
         )  # fmt: skip
     except errors.ConnectionLost:
         raise AnsibleConnectionFailure("ssh ended while the host was at work, or before") from None
-    except errors.HostFailed as error:
+    except errors.CommandTimedOut as error:
         raise AnsibleActionFail(str(error), result={"error": _no_end(str(error), timeout_s)}) from None
     return done.out.decode("utf-8", "replace"), done.err.decode("utf-8", "replace")
 

@@ -81,7 +81,7 @@ class Flow:
         raise NotImplementedError
 
     def reopened(self, case: Case) -> Session:
-        """Give the open Session as it is once the Changes are made."""
+        """Return the open Session as it is once the Changes are made."""
         return case.session
 
     def finish(self, case: Case) -> None:

@@ -80,7 +80,7 @@ def check(hosts: tuple[Host, ...], settings: Settings) -> dict[str, tuple[str, .
 
 
 def names(settings: Settings, hosts: tuple[Host, ...] = ()) -> tuple[str, ...]:
-    """Give the names of the stored entries, ``host/web1/password``, never their values.
+    """Return the names of the stored entries, ``host/web1/password``, never their values.
 
     The embedded file lists all; another keyring is asked for ``hosts``, their groups and all.
     """

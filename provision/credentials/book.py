@@ -37,13 +37,13 @@ class Book:
 
     @property
     def version(self) -> tuple[int, int]:
-        """Give the version of the file's format."""
+        """The version of the file's format."""
         major, minor = self._database.version
         return major, minor
 
     @classmethod
     def blank(cls, master: Secret) -> bytes:
-        """Give the bytes of an empty file: KDBX 4, Argon2, AES-256; takes about a second."""
+        """Return the bytes of an empty file: KDBX 4, Argon2, AES-256; takes about a second."""
         out = io.BytesIO()
         _library().create_database(out, password=master.reveal())
         return out.getvalue()
@@ -68,7 +68,7 @@ class Book:
         return book
 
     def get(self, service: str, username: str) -> str | None:
-        """Give the secret of one entry, or None."""
+        """Return the secret of one entry, or None."""
         entry = self._entries.get((service, username))
         return None if entry is None else entry.password or ""
 
@@ -92,11 +92,11 @@ class Book:
         return entry is not None
 
     def usernames(self, service: str) -> tuple[str, ...]:
-        """Give the names of all entries of one service, sorted."""
+        """Return the names of all entries of one service, sorted."""
         return tuple(sorted(user for title, user in self._entries if title == service))
 
     def seal(self) -> tuple[bytes, "Book"]:
-        """Give the bytes to store, and the book that was read back from them.
+        """Return the bytes to store, and the book that was read back from them.
 
         The key that was derived at ``open`` is used again, so this takes milliseconds; seeds
         are fresh at each call. Raises ValueError when what is read back is not what was put.

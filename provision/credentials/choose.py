@@ -25,7 +25,7 @@ ADVICE = "leave out --keyring and PYTHON_KEYRING_BACKEND, or name the embedded f
 
 @functools.cache
 def choose(settings: Settings) -> KeyringBackend:
-    """Give the keyring of this run, the same one at each call, so that it is opened once.
+    """Return the keyring of this run, the same one at each call, so that it is opened once.
 
     In this order: ``--keyring``, the embedded file when it has a throw-away master password,
     ``PYTHON_KEYRING_BACKEND``, a desktop's own keyring, the embedded file.

@@ -47,7 +47,7 @@ class KdbxKeyring(KeyringBackend):
         self._master = master_password
 
     def get_password(self, service: str, username: str) -> str | None:
-        """Give one secret, or None; no file is like an empty one. Raises KeyringError."""
+        """Return one secret, or None; no file is like an empty one. Raises KeyringError."""
         book = self._book()
         return book.get(service, username) if book else None
 
@@ -76,13 +76,13 @@ class KdbxKeyring(KeyringBackend):
             self._save(book)
 
     def usernames(self, service: str) -> tuple[str, ...]:
-        """Give the names of all entries of one service, sorted; no secrets."""
+        """Return the names of all entries of one service, sorted; no secrets."""
         book = self._book()
         return book.usernames(service) if book else ()
 
     @contextmanager
     def rehearsal(self) -> Iterator["KdbxKeyring"]:
-        """Give a copy beside the file, to try things on; it is gone afterwards. Raises KeyringError."""
+        """Yield a copy beside the file, to try things on; it is gone afterwards. Raises KeyringError."""
         self._existing()
         try:
             with storage.exclusive(self.path), storage.beside(self.path) as directory:

@@ -27,7 +27,7 @@ class Way:
 
 
 def unlock(hosts: tuple[Host, ...], settings: Settings) -> dict[str, Credential | ProvisionError]:
-    """Give each host's credential, or the MissingCredential that names the command to type.
+    """Return each host's credential, or the MissingCredential that names the command to type.
 
     A ``key_file`` of the inventory comes first, with the passphrase of the keyring when there
     is one; then a private key of the keyring; then a password of it; then a running ssh-agent

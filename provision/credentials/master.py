@@ -32,7 +32,7 @@ class Sources:
         return cls(settings.master_file, settings.unlock_fd, settings.interactive)
 
     def may_ask(self) -> bool:
-        """Tell whether a person may be asked for an existing file's master password."""
+        """Return whether a person may be asked for an existing file's master password."""
         return self.person and not (self.file or self.descriptor is not None or _credential())
 
 
@@ -45,7 +45,7 @@ def from_environment() -> str | None:
 
 
 def obtain(keyring_file: Path, sources: Sources) -> Secret:
-    """Give the master password of an existing keyring file.
+    """Return the master password of an existing keyring file.
 
     In this order: the throw-away file, ``--unlock-fd``, systemd's ``$CREDENTIALS_DIRECTORY``,
     a prompt, and last the variable PROVISION_MASTER, which leaves the environment at once.
@@ -58,7 +58,7 @@ def obtain(keyring_file: Path, sources: Sources) -> Secret:
 
 
 def invent(keyring_file: Path, sources: Sources) -> Secret:
-    """Give the master password for a new keyring file; a person types it twice.
+    """Return the master password for a new keyring file; a person types it twice.
 
     A throw-away file that does not exist yet is made, mode 0600, with a random one.
     Raises KeyringError when the two differ, or it is shorter than 8 characters.

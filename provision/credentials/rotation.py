@@ -29,13 +29,13 @@ class Rotation:
         self._lock = threading.RLock()
 
     def password(self, host: Host) -> Secret | None:
-        """Give the password that the keyring has for the host."""
+        """Return the password that the keyring has for the host."""
         with self._lock:
             found = self._vault().find(host, Kind.PASSWORD)
             return found[1] if found else None
 
     def begin_password(self, host: Host) -> Secret:
-        """Give the pending password: that of a rotation that was cut short, or a new one.
+        """Return the pending password: that of a rotation that was cut short, or a new one.
 
         Of two runs at once both get the same.
         """
@@ -65,7 +65,7 @@ class Rotation:
                 vault.drop(owner, Kind.PENDING_PASSWORD)
 
     def begin_key(self, host: Host) -> Secret:
-        """Give the pending private key: one that is left from before, or a new one."""
+        """Return the pending private key: one that is left from before, or a new one."""
         with self._lock:
             pending = self.pending_key(host)
             if pending is None:
@@ -74,7 +74,7 @@ class Rotation:
             return pending
 
     def pending_key(self, host: Host) -> Secret | None:
-        """Give the private key that is not used yet, or no longer."""
+        """Return the private key that is not used yet, or no longer."""
         with self._lock:
             return self._vault().get(_own(host), Kind.PENDING_KEY)
 

@@ -34,7 +34,7 @@ def exclusive(file: Path) -> Iterator[None]:
 
 @contextmanager
 def beside(file: Path) -> Iterator[Path]:
-    """Give an empty directory beside ``file``; it is gone afterwards, and so is what a killed process left.
+    """Yield an empty directory beside ``file``; it is gone afterwards, and so is what a killed process left.
 
     The caller holds the lock. Raises OSError.
     """
@@ -65,17 +65,17 @@ def replace(file: Path, data: bytes) -> None:
 
 
 def previous(file: Path) -> Path:
-    """Give the place of the copy from before the last write."""
+    """Return the place of the copy from before the last write."""
     return _beside(file, ".previous")
 
 
 def all_of(file: Path) -> tuple[Path, ...]:
-    """Give the files that there are: the keyring, and what a write leaves beside it."""
+    """Return the files that there are: the keyring, and what a write leaves beside it."""
     return tuple(each for each in (file, previous(file), _beside(file, ".lock")) if each.exists())
 
 
 def cannot_write(file: Path, error: OSError) -> KeyringError:
-    """Give the error of a keyring file that the disk does not take."""
+    """Return the error of a keyring file that the disk does not take."""
     return KeyringError(
         f"cannot write {file}: {error.strerror}",
         f"make room or set the rights (ls -ld {file.parent}), then try again; the old file is unharmed",

@@ -43,7 +43,7 @@ class Vault:
         return cls(choose(settings), service(settings))
 
     def find(self, host: Host, kind: Sort) -> tuple[Owner, Secret] | None:
-        """Give the nearest entry for a host, from itself, its groups in order, or all."""
+        """Return the nearest entry for a host, from itself, its groups in order, or all."""
         for owner in owners(host):
             secret = self.get(owner, kind)
             if secret is not None:
@@ -51,7 +51,7 @@ class Vault:
         return None
 
     def get(self, owner: Owner, kind: Sort) -> Secret | None:
-        """Give one secret or None; raises MissingCredential for one that cannot be used."""
+        """Return one secret or None; raises MissingCredential for one that cannot be used."""
         text = self._ask(lambda: self.backend.get_password(self.service, username(owner, kind)))
         if text is None:
             return None
@@ -111,7 +111,7 @@ class Vault:
         return True
 
     def names(self, candidates: Iterable[Owner]) -> tuple[str, ...]:
-        """Give the names of the entries, sorted.
+        """Return the names of the entries, sorted.
 
         Only the embedded file can list; another keyring is asked for each of ``candidates``.
         """

@@ -119,7 +119,7 @@ def _names(data: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _groups_by_host(data: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
-    """Give each host's groups, the nearest first; 'all' is left out."""
+    """Return each host's groups, the nearest first; 'all' is left out."""
     real = {name: group for name, group in data.items() if name not in ("_meta", "all", "ungrouped")}
     parents: dict[str, list[str]] = {}
     for name, group in real.items():

@@ -81,7 +81,7 @@ def check_name(name: str) -> None:
 
 
 def natural(name: str) -> list[tuple[int, int, str]]:
-    """Give a sort key under which web2 comes before web10."""
+    """Return a sort key under which web2 comes before web10."""
     # compared as text: names are sorted before they are checked, and int() refuses 5000 digits
     parts = re.findall("([0-9]+)|([^0-9]+)", name)
     return [

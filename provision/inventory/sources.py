@@ -67,7 +67,7 @@ def listing(
 
 
 def _unnamed() -> IO[bytes]:
-    """Give a file that is in memory alone, where there is such: a vault's passwords come out in the clear."""
+    """Return a file that is in memory alone, where there is such: a vault's passwords come out in the clear."""
     if hasattr(os, "memfd_create"):
         return os.fdopen(os.memfd_create("inventory"), "w+b")
     return tempfile.TemporaryFile()
@@ -111,7 +111,7 @@ class Listing:
 
 
 def cause(words: str) -> str:
-    """Give the one line of ansible-inventory's ``words`` that says why, with the place where it is known.
+    """Return the one line of ansible-inventory's ``words`` that says why, with the place where it is known.
 
     It may repeat a line of the inventory: a password in it is masked.
     """
@@ -132,7 +132,7 @@ def _cause(words: str) -> str:
 
 @contextmanager
 def _pipe(secret: Secret | None) -> Iterator[tuple[int, ...]]:
-    """Give the descriptor from which ``secret`` can be read once; none without a secret."""
+    """Yield the descriptor from which ``secret`` can be read once; none without a secret."""
     if secret is None:
         yield ()
         return

@@ -11,7 +11,7 @@ HASH_LENGTH = 12
 
 
 def root() -> Path:
-    """Give the cache directory, made if need be."""
+    """Return the cache directory, made if need be."""
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     path = base / "provision"
     path.mkdir(parents=True, exist_ok=True)
@@ -29,7 +29,7 @@ def key(*parts: str | bytes) -> str:
 
 @contextmanager
 def building(target: Path) -> Iterator[Path]:
-    """Give a directory to fill; it becomes ``target`` only when it is complete."""
+    """Yield a directory to fill; it becomes ``target`` only when it is complete."""
     _drop_abandoned(target.parent)
     half = target.parent / f".building-{os.getpid()}-{target.name}"
     shutil.rmtree(half, ignore_errors=True)

@@ -14,7 +14,7 @@ MIRROR_VARIABLE = "PROVISION_DEBIAN_MIRROR"
 
 
 def fetch(suite: str, packages: tuple[str, ...]) -> Path:
-    """Give a directory of the cache that holds the ``.deb`` files of these packages, nothing else.
+    """Return a directory of the cache that holds the ``.deb`` files of these packages, nothing else.
 
     Their dependencies are not followed. Raises LabError when there is no mirror or no such package.
     """
@@ -35,7 +35,7 @@ def unpack(debs: Path, into: Path) -> None:
 
 
 def upstream_version(debs: Path, package: str) -> str:
-    """Give the upstream part of a package's version: ``26.1.5`` of ``26.1.5+dfsg1-9``."""
+    """Return the upstream part of a package's version: ``26.1.5`` of ``26.1.5+dfsg1-9``."""
     deb = next(debs.glob(f"{package}_*.deb"))
     version = re.match(r"(?:\d+%3a)?([0-9.]+)", deb.name.split("_")[1])
     if version is None:
@@ -44,7 +44,7 @@ def upstream_version(debs: Path, package: str) -> str:
 
 
 def mirror() -> str:
-    """Give the Debian mirror that this machine's apt uses, or what PROVISION_DEBIAN_MIRROR names.
+    """Return the Debian mirror that this machine's apt uses, or what PROVISION_DEBIAN_MIRROR names.
 
     Raises LabError when there is none, as on Ubuntu.
     """

@@ -77,12 +77,12 @@ def boot(lab: Lab, host: LabHost) -> None:
 
 
 def machine(lab: str, host: str) -> str:
-    """Give the name by which this machine knows a host: its container and its devices."""
+    """Return the name by which this machine knows a host: its container and its devices."""
     return f"{lab}-{host}"
 
 
 def supervisors(directory: Path) -> list[int]:
-    """Give the processes that keep the host in ``directory`` running: systemd-nspawn and its parent."""
+    """Return the processes that keep the host in ``directory`` running: systemd-nspawn and its parent."""
     return processes.with_argument(_root_argument(directory))
 
 
@@ -97,7 +97,7 @@ def forget(name: str, directory: Path) -> None:
 
 
 def leader(directory: Path) -> int | None:
-    """Give the pid of the own process 1 of the host in ``directory``; None when it is off."""
+    """Return the pid of the own process 1 of the host in ``directory``; None when it is off."""
     above = supervisors(directory)
     found = [child for pid in above for child in processes.children(pid) if child not in above]
     return found[0] if found else None

@@ -12,7 +12,7 @@ HOSTS_WITHOUT = 10
 
 
 def before_raise(count: int) -> int | None:
-    """Give the present value when ``count`` hosts beside those that run need a higher one, else None."""
+    """Return the present value when ``count`` hosts beside those that run need a higher one, else None."""
     present = int(SETTING.read_text())
     return present if count + _running() > HOSTS_WITHOUT and present < ENOUGH else None
 

@@ -48,7 +48,7 @@ def up(
 
 
 def status(state_dir: Path, name: str | None = None) -> Lab | None:
-    """Give the lab of this name, or the first one that is up; None when there is none. No passwords."""
+    """Return the lab of this name, or the first one that is up; None when there is none. No passwords."""
     if name is not None:
         return record.read(record.directory(state_dir, name))
     files = sorted((state_dir.resolve() / "lab").glob(f"*/{record.FILE}"))

@@ -26,7 +26,7 @@ def down(directory: Path) -> None:
 
 
 def port(machine: str) -> str:
-    """Give the name by which nspawn calls a container's port of the bridge."""
+    """Return the name by which nspawn calls a container's port of the bridge."""
     return f"vb-{machine}"
 
 
@@ -40,7 +40,7 @@ def drop_port(machine: str) -> None:
 
 
 def links() -> list[dict[str, object]]:
-    """Give this machine's bridges as ``ip`` describes them."""
+    """Return this machine's bridges as ``ip`` describes them."""
     found: list[dict[str, object]] = json.loads(run("ip", "-json", "link", "show", "type", "bridge") or "[]")
     return [link for link in found if link]
 
@@ -56,7 +56,7 @@ def refuse_taken(lab: Lab) -> None:
 
 
 def free_subnet() -> int:
-    """Give the first number N for which this machine has no lab on 198.18.N.0/24."""
+    """Return the first number N for which this machine has no lab on 198.18.N.0/24."""
     there = run("ip", "-o", "-4", "address")
     return next(number for number in range(256) if f" 198.18.{number}.1/" not in there)
 

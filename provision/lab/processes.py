@@ -12,18 +12,18 @@ STOP_TIMEOUT_S = 10
 
 
 def with_argument(argument: str) -> list[int]:
-    """Give the pids of all processes that have exactly this word on their command line."""
+    """Return the pids of all processes that have exactly this word on their command line."""
     return [pid for pid, words in command_lines() if argument in words]
 
 
 def in_namespace(leader: int) -> list[int]:
-    """Give the pids of all processes that live in the pid namespace of ``leader``."""
+    """Return the pids of all processes that live in the pid namespace of ``leader``."""
     wanted = _pid_namespace(leader)
     return [pid for pid in _pids() if _pid_namespace(pid) == wanted]
 
 
 def children(pid: int) -> list[int]:
-    """Give the direct children of a process."""
+    """Return the direct children of a process."""
     with suppress(OSError):
         return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     return []
@@ -74,7 +74,7 @@ def _pids() -> Iterator[int]:
 
 
 def command_lines() -> Iterator[tuple[int, list[str]]]:
-    """Give pid and words of every process of this machine."""
+    """Yield pid and words of every process of this machine."""
     for pid in _pids():
         with suppress(OSError):
             yield pid, Path(f"/proc/{pid}/cmdline").read_text(errors="replace").split("\0")

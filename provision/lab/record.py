@@ -75,7 +75,7 @@ class Lab:
         return f"{self.gateway}:{REGISTRY_PORT}"
 
     def host(self, name: str) -> LabHost:
-        """Give the host of this name. Raises LabError that lists those there are."""
+        """Return the host of this name. Raises LabError that lists those there are."""
         for host in self.hosts:
             if host.name == name:
                 return host
@@ -83,17 +83,17 @@ class Lab:
         raise LabError(f"the lab {self.name} has no host {name!r}", f"it has: {known}")
 
     def address(self, index: int) -> str:
-        """Give the address of the host number ``index``, counted from 0."""
+        """Return the address of the host number ``index``, counted from 0."""
         return f"198.18.{self.subnet}.{FIRST_HOST + index}"
 
 
 def bridge(name: str) -> str:
-    """Give the name of the network device of the lab of this name."""
+    """Return the name of the network device of the lab of this name."""
     return f"lab-{name}"
 
 
 def directory(state_dir: Path, name: str) -> Path:
-    """Give the directory of the lab of this name. Raises LabError when no lab can be called so."""
+    """Return the directory of the lab of this name. Raises LabError when no lab can be called so."""
     if not NAME.fullmatch(name):
         hint = "use up to 7 small letters and digits, a letter first"
         raise LabError(f"{name!r} cannot be a lab's name", hint)
@@ -112,7 +112,7 @@ def write(lab: Lab) -> None:
 
 
 def read(directory: Path) -> Lab | None:
-    """Give the lab recorded in ``directory``; None when there is none."""
+    """Return the lab recorded in ``directory``; None when there is none."""
     try:
         return _parse(json.loads((directory / FILE).read_text()))
     except FileNotFoundError:

@@ -29,7 +29,7 @@ def up(lab: Lab, www: Path) -> None:
 
 
 def pids(directory: Path) -> list[int]:
-    """Give the services' processes of the lab in ``directory``."""
+    """Return the services' processes of the lab in ``directory``."""
     return processes.with_argument(str(_www(directory))) + processes.with_argument(str(_config(directory)))
 
 

@@ -57,7 +57,7 @@ def _unmount(directory: Path) -> None:
 
 
 def mounts_under(directory: Path) -> list[Path]:
-    """Give the mount points in ``directory``, the deepest first."""
+    """Return the mount points in ``directory``, the deepest first."""
     points = []
     for line in Path("/proc/self/mountinfo").read_text().splitlines():
         point = Path(line.split()[4].encode().decode("unicode_escape"))

@@ -39,7 +39,7 @@ class _Unclear(Exception):
 def from_inventory(
     sources: tuple[Path, ...], environ: Mapping[str, str], vault: Secret | None
 ) -> tuple[Found, ...]:
-    """Give each host's secrets as Ansible would use them: a group's become those of its hosts.
+    """Return each host's secrets as Ansible would use them: a group's become those of its hosts.
 
     ``vault`` opens what is encrypted. Raises InventoryError when Ansible cannot read the sources.
     """
@@ -83,12 +83,12 @@ def from_table(text: str) -> tuple[Found, ...]:
 
 
 def sealed(sources: tuple[Path, ...]) -> bool:
-    """Tell whether something there is encrypted by Ansible's vault."""
+    """Return whether something there is encrypted by Ansible's vault."""
     return any(scan.VAULT in text for _, text in _texts(sources))
 
 
 def holders(sources: tuple[Path, ...], secrets: tuple[Secret, ...]) -> tuple[Path, ...]:
-    """Give the files that hold one of ``secrets``, or another in plain text, or a vault."""
+    """Return the files that hold one of ``secrets``, or another in plain text, or a vault."""
     words = {secret.reveal() for secret in secrets}
     return tuple(
         file
@@ -108,7 +108,7 @@ def _of_host(owner: Owner, values: Mapping[str, Any], vault: Secret | None) -> I
 
 
 def _effective(values: Mapping[str, Any]) -> dict[str, Kind]:
-    """Give the variable that counts for each kind, of those that are set."""
+    """Return the variable that counts for each kind, of those that are set."""
     last = {kind: key for key, kind in PLAIN_PASSWORDS.items() if values.get(key) is not None}
     return {key: Kind(kind) for kind, key in last.items()}
 
@@ -217,7 +217,7 @@ def _of_row(row: list[str], line: int) -> Found:
 
 
 def _texts(sources: tuple[Path, ...]) -> Iterator[tuple[Path, str]]:
-    """Give the texts that an inventory is made of: itself, and the variables beside it."""
+    """Yield the texts that an inventory is made of: itself, and the variables beside it."""
     beside = [source.parent / name for source in sources for name in ("group_vars", "host_vars")]
     places = dict.fromkeys([*sources, *(place for place in beside if place.is_dir())])
     for file in dict.fromkeys(file for place in places for file in scan.files(place)):

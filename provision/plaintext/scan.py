@@ -78,7 +78,7 @@ def scan(paths: Iterable[Path]) -> Iterator[Finding]:
 
 
 def files(path: Path) -> Iterator[Path]:
-    """Give a file itself, or a directory's files in order, and last the directories that do not open.
+    """Yield a file itself, or a directory's files in order, and last the directories that do not open.
 
     Links to directories are not followed.
     """
@@ -101,7 +101,7 @@ def _may_be_file(file: Path) -> bool:
 
 
 def tracked(path: Path) -> tuple[Path, ...]:
-    """Give the files below ``path`` that git tracks; raises UsageError outside of a git checkout."""
+    """Return the files below ``path`` that git tracks; raises UsageError outside of a git checkout."""
     argv = ["git", "-C", str(path), "ls-files", "-z", "--", "."]
     done = subprocess.run(argv, capture_output=True, check=False)
     if done.returncode:
@@ -115,7 +115,7 @@ def tracked(path: Path) -> tuple[Path, ...]:
 
 
 def read_text(file: Path) -> str:
-    """Give a file's text, empty for what is no text; raises OSError, also for more than 16 MB of it."""
+    """Return a file's text, empty for what is no text; raises OSError, also for more than 16 MB of it."""
     with file.open("rb") as source:
         head = source.read(HEAD_BYTES)
         wide = head.startswith((b"\xff\xfe", b"\xfe\xff"))
@@ -128,7 +128,7 @@ def read_text(file: Path) -> str:
 
 
 def find(text: str, in_inventory: bool = False) -> Iterator[tuple[int, str]]:
-    """Give line and kind of each secret in ``text``; in an inventory a password needs no address."""
+    """Yield line and kind of each secret in ``text``; in an inventory a password needs no address."""
     lines = text.split("\n")
     addresses = {number for number, line in enumerate(lines) if _ADDRESS.search(line)}
     column: int | None = None
@@ -178,7 +178,7 @@ def _below(lines: list[str], number: int) -> str:
 
 
 def _password_column(line: str, before: int | None, has_address: bool) -> int | None:
-    """Give which cell of a table holds the password, from its heading on to the next empty line."""
+    """Return which cell of a table holds the password, from its heading on to the next empty line."""
     if not line.strip():
         return None
     cells = _cells(line)
@@ -199,7 +199,7 @@ def _is_plain(value: str) -> bool:
 
 
 def _looks_odd(value: str) -> bool:
-    """Tell whether the value of a variable, which is no prose, only begins as what stands for a secret."""
+    """Return whether the value of a variable, which is no prose, only begins as what stands for a secret."""
     bare = value.strip("\"'")
     begins = bare[:1] == "$" and not re.match(r"\$(?:ANSIBLE_VAULT|[A-Z_][A-Z0-9_]*$|[{(])", bare)
     opens = bare[:1] in ("<", "[") and bare[-1] not in ">]" and any(map(str.isdigit, bare))
@@ -207,7 +207,7 @@ def _looks_odd(value: str) -> bool:
 
 
 def _is_password(value: str) -> bool:
-    """Tell whether a word behind a user's name looks like one: six signs or more, letters and digits."""
+    """Return whether a word behind a user's name looks like one: six signs or more, letters and digits."""
     mixed = re.search(r"[A-Za-z]", value) and re.search(r"\d", value)
     return bool(len(value) >= 6 and mixed and not _NO_PASSWORD.match(value) and not _ADDRESS.search(value))
 

@@ -27,18 +27,18 @@ _AGREED_ONCE = "--allow-disruption"
 
 
 def verb(command: str) -> str:
-    """Give the verb of a command line: plan, provision, verify, hosts.ping."""
+    """Return the verb of a command line: plan, provision, verify, hosts.ping."""
     return _parts(command)[1]
 
 
 def is_plan(command: str) -> bool:
-    """Tell whether ``command`` changes nothing and shows what would be changed."""
+    """Return whether ``command`` changes nothing and shows what would be changed."""
     _, typed, options = _parts(command)
     return typed == "plan" or "--plan" in options
 
 
 def same_hosts(command: str, next_verb: str) -> str:
-    """Give ``next_verb`` for the hosts of ``command``."""
+    """Return ``next_verb`` for the hosts of ``command``."""
     program, typed, options = _parts(command)
     named, others = _named(options) if _names_hosts(typed) else ([], options)
     limit = ["--limit", *named] if named not in ([], ["all"]) else []
@@ -46,19 +46,19 @@ def same_hosts(command: str, next_verb: str) -> str:
 
 
 def carry_out(plan: str) -> str:
-    """Give the command that carries ``plan`` out, with the same options."""
+    """Return the command that carries ``plan`` out, with the same options."""
     program, typed, options = _parts(plan)
     verb = "provision" if typed == "plan" else typed
     return shlex.join([*program, verb, *(word for word in options if word not in PLAN_ONLY)])
 
 
 def show_diff(plan: str) -> str:
-    """Give the plan that shows every detail."""
+    """Return the plan that shows every detail."""
     return shlex.join([*shlex.split(plan), "--diff"])
 
 
 def again(command: str) -> str:
-    """Give ``command`` for those of its hosts that did not reach their good state."""
+    """Return ``command`` for those of its hosts that did not reach their good state."""
     program, typed, options = _parts(command)
     if _names_hosts(typed):
         return shlex.join([*program, typed, "@last.failed", *_named(options)[1]])
@@ -67,7 +67,7 @@ def again(command: str) -> str:
 
 
 def resumed(command: str, last: str, run: str) -> str:
-    """Give ``command`` with the options of the line ``last``, for the hosts that its ``run`` left behind."""
+    """Return ``command`` with the options of the line ``last``, for the hosts that its ``run`` left behind."""
     program, typed, options = _parts(command)
     own = _sorted_out([word for word in options if word != "--resume"], LIMITS)[1]
     anew = {word.partition("=")[0] for word in own} & set(VALUED)
@@ -77,20 +77,20 @@ def resumed(command: str, last: str, run: str) -> str:
 
 
 def words(command: str) -> list[str]:
-    """Give what follows the program: the verb and its options."""
+    """Return what follows the program: the verb and its options."""
     _, typed, options = _parts(command)
     return [typed, *options]
 
 
-def retold(hint: Hint, command: str) -> Hint:
+def as_typed(hint: Hint, command: str) -> Hint:
     """Return ``hint`` with its commands as this person types them: program, inventory, keyring, --via.
 
     What a command has already is not added again.
     """
-    return tuple(_retold(part, command) if isinstance(part, Command) else part for part in hint)
+    return tuple(_as_typed(part, command) if isinstance(part, Command) else part for part in hint)
 
 
-def _retold(advised: Command, command: str) -> Command:
+def _as_typed(advised: Command, command: str) -> Command:
     if not advised.program:
         return advised
     program, _, options = _parts(command)

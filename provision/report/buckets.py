@@ -17,7 +17,7 @@ _OWN = re.compile(
 
 
 def judged(host: HostReport) -> Status:
-    """Give the status of ``host``, which is never good when one of its checks failed."""
+    """Return the status of ``host``, which is never good when one of its checks failed."""
     failed_check = any(check.verdict.is_bad for check in host.checks)
     return Status.FAILED if host.status in GOOD and failed_check else host.status
 
@@ -31,7 +31,7 @@ def proven(host: HostReport) -> Status:
 
 
 def sort_into_buckets(hosts: Iterable[HostReport], judge: Judge = judged) -> dict[Status, Group]:
-    """Give the hosts of every status, an empty group included, in the order they came in."""
+    """Return the hosts of every status, an empty group included, in the order they came in."""
     buckets: dict[Status, list[HostReport]] = {status: [] for status in Status}
     for host in hosts:
         buckets[judge(host)].append(host)
@@ -47,17 +47,17 @@ def group(hosts: Iterable[HostReport], key: Callable[[HostReport], Hashable]) ->
 
 
 def cause(host: HostReport) -> Hashable:
-    """Give what two hosts share when they left the road for the same reason.
+    """Return what two hosts share when they left the road for the same reason.
 
     Names, addresses and times may differ; next steps may differ only in the name.
     """
     failure = host.failure
-    told = (failure.message, failure.evidence) if failure else ()
+    texts = (failure.message, failure.evidence) if failure else ()
     checks = tuple((check.name, check.verdict, check.detail) for check in host.checks if not check.passed)
     earlier = tuple((run.run, run.how, run.changes, run.failure) for run in host.earlier)
     return (
         (failure.kind, failure.stage, _steps(failure.next, host.name)) if failure else None,
-        tuple(_OWN.sub("#", _without_name(text, host.name)) for text in told),
+        tuple(_OWN.sub("#", _without_name(text, host.name)) for text in texts),
         (len(host.checks), checks),
         earlier,
         host.containers,

@@ -24,7 +24,7 @@ def sign(change: Change) -> str:
 
 
 def plan_lines(page: Page, changes: Sequence[Change], *, diff: bool) -> list[str]:
-    """Give the lines of one plan; packages with one sign share a line unless ``diff``."""
+    """Return the lines of one plan; packages with one sign share a line unless ``diff``."""
     lines = []
     for (mark, word), members in groupby(changes, lambda change: (sign(change), change.kind)):
         if word == "package" and not diff:

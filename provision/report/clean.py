@@ -23,7 +23,7 @@ _TABLE = _Visible()
 
 
 def clean(text: str) -> str:
-    r"""Give ``text`` as one line in which nothing acts on a terminal, a page or an XML reader.
+    r"""Return ``text`` as one line in which nothing acts on a terminal, a page or an XML reader.
 
     Control characters, invisible and direction-changing characters and lone surrogates are
     written out (``\x1b``, ``\u202e``); tabs and unusual spaces become a space.

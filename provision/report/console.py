@@ -13,7 +13,7 @@ WIDTH_WITHOUT_TERMINAL = 100
 
 
 def page_for(stream: TextIO, colour: str = "auto", environ: Mapping[str, str] = os.environ) -> Page:
-    """Give the page for ``stream``; ``colour`` is the value of ``--color``.
+    """Return the page for ``stream``; ``colour`` is the value of ``--color``.
 
     ``--color`` wins over ``NO_COLOR`` (https://no-color.org), which wins over what the terminal
     can do. Raises UsageError for a value that is none of COLOUR_CHOICES.
@@ -24,7 +24,7 @@ def page_for(stream: TextIO, colour: str = "auto", environ: Mapping[str, str] = 
 
 
 def is_live(stream: TextIO, environ: Mapping[str, str] = os.environ) -> bool:
-    """Say whether ``stream`` is a terminal on which lines can be drawn again."""
+    """Return whether ``stream`` is a terminal on which lines can be drawn again."""
     return stream.isatty() and environ.get("TERM", "dumb") not in ("", "dumb")
 
 

@@ -27,7 +27,7 @@ def exit_code(
     tolerate_unreachable: float | None = None,
     detailed: bool = False,
 ) -> int:
-    """Give the exit code for ``hosts``; 0 only when each is in its good state.
+    """Return the exit code for ``hosts``; 0 only when each is in its good state.
 
     ``tolerate_unreachable`` is the number of unreachable hosts that costs no bit (``math.inf``
     for any number, None for none); ``detailed`` adds the bit for changes. A host that was

@@ -16,21 +16,21 @@ TEXT_COLUMN = 11
 
 
 def failure_blocks(page: Page, hosts: Iterable[HostReport]) -> list[str]:
-    """Give the lines for all ``hosts``, grouped by cause."""
+    """Return the lines for all ``hosts``, grouped by cause."""
     return [line for alike in group(hosts, cause) for line in _block(page, alike)]
 
 
 def _block(page: Page, hosts: Group) -> list[str]:
     checks, earlier = hosts[0].checks, earlier_lines(page, hosts[0].earlier, TEXT_COLUMN)
     running = page.labelled("running", containers_words(hosts[0].containers), TEXT_COLUMN, 9)
-    told = [
+    notes = [
         *running,
         *earlier,
         *failed_checks(page, checks),
         *skipped_checks(page, checks),
         *advices(page, checks),
     ]
-    body = [*_reason(page, hosts), *told]
+    body = [*_reason(page, hosts), *notes]
     return _with_names(page, hosts, body)
 
 
@@ -65,7 +65,7 @@ def _verdict(host: HostReport) -> str:
 
 
 def joined(hosts: Group) -> Failure | None:
-    """Give one failure for ``hosts`` with one cause; its hint names all of them."""
+    """Return one failure for ``hosts`` with one cause; its hint names all of them."""
     failures = [host.failure for host in hosts if host.failure]
     if not failures:
         return None
@@ -95,12 +95,12 @@ def _several(words: Sequence[str]) -> str:
 
 
 def failure_lines(page: Page, failure: Failure, column: int) -> list[str]:
-    """Give cause, evidence, meaning, state and next step of one failure at ``column``."""
+    """Return cause, evidence, meaning, state and next step of one failure at ``column``."""
     return [*cause_lines(page, failure, column), *page.hint("next", failure.next, column)]
 
 
 def cause_lines(page: Page, failure: Failure, column: int) -> list[str]:
-    """Give what ``failure_lines`` gives, without the next step."""
+    """Return what ``failure_lines`` gives, without the next step."""
     evidence = failure.evidence.strip().split("\n")[0]
     return [
         *page.block(failure.message, column),
@@ -119,7 +119,7 @@ def tally(checks: Sequence[Check]) -> str:
 
 
 def failed_checks(page: Page, checks: Iterable[Check]) -> list[str]:
-    """Give every failed check: its sentence, and what is wanted and what is."""
+    """Return every failed check: its sentence, and what is wanted and what is."""
     lines = []
     for check in checks:
         if check.verdict.is_bad:
@@ -129,7 +129,7 @@ def failed_checks(page: Page, checks: Iterable[Check]) -> list[str]:
 
 
 def skipped_checks(page: Page, checks: Iterable[Check], column: int = TEXT_COLUMN) -> list[str]:
-    """Give every skipped check with its reason; one reason for several is said once."""
+    """Return every skipped check with its reason; one reason for several is said once."""
     reasons: dict[Hint, list[str]] = {}
     for check in checks:
         if check.verdict is Verdict.SKIPPED:

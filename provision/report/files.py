@@ -56,7 +56,7 @@ def expect_room(state_dir: Path) -> None:
 
 
 def log_name(host: str) -> str:
-    """Give the file name of a host's log; a name can never lead out of its directory."""
+    """Return the file name of a host's log; a name can never lead out of its directory."""
     return re.sub(r"[^A-Za-z0-9._-]", "_", host) + ".log"
 
 

@@ -8,7 +8,7 @@ from provision.report.clean import clean, clean_lines
 
 
 def junit_text(report: Report) -> str:
-    """Give the XML document for ``report``."""
+    """Return the XML document for ``report``."""
     root = Element("testsuites", {"name": clean(report.command), "time": f"{report.seconds:.3f}"})
     for host in report.hosts:
         _suite(root, host, report.started)

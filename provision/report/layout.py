@@ -27,7 +27,7 @@ class Page:
     ascii: bool = False
 
     def plain(self, text: str) -> str:
-        """Give ``text`` as one safe line in the characters that this page can show."""
+        """Return ``text`` as one safe line in the characters that this page can show."""
         shown = clean(text)
         if not self.ascii or shown.isascii():
             return shown
@@ -97,7 +97,7 @@ class Page:
         return self.beside(left, right, max(column, 0), gap)
 
     def total(self, label: str, said: str, seconds: float) -> list[str]:
-        """Give the line that sums up, with the time at the right edge, or under it when long."""
+        """Return the line that sums up, with the time at the right edge, or under it when long."""
         lines = self.edge(label + said, duration(seconds))
         if len(lines) == 1:
             return lines

@@ -112,7 +112,7 @@ class Live:
             self._stream.flush()
 
     def lines(self) -> list[tuple[str, str]]:
-        """Give the view as lines with their style; always as many, for 12 hosts or 12,000."""
+        """Return the view as lines with their style; always as many, for 12 hosts or 12,000."""
         with self._lock:
             running = sorted(self._running.items(), key=lambda item: item[1].since)
             finished = list(self._finished.values())

@@ -36,12 +36,12 @@ def _place(state_dir: Path, run: str) -> Path:
 
 
 def failed_hosts(state_dir: Path, run: str = LAST) -> tuple[str, ...]:
-    """Give the names of the hosts that ``run`` left in no good state."""
+    """Return the names of the hosts that ``run`` left in no good state."""
     return tuple(host.name for host in load(state_dir, run).hosts if judged(host) not in GOOD)
 
 
 def last_with_checks(state_dir: Path) -> Report | None:
-    """Give the newest written run that checked hosts, or None; ask before a new one is written.
+    """Return the newest written run that checked hosts, or None; ask before a new one is written.
 
     A run that cannot be read is passed over: it is only compared with.
     """
@@ -49,7 +49,7 @@ def last_with_checks(state_dir: Path) -> Report | None:
 
 
 def last_of(state_dir: Path, verb: str) -> Report | None:
-    """Give the newest written run of the command ``verb``, or None."""
+    """Return the newest written run of the command ``verb``, or None."""
     runs = _newest_first(state_dir)
     return next((run for run in runs if advice.verb(run.command) == verb), None)
 

@@ -39,8 +39,8 @@ def _heading(page: Page, hosts: Group) -> list[str]:
     return [*lines[:-1], *page.beside(lines[-1], hosts[0].system, SYSTEM_COLUMN)]
 
 
-def already_right(page: Page, hosts: Group, word: str) -> list[str]:
-    """Give the count and the names of hosts with nothing to change; ``word`` is what they are called."""
+def up_to_date(page: Page, hosts: Group, word: str) -> list[str]:
+    """Return the count and the names of hosts with nothing to change; ``word`` is what they are called."""
     if not hosts:
         return []
     said = f"already {word}" if word == PLAN_WORDS[Status.OK] else word
@@ -50,7 +50,7 @@ def already_right(page: Page, hosts: Group, word: str) -> list[str]:
 
 
 def few_names(page: Page, hosts: Group, column: int) -> list[str]:
-    """Give the names of ``hosts``, and a number where they would fill the screen."""
+    """Return the names of ``hosts``, and a number where they would fill the screen."""
     lines = page.block(names(hosts), column)
     if len(lines) <= MOST_NAME_LINES:
         return lines
@@ -60,7 +60,7 @@ def few_names(page: Page, hosts: Group, column: int) -> list[str]:
 
 
 def not_planned(page: Page, buckets: Mapping[Status, Group]) -> Iterator[str]:
-    """Give the hosts without a plan; each cause once."""
+    """Yield the hosts without a plan; each cause once."""
     for status in BAD:
         for alike in group(buckets[status], cause):
             yield from _without_plan(page, status, alike)

@@ -10,7 +10,7 @@ SCHEMA = 1
 
 
 def report_record(report: Report) -> dict[str, Any]:
-    """Give the whole run as plain values, without secrets or differences of files."""
+    """Return the whole run as plain values, without secrets or differences of files."""
     return {
         "schema": SCHEMA,
         "run": report.run,
@@ -24,7 +24,7 @@ def report_record(report: Report) -> dict[str, Any]:
 
 
 def host_record(host: HostReport) -> dict[str, Any]:
-    """Give one host as plain values."""
+    """Return one host as plain values."""
     return {
         "name": host.name,
         "status": str(host.status),

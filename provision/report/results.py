@@ -17,45 +17,47 @@ NAMES_COLUMN = 19
 SUMMARY_COLUMN = 38
 
 # What is said beside and below the names; `` each`` is added to a number that holds for each host.
-Told = Callable[[HostReport, str], tuple[str, str]]
+Notes = Callable[[HostReport, str], tuple[str, str]]
 
 
 def title(page: Page, report: Report, subject: str) -> list[str]:
-    """Give the first line: how many hosts, and of what."""
+    """Return the first line: how many hosts, and of what."""
     return [page.plain(dotted([count(len(report.hosts), "host"), subject])), ""]
 
 
 def heading(page: Page, word: str, status: Status, hosts: Group) -> str:
-    """Give the head of a bucket: its word and its count."""
+    """Return the head of a bucket: its word and its count."""
     return page.paint(f"{word.upper():<12}{len(hosts):>4}", STYLES[status])
 
 
 def provisioned(page: Page, word: str, status: Status, hosts: Group) -> list[str]:
-    """Give hosts in their good state, with what was done and how it was proven."""
+    """Return hosts in their good state, with what was done and how it was proven."""
 
-    def told(host: HostReport, each: str) -> tuple[str, str]:
+    def notes(host: HostReport, each: str) -> tuple[str, str]:
         parts = summary(host.changes), containers_words(host.containers), waited_words(host.waited)
         said = ", ".join(part for part in parts if part)
         return said, f"verified: {tally(host.checks)}{each}" if host.checks else ""
 
-    return _reached(page, heading(page, word, status, hosts), hosts, told)
+    return _reached(page, heading(page, word, status, hosts), hosts, notes)
 
 
 def verified(page: Page, word: str, hosts: Group) -> list[str]:
-    """Give proven hosts, with the number of their checks."""
+    """Return proven hosts, with the number of their checks."""
 
-    def told(host: HostReport, each: str) -> tuple[str, str]:
+    def notes(host: HostReport, each: str) -> tuple[str, str]:
         return f"{tally(host.checks)}{each}", ""
 
-    return _reached(page, heading(page, word, Status.OK, hosts), hosts, told)
+    return _reached(page, heading(page, word, Status.OK, hosts), hosts, notes)
 
 
-def _reached(page: Page, head: str, hosts: Group, told: Told) -> list[str]:
+def _reached(page: Page, head: str, hosts: Group, notes: Notes) -> list[str]:
     def alike(host: HostReport) -> Hashable:
         others = tuple((check.name, check.verdict, check.detail) for check in host.checks if not check.passed)
-        return told(host, ""), others, tuple(map(said, host.earlier))
+        return notes(host, ""), others, tuple(map(said, host.earlier))
 
-    lines = [line for same in group(hosts, alike) for line in _group(page, same, *told(same[0], _each(same)))]
+    lines = [
+        line for same in group(hosts, alike) for line in _group(page, same, *notes(same[0], _each(same)))
+    ]
     return [head + lines[0][NAMES_COLUMN - 3 :], *lines[1:]] if lines else []
 
 
@@ -75,7 +77,7 @@ def _each(hosts: Group) -> str:
 
 
 def failed(page: Page, buckets: Mapping[Status, Group], words: Mapping[Status, str]) -> Iterator[str]:
-    """Give every host that needs a hand, bucket by bucket."""
+    """Yield every host that needs a hand, bucket by bucket."""
     for status in BAD:
         if hosts := buckets[status]:
             yield heading(page, words[status], status, hosts)
@@ -85,12 +87,12 @@ def failed(page: Page, buckets: Mapping[Status, Group], words: Mapping[Status, s
 def result(
     page: Page, report: Report, buckets: Mapping[Status, Group], words: Mapping[Status, str]
 ) -> list[str]:
-    """Give the line of counts, and the time of the run."""
+    """Return the line of counts, and the time of the run."""
     return ["", *page.total("Result   ", counts(buckets, words), report.seconds)]
 
 
 def last_line(page: Page, report: Report, buckets: Mapping[Status, Group], next_verb: str) -> str:
-    """Give the next command: the same for the failed hosts, or ``next_verb`` when all is well."""
+    """Return the next command: the same for the failed hosts, or ``next_verb`` when all is well."""
     if needs_a_hand(buckets):
         return page.plain(f"Again    {advice.again(report.command)}")
     return page.plain(f"Next     {advice.same_hosts(report.command, next_verb)}")

@@ -45,7 +45,7 @@ def plan_text(report: Report, **shown: Unpack[Shown]) -> str:
     return _text(
         results.title(page, report, report.inventory),
         planned.to_change(page, buckets[Status.CHANGED], diff=diff),
-        planned.already_right(page, buckets[Status.OK], words[Status.OK]),
+        planned.up_to_date(page, buckets[Status.OK], words[Status.OK]),
         planned.not_planned(page, buckets),
         ["", *page.total("Plan   ", counts(buckets, words, PLAN_ORDER), report.seconds)],
         [] if asks else [page.plain(_after_plan(report, buckets, diff))],

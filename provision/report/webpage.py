@@ -25,7 +25,7 @@ SHOWN = (Verdict.FAILED, Verdict.ADVICE, Verdict.PASSED, Verdict.SKIPPED)
 
 
 def page_text(report: Report) -> str:
-    """Give the HTML document for ``report``; every value from a host is escaped."""
+    """Return the HTML document for ``report``; every value from a host is escaped."""
     buckets = sort_into_buckets(report.hosts, proven if report.words.by_checks else judged)
     words = words_of(report.words, is_plan=advice.is_plan(report.command))
     # A page is read from the top, so what needs a hand comes first here.

@@ -38,5 +38,5 @@ def counts(
 
 
 def needs_a_hand(buckets: Mapping[Status, Group]) -> tuple[HostReport, ...]:
-    """Give the hosts that are in no good bucket, in the order of the screen."""
+    """Return the hosts that are in no good bucket, in the order of the screen."""
     return tuple(host for status in BAD for host in buckets[status])

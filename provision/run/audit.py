@@ -75,7 +75,7 @@ def recorded(state_dir: Path, verb: str, host: str, fingerprint: str = "") -> It
 
 
 def whoami() -> str:
-    """Give who does it, as ``user@controller``: by the kernel's word, not by what $USER says."""
+    """Return who does it, as ``user@controller``: by the kernel's word, not by what $USER says."""
     try:
         name = pwd.getpwuid(os.getuid()).pw_name
     except KeyError:

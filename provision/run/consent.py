@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from provision.errors import DisruptionStopped, ProvisionError
-from provision.model import Consent, Outcome, Session
+from provision.errors import ProvisionError
+from provision.model import Consent, Outcome, Session, Status
 
 REFUSED = "disruption-refused"
 
@@ -78,9 +78,11 @@ def stopped(name: str, by: str, command: str) -> ProvisionError:
 
     ``command`` does it for this host alone.
     """
-    return DisruptionStopped(
-        f"{name} is left as it is, since {by} failed before it",
+    return ProvisionError(
+        f"{name} was not touched, because {by} failed before it",
         f"see what happened to {by}; then: `fab {command}`",
         state="nothing was changed",
         meaning="hosts that are disrupted go one after another, so that one fault does not stop them all",
+        kind="disruption-stopped",
+        status=Status.REFUSED,
     )

@@ -13,11 +13,11 @@ class Terminated(KeyboardInterrupt):
     """SIGTERM came, where Ctrl-C would have raised KeyboardInterrupt."""
 
 
-class HungUp(KeyboardInterrupt):
+class TerminalClosed(KeyboardInterrupt):
     """SIGHUP came: the terminal is gone."""
 
 
-_RAISED = {signal.SIGINT: KeyboardInterrupt, signal.SIGTERM: Terminated, signal.SIGHUP: HungUp}
+_RAISED = {signal.SIGINT: KeyboardInterrupt, signal.SIGTERM: Terminated, signal.SIGHUP: TerminalClosed}
 
 
 class Cancel:
@@ -36,7 +36,7 @@ class Cancel:
         self._is_asking = False
 
     def is_set(self) -> bool:
-        """Tell whether the run was stopped."""
+        """Return whether the run was stopped."""
         return self.exit_code != 0
 
     def then(self, callback: Callable[[], None]) -> None:
@@ -75,7 +75,7 @@ class Cancel:
 
 @contextmanager
 def catch_signals() -> Iterator[Cancel]:
-    """Give a Cancel that SIGINT, SIGTERM and SIGHUP set, for as long as the context lasts.
+    """Yield a Cancel that SIGINT, SIGTERM and SIGHUP set, for as long as the context lasts.
 
     After a signal the process is about to end, and all stay ignored. SIGHUP is left alone under nohup.
     """
@@ -100,5 +100,5 @@ def ignore() -> None:
 
 
 def exit_code_of(stop: KeyboardInterrupt) -> int:
-    """Give the exit code of a command that ``stop`` ended."""
+    """Return the exit code of a command that ``stop`` ended."""
     return next(_EXIT[number] for number, kind in _RAISED.items() if type(stop) is kind)

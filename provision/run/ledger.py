@@ -46,7 +46,7 @@ class _Entry:
     stage: Stage = Stage.CONNECT
     done: bool = False
     earlier: tuple[Earlier, ...] = ()
-    leaves_record: bool = False
+    has_result: bool = False
     consent: Consent | None = None
     containers: Containers | None = None
     waited: tuple[str, ...] = ()
@@ -66,7 +66,7 @@ class Ledger:
         """Note that these hosts begin ``stage``."""
         for name in self._known(names):
             self._entries[name].stage = stage
-            self._note(name, f"{stage}")
+            self.note(name, f"{stage}")
             self._view.stage(name, stage)
 
     def opened(self, sessions: Iterable[Session]) -> tuple[Session, ...]:
@@ -82,7 +82,7 @@ class Ledger:
             stage = self._entries[name].stage
             failure = error if isinstance(error, Failure) else error.at(error.stage or stage)
             self._entries[name].failure = failure
-            self._note(name, f"{failure.kind}: {failure.message} {failure.evidence}".rstrip())
+            self.note(name, f"{failure.kind}: {failure.message} {failure.evidence}".rstrip())
             self.leave(name)
 
     def converged(self, name: str, outcome: Outcome) -> None:
@@ -92,11 +92,11 @@ class Ledger:
         entry.earlier, entry.waited = outcome.earlier, outcome.waited
         entry.consent, entry.containers = outcome.consent, outcome.containers
         for who in outcome.waited:
-            self._note(name, f"waited for {who}")
-        entry.leaves_record = outcome.heard and bool(outcome.changes or outcome.failure)
+            self.note(name, f"waited for {who}")
+        entry.has_result = outcome.received and bool(outcome.changes or outcome.failure)
         for run in outcome.earlier:
             error = f": {run.failure.message}" if run.failure else ""
-            self._note(name, f"earlier run {run.run} of {run.who}, {run.how}{error}")
+            self.note(name, f"earlier run {run.run} of {run.who}, {run.how}{error}")
             self._note_changes(name, run.changes, f"earlier change {run.run}")
         self._note_changes(name, outcome.changes, "change ")
         if outcome.failure:
@@ -104,17 +104,18 @@ class Ledger:
 
     def wait(self, name: str) -> None:
         """Note that ``name`` waits for somebody's consent."""
-        self._note(name, "waits for consent: the plan would disrupt what runs there")
+        self.note(name, "waits for consent: the plan would disrupt what runs there")
         self._view.stage(name, self._entries[name].stage, "waits for consent")
 
     def has_failed(self, name: str) -> bool:
         """Return whether ``name`` ended in anything but a good state."""
         return self._status(self._entries[name]) not in (Status.OK, Status.CHANGED)
 
-    def tell(self, name: str, text: str) -> None:
-        """Add a line to the log of ``name``; a jump host is passed over."""
+    def note(self, name: str, text: str) -> None:
+        """Add a line to the log of ``name``; one that was not selected, such as a jump host, has none."""
         if name in self._entries:
-            self._note(name, text)
+            stamp = time.strftime("%H:%M:%SZ", time.gmtime())
+            self._entries[name].log.append(f"{stamp}  {' '.join(text.split())}")
 
     def verified(self, name: str, checks: tuple[Check, ...] | Failure) -> None:
         """Keep the checks, or why there are none."""
@@ -124,7 +125,7 @@ class Ledger:
         self._entries[name].checks = checks
         for check in checks:
             word = "FAILED" if check.verdict.is_bad else str(check.verdict)
-            self._note(name, f"check   {word}  {check.name} {check.detail}".rstrip())
+            self.note(name, f"check   {word}  {check.name} {check.detail}".rstrip())
         self.leave(name)
 
     def leave(self, name: str) -> None:
@@ -148,7 +149,7 @@ class Ledger:
                 self.drop(name, error)
 
     def reports(self) -> tuple[HostReport, ...]:
-        """Give every host's report, in the order of the inventory."""
+        """Return every host's report, in the order of the inventory."""
         return tuple(
             HostReport(
                 name, self._status(e), e.changes, e.checks, e.failure, e.system, e.seconds, e.earlier,
@@ -157,9 +158,9 @@ class Ledger:
             for name, e in self._entries.items()
         )  # fmt: skip
 
-    def heard(self, run: str) -> dict[str, tuple[str, ...]]:
-        """Give for each host the runs on it whose ends it has told: before ``run``, and ``run`` itself."""
-        own = {name: (run,) if entry.leaves_record else () for name, entry in self._entries.items()}
+    def reported_runs(self, run: str) -> dict[str, tuple[str, ...]]:
+        """Return, by host, the runs whose results are in the report: earlier ones, and ``run`` itself."""
+        own = {name: (run,) if entry.has_result else () for name, entry in self._entries.items()}
         return {name: (*(e.run for e in self._entries[name].earlier), *own[name]) for name in own}
 
     def sessions(self) -> dict[str, Session]:
@@ -167,19 +168,15 @@ class Ledger:
         return {name: entry.session for name, entry in self._entries.items() if entry.session}
 
     def logs(self) -> Mapping[str, str]:
-        """Give every host's log; no secret ever entered it."""
+        """Return every host's log; no secret ever entered it."""
         return {name: "\n".join([*entry.log, ""]) for name, entry in self._entries.items()}
 
     def _known(self, names: Iterable[str]) -> list[str]:
         return [name for name in names if name in self._entries]
 
-    def _note(self, name: str, text: str) -> None:
-        stamp = time.strftime("%H:%M:%SZ", time.gmtime())
-        self._entries[name].log.append(f"{stamp}  {' '.join(text.split())}")
-
     def _note_changes(self, name: str, changes: Iterable[Change], word: str) -> None:
         for each in changes:
-            self._note(name, f"{word} {each.name}: {each.before or 'nothing'} -> {each.after or 'nothing'}")
+            self.note(name, f"{word} {each.name}: {each.before or 'nothing'} -> {each.after or 'nothing'}")
 
     @staticmethod
     def _status(entry: _Entry) -> Status:

@@ -23,7 +23,7 @@ FOREIGN = {"new", "current", "old", "retype", "expired", "otp"}
 
 
 def kind(prompt: str) -> str:
-    """Give 'password', 'passphrase', or '' for a prompt that is not ours to answer."""
+    """Return 'password', 'passphrase', or '' for a prompt that is not ours to answer."""
     text = _without_host(prompt).lower().rstrip()
     if "passphrase for" in text:
         return "passphrase"

@@ -48,14 +48,14 @@ class Broker:
             self._grants.clear()
 
     def grant(self, secret: Secret, *, once: bool) -> str:
-        """Give a token that is answered with ``secret``, one time or for the whole run."""
+        """Return a token that is answered with ``secret``, one time or for the whole run."""
         token = random_source.token_hex(_TOKEN_BYTES)
         with self._lock:
             self._grants[token] = (secret, once)
         return token
 
     def is_redeemed(self, token: str) -> bool:
-        """Tell whether a token that is good for one answer has been asked for."""
+        """Return whether a token that is good for one answer has been asked for."""
         with self._lock:
             return token not in self._grants
 

@@ -39,13 +39,13 @@ Host *
 
 
 def masters(run_dir: Path, rows: list[tuple[int, Host, Credential]]) -> str:
-    """Give the config of the connections that are opened; ``rows`` numbers their sockets."""
+    """Return the config of the connections that are opened; ``rows`` numbers their sockets."""
     parts = [_master(run_dir, number, host, credential) for number, host, credential in rows]
     return "\n".join([*parts, _MASTER_DEFAULTS.format(pins=run_dir / "pins")])
 
 
 def clients(run_dir: Path, rows: list[tuple[int, Host, Credential]]) -> str:
-    """Give the config that uses a live master, and fails at once without one."""
+    """Return the config that uses a live master, and fails at once without one."""
     parts = [
         f"Host {host.name}\n  HostName {_literal(host.address)}\n  User {host.user}\n"
         f"  ControlPath {run_dir}/{number}\n"
@@ -71,12 +71,12 @@ def _master(run_dir: Path, number: int, host: Host, credential: Credential) -> s
 
 
 def agent_socket(run_dir: Path) -> Path:
-    """Give where the run's own ssh-agent answers."""
+    """Return where the run's own ssh-agent answers."""
     return run_dir / "agent"
 
 
 def public_key(run_dir: Path, number: int) -> Path:
-    """Give the file that says which key of the agent the host of this number is for."""
+    """Return the file that says which key of the agent the host of this number is for."""
     return run_dir / f"{number}.pub"
 
 

@@ -79,7 +79,7 @@ class Elevated:
 
 
 def sudo_true() -> str:
-    """Give the command that proves a sudo password once; stdin is the password and end of file."""
+    """Return the command that proves a sudo password once; stdin is the password and end of file."""
     start = f'exec "$p" -c {shlex.quote(_TERMINAL)} '
     return "sh -c " + shlex.quote(_FIND + _FIND_SUDO + start + "sudo -k -S -p '' true")
 

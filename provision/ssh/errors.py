@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from provision import errors
 from provision.errors import ProvisionError
-from provision.model import Credential, Host, HostKey
+from provision.model import Credential, Host, HostKey, Status
 from provision.ssh.askpass import ASKED_AGAIN, FAILED, REFUSED
 from provision.ssh.config import CONNECT_TIMEOUT_S
 
@@ -17,6 +17,8 @@ class _Word:
     message: str
     meaning: str
     hint: str
+    kind: str = ""
+    status: Status | None = None
 
 
 OLDEST_SSH = (8, 4)
@@ -34,43 +36,46 @@ _WORDS = (
     ),
     _Word(
         r"password has expired|Password change required|" + re.escape(REFUSED),
-        errors.PasswordExpired,
+        errors.LoginFailed,
         "{name} wants something else than the password: a new password, or a one-time code",
         "the password is expired, or a second factor is on; nothing was sent in answer",
         "log in once by hand (ssh -p {port} {user}@{address}), set a new password, "
         "then: `fab credentials.set {name}`",
+        "password-expired",
+        Status.REFUSED,
     ),
     _Word(
         re.escape(ASKED_AGAIN),
-        errors.WrongPassword,
+        errors.LoginRefused,
         "{name} asked for the {secret} of {user} a second time",
         "the {secret} is wrong, or the host asks for two; one attempt was made, and no empty answer was sent",
         "{cure}",
     ),
     _Word(
         re.escape(FAILED) + r"|ssh_askpass: ",
-        errors.HelperFailed,
+        errors.LoginFailed,
         "the password of {name} could not be handed to ssh",
-        "this controller failed, and not the host: out of memory or of processes",
+        "the controller failed, not the host: it is out of memory or of processes",
         _PING,
+        "askpass-failed",
     ),
     _Word(
         r"no such identity|Load key .*(No such file|Permission denied|invalid format)",
-        errors.WrongPassword,
+        errors.LoginRefused,
         "the key file of {name} cannot be read",
         "ansible_ssh_private_key_file names no readable private key",
         "correct ansible_ssh_private_key_file of {name} in the inventory",
     ),
     _Word(
         r"Permission denied",
-        errors.WrongPassword,
+        errors.LoginRefused,
         "{name} refused the login of {user}",
         "the {secret} is wrong, or this way of login is off on the host; one attempt was made",
         "{cure}",
     ),
     _Word(
         r"Too many authentication failures|Received disconnect",
-        errors.WrongPassword,
+        errors.LoginRefused,
         "{name} ended the login of {user}",
         "the host limits attempts, or the account is closed",
         _PING,
@@ -118,47 +123,49 @@ def explain(host: Host, key: HostKey, credential: Credential, stderr: str) -> Pr
 
 
 def may_pass(error: ProvisionError) -> bool:
-    """Tell whether another try may go better at once: nobody was talked to, so no login was refused."""
+    """Return whether another try may go better at once: nobody was talked to, so no login was refused."""
     return isinstance(error, (errors.ConnectionRefused, errors.NoAnswer)) or (
         isinstance(error, errors.NameNotFound) and _NO_DNS in error.failure.evidence
     )
 
 
 def tried(error: ProvisionError, times: int) -> ProvisionError:
-    """Give ``error`` as one that came ``times`` times."""
+    """Return ``error`` as one that came ``times`` times."""
     if times > 1:
         error.failure = replace(error.failure, message=f"{error.failure.message}, {times} tries")
     return error
 
 
 def endless(host: Host, said: str) -> ProvisionError:
-    """Give the error of a host that printed more than any greeting needs; ``said`` is the begin of it."""
-    return errors.EndlessOutput(
+    """Return the error of a host that printed more than any greeting needs; ``said`` is the begin of it."""
+    return errors.LoginFailed(
         f"{host.name} prints without end when {host.user} logs in",
         f"ssh -p {host.port} {host.user}@{host.address}; look at sshd's Banner, "
         "/etc/profile.d and ~/.bashrc there",
         meaning="no more of it was read, and nothing was done on the host",
         evidence=_line_with(r"\S", said[:_LONGEST_EVIDENCE]),
+        kind="endless-output",
     )
 
 
 def no_shell(host: Host, said: str) -> ProvisionError:
-    """Give the error of a login that was right, and ended at once; ``said`` is what was printed."""
-    return errors.NoShell(
+    """Return the error of a login that was right, and ended at once; ``said`` is what was printed."""
+    return errors.LoginFailed(
         f"{host.user}'s login on {host.name} ended before a command could run",
         f"on {host.name}: give {host.user} a shell (usermod --shell /bin/bash {host.user}), "
         "and look at its start files",
         meaning="the password or key is right; the account has no shell, or a start file ends it",
         evidence=_line_with(r"\S", said),
+        kind="no-shell",
     )
 
 
 def wrong_passphrase(host: Host) -> ProvisionError:
-    """Give the error of a key that the server would take and the passphrase does not open.
+    """Return the error of a key that the server would take and the passphrase does not open.
 
     ssh says no word of it: it asked for the passphrase, and then could not sign.
     """
-    return errors.WrongPassword(
+    return errors.LoginRefused(
         f"the key file of {host.name} does not open",
         f"`fab credentials.set {host.name} --kind passphrase`",
         meaning="the passphrase in the keyring is not the one of this key",
@@ -179,6 +186,8 @@ def _typed(word: _Word, host: Host, credential: Credential, stderr: str) -> Prov
         word.hint.format(**values),
         meaning=word.meaning.format(**values),
         evidence=_line_with(word.pattern, stderr),
+        kind=word.kind,
+        status=word.status,
     )
 
 
@@ -204,7 +213,7 @@ def _changed(host: Host, key: HostKey, stderr: str) -> ProvisionError:
 
 
 def _line_with(pattern: str, text: str) -> str:
-    """Give the last line of ``text`` in which ``pattern`` is found, cut to what a person reads."""
+    """Return the last line of ``text`` in which ``pattern`` is found, cut to what a person reads."""
     lines = [line.strip() for line in text.splitlines() if re.search(pattern, line)]
     return lines[-1][:_LONGEST_EVIDENCE] if lines else ""
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from provision.errors import ConnectionLost, HostFailed
+from provision.errors import CommandTimedOut, ConnectionLost
 from provision.model import Host, Secret, Session
 from provision.ssh import broker
 from provision.ssh.elevate import wrap
@@ -52,7 +52,7 @@ def run(
 ) -> Completed:
     """Run ``command`` (sh) on the session's host as root and give what came back.
 
-    Raises ConnectionLost when no live master is there, HostFailed when the time is over.
+    Raises ConnectionLost when no live master is there, CommandTimedOut when the time is over.
     """
     if session.host.user != "root":
         elevated = wrap(
@@ -80,7 +80,7 @@ def over_master(
     argv = [*_ssh(session), session.host.name, command]
     completed, late = _bounded(argv, stdin, timeout_s, cap_bytes, session if with_run else None)
     if late:
-        raise HostFailed(
+        raise CommandTimedOut(
             f"a command gave no end in {timeout_s:.0f} s on {session.host.name}",
             f"look at the host: `fab hosts.shell {session.host.name}`",
             evidence=command.splitlines()[0][:120],
@@ -95,7 +95,7 @@ def over_master(
 
 
 def is_live(session: Session) -> bool:
-    """Tell whether the session's master still answers."""
+    """Return whether the session's master still answers."""
     argv = [*_ssh(session), "-O", "check", session.host.name]
     try:
         return subprocess.run(argv, capture_output=True, check=False, timeout=CHECK_TIMEOUT_S).returncode == 0
@@ -118,7 +118,7 @@ def named_secret(session: Session, name: str) -> Secret | None:
 
 @contextmanager
 def way_through(session: Session, host: Host) -> Iterator[socket.socket]:
-    """Give a socket that leads to ``host`` from the jump host of ``session``, as ``ssh -W`` makes it."""
+    """Yield a socket that leads to ``host`` from the jump host of ``session``, as ``ssh -W`` makes it."""
     ours, theirs = socket.socketpair()
     argv = [*_ssh(session), "-W", f"[{host.address}]:{host.port}", session.host.name]
     end = theirs.fileno()

@@ -74,7 +74,7 @@ class _Exactly(AuthStrategy):  # type: ignore[misc]
 
 
 def fetch_keys(host: Host, dial: Dial | None = None, timeout_s: float = TIMEOUT_S) -> Iterator[HostKey]:
-    """Give each key that a host shows, the best type first; the next is only asked for when it is wanted.
+    """Yield each key that a host shows, the best type first; the next is only asked for when it is wanted.
 
     ``dial`` opens a way to its port each time. Raises what ``fetch_key`` does.
     """

@@ -18,7 +18,7 @@ from provision.credentials.master import from_environment
 from provision.errors import Interrupted, ProvisionError, UsageError
 from provision.hints import Hint, render
 from provision.model import HostReport
-from provision.report.advice import retold
+from provision.report.advice import as_typed
 from provision.report.console import page_for
 from provision.report.error import error_text
 from provision.report.exit_code import UNKNOWN, exit_code
@@ -123,23 +123,23 @@ def _unexpected(error: Exception) -> ProvisionError:
 def say(error: ProvisionError, page: Page) -> None:
     """Print an error that belongs to no host on stderr."""
     failure = error.failure
-    failure = replace(failure, next=retold(failure.next, typed()))
+    failure = replace(failure, next=as_typed(failure.next, typed()))
     text = error_text(failure, width=page.width, colour=page.colour, ascii=page.ascii)
     sys.stderr.write(text)
 
 
-def told(hint: Hint) -> str:
+def hint_text(hint: Hint) -> str:
     """Return ``hint`` as a text, with its commands as this person types them."""
-    return render(retold(hint, typed()))
+    return render(as_typed(hint, typed()))
 
 
 def typed() -> str:
-    """Give the command line as a person typed it, to be shown in reports and in advice."""
+    """Return the command line as a person typed it, to be shown in reports and in advice."""
     return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
 
 
 def exit_code_of(error: ProvisionError) -> int:
-    """Give the exit code of one host's error, as a run over that host would have ended."""
+    """Return the exit code of one host's error, as a run over that host would have ended."""
     return exit_code((HostReport("", error.failure.status),))
 
 

@@ -132,5 +132,5 @@ def serial_of(text: str) -> int:
 
 
 def lock_values(lock_timeout: str) -> dict[str, Any]:
-    """Give the role's value for --lock-timeout; none when it was not given."""
+    """Return the role's value for --lock-timeout; none when it was not given."""
     return {"lock_timeout": whole_number("lock-timeout", lock_timeout)} if lock_timeout else {}

@@ -13,7 +13,7 @@ from provision.plaintext import scan as search
 from provision.run import audit
 from provision.settings import LONGEST_SHOWN, is_there
 from provision.tasks import moving, reach, storing
-from provision.tasks.command import LOCAL, RUN, command, told
+from provision.tasks.command import LOCAL, RUN, command, hint_text
 from provision.tasks.consent import LOCK
 from provision.tasks.keys import HOSTS, change_access
 from provision.tasks.project import EXAMPLE, Flags, is_lab, settings
@@ -36,7 +36,7 @@ def init(flags: Flags) -> None:
             f"for servers of yours name their inventory: `fab credentials.init --inventory {EXAMPLE}`; "
             "or take the lab down: `fab lab.down`",
         )
-    print(f"made {keyring.init(project)}; now: {told(parse('`fab credentials.set NAME`'))}")
+    print(f"made {keyring.init(project)}; now: {hint_text(parse('`fab credentials.set NAME`'))}")
 
 
 @command(
@@ -57,7 +57,7 @@ def set_(
     whose, sort, project = Owner.parse(owner), parse_sort(kind), settings(flags)
     if is_made(sort):
         raise UsageError(f"the {sort} of a host is made, and not set", f"`fab keys.install {owner}`")
-    storing.one(project, whose, sort, storing.Manner(stdin, replace, unlisted, previous))
+    storing.one(project, whose, sort, storing.SetOptions(stdin, replace, unlisted, previous))
 
 
 @command(help={"limit": "only these hosts or groups, an Ansible pattern"})
@@ -110,7 +110,7 @@ def doctor(flags: Flags) -> int:
         faults += bool(found.hint)
         print(f"{'FAULT' if found.hint else 'right'}  {found.part:8} {found.seen}")
         if found.hint:
-            print(f"       next     {told(found.hint)}")
+            print(f"       next     {hint_text(found.hint)}")
     return min(faults, 1)
 
 
@@ -128,7 +128,7 @@ def import_(
 
     It then names the files that held them. --csv and --vault take them from elsewhere.
     """
-    project, agreed = settings(flags), moving.Agreed(replace, unlisted)
+    project, agreed = settings(flags), moving.ImportOptions(replace, unlisted)
     if csv:
         return moving.from_table(project, agreed)
     if vault:

@@ -20,7 +20,7 @@ def change_access(verb: str, flags: Flags, hosts: str, via: str, lock_timeout: s
 
 @command(shared=RUN, positional=("hosts",), help=HOSTS | LOCK)
 def install(flags: Flags, hosts: str, via: str = "public", lock_timeout: str = "") -> int:
-    """Give hosts a key each, which lives in the keyring.
+    """Return hosts a key each, which lives in the keyring.
 
     An ed25519 key, and in no file. It is used once a login with nothing else has worked. Other keys stay.
     """

@@ -10,7 +10,7 @@ from provision.report.past import failed_hosts, load
 
 
 def resolve(request: Request, state_dir: Path) -> Request:
-    """Give ``request`` with a limit that Ansible understands.
+    """Return ``request`` with a limit that Ansible understands.
 
     ``last`` becomes the name of that run in what was typed, since the request is the last run soon.
     Raises NothingSelected when that run left no host behind, UsageError when there is no such run.

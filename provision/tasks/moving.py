@@ -25,7 +25,7 @@ from provision.report.layout import count
 from provision.run import audit
 from provision.settings import Settings
 from provision.tasks import storing
-from provision.tasks.command import told, typed
+from provision.tasks.command import hint_text, typed
 from provision.tasks.confirm import confirm
 from provision.tasks.owners import LAB_NOTE, expect_known, listed
 from provision.tasks.project import is_lab, whole_number
@@ -34,14 +34,14 @@ TABLE_CAP_BYTES = 4 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Agreed:
+class ImportOptions:
     """What was agreed to on the command line: that secrets are replaced, that owners are not listed yet."""
 
     replace: bool = False
     unlisted: bool = False
 
 
-def from_table(project: Settings, agreed: Agreed) -> int:
+def from_table(project: Settings, agreed: ImportOptions) -> int:
     """Import CSV from standard input."""
     if sys.stdin.isatty():
         raise UsageError("a table typed at a terminal would be seen", "pipe it in, or: --csv < FILE")
@@ -55,13 +55,13 @@ def from_table(project: Settings, agreed: Agreed) -> int:
     return _stored(project, found, _behind_stdin(), agreed)
 
 
-def from_vault(project: Settings, file: Path, vault_fd: str, agreed: Agreed) -> int:
+def from_vault(project: Settings, file: Path, vault_fd: str, agreed: ImportOptions) -> int:
     """Import a file that Ansible's vault encrypts."""
     found = intake.from_vault(file, _vault_password(project, vault_fd))
     return _stored(project, found, (file,), agreed)
 
 
-def from_inventory(project: Settings, vault_fd: str, agreed: Agreed) -> int:
+def from_inventory(project: Settings, vault_fd: str, agreed: ImportOptions) -> int:
     """Import the passwords of the inventory, and name the files that held them."""
     expect_there(project.inventory)
     sealed = vault_fd or intake.sealed(project.inventory)
@@ -83,14 +83,16 @@ def show(findings: Iterable[Finding]) -> int:
         return 0
     next_ = parse("`fab credentials.import` for an inventory, `fab credentials.set NAME` for a note")
     print(
-        f"{count(total, 'finding')} in {count(len(places), 'file')}\nNext   {told(next_)}; then remove\n"
+        f"{count(total, 'finding')} in {count(len(places), 'file')}\nNext   {hint_text(next_)}; then remove\n"
         "       it there. A line that is none: write  pragma: allowlist secret  behind it",
         file=sys.stderr,
     )
     return 2
 
 
-def _stored(project: Settings, found: tuple[Found, ...], files: tuple[Path, ...], agreed: Agreed) -> int:
+def _stored(
+    project: Settings, found: tuple[Found, ...], files: tuple[Path, ...], agreed: ImportOptions
+) -> int:
     if not found:
         raise UsageError("there is no password to import", "`fab credentials.set NAME` stores one")
     expect_known(project, (each.owner for each in found), unlisted=agreed.unlisted)
@@ -100,17 +102,17 @@ def _stored(project: Settings, found: tuple[Found, ...], files: tuple[Path, ...]
     _expect_agreed(project, [each for each in fresh if old[each] is not None], agreed)
     plaintext.keep(project, fresh, lambda each: _recorded(project, each))
     for each in taken:
-        print(_told(each, old[each]))
+        print(_saved_line(each, old[each]))
     left = [each for each in found if each.secret is None]
     for each in left:
-        by_hand = told(parse(set_command(each.owner, each.kind)))
+        by_hand = hint_text(parse(set_command(each.owner, each.kind)))
         print(clean(f"left   the {each.kind} of {each.owner}: {each.reason}; {by_hand}"))
     if taken:
         _say_what_remains(project, files)
     return 8 if left else 0
 
 
-def _expect_agreed(project: Settings, replaced: list[Found], agreed: Agreed) -> None:
+def _expect_agreed(project: Settings, replaced: list[Found], agreed: ImportOptions) -> None:
     """Ask once for all secrets that would be replaced; raises UsageError when nobody agrees."""
     if not replaced or agreed.replace:
         return
@@ -125,7 +127,7 @@ def _expect_agreed(project: Settings, replaced: list[Found], agreed: Agreed) -> 
         raise UsageError("not confirmed, so nothing was stored", "`fab credentials.list`")
 
 
-def _told(each: Found, old: Secret | None) -> str:
+def _saved_line(each: Found, old: Secret | None) -> str:
     if old is None:
         return f"stored the {each.kind} of {each.owner}"
     if old == each.secret:

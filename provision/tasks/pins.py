@@ -20,7 +20,7 @@ from provision.run import audit
 from provision.settings import Settings
 from provision.ssh import witness
 from provision.ssh.remote import way_through
-from provision.tasks.command import told
+from provision.tasks.command import hint_text
 from provision.tasks.confirm import confirm
 from provision.tasks.reach import sessions, shell_entrants
 from provision.trust import FETCHES_AT_ONCE, read_pins, record
@@ -59,7 +59,7 @@ def check(project: Settings, limit: str, via: str) -> int:
         judge = partial(_verdict, pins=pins, keys=keys)
         verdicts = dict(zip(selection.hosts, pool.map(judge, selection.hosts), strict=True))
     for host in sorted(verdicts, key=lambda host: natural(host.name)):
-        print(clean(f"{host.name}  {_told(verdicts[host])}"))
+        print(clean(f"{host.name}  {_described(verdicts[host])}"))
     reports = [HostReport("", _status(verdict)) for verdict in verdicts.values()]
     _audit_check(project, verdicts)
     return exit_code(reports)
@@ -73,7 +73,7 @@ def _verdict(host: Host, pins: Mapping[str, tuple[HostKey, ...]], keys: Keys) ->
 
 
 def _shown_pin(host: Host, pinned: tuple[HostKey, ...], keys: Keys) -> HostKey:
-    """Give the pin that the host shows; raises ChangedHostKey when it shows none of them."""
+    """Return the pin that the host shows; raises ChangedHostKey when it shows none of them."""
     if not pinned:
         raise UnknownHostKey(f"no key of {host.name} is pinned", f"`fab hosts.trust {host.name}`")
     offered = []
@@ -84,11 +84,13 @@ def _shown_pin(host: Host, pinned: tuple[HostKey, ...], keys: Keys) -> HostKey:
     raise ChangedHostKey.than_pinned(host.name, pinned[0].fingerprint, offered[0].fingerprint)
 
 
-def _told(verdict: HostKey | ProvisionError) -> str:
+def _described(verdict: HostKey | ProvisionError) -> str:
     if isinstance(verdict, HostKey):
         return f"shows its pin, {verdict.type} {verdict.fingerprint}"
     failure = verdict.failure
-    return f"{failure.message}{failure.evidence and f' ({failure.evidence})'}; next: {told(failure.next)}"
+    return (
+        f"{failure.message}{failure.evidence and f' ({failure.evidence})'}; next: {hint_text(failure.next)}"
+    )
 
 
 def _status(verdict: HostKey | ProvisionError) -> Status:
@@ -128,7 +130,7 @@ def _pin(project: Settings, host: Host, keys: Keys, proof: Proof, said: Exported
 
 
 def _chosen(host: Host, old: tuple[HostKey, ...], keys: Keys, proof: Proof, said: Exported) -> HostKey:
-    """Give the key that is to be pinned: those of the file, else the one that the host shows and is named."""
+    """Return the key that is to be pinned: those of the file, else the one that the host shows and is named."""
     if said.keys:
         return replace(said.keys[0], others=said.keys[1:])
     wanted = said.fingerprints or tuple(filter(None, [proof.fingerprint or host.host_key]))
@@ -167,7 +169,7 @@ def _read(place: str) -> str:
 
 
 def _jumps(selection: Selection) -> tuple[Host, ...]:
-    """Give each host that leads to another one; it may be selected itself."""
+    """Return each host that leads to another one; it may be selected itself."""
     by_name = {host.name: host for host in (*selection.jumps, *selection.hosts)}
     found: dict[str, Host] = {}
     for host in selection.hosts:
@@ -179,7 +181,7 @@ def _jumps(selection: Selection) -> tuple[Host, ...]:
 
 @contextmanager
 def _ways(project: Settings, selection: Selection) -> Iterator[Keys]:
-    """Give what fetches a host's keys; only the jump hosts on the way are logged in to."""
+    """Yield what fetches a host's keys; only the jump hosts on the way are logged in to."""
     jumps = _jumps(selection)
     with ExitStack() as stack:
         opened = stack.enter_context(sessions(shell_entrants(project, Selection(jumps, ())))) if jumps else {}

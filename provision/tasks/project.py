@@ -38,7 +38,7 @@ def is_lab(project: Settings) -> bool:
 
 
 def settings(flags: Flags, start: Path | None = None) -> Settings:
-    """Give the Settings of the project around ``start`` (default: the working directory).
+    """Return the Settings of the project around ``start`` (default: the working directory).
 
     While a lab is up, and no inventory is named, the commands are about the lab: its inventory,
     its throw-away keyring, its pins. They never mix with those of real servers.

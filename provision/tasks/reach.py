@@ -17,7 +17,7 @@ from provision.pipeline import masters
 from provision.run import audit
 from provision.run.interrupts import catch_signals
 from provision.settings import Settings, is_there
-from provision.tasks.command import told
+from provision.tasks.command import hint_text
 from provision.trust import read_pins
 
 _PR_SET_PDEATHSIG = 1
@@ -25,12 +25,12 @@ _prctl = getattr(ctypes.CDLL(None), "prctl", None)
 
 
 def known_hosts(project: Settings) -> tuple[Host, ...]:
-    """Give the inventory's hosts; none when there is no inventory to read."""
+    """Return the inventory's hosts; none when there is no inventory to read."""
     return read(project, ALL, "public").hosts if all(map(is_there, project.inventory)) else ()
 
 
 def listing(project: Settings, limit: str, via: str) -> str:
-    """Give the table of hosts."""
+    """Return the table of hosts."""
     pins = read_pins(project.pins)
     rows = [("HOST", "ADDRESS", "USER", "GROUPS", "KEY")]
     for host in sorted(read(project, limit, via).hosts, key=lambda h: natural(h.name)):
@@ -74,7 +74,7 @@ def show_origins(origins: dict[str, tuple[str, ...] | ProvisionError]) -> int:
     for name, origin in origins.items():
         if isinstance(origin, ProvisionError):
             missing = True
-            print(f"{name}  {origin.failure.message}; next: {told(origin.failure.next)}")
+            print(f"{name}  {origin.failure.message}; next: {hint_text(origin.failure.next)}")
         else:
             print(f"{name}  {', '.join(origin)}")
     return 8 if missing else 0

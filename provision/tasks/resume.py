@@ -14,7 +14,7 @@ from provision.report.layout import count
 
 
 def resumed(typed: str, state_dir: Path) -> str:
-    """Give the whole command that ``typed`` stands for: the last one's options, and the hosts it left behind.
+    """Return the whole command that ``typed`` stands for: the last one's options, and the hosts it left behind.
 
     Says on stderr how many hosts are left out. Raises UsageError when there is no run to go on with.
     """
@@ -32,7 +32,7 @@ def resumed(typed: str, state_dir: Path) -> str:
 
 
 def read_again(task: Any, command: str) -> dict[str, Any]:
-    """Give the values that the options of ``command`` have for ``task``."""
+    """Return the values that the options of ``command`` have for ``task``."""
     context = ParserContext(task.name, args=task.get_arguments())
     values: dict[str, Any] = Parser([context]).parse_argv(advice.words(command))[0].as_kwargs
     return values

@@ -14,7 +14,7 @@ from provision.errors import ProvisionError, ReportNotWritten, StateUnusable, Us
 from provision.model import HostReport, Report
 from provision.pipeline import Finished, Request, run
 from provision.report import console, files, past, text
-from provision.report.advice import retold
+from provision.report.advice import as_typed
 from provision.report.exit_code import FAILED, exit_code
 from provision.report.jsonl import Stream
 from provision.report.live import Live
@@ -63,7 +63,7 @@ def carry_out(request: Request, flags: Flags, manner: Manner) -> Report:
     with catch_signals() as cancel:
         show = functools.partial(_show, request, flags, project.state_dir)
         with run(request, project, show, judge, cancel, manner.ask) as done:
-            hosts = tuple(_retold(host, request.typed) for host in done.report.hosts)
+            hosts = tuple(_as_typed(host, request.typed) for host in done.report.hosts)
             report = replace(done.report, hosts=hosts)
             unwritten = _write(request, report, project.state_dir, done)
             if not unwritten:
@@ -78,10 +78,10 @@ def carry_out(request: Request, flags: Flags, manner: Manner) -> Report:
     return report
 
 
-def _retold(host: HostReport, typed: str) -> HostReport:
+def _as_typed(host: HostReport, typed: str) -> HostReport:
     if host.failure is None:
         return host
-    return replace(host, failure=replace(host.failure, next=retold(host.failure.next, typed)))
+    return replace(host, failure=replace(host.failure, next=as_typed(host.failure.next, typed)))
 
 
 def _write(request: Request, report: Report, state_dir: Path, done: Finished) -> ProvisionError | None:

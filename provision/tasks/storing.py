@@ -15,14 +15,14 @@ from provision.hints import Command, parse
 from provision.model import Secret
 from provision.run import audit
 from provision.settings import Settings
-from provision.tasks.command import told, typed
+from provision.tasks.command import hint_text, typed
 from provision.tasks.confirm import confirm
 from provision.tasks.owners import LAB_NOTE, expect_known
 from provision.tasks.project import is_lab
 
 
 @dataclass(frozen=True, slots=True)
-class Manner:
+class SetOptions:
     """What was said on the command line of where the secret comes from, and of what may happen."""
 
     from_stdin: bool = False
@@ -31,7 +31,7 @@ class Manner:
     previous: bool = False
 
 
-def one(project: Settings, owner: Owner, kind: Sort, manner: Manner) -> None:
+def one(project: Settings, owner: Owner, kind: Sort, manner: SetOptions) -> None:
     """Store one secret; raises UsageError where another one is stored, and nobody agrees."""
     expect_known(project, [owner], unlisted=manner.unlisted)
     old = keyring.held(project, owner, kind)  # first: what the person types is in vain without the keyring
@@ -50,7 +50,7 @@ def one(project: Settings, owner: Owner, kind: Sort, manner: Manner) -> None:
 
 def replaced(owner: Owner, kind: Sort) -> str:
     """Return what is said of a secret that took the place of another one."""
-    back = told(parse(set_command(owner, kind, " --previous")))
+    back = hint_text(parse(set_command(owner, kind, " --previous")))
     return f"replaced the {kind} of {owner}; the old one is kept as {keyring.previous(kind)} ({back})"
 
 

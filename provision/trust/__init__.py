@@ -25,7 +25,7 @@ TRUST = re.compile(r"trust=(\S+)")
 
 
 def trust(hosts: tuple[Host, ...], pins: Path, fetch: Fetch) -> dict[str, HostKey | ProvisionError]:
-    """Give each host's key, or a typed refusal.
+    """Return each host's key, or a typed refusal.
 
     A pinned host costs no network. A host with ``host_key: SHA256:…`` in the inventory and no
     pin has its keys fetched (by ``fetch``, before any login), compared, and pinned. Without
@@ -62,7 +62,7 @@ def record(pins: Path, key: HostKey, replace: str | None = None) -> None:
 
 
 def read_pins(pins: Path) -> Mapping[str, tuple[HostKey, ...]]:
-    """Give the pinned keys by inventory name; a missing file is an empty one.
+    """Return the pinned keys by inventory name; a missing file is an empty one.
 
     Each line is ``name type key trust=…``. Raises InventoryError, with the line's number, for
     anything else: hashed names, patterns, lists and markers would trust more than one reads.

@@ -35,7 +35,9 @@ def exported(text: str, name: str, names: Iterable[str]) -> Exported:
     of several hosts'.
     """
     names = tuple(names)
-    lines = [line for line in _told(text).splitlines() if _KEY.search(line) or _FINGERPRINT.search(line)]
+    lines = [
+        line for line in _key_blocks(text).splitlines() if _KEY.search(line) or _FINGERPRINT.search(line)
+    ]
     named = [line for line in lines if line.split()[0] in names]
     if not named and len(names) > 1:
         raise UsageError(
@@ -62,7 +64,7 @@ def exported(text: str, name: str, names: Iterable[str]) -> Exported:
     return Exported(tuple(sorted(keys, key=lambda key: key.type)), tuple(sorted(fingerprints)))
 
 
-def _told(text: str) -> str:
+def _key_blocks(text: str) -> str:
     blocks = _BLOCK.findall(text.replace("\r", ""))
     return "".join(blocks) if blocks else text
 

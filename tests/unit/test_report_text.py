@@ -401,7 +401,7 @@ def test_only_hosts_in_their_good_state_exit_with_zero(statuses):
     ],
 )
 def test_a_hint_is_told_in_the_words_of_the_command_that_was_typed(typed: str, hint: str, said: str) -> None:
-    assert render(advice.retold(parse(hint), typed)) == said
+    assert render(advice.as_typed(parse(hint), typed)) == said
 
 
 def told(how: str, failure: Failure | None = None) -> tuple[Earlier, ...]:
