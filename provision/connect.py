@@ -1,4 +1,4 @@
-"""connect: open one OpenSSH master per host, which everything else rides."""
+"""connect: open one OpenSSH master connection per host, which all later commands share."""
 
 import os
 import random
@@ -31,10 +31,10 @@ from provision.ssh.errors import (
 )
 from provision.ssh.greeting import Greeting, listen
 
-# Who answers within this is handed on; latecomers follow together.
+# Hosts that answer within this go on at once; latecomers follow together.
 LATE_AFTER_S = 5.0
 LOGIN_TIMEOUT_S = 30.0
-# A host that nobody could talk to is tried again, within this from its first try.
+# An unreachable host is tried again until this long after the first attempt.
 CONNECT_BUDGET_S = 30.0
 LEAST_TRY_S = 3.0
 MOST_TRIES = 3
@@ -53,7 +53,7 @@ def discard(name: str, text: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Entrant:
-    """A host that may be entered: what it is, how, and which key it must show."""
+    """A host that is ready to log in to: its values, its credential, and the key that it must show."""
 
     host: Host
     credential: Credential
@@ -61,9 +61,9 @@ class Entrant:
 
 
 class Connections:
-    """Open masters for ``entrants``; they live as long as the context, and never longer than us.
+    """Open master connections; they end with the context, and never outlive this process.
 
-    ``run_dir`` is private to this run, ``broker`` hands out the secrets, ``tell`` hears what is tried again.
+    ``run_dir`` is private to this run, ``broker`` serves the secrets, ``on_retry`` hears of each retry.
     """
 
     def __init__(self, run_dir: Path, broker: Broker, on_retry: OnRetry = discard) -> None:
@@ -95,11 +95,11 @@ class Connections:
             self._pool.shutdown()
 
     def grant(self, secret: Secret) -> str:
-        """Return a token for ``secret`` that the broker answers for the whole run."""
+        """Return a token that the broker accepts for ``secret`` for the whole run."""
         return self._broker.grant(secret, once=False)
 
     def abort(self) -> None:
-        """End what is not open yet; who waits for it gets Interrupted."""
+        """Stop logins that are not finished; each of these hosts gets the error Interrupted."""
         self._closing.set()
         for master in self._masters.copy():
             if master not in self._open_masters:
@@ -150,7 +150,7 @@ class Connections:
         return replace(session, secret_tokens=tokens)
 
     def _log_in(self, entrant: Entrant) -> Session:
-        """Log in and become root; a password of a rotation that was cut short is the second try."""
+        """Log in and become root; the pending password of an interrupted rotation is tried second."""
         session = Session(entrant.host, self._run_dir)
         try:
             self._authenticate(entrant)
@@ -178,7 +178,7 @@ class Connections:
             self._open_master(entrant, ("-o", _INTERACTIVE))
 
     def _open_with_retries(self, entrant: Entrant) -> None:
-        """Log in; where nobody was talked to, and it may go better soon, try again within the budget."""
+        """Open the master; retry an unreachable host within the time budget."""
         end = time.monotonic() + CONNECT_BUDGET_S
         for number in range(1, MOST_TRIES + 1):
             try:
@@ -192,7 +192,7 @@ class Connections:
                 self._pause(entrant.host, number, error)
 
     def _pause(self, host: Host, number: int, error: ProvisionError) -> None:
-        pause_s = PAUSE_S * number * random.uniform(0.5, 1.0)  # noqa: S311 - many hosts must not come back at once
+        pause_s = PAUSE_S * number * random.uniform(0.5, 1.0)  # noqa: S311 - not all hosts retry at once
         said = f"{error.failure.message}; again in {pause_s:.1f} s"
         self._on_retry(host.name, f"try {number} of {MOST_TRIES}: {said}")
         if self._closing.wait(pause_s):
@@ -221,14 +221,14 @@ class Connections:
         if self._closing.is_set():
             return _interrupted(host)
         if retry and entrant.credential.password and _offers_only_interactive(greeting.err):
-            return _PasswordNotOffered("the host asks for the password another way")
+            return _PasswordNotOffered("the host asks for the password by keyboard-interactive")
         if greeting.is_endless:
             return endless(host, greeting.out or greeting.err)
         if greeting.is_late:
             return errors.SilentHost(
                 f"{host.address}:{host.port} did not finish the login in {LOGIN_TIMEOUT_S:.0f} s",
                 f"`fab hosts.ping {host.name}`",
-                meaning="the host is overloaded, or its login shell does not end",
+                meaning="the host is overloaded, or its login shell hangs",
             )
         error = explain(host, entrant.key, entrant.credential, greeting.err)
         has_shell_ended = type(error) is errors.Unreachable and 0 <= code < remote.SSH_FAILED
@@ -254,7 +254,7 @@ class Connections:
 
 
 def _rotated(credential: Credential) -> Credential:
-    """Return the credential as it is if the rotation that was cut short had come as far as the host."""
+    """Return the credential that works if the interrupted rotation had reached the host."""
     new, old = credential.pending, credential.password
     sudo_password = new if old is None or credential.sudo_password == old else credential.sudo_password
     return replace(credential, password=old and new, sudo_password=sudo_password, pending=None)
@@ -265,12 +265,12 @@ def _interrupted(host: Host) -> ProvisionError:
 
 
 def _no_longer_than(left_s: float) -> tuple[str, ...]:
-    """Return the options that end the wait for an answer when the budget does."""
+    """Return the options that limit the connect timeout to the rest of the budget."""
     return ("-o", f"ConnectTimeout={max(1, min(int(left_s), config.CONNECT_TIMEOUT_S))}")
 
 
 class _PasswordNotOffered(ProvisionError):
-    """The server takes passwords by keyboard-interactive only."""
+    """The server accepts passwords by keyboard-interactive only."""
 
 
 def _jumps_first(entrants: tuple[Entrant, ...]) -> list[Entrant]:

@@ -1,4 +1,4 @@
-"""Examine the keyring and what it needs: which one, where, who may read it, and does it keep a secret."""
+"""Examine the keyring and its surroundings: which one it is, who can read it, whether it keeps a secret."""
 
 import os
 import secrets
@@ -20,13 +20,13 @@ from provision.settings import Settings
 from provision.ssh.errors import refuse_old_ssh
 
 CANARY = "doctor/canary"
-# What a keyring is known to lose or to change: blanks at the ends, signs, more than one alphabet.
+# Text that keyrings are known to lose or change: outer spaces, special characters, several scripts.
 CANARY_SIGNS = " '\"\\%${{ 7*7 }} é🐙 "
 
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """What was seen of one ``part``; a fault has a ``hint``, and what is right has none."""
+    """The state of one ``part``; only a fault has a ``hint``."""
 
     part: str
     seen: str
@@ -34,7 +34,7 @@ class Diagnosis:
 
 
 def examine(settings: Settings) -> Iterator[Diagnosis]:
-    """Yield what is found, part by part; what depends on a fault is not looked at."""
+    """Yield the Diagnosis of each part; parts that depend on a faulty one are left out."""
     yield _ssh()
     try:
         backend = choose(settings)
@@ -85,20 +85,20 @@ def _mode(file: Path) -> Diagnosis:
 
 
 def _canary(backend: KeyringBackend, settings: Settings) -> Diagnosis:
-    """Set, get and delete a secret; the embedded file is not written, a copy beside it is."""
+    """Set, read and delete a secret; of the embedded file only a copy is written."""
     name, text = service(settings), secrets.token_urlsafe(16) + CANARY_SIGNS
     try:
         backend.set_password(name, CANARY, text)
         kept = backend.get_password(name, CANARY) == text
         backend.delete_password(name, CANARY)
         gone = backend.get_password(name, CANARY) is None
-    except Exception as error:  # a backend is anybody's code, and raises what it likes
+    except Exception as error:  # a backend is foreign code, and may raise anything
         with suppress(Exception):
             backend.delete_password(name, CANARY)
         seen = f"it does not answer: {type(error).__name__}: {error}"
         return Diagnosis("canary", seen, ("unlock it, or use the embedded file: --keyring kdbx",))
     if not kept or not gone:
-        seen = "it gave back something else than was stored" if not kept else "it keeps what was deleted"
+        seen = "it returned another text than was stored" if not kept else "it still has what was deleted"
         return Diagnosis("canary", seen, ("use the embedded file: --keyring kdbx",))
     return Diagnosis("canary", "a secret was set, read back the same, and deleted")
 

@@ -52,7 +52,7 @@ def _check(suite: Element, host: str, check: Check) -> None:
     elif check.verdict is Verdict.SKIPPED:
         SubElement(case, "skipped", {"message": clean(check.detail)})
     elif check.verdict is Verdict.ADVICE:
-        # JUnit has no fourth word: a reader of the XML finds it by this one.
+        # JUnit has no such result; the word in the message marks it.
         SubElement(case, "skipped", {"message": clean(f"advice: {check.detail}")})
 
 

@@ -1,4 +1,4 @@
-"""The page that texts are laid out on: its width, its colours, its characters."""
+"""Lay out text for a page: its width, colours and characters."""
 
 import textwrap
 from collections.abc import Iterable
@@ -20,40 +20,40 @@ _ASCII = str.maketrans(
 
 @dataclass(frozen=True)
 class Page:
-    """How text is shown; ``width`` in columns, ``ascii`` where other characters cannot be."""
+    """How text is shown; ``width`` is in columns, ``ascii`` allows no other characters."""
 
     width: int = 80
     colour: bool = False
     ascii: bool = False
 
     def plain(self, text: str) -> str:
-        """Return ``text`` as one safe line in the characters that this page can show."""
+        """Return ``text`` as one safe line in the characters of this page."""
         shown = clean(text)
         if not self.ascii or shown.isascii():
             return shown
         return shown.translate(_ASCII).encode("ascii", "backslashreplace").decode()
 
     def paint(self, text: str, style: str) -> str:
-        """Colour ``text``, which is plain and padded already, when the page has colours."""
+        """Return ``text``, which is plain and padded already, in colour if the page has colours."""
         return f"\x1b[{_STYLES[style]}m{text}\x1b[0m" if self.colour and text else text
 
     def wrap(self, text: str, column: int) -> list[str]:
-        """Break ``text`` into plain lines that fit right of ``column``; words stay whole."""
+        """Return ``text`` as plain lines that fit right of ``column``; words are not split."""
         room = max(self.width - column, LEAST_TEXT_WIDTH)
         lines = clean_lines(text).strip().split("\n")
         return [part for line in lines for part in _fold(self.plain(line), room)]
 
     def block(self, text: str, column: int) -> list[str]:
-        """Break ``text`` and indent every line to ``column``."""
+        """Return ``text`` as lines indented to ``column``."""
         return [" " * column + line for line in self.wrap(text, column)]
 
     def labelled(self, label: str, text: str, column: int, width: int = 7) -> list[str]:
-        """Put ``label`` before the first line of ``text``, and the other lines under it."""
+        """Return ``text`` as lines, with ``label`` before the first."""
         lines = self.wrap(text, column + width) if text.strip() else []
         return _under(label.ljust(width), lines, column)
 
     def hint(self, label: str, hint: Hint, column: int, width: int = 7) -> list[str]:
-        """Put ``label`` before ``hint``; a command that does not fit starts on a line of its own."""
+        """Return ``hint`` as lines after ``label``; a command that does not fit starts on a new line."""
         first = next((number for number, part in enumerate(hint) if isinstance(part, Command)), None)
         if first is None:
             return self.labelled(label, render(hint), column, width)
@@ -68,7 +68,7 @@ class Page:
         return _under(label.ljust(width), lines, column)
 
     def flow(self, items: Iterable[str], column: int) -> list[str]:
-        """Put ``items`` one after the other with commas at ``column``; an item stays whole."""
+        """Return ``items`` as lines at ``column``, separated by commas; items are not split."""
         lines = [""]
         for item in map(self.plain, items):
             grown = f"{lines[-1]}, {item}" if lines[-1] else item
@@ -82,7 +82,7 @@ class Page:
     def beside(
         self, left: str, right: str, column: int, gap: int = 2, below: int = BELOW_COLUMN
     ) -> list[str]:
-        """Put ``right`` at ``column`` beside ``left``, or under it at ``below`` where it does not fit."""
+        """Return ``left`` with ``right`` at ``column``, or below it at ``below`` if it does not fit."""
         before, after = self.plain(left), self.plain(right)
         start = max(column, len(before) + gap)
         if not after:
@@ -92,12 +92,12 @@ class Page:
         return [before, *self.block(after, below)]
 
     def edge(self, left: str, right: str, gap: int = 4) -> list[str]:
-        """Put ``right`` against the right edge, or under ``left`` where it does not fit."""
+        """Return ``left`` with ``right`` at the right edge, or on the next line if it does not fit."""
         column = min(self.width, RIGHT_EDGE) - len(self.plain(right))
         return self.beside(left, right, max(column, 0), gap)
 
     def total(self, label: str, said: str, seconds: float) -> list[str]:
-        """Return the line that sums up, with the time at the right edge, or under it when long."""
+        """Return the line of totals, with the time at the right edge, or on a line of its own."""
         lines = self.edge(label + said, duration(seconds))
         if len(lines) == 1:
             return lines
@@ -110,14 +110,14 @@ def _under(label: str, lines: list[str], column: int) -> list[str]:
 
 
 def _fold(line: str, room: int) -> list[str]:
-    """Fold one line between its words."""
+    """Return one line wrapped between words."""
     if len(line) <= room:
         return [line]
     return textwrap.wrap(line, room, break_long_words=False, break_on_hyphens=False) or [""]
 
 
 def duration(seconds: float) -> str:
-    """Say ``seconds`` as a person does: ``4.2 s``, ``12 s``, ``2 m 31 s``, ``1 h 02 m``."""
+    """Return ``seconds`` for display: ``4.2 s``, ``12 s``, ``2 m 31 s``, ``1 h 02 m``."""
     if seconds < 9.95:
         return f"{seconds:.1f} s"
     whole = round(seconds)
@@ -129,7 +129,7 @@ def duration(seconds: float) -> str:
 
 
 def count(number: int, noun: str) -> str:
-    """Say a number with its noun: ``1 host``, ``2 hosts``."""
+    """Return a number with its noun: ``1 host``, ``2 hosts``."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 

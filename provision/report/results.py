@@ -1,4 +1,4 @@
-"""The blocks of a finished run: what was reached, what needs a hand, what to type next."""
+"""The blocks of a finished run: hosts that succeeded, hosts that failed, what to type next."""
 
 from collections.abc import Callable, Hashable, Iterator, Mapping
 
@@ -11,17 +11,17 @@ from provision.report.failures import advices, failure_blocks, skipped_checks, t
 from provision.report.harms import containers_words, waited_words
 from provision.report.layout import Page, count, dotted
 from provision.report.planned import few_names
-from provision.report.words import BAD, STYLES, counts, needs_a_hand
+from provision.report.words import BAD, STYLES, counts, unsuccessful
 
 NAMES_COLUMN = 19
 SUMMARY_COLUMN = 38
 
-# What is said beside and below the names; `` each`` is added to a number that holds for each host.
+# The notes beside and below the names; `` each`` is added to a number that holds for each host.
 Notes = Callable[[HostReport, str], tuple[str, str]]
 
 
 def title(page: Page, report: Report, subject: str) -> list[str]:
-    """Return the first line: how many hosts, and of what."""
+    """Return the first line: the number of hosts, and ``subject``."""
     return [page.plain(dotted([count(len(report.hosts), "host"), subject])), ""]
 
 
@@ -31,7 +31,7 @@ def heading(page: Page, word: str, status: Status, hosts: Group) -> str:
 
 
 def provisioned(page: Page, word: str, status: Status, hosts: Group) -> list[str]:
-    """Return hosts in their good state, with what was done and how it was proven."""
+    """Return the hosts that succeeded, with what was done and the checks."""
 
     def notes(host: HostReport, each: str) -> tuple[str, str]:
         parts = summary(host.changes), containers_words(host.containers), waited_words(host.waited)
@@ -42,7 +42,7 @@ def provisioned(page: Page, word: str, status: Status, hosts: Group) -> list[str
 
 
 def verified(page: Page, word: str, hosts: Group) -> list[str]:
-    """Return proven hosts, with the number of their checks."""
+    """Return the verified hosts, with the number of their checks."""
 
     def notes(host: HostReport, each: str) -> tuple[str, str]:
         return f"{tally(host.checks)}{each}", ""
@@ -77,7 +77,7 @@ def _each(hosts: Group) -> str:
 
 
 def failed(page: Page, buckets: Mapping[Status, Group], words: Mapping[Status, str]) -> Iterator[str]:
-    """Yield every host that needs a hand, bucket by bucket."""
+    """Yield the lines of the hosts that did not succeed, bucket by bucket."""
     for status in BAD:
         if hosts := buckets[status]:
             yield heading(page, words[status], status, hosts)
@@ -87,19 +87,19 @@ def failed(page: Page, buckets: Mapping[Status, Group], words: Mapping[Status, s
 def result(
     page: Page, report: Report, buckets: Mapping[Status, Group], words: Mapping[Status, str]
 ) -> list[str]:
-    """Return the line of counts, and the time of the run."""
+    """Return the line of counts, with the time of the run."""
     return ["", *page.total("Result   ", counts(buckets, words), report.seconds)]
 
 
 def last_line(page: Page, report: Report, buckets: Mapping[Status, Group], next_verb: str) -> str:
-    """Return the next command: the same for the failed hosts, or ``next_verb`` when all is well."""
-    if needs_a_hand(buckets):
+    """Return the next command: the same for the failed hosts, or ``next_verb`` when all succeeded."""
+    if unsuccessful(buckets):
         return page.plain(f"Again    {advice.again(report.command)}")
     return page.plain(f"Next     {advice.same_hosts(report.command, next_verb)}")
 
 
 def compared(report: Report, previous: Report) -> str:
-    """Say how many hosts are fixed, drifted, the same or new since ``previous``."""
+    """Return how many hosts are fixed, drifted, the same or new since ``previous``."""
     before = {host.name: proven(host) is Status.OK for host in previous.hosts}
     words = [_since(proven(host) is Status.OK, before.get(host.name)) for host in report.hosts]
     order = ("fixed", "drifted", "same", "new")

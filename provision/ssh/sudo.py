@@ -1,4 +1,4 @@
-"""Prove once, with one attempt, that the login user becomes root."""
+"""Prove, with one attempt, that the login user can become root."""
 
 from dataclasses import replace
 
@@ -12,7 +12,7 @@ TIMEOUT_S = 30.0
 
 
 def prove(session: Session, credential: Credential, broker: Broker) -> Session:
-    """Return ``session`` as one that can act as root: with a token where sudo wants a password.
+    """Return ``session`` as one that can run commands as root, with a token if sudo needs a password.
 
     Raises LoginFailed when the user is not root and the inventory does not ask for sudo, or when the host has
     no Python; SudoRefused when sudo refuses.
@@ -43,7 +43,7 @@ def prove(session: Session, credential: Credential, broker: Broker) -> Session:
 
 
 def takes(session: Session, password: Secret) -> bool:
-    """Does sudo take this password on an open Session? One attempt."""
+    """Return whether sudo accepts this password on an open Session; one attempt."""
     stdin = password.reveal().encode() + b"\n"
     return over_master(session, sudo_true(), stdin=stdin, timeout_s=TIMEOUT_S).rc == 0
 
@@ -69,7 +69,7 @@ def _refused(host: Host, answer: Completed, *, no_password: bool) -> errors.Sudo
     hint = f"`fab credentials.set {host.name} --kind sudo`"
     said = answer.err.decode("utf-8", "replace").strip().splitlines() or [""]
     if no_password:
-        message = f"sudo on {host.name} wants a password, and the keyring has none for it"
+        message = f"sudo on {host.name} asks for a password, and the keyring has none for it"
         return errors.SudoRefused(message, hint, evidence=said[-1][:200])
     return errors.SudoRefused(
         f"sudo on {host.name} did not accept {host.user}'s password",

@@ -1,4 +1,4 @@
-"""What the tasks about secrets in plain text do: take them into the keyring, and look for them."""
+"""credentials.import and credentials.scan: import secrets in plain text, and find them."""
 
 import getpass
 import os
@@ -35,7 +35,7 @@ TABLE_CAP_BYTES = 4 << 20
 
 @dataclass(frozen=True, slots=True)
 class ImportOptions:
-    """What was agreed to on the command line: that secrets are replaced, that owners are not listed yet."""
+    """What the command line allows: to replace secrets, and owners that the inventory does not have yet."""
 
     replace: bool = False
     unlisted: bool = False
@@ -62,18 +62,18 @@ def from_vault(project: Settings, file: Path, vault_fd: str, agreed: ImportOptio
 
 
 def from_inventory(project: Settings, vault_fd: str, agreed: ImportOptions) -> int:
-    """Import the passwords of the inventory, and name the files that held them."""
+    """Import the passwords of the inventory, and name the files that contain them."""
     expect_there(project.inventory)
     sealed = vault_fd or intake.sealed(project.inventory)
     vault = _vault_password(project, vault_fd) if sealed else None
     found = intake.from_inventory(project.inventory, os.environ, vault)
     secrets = tuple(each.secret for each in found if each.secret)
     files = intake.holders(project.inventory, secrets) if found else ()
-    return _stored(project, found, files, replace(agreed, unlisted=True))  # they come from it
+    return _stored(project, found, files, replace(agreed, unlisted=True))  # they come from the inventory
 
 
 def show(findings: Iterable[Finding]) -> int:
-    """Print what was found, without a secret, and give 2 when there was anything."""
+    """Print the findings, without secrets; return the exit code, 2 when there are any."""
     total, places = 0, set()
     for each in findings:
         total += 1
@@ -113,7 +113,7 @@ def _stored(
 
 
 def _expect_agreed(project: Settings, replaced: list[Found], agreed: ImportOptions) -> None:
-    """Ask once for all secrets that would be replaced; raises UsageError when nobody agrees."""
+    """Ask once about all secrets that would be replaced; raises UsageError without consent."""
     if not replaced or agreed.replace:
         return
     what = f"{count(len(replaced), 'stored secret')}: {listed(each.owner for each in replaced)}"
@@ -139,9 +139,11 @@ def _say_what_remains(project: Settings, files: tuple[Path, ...]) -> None:
     if is_lab(project):
         print(LAB_NOTE)
     if files:
-        print("now destroy, or clear of passwords, what held them (shred -u FILE), and every copy of it:")
+        print(
+            "now destroy the files that contain them (shred -u FILE), or remove the passwords; each copy too:"
+        )
         sys.stdout.writelines(f"  {clean(os.path.relpath(file))}\n" for file in files)
-    print("a password that lay in plain text, or in a repository, is no secret: change it on the host too")
+    print("a password that was in plain text, or in a repository, is not secret: change it on the host too")
 
 
 def _recorded(project: Settings, found: Found) -> AbstractContextManager[None]:

@@ -1,4 +1,4 @@
-"""What hosts.trust does: fetch a host's keys, have one confirmed, pin it; or compare all pins."""
+"""hosts.trust: fetch a host's keys, have one confirmed, and pin it; or compare all pins."""
 
 import os
 import sys
@@ -32,7 +32,7 @@ _NOTHING = Exported((), ())
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """What a person says of the keys: a fingerprint, the file of a console, and which pin is to go."""
+    """What the command line says about keys: a fingerprint, a console's export, the pin to replace."""
 
     fingerprint: str = ""
     from_file: str = ""
@@ -40,10 +40,10 @@ class Proof:
 
 
 def trust(project: Settings, limit: str, proof: Proof, via: str) -> None:
-    """Pin the key of each selected host by what ``proof`` says of it, or what is typed at the terminal."""
+    """Pin the key of each selected host by ``proof``, or by a confirmation at the terminal."""
     selection = read(project, limit, via)
     if proof.fingerprint and len(selection.hosts) > 1:
-        raise UsageError("a fingerprint is that of one host", "name one host, or use --from-file")
+        raise UsageError("a fingerprint belongs to one host", "name one host, or use --from-file")
     names = [host.name for host in selection.hosts]
     text = _read(proof.from_file) if proof.from_file else ""
     with _ways(project, selection) as keys:
@@ -53,7 +53,7 @@ def trust(project: Settings, limit: str, proof: Proof, via: str) -> None:
 
 
 def check(project: Settings, limit: str, via: str) -> int:
-    """Compare each host's pin with what it shows, without logging in to it; gives the exit code."""
+    """Compare each host's key with its pin, without logging in; return the exit code."""
     selection, pins = read(project, limit, via), read_pins(project.pins)
     with _ways(project, selection) as keys, ThreadPoolExecutor(FETCHES_AT_ONCE) as pool:
         judge = partial(_verdict, pins=pins, keys=keys)
@@ -73,7 +73,7 @@ def _verdict(host: Host, pins: Mapping[str, tuple[HostKey, ...]], keys: Keys) ->
 
 
 def _shown_pin(host: Host, pinned: tuple[HostKey, ...], keys: Keys) -> HostKey:
-    """Return the pin that the host shows; raises ChangedHostKey when it shows none of them."""
+    """Return the pinned key that the host shows; raises ChangedHostKey when it shows none of them."""
     if not pinned:
         raise UnknownHostKey(f"no key of {host.name} is pinned", f"`fab hosts.trust {host.name}`")
     offered = []
@@ -130,7 +130,7 @@ def _pin(project: Settings, host: Host, keys: Keys, proof: Proof, said: Exported
 
 
 def _chosen(host: Host, old: tuple[HostKey, ...], keys: Keys, proof: Proof, said: Exported) -> HostKey:
-    """Return the key that is to be pinned: those of the file, else the one that the host shows and is named."""
+    """Return the key to pin: those of the file, else the shown one that ``proof`` or the inventory names."""
     if said.keys:
         return replace(said.keys[0], others=said.keys[1:])
     wanted = said.fingerprints or tuple(filter(None, [proof.fingerprint or host.host_key]))
@@ -143,7 +143,7 @@ def _chosen(host: Host, old: tuple[HostKey, ...], keys: Keys, proof: Proof, said
     if wanted:
         raise ChangedHostKey(
             f"{host.name} shows another host key than the one you gave",
-            "take the fingerprint from the cloud console again; if it differs still, do not log in",
+            "take the fingerprint from the cloud console again; if it still differs, do not log in",
             evidence=f"given {', '.join(wanted)}, offered "
             + ", ".join(f"{key.fingerprint} ({key.type})" for key in offered),
         )
@@ -169,7 +169,7 @@ def _read(place: str) -> str:
 
 
 def _jumps(selection: Selection) -> tuple[Host, ...]:
-    """Return each host that leads to another one; it may be selected itself."""
+    """Return the jump hosts of the selected hosts, which may be selected themselves."""
     by_name = {host.name: host for host in (*selection.jumps, *selection.hosts)}
     found: dict[str, Host] = {}
     for host in selection.hosts:
@@ -181,7 +181,7 @@ def _jumps(selection: Selection) -> tuple[Host, ...]:
 
 @contextmanager
 def _ways(project: Settings, selection: Selection) -> Iterator[Keys]:
-    """Yield what fetches a host's keys; only the jump hosts on the way are logged in to."""
+    """Yield a function that fetches a host's keys; it logs in only to jump hosts."""
     jumps = _jumps(selection)
     with ExitStack() as stack:
         opened = stack.enter_context(sessions(shell_entrants(project, Selection(jumps, ())))) if jumps else {}

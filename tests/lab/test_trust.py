@@ -233,7 +233,7 @@ def walk(lab: Lab, project: Project) -> None:
     modes = in_host(lab, "el8", "stat -c %a /etc/docker/daemon.json /root/.docker/config.json").split()
     assert modes == ["600", "600"]
     outputs.append(project.fab("plan", "--diff"))
-    assert "1 right" in outputs[-1].out
+    assert "1 up to date" in outputs[-1].out
     project.store("all", PROXY.replace("7@", "8@"), "secret/proxy")
     outputs.append(project.fab("plan", "--diff"))
     assert "(secret changed)" in outputs[-1].out

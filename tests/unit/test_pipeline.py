@@ -77,7 +77,7 @@ def ended(request: Request) -> Finished:
     with pipeline.run(
         request, SETTINGS, lambda *_: contextlib.nullcontext(Quiet()), lambda _: 0, Cancel()
     ) as done:
-        done.confirm()
+        done.acknowledge()
     return done
 
 
