@@ -1,4 +1,4 @@
-"""The root tree that all hosts of one suite share, made of Debian packages and dressed as EL.
+"""The root tree that all hosts of one suite share: Debian packages, dressed as EL.
 
 Hosts put an overlay on it and never write into it.
 """
@@ -35,7 +35,7 @@ PasswordAuthentication yes
 HostKey /etc/ssh/ssh_host_ed25519_key
 UseDNS no
 """
-# Docker needs to write in the control groups, which nspawn mounts read-only under cgroup v1.
+# Docker writes to control groups, which nspawn mounts read-only under cgroup v1.
 CGROUPS_UNIT = """\
 [Unit]
 Description=Writable control groups
@@ -53,7 +53,7 @@ WantedBy=sysinit.target
 
 
 def tree(profile: Profile, progress: Callable[[str], None]) -> Path:
-    """Give the tree for this profile, built now if the cache has none of this recipe (about 45 s)."""
+    """Return the tree for this profile, built first (about 45 s) if it is not in the cache."""
     target = cache.root() / f"image-{profile.suite}-{_recipe()}"
     if not target.exists():
         progress(f"building the image for {profile.name} from Debian packages, once")
@@ -96,7 +96,7 @@ def _quiet(root: Path) -> None:
         leftover.unlink()
     for name in ("etc/resolv.conf", "etc/machine-id", "etc/hostname", "etc/apt/sources.list"):
         (root / name).unlink(missing_ok=True)
-    # Under cgroup v1 a user manager that cannot be stopped makes one login in a hundred wait 90 s.
+    # Under cgroup v1, a user manager that does not stop delays one login in a hundred by 90 s.
     for stack in root.glob("etc/pam.d/common-session*"):
         lines = stack.read_text().splitlines(keepends=True)
         stack.write_text("".join(line for line in lines if "pam_systemd" not in line))

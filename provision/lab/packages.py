@@ -1,8 +1,8 @@
 """The signed RPM repository of the lab, laid out as Docker's own and made of Debian packages.
 
-Each engine of ENGINES is in it. Programs that need the C library of the host (runc, docker-init) come
-from the host's own suite, the others run on any. The oldest engine has no plugins, and brings the library
-of the device mapper along, which its dockerd needs and a stand-in host does not have.
+It has each engine of ENGINES. Programs that need the C library of the host (runc, docker-init) come from the
+host's own suite; the others run on any. The oldest engine has no plugins, and includes the device mapper
+library, which its dockerd needs and a stand-in host lacks.
 """
 
 import os
@@ -19,7 +19,7 @@ from provision.lab.fetch import fetch, unpack, upstream_version
 from provision.lab.profiles import Profile
 
 FILES = Path(__file__).with_name("files")
-# A lab serves its packages from a link of this name.
+# The name of the link from which a lab serves its packages.
 SERVED = "www"
 OLD_DEBS = ("docker.io", "containerd", "libdevmapper1.02.1")
 ENGINE_DEBS = ("docker.io", "docker-cli", "containerd", "docker-compose", "docker-buildx")
@@ -53,9 +53,9 @@ RHEL_LINKS = {"8": "9", "9": "9", "10": "10"}
 
 @dataclass(frozen=True, slots=True)
 class Repository:
-    """A built repository: ``www`` is what a web server shows, ``fingerprint`` whose key signed it.
+    """A built repository: ``www`` is the web root, ``fingerprint`` that of the signing key.
 
-    ``wrong_key`` is another key's file; ``two_keys`` holds the right key and that one.
+    ``wrong_key`` is the file of another key; ``two_keys`` has both keys.
     """
 
     www: Path
@@ -67,7 +67,7 @@ class Repository:
 
 
 def repository(profile: Profile, progress: Callable[[str], None]) -> Repository:
-    """Give the repository with the packages for this profile, built now if the cache has none (25 s)."""
+    """Return the repository for this profile, built first (25 s) if it is not in the cache."""
     base = cache.root() / f"repo-{_recipe()}"
     if not base.exists():
         cache.drop_older(base, in_use=_served())
@@ -82,7 +82,7 @@ def repository(profile: Profile, progress: Callable[[str], None]) -> Repository:
 
 
 def arch() -> str:
-    """Give this machine's architecture in RPM's words."""
+    """Return this machine's architecture, as RPM names it."""
     return os.uname().machine
 
 
@@ -167,7 +167,7 @@ def _further(suite: str) -> dict[str, str]:
 
 
 def _versions(suite: str, debs: Path) -> dict[str, str]:
-    """Return the versions that the recipe is told; one without those of plugins builds none."""
+    """Return the versions for the spec file; without plugin versions it builds no plugins."""
     named = {"engine": "docker.io", "containerd": "containerd"}
     if _has_plugins(suite):
         named |= {"compose": "docker-compose", "buildx": "docker-buildx"}

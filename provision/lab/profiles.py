@@ -1,7 +1,6 @@
-"""What a stand-in host can be dressed as.
+"""The systems that a stand-in host can be dressed as.
 
-None of these is the system that it is dressed as: each is made of Debian packages, and says so in the
-VARIANT of its os-release.
+None of these is that system: each is made of Debian packages, and says so in VARIANT of its os-release.
 """
 
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from provision.errors import LabError
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """A dress: ``suite`` is the Debian release underneath, ``el`` the major version that dnf believes in."""
+    """One disguise: ``suite`` is the Debian release underneath, ``el`` the EL major version that dnf sees."""
 
     name: str
     suite: str
@@ -54,7 +53,7 @@ PROFILES = {
 
 
 def profile(name: str) -> Profile:
-    """Give the profile of this name. Raises LabError that lists the names there are."""
+    """Return the profile of this name; raises LabError with the known names."""
     try:
         return PROFILES[name]
     except KeyError:
