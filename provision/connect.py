@@ -1,4 +1,4 @@
-"""connect: open one OpenSSH master per host, which everything else rides."""
+"""connect: open one OpenSSH master connection per host, which all later commands share."""
 
 import os
 import random
@@ -31,10 +31,10 @@ from provision.ssh.errors import (
 )
 from provision.ssh.greeting import Greeting, listen
 
-# Who answers within this is handed on; latecomers follow together.
+# Hosts that answer within this go on at once; latecomers follow together.
 LATE_AFTER_S = 5.0
 LOGIN_TIMEOUT_S = 30.0
-# A host that nobody could talk to is tried again, within this from its first try.
+# An unreachable host is tried again until this long after the first attempt.
 CONNECT_BUDGET_S = 30.0
 LEAST_TRY_S = 3.0
 MOST_TRIES = 3
@@ -43,17 +43,17 @@ _INTERACTIVE = "PreferredAuthentications=keyboard-interactive"
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR")
 
 Answer = Session | ProvisionError
-# Takes a host's name and a line about it.
-Tell = Callable[[str, str], None]
+# Takes a host's name and a line about the attempt that failed.
+OnRetry = Callable[[str, str], None]
 
 
-def unheard(name: str, text: str) -> None:
-    """Discard a progress message."""
+def discard(name: str, text: str) -> None:
+    """Discard a message."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entrant:
-    """A host that may be entered: what it is, how, and which key it must show."""
+    """A host that is ready to log in to: its values, its credential, and the key that it must show."""
 
     host: Host
     credential: Credential
@@ -61,15 +61,15 @@ class Entrant:
 
 
 class Connections:
-    """Open masters for ``entrants``; they live as long as the context, and never longer than us.
+    """Open master connections; they end with the context, and never outlive this process.
 
-    ``run_dir`` is private to this run, ``broker`` hands out the secrets, ``tell`` hears what is tried again.
+    ``run_dir`` is private to this run, ``broker`` serves the secrets, ``on_retry`` hears of each retry.
     """
 
-    def __init__(self, run_dir: Path, broker: Broker, tell: Tell = unheard) -> None:
+    def __init__(self, run_dir: Path, broker: Broker, on_retry: OnRetry = discard) -> None:
         self._run_dir = run_dir
         self._broker = broker
-        self._tell = tell
+        self._on_retry = on_retry
         self._masters: list[subprocess.Popen[bytes]] = []
         self._open_masters: list[subprocess.Popen[bytes]] = []
         self._pool: ThreadPoolExecutor | None = None
@@ -95,11 +95,11 @@ class Connections:
             self._pool.shutdown()
 
     def grant(self, secret: Secret) -> str:
-        """Give a token for ``secret`` that the broker answers for the whole run."""
+        """Return a token that the broker accepts for ``secret`` for the whole run."""
         return self._broker.grant(secret, once=False)
 
     def abort(self) -> None:
-        """End what is not open yet; who waits for it gets Interrupted."""
+        """Stop logins that are not finished; each of these hosts gets the error Interrupted."""
         self._closing.set()
         for master in self._masters.copy():
             if master not in self._open_masters:
@@ -140,7 +140,7 @@ class Connections:
         try:
             if entrant.host.jump and not (via and isinstance(via.result(), Session)):
                 return _jump_failed(entrant.host)
-            return self._granted(self._enter(entrant), entrant.credential)
+            return self._granted(self._log_in(entrant), entrant.credential)
         except ProvisionError as error:
             return error
 
@@ -149,17 +149,17 @@ class Connections:
         tokens = {name: self._broker.grant(secret, once=False) for name, secret in rows}
         return replace(session, secret_tokens=tokens)
 
-    def _enter(self, entrant: Entrant) -> Session:
-        """Log in and become root; a password of a rotation that was cut short is the second try."""
+    def _log_in(self, entrant: Entrant) -> Session:
+        """Log in and become root; the pending password of an interrupted rotation is tried second."""
         session = Session(entrant.host, self._run_dir)
         try:
-            self._knock(entrant)
-        except errors.WrongPassword:
+            self._authenticate(entrant)
+        except errors.LoginRefused:
             if not (entrant.credential.password and entrant.credential.pending):
                 raise
             pending = entrant.credential.pending
             entrant = replace(entrant, credential=_rotated(entrant.credential))
-            self._knock(entrant)
+            self._authenticate(entrant)
             sudo_too = entrant.credential.sudo_password == pending
             session = replace(session, by_pending=True, sudo_by_pending=sudo_too)
         try:
@@ -171,18 +171,18 @@ class Connections:
             rotated = replace(entrant.credential, sudo_password=entrant.credential.pending)
             return sudo.prove(session, rotated, self._broker)
 
-    def _knock(self, entrant: Entrant) -> None:
+    def _authenticate(self, entrant: Entrant) -> None:
         try:
-            self._reach(entrant)
+            self._open_with_retries(entrant)
         except _PasswordNotOffered:
-            self._log_in(entrant, ("-o", _INTERACTIVE))
+            self._open_master(entrant, ("-o", _INTERACTIVE))
 
-    def _reach(self, entrant: Entrant) -> None:
-        """Log in; where nobody was talked to, and it may go better soon, try again within the budget."""
+    def _open_with_retries(self, entrant: Entrant) -> None:
+        """Open the master; retry an unreachable host within the time budget."""
         end = time.monotonic() + CONNECT_BUDGET_S
         for number in range(1, MOST_TRIES + 1):
             try:
-                self._log_in(entrant, _no_longer_than(end - time.monotonic()))
+                self._open_master(entrant, _no_longer_than(end - time.monotonic()))
                 return
             except ProvisionError as error:
                 if not may_pass(error):
@@ -192,13 +192,13 @@ class Connections:
                 self._pause(entrant.host, number, error)
 
     def _pause(self, host: Host, number: int, error: ProvisionError) -> None:
-        pause_s = PAUSE_S * number * random.uniform(0.5, 1.0)  # noqa: S311 - many hosts must not come back at once
+        pause_s = PAUSE_S * number * random.uniform(0.5, 1.0)  # noqa: S311 - not all hosts retry at once
         said = f"{error.failure.message}; again in {pause_s:.1f} s"
-        self._tell(host.name, f"try {number} of {MOST_TRIES}: {said}")
+        self._on_retry(host.name, f"try {number} of {MOST_TRIES}: {said}")
         if self._closing.wait(pause_s):
             raise _interrupted(host)
 
-    def _log_in(self, entrant: Entrant, options: tuple[str, ...]) -> None:
+    def _open_master(self, entrant: Entrant, options: tuple[str, ...]) -> None:
         name = entrant.host.name
         ready = "up-" + random_source.token_hex(8)
         argv = ["ssh", "-F", str(self._run_dir / "masters"), *options, "-M", "-T", name]
@@ -221,14 +221,14 @@ class Connections:
         if self._closing.is_set():
             return _interrupted(host)
         if retry and entrant.credential.password and _offers_only_interactive(greeting.err):
-            return _PasswordNotOffered("the host asks for the password another way")
+            return _PasswordNotOffered("the host asks for the password by keyboard-interactive")
         if greeting.is_endless:
             return endless(host, greeting.out or greeting.err)
         if greeting.is_late:
             return errors.SilentHost(
                 f"{host.address}:{host.port} did not finish the login in {LOGIN_TIMEOUT_S:.0f} s",
                 f"`fab hosts.ping {host.name}`",
-                meaning="the host is overloaded, or its login shell does not end",
+                meaning="the host is overloaded, or its login shell hangs",
             )
         error = explain(host, entrant.key, entrant.credential, greeting.err)
         has_shell_ended = type(error) is errors.Unreachable and 0 <= code < remote.SSH_FAILED
@@ -254,7 +254,7 @@ class Connections:
 
 
 def _rotated(credential: Credential) -> Credential:
-    """Give the credential as it is if the rotation that was cut short had come as far as the host."""
+    """Return the credential that works if the interrupted rotation had reached the host."""
     new, old = credential.pending, credential.password
     sudo_password = new if old is None or credential.sudo_password == old else credential.sudo_password
     return replace(credential, password=old and new, sudo_password=sudo_password, pending=None)
@@ -265,12 +265,12 @@ def _interrupted(host: Host) -> ProvisionError:
 
 
 def _no_longer_than(left_s: float) -> tuple[str, ...]:
-    """Give the options that end the wait for an answer when the budget does."""
+    """Return the options that limit the connect timeout to the rest of the budget."""
     return ("-o", f"ConnectTimeout={max(1, min(int(left_s), config.CONNECT_TIMEOUT_S))}")
 
 
 class _PasswordNotOffered(ProvisionError):
-    """The server takes passwords by keyboard-interactive only."""
+    """The server accepts passwords by keyboard-interactive only."""
 
 
 def _jumps_first(entrants: tuple[Entrant, ...]) -> list[Entrant]:
@@ -284,10 +284,11 @@ def _jumps_first(entrants: tuple[Entrant, ...]) -> list[Entrant]:
 
 
 def _jump_failed(host: Host) -> ProvisionError:
-    return errors.JumpFailed(
-        f"{host.name} is reached through {host.jump}, which could not be entered",
+    return errors.Unreachable(
+        f"{host.name} is reached through {host.jump}, and the login there failed",
         f"`fab hosts.ping {host.jump}`",
         meaning="nothing was tried on this host",
+        kind="jump-failed",
     )
 
 

@@ -30,7 +30,7 @@ from provision.wording import EARLIER, Wording
 
 _PACKAGE = Path(__file__).resolve().parent
 _FORK_BYTES = 100 << 20
-# ansible-runner writes its environment to disk, so it gets no more than these.
+# ansible-runner writes its environment to disk, so it gets only these.
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "USER", "LOGNAME")
 ACTION = "docker_engine"
 
@@ -39,10 +39,10 @@ OnOutcome = Callable[[str, Outcome], None]
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What is asked of every host; ``words`` are those of the verb, whose name the lock on the host shows.
+    """What is asked of every host; ``words`` are those of the verb, and the lock on the host shows its name.
 
-    With ``check`` it is only planned. ``values`` are the role's, without their prefix; they stand above
-    those of the inventory. ``by_host`` are those of one host, by its name.
+    ``check`` only plans. ``values`` are the role's, without their prefix, and override the inventory;
+    ``by_host`` has those of one host, by its name.
     """
 
     run: str
@@ -62,8 +62,8 @@ def converge(
 ) -> dict[str, Outcome]:
     """Carry ``order`` out on each session's host.
 
-    ``on_outcome`` is called as each host ends. Gives an Outcome for every session, by name;
-    a host of which nothing was heard is told apart as lost, interrupted or unknown.
+    ``on_outcome`` is called as each host ends. Returns an Outcome for every session, by host name; a host
+    without a result is lost, interrupted or unknown.
     """
     listener = Listener(on_outcome, cancelled, order.words)
     said = _play(sessions, run_dir, order, listener.hear, cancelled)
@@ -71,9 +71,9 @@ def converge(
 
 
 class Listener:
-    """Turn Ansible's events into one Outcome a host.
+    """Turn Ansible's events into one Outcome per host.
 
-    Only our own action says that a host is as it should be: a task before it may well end in "ok".
+    Only the result of our own action counts as success: an earlier task may also end in "ok".
     """
 
     def __init__(
@@ -86,9 +86,9 @@ class Listener:
         self._started = time.monotonic()
 
     def hear(self, event: dict[str, Any]) -> bool:
-        """Take one event of ansible-runner; False tells it to keep no file of it."""
+        """Handle one event of ansible-runner; return False, so that it writes no file for it."""
         kind, data = event.get("event"), event.get("event_data", {})
-        if kind == "runner_on_unreachable" and not self._cancelled():  # else it ended with the run
+        if kind == "runner_on_unreachable" and not self._cancelled():  # else the run ended the connection
             lost = _lost(data["host"], self._words, str(data["res"].get("msg", "")))
             self._keep(data["host"], Outcome(failure=lost))
         elif kind == "runner_on_failed":
@@ -99,7 +99,7 @@ class Listener:
         return False
 
     def all_of(self, names: tuple[str, ...], said: str) -> dict[str, Outcome]:
-        """Give every host's Outcome; ``said`` is Ansible's text, for those of which nothing was heard."""
+        """Return every host's Outcome; ``said`` is Ansible's output, the evidence for hosts without one."""
         for name in names:
             if name not in self._outcomes:
                 self._keep(name, Outcome(failure=_silence(name, self._words, said, self._cancelled())))
@@ -112,7 +112,7 @@ class Listener:
 
 
 def playbooks() -> Path:
-    """Give the directory of the playbooks: in the wheel, or beside the package in a checkout."""
+    """Return the directory of the playbooks: inside the wheel, or beside the package in a checkout."""
     installed = _PACKAGE / "_playbooks"
     return installed if installed.is_dir() else _PACKAGE.parent / "playbooks"
 
@@ -146,13 +146,13 @@ def _play(
 
 
 def forks(hosts: int) -> int:
-    """Give how many hosts Ansible works on at once: min(hosts, 4 x cores, memory / 100 MB)."""
+    """Return how many hosts Ansible handles at once: min(hosts, 4 x cores, memory / 100 MB)."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return max(1, min(hosts, 4 * (os.cpu_count() or 1), memory // _FORK_BYTES))
 
 
 def _environment(prepared: Mapping[str, str], run_dir: Path) -> dict[str, str]:
-    """Keep what ansible-runner set and the allow-listed rest, never the person's whole environment."""
+    """Return what ansible-runner set, and the allowed part of our environment."""
     kept = {k: v for k, v in prepared.items() if k in _INHERITED or os.environ.get(k) != v}
     return kept | {
         "PATH": f"{Path(sys.executable).parent}:{kept.get('PATH', os.defpath)}",
@@ -165,14 +165,14 @@ def _environment(prepared: Mapping[str, str], run_dir: Path) -> dict[str, str]:
 
 
 class _Untrusted(dict[str, Any]):
-    """Variables in which Ansible must never take a text for a template."""
+    """Variables that Ansible must never evaluate as templates."""
 
 
 class _Dumper(yaml.SafeDumper):
     """Write _Untrusted variables with Ansible's tag for them."""
 
 
-# The tag stands before the mapping and covers all in it. Before a text, "5" would be read as a number.
+# The tag before the mapping covers all values. Before each text instead, "5" would be read as a number.
 _Dumper.add_representer(_Untrusted, lambda dumper, values: dumper.represent_mapping("!unsafe", values))
 
 
@@ -193,13 +193,12 @@ def _inventory(sessions: tuple[Session, ...], order: Order) -> str:
 
 def _outcome(name: str, result: Mapping[str, Any], failure: Failure | None = None) -> Outcome:
     earlier = tuple(_earlier(name, run) for run in result.get("earlier", ()))
-    heard = bool(result.get("heard"))
     return Outcome(
         _changes(result),
         str(result.get("system", "")),
         failure,
         earlier=earlier,
-        heard=heard,
+        received=bool(result.get("heard")),
         consent=_consent(result.get("consent")),
         containers=_containers(result.get("containers")),
         installed=bool(result.get("installed")),
@@ -254,8 +253,8 @@ def _lost(name: str, words: Wording, evidence: str) -> Failure:
         f"the connection to {name} was lost",
         parse(f"`fab hosts.ping {HOST}`; then: `again {HOST}`", alone=words.safely, host=name),
         evidence=" ".join(evidence.split())[:200],
-        meaning="the network or the host went away; what was begun there goes on to a defined end",
-        state="unknown until the next run, which finds and reports it",
+        meaning="the network or the host went away; the host finishes or rolls back by itself",
+        state="unknown until the next run, which reports it",
     ).at(Stage.CONVERGE)
 
 
@@ -264,9 +263,9 @@ def _silence(name: str, words: Wording, said: str, cancelled: bool) -> Failure:
         return errors.Interrupted(
             f"interrupted before {name} reported",
             parse(f"`again {HOST}`", alone=words.safely, host=name),
-            state="what was begun there goes on to a defined end; the next run reports it",
+            state="the host finishes or rolls back by itself; the next run says which",
         ).at(Stage.CONVERGE)
     lines = [line.strip() for line in said.splitlines() if "ERROR" in line or "rror:" in line]
     return errors.NotProven(
-        f"nothing was heard of {name}", f"`fab plan --limit {name}`", evidence=(lines or [""])[0][:200]
+        f"{name} sent no result", f"`fab plan --limit {name}`", evidence=(lines or [""])[0][:200]
     ).at(Stage.CONVERGE)

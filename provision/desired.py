@@ -1,4 +1,4 @@
-"""Check the values that say what a host shall become: data for the role, and never a template."""
+"""Check the desired state of a host: values for the role, which are data and never templates."""
 
 import difflib
 import re
@@ -8,27 +8,27 @@ from typing import Any
 from provision.errors import InventoryError
 
 PREFIX = "docker_engine_"
-# What the role documents in meta/argument_specs.yml, and a person may set.
+# The variables of meta/argument_specs.yml that a person may set.
 KNOWN = tuple(
     PREFIX + word
     for word in ("state", "version", "upgrade", "channel", "mirror", "gpg_key", "gpg_fingerprint",
                  "daemon_options", "registry_logins", "may_remove", "disruption", "lock_timeout")
 )  # fmt: skip
-# They end up as one line of a file or one word of a command on the host.
+# These become one line of a file, or one word of a command on the host.
 _SHAPES = {
     PREFIX + "version": (re.compile(r"latest|[0-9][A-Za-z0-9.+~_-]*"), "latest, or a version like 28.5.2"),
     PREFIX + "mirror": (re.compile(r"https?://[!-~]+"), "an http:// or https:// address without spaces"),
     PREFIX + "gpg_key": (re.compile(r"[^\x00-\x1f\x7f]*"), "a path or an address, in one line"),
 }
-# A template, a control character, or half a character, which no YAML can hold.
+# A template, a control character, or a lone surrogate, which YAML cannot represent.
 _NO_DATA = re.compile(r"\{\{|\{%|\{#|[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _DEEPEST = 20
-# {secret: NAME} stands for what the keyring holds as secret/NAME.
+# {secret: NAME} refers to the keyring entry secret/NAME.
 SECRET = "secret"  # noqa: S105 - the word, not a secret
 SECRET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _OPTIONS, _LOGINS = PREFIX + "daemon_options", PREFIX + "registry_logins"
 _FINGERPRINT = PREFIX + "gpg_fingerprint"
-# The options of daemon.json that are recommended; of log-opts only the size, since others can be secret.
+# The recommended options of daemon.json; of log-opts only the size, since others can be secret.
 _RECOMMENDED = ("live-restore", "no-new-privileges", "selinux-enabled", "log-driver")
 _LOGS, _SIZE = "log-opts", "max-size"
 _REGISTRY = re.compile(r"[A-Za-z0-9][A-Za-z0-9.:/_-]{0,200}")
@@ -36,7 +36,7 @@ _PLAIN_LOGIN = re.compile(r"//[^\s@]*:[^\s@]*@|^[\w.%+-]+:[^\s@]+@[\w.-]+:\d+$")
 
 
 def checked(name: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the role's values of the host ``name``; raises InventoryError naming host and value."""
+    """Return the role's values for host ``name``; raises InventoryError with host and value."""
     found = {key: value for key, value in values.items() if key.startswith(PREFIX)}
     for key, value in found.items():
         _check(name, key, value)
@@ -44,12 +44,12 @@ def checked(name: str, values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def secret_names(values: Any) -> tuple[str, ...]:
-    """Give the names of the secrets that ``values`` refer to, each once, sorted."""
+    """Return the names of the secrets that ``values`` refer to, unique and sorted."""
     return tuple(sorted(set(_named(values))))
 
 
 def decided(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what ``values`` decide of what the checks look at, in the same form; no secret is in it."""
+    """Return the part of ``values`` that the checks compare the host with, without secrets."""
     given = _mapping(values.get(_OPTIONS))
     options = _plain_values(given, _RECOMMENDED)
     if _LOGS in given:
@@ -87,7 +87,7 @@ def _check(name: str, key: str, value: Any) -> None:
     for secret in _named(value):
         if key not in (_OPTIONS, _LOGINS) or not (isinstance(secret, str) and SECRET_NAME.fullmatch(secret)):
             raise InventoryError(
-                f"{name}: {key} holds a secret that is refused",
+                f"{name}: {key} has an invalid secret reference",
                 f"write {{secret: NAME}}, in {_OPTIONS} and {_LOGINS} alone",
             )
     if key == _LOGINS:
@@ -120,7 +120,7 @@ def _plain(name: str, key: str, instead: str) -> InventoryError:
 
 
 def _check_data(name: str, key: str, value: Any, levels: int) -> None:
-    """Raise when a text in ``value`` is a template or holds control characters."""
+    """Raise InventoryError when a text in ``value`` is a template or has control characters."""
     if not levels:
         raise InventoryError(f"{name}: {key} is nested too deep", f"{_DEEPEST} levels are enough")
     if isinstance(value, (Mapping, list)):

@@ -1,4 +1,4 @@
-"""read, unlock, trust: which hosts are meant, and what each is logged in to with; none is touched yet."""
+"""read, unlock, trust: select the hosts, and find credential and key of each; none is touched yet."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -19,33 +19,33 @@ Entrants = dict[str, Entrant | ProvisionError]
 
 
 def read(settings: Settings, limit: str, via: str) -> Selection:
-    """Read the inventory and select; raises UsageError or InventoryError."""
+    """Read the inventory and select hosts; raises UsageError or InventoryError."""
     return inventory.read(settings, limit=limit, via=via, environ=os.environ)
 
 
 def unlock(selection: Selection, settings: Settings) -> Credentials:
-    """Look up what each host is logged in to with, and the secrets of its desired state."""
+    """Look up each host's credential, and the secrets of its desired state."""
     return credentials.unlock(_without_state(selection.jumps) + selection.hosts, settings)
 
 
 def unlock_logins(selection: Selection, settings: Settings) -> Credentials:
-    """Look up only the logins: no host is refused for want of a secret that is not used."""
+    """Look up only the credentials: a missing secret of the desired state, which is not used, is no error."""
     return credentials.unlock(_without_state(selection.jumps + selection.hosts), settings)
 
 
 def trust(selection: Selection, settings: Settings) -> Keys:
-    """Find the key that each host must show."""
+    """Find the public key that each host must show."""
     return pins.trust(selection.jumps + selection.hosts, settings.pins, _fetch_keys)
 
 
 def entrants(selection: Selection, unlocked: Credentials, keys: Keys) -> Entrants:
-    """Return what each host is logged in to with, jump hosts included, or why it is not even tried."""
+    """Return, by host and with jump hosts, the Entrant to log in with, or the error that prevents it."""
     hosts = selection.jumps + selection.hosts
     return {host.name: _entrant(host, unlocked[host.name], keys[host.name]) for host in hosts}
 
 
 def fingerprint(entrant: Entrant | ProvisionError) -> str:
-    """Return that of the key which a host must show; empty for one that is not even tried."""
+    """Return the fingerprint that the host must show; empty for a host that is not tried."""
     return entrant.key.fingerprint if isinstance(entrant, Entrant) else ""
 
 

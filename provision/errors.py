@@ -1,4 +1,8 @@
-"""Every failure a person can meet; a subclass names a kind and the bucket its host falls in."""
+"""The errors of this program; each class sets the kind, the stage and the status of the host that it stops.
+
+A class of its own is for an error that is caught, or raised in several places. The others are a
+ProvisionError with a ``kind``, which reports keep.
+"""
 
 from dataclasses import replace
 from typing import Self
@@ -8,9 +12,11 @@ from provision.model import Failure, Host, Stage, Status
 
 
 class ProvisionError(Exception):
-    """What happened (``message``), what to do (``hint``), one line of proof (``evidence``).
+    """An error with a message, a hint and, where there is one, a line of evidence.
 
-    In the hint backticks enclose a command, as ``hints`` says.
+    ``message`` says what happened, and on which host; ``hint`` what to do, with commands in backticks (see
+    ``hints``). ``meaning`` explains the message, and ``state`` says what was changed. ``kind`` and ``status``
+    replace those of the class.
     """
 
     kind = "error"
@@ -18,49 +24,59 @@ class ProvisionError(Exception):
     stage: Stage | None = None
 
     def __init__(
-        self, message: str, hint: str | Hint = "", *, evidence: str = "", meaning: str = "", state: str = ""
+        self,
+        message: str,
+        hint: str | Hint = "",
+        *,
+        evidence: str = "",
+        meaning: str = "",
+        state: str = "",
+        kind: str = "",
+        status: Status | None = None,
     ) -> None:
         super().__init__(message)
         parts = parse(hint) if isinstance(hint, str) else hint
-        self.failure = Failure(self.kind, message, parts, self.stage, evidence, meaning, state, self.status)
+        self.failure = Failure(
+            kind or self.kind, message, parts, self.stage, evidence, meaning, state, status or self.status
+        )
 
     def at(self, stage: Stage) -> Failure:
-        """Give the failure as seen by ``stage``."""
+        """Return the failure with ``stage`` set."""
         return replace(self.failure, stage=stage)
 
 
 class UsageError(ProvisionError):
-    """The command cannot start; nothing was touched (exit code 1)."""
+    """The command cannot start; no host was touched (exit code 1)."""
 
     kind = "usage"
 
 
 class InventoryError(UsageError):
-    """The inventory cannot be read, or holds a value that is refused."""
+    """The inventory cannot be read, or has an invalid value."""
 
     kind = "inventory"
 
 
 class NothingSelected(UsageError):
-    """A limit or an inventory selects no host."""
+    """The limit or the inventory selects no host."""
 
     kind = "nothing-selected"
 
 
 class KeyringError(UsageError):
-    """No keyring, a refused keyring, or one that does not open."""
+    """The keyring is missing, is refused, or does not open."""
 
     kind = "keyring"
 
 
 class StateUnusable(UsageError):
-    """The directory of this controller that a run needs cannot be written."""
+    """A directory on the controller that a run needs cannot be written."""
 
     kind = "state-unusable"
 
 
 class HelperUnusable(UsageError):
-    """The program that hands a password to ssh cannot run on this controller."""
+    """The askpass helper cannot run on the controller."""
 
     kind = "askpass-unusable"
 
@@ -72,25 +88,25 @@ class LabError(UsageError):
 
 
 class MissingCredential(ProvisionError):
-    """No entry in the keyring for this host."""
+    """The keyring has no usable credential for the host."""
 
     kind, status, stage = "missing-credential", Status.REFUSED, Stage.UNLOCK
 
 
 class UnknownHostKey(ProvisionError):
-    """No pin for this host."""
+    """The host has no pinned key."""
 
     kind, status, stage = "unknown-host-key", Status.REFUSED, Stage.TRUST
 
 
 class ChangedHostKey(ProvisionError):
-    """The host shows another key than its pin."""
+    """The host shows a key that is not pinned."""
 
     kind, status, stage = "changed-host-key", Status.REFUSED, Stage.TRUST
 
     @classmethod
     def than_pinned(cls, name: str, pinned: str, offered: str) -> Self:
-        """Give the error of a host that shows the fingerprint ``offered`` and not ``pinned``."""
+        """Return the error of host ``name``, which showed fingerprint ``offered`` instead of ``pinned``."""
         return cls(
             f"{name} shows another host key than its pin",
             f"compare with the cloud console; only if it agrees: `fab hosts.trust {name} --replace {pinned}`",
@@ -99,77 +115,41 @@ class ChangedHostKey(ProvisionError):
         )
 
 
-class WrongPassword(ProvisionError):
-    """The host refused the login; one attempt was made."""
+class LoginFailed(ProvisionError):
+    """The host was reached, and the login as root failed; each cause has its own ``kind``."""
 
-    kind, status, stage = "login-refused", Status.FAILED, Stage.CONNECT
-
-
-class PasswordExpired(ProvisionError):
-    """The host wants a new password before it lets anyone in."""
-
-    kind, status, stage = "password-expired", Status.REFUSED, Stage.CONNECT
+    kind, stage = "login-failed", Stage.CONNECT
 
 
-class HelperFailed(ProvisionError):
-    """The helper that hands a password to ssh failed in the middle of a run."""
+class LoginRefused(LoginFailed):
+    """The password, key or account was not accepted, or the key file cannot be used; one attempt was made."""
 
-    kind, status, stage = "askpass-failed", Status.FAILED, Stage.CONNECT
-
-
-class EndlessOutput(ProvisionError):
-    """The host prints without end instead of letting anyone in."""
-
-    kind, status, stage = "endless-output", Status.FAILED, Stage.CONNECT
+    kind = "login-refused"
 
 
-class NoShell(ProvisionError):
-    """The login was right, and the user's shell ended before it ran anything."""
+class SudoRefused(LoginFailed):
+    """sudo is missing, did not accept the password, or is not allowed for the user."""
 
-    kind, status, stage = "no-shell", Status.FAILED, Stage.CONNECT
-
-
-class SudoRefused(ProvisionError):
-    """sudo did not accept the password, or the user may not use it."""
-
-    kind, status, stage = "sudo-refused", Status.FAILED, Stage.CONNECT
-
-
-class NotRoot(ProvisionError):
-    """The login user is not root, and sudo is not asked for."""
-
-    kind, status, stage = "not-root", Status.REFUSED, Stage.CONNECT
-
-
-class NoPython(ProvisionError):
-    """The host has no Python 2.7, or 3.6 or newer, which every dnf is written in."""
-
-    kind, status, stage = "no-python", Status.REFUSED, Stage.CONNECT
+    kind = "sudo-refused"
 
 
 class Interrupted(ProvisionError):
-    """The person stopped the run before this host was done."""
+    """A signal stopped the run before the host was done."""
 
     kind, status = "interrupted", Status.UNKNOWN
 
 
-class DisruptionStopped(ProvisionError):
-    """A host that was to be disrupted after another one, which failed."""
-
-    kind, status = "disruption-stopped", Status.REFUSED
-
-
 class Unreachable(ProvisionError):
-    """No SSH conversation came about; a subclass tells the cause, in ``says``, ``means`` and ``advice``."""
+    """No SSH connection could be opened; subclasses set the words in ``says``, ``means`` and ``advice``."""
 
     kind, status, stage = "unreachable", Status.UNREACHABLE, Stage.CONNECT
-    says = "the connection to {name} did not come about"
+    says = "no connection to {name} could be opened"
     means = ""
     advice = "`fab hosts.ping {name}`"
 
     @classmethod
     def of(cls, host: Host, evidence: str = "", *, after_s: float = 0.0) -> Self:
-        """Give this error for ``host``; ``after_s`` is how long it was waited for, in seconds."""
+        """Return this error for ``host``; ``after_s`` is the wait in seconds."""
         where = f"[{host.address}]:{host.port}" if ":" in host.address else f"{host.address}:{host.port}"
         words = {"name": host.name, "address": host.address, "where": where, "after": f"{after_s:.0f} s"}
         said, advice = cls.says.format(**words), cls.advice.format(**words)
@@ -177,7 +157,7 @@ class Unreachable(ProvisionError):
 
 
 class ConnectionRefused(Unreachable):
-    """The host is up, nothing listens on the port."""
+    """The host is up, and nothing listens on the port."""
 
     kind = "connection-refused"
     says = "{where} refused the connection"
@@ -186,7 +166,7 @@ class ConnectionRefused(Unreachable):
 
 
 class NoAnswer(Unreachable):
-    """Packets are dropped."""
+    """Nothing answered in time: packets are dropped."""
 
     kind = "no-answer"
     says = "no answer on {where} in {after}"
@@ -194,7 +174,7 @@ class NoAnswer(Unreachable):
 
 
 class NoRoute(Unreachable):
-    """The network says that it cannot get there."""
+    """The network has no route to the host."""
 
     kind = "no-route"
     says = "no route to {where}"
@@ -202,7 +182,7 @@ class NoRoute(Unreachable):
 
 
 class NameNotFound(Unreachable):
-    """The address is a name that does not resolve."""
+    """The address is a DNS name that does not resolve."""
 
     kind = "name-not-found"
     says = "the name {address} does not resolve"
@@ -211,7 +191,7 @@ class NameNotFound(Unreachable):
 
 
 class SilentHost(Unreachable):
-    """The port is open, and then nothing comes."""
+    """The port is open, and no SSH server answers."""
 
     kind = "silent"
     says = "{where} takes the connection, and no SSH answer comes"
@@ -219,64 +199,58 @@ class SilentHost(Unreachable):
 
 
 class NotSsh(Unreachable):
-    """Something answers that does not speak SSH, or no SSH that we know."""
+    """The server does not speak SSH, or has no algorithm in common with us."""
 
     kind = "not-ssh"
-    says = "{where} does not speak SSH as we do"
-    means = "another service on this port, or a server without one algorithm in common"
+    says = "{where} does not speak SSH, or no version that we support"
+    means = "another service listens on this port, or the server has no algorithm in common with us"
     advice = "correct ansible_port of {name} in the inventory; then: `fab hosts.ping {name}`"
 
 
 class HungUp(Unreachable):
-    """The connection was closed before the login was decided."""
+    """The server closed the connection before the login was decided."""
 
     kind = "hung-up"
-    says = "{where} ended the conversation before the login was decided"
+    says = "{where} closed the connection before the login was decided"
     means = "not an SSH server, or one that limits connections (MaxStartups, fail2ban)"
     advice = "correct ansible_port of {name} if it is not SSH's; then: `fab hosts.ping {name}`"
 
 
 class ConnectionLost(Unreachable):
-    """The master ended while something rode it."""
+    """An open connection was lost."""
 
     kind = "connection-lost"
 
 
-class JumpFailed(Unreachable):
-    """The jump host of this host left the road."""
-
-    kind = "jump-failed"
-
-
-class HostFailed(ProvisionError):
-    """The code on the host ended in a typed error; ``kind`` is the host's word."""
+class CommandTimedOut(ProvisionError):
+    """A command on the host did not end in time."""
 
 
 class AccessRefused(ProvisionError):
-    """A change of who gets in that would, or could, lock somebody out; nothing was changed."""
+    """A change of access could lock somebody out, so it was not made."""
 
     kind, status = "access-refused", Status.REFUSED
 
 
 class NotProvenFromOutside(ProvisionError):
-    """A change of who gets in was made, and new logins were not as they should be."""
+    """A change of access was made, and new logins did not prove it."""
 
     kind, status, stage = "access-not-proven", Status.FAILED, Stage.VERIFY
 
 
 class NotProven(ProvisionError):
-    """The checks could not be run to their end."""
+    """The checks could not be completed."""
 
     kind, status, stage = "not-proven", Status.UNKNOWN, Stage.VERIFY
 
 
 class ControllerDiskFull(ProvisionError):
-    """The controller ran out of room in the middle of a run."""
+    """The disk of the controller is full in the middle of a run."""
 
     kind, status = "controller-disk-full", Status.UNKNOWN
 
 
 class ReportNotWritten(ProvisionError):
-    """The run is over, but its report cannot be written."""
+    """The run has ended, and its report cannot be written."""
 
     kind = "report-not-written"

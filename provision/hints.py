@@ -1,12 +1,12 @@
-"""What to do next: text, and commands of this program, which everybody types in a way of their own.
+"""Hints: text and commands of this program, which are shown as the person types them.
 
-In the code, and in what a host answers, a hint is a text in which backticks enclose commands::
+In the code, and in the answer of a host, a hint is a text with commands in backticks::
 
     make room (df -h shows where), then: `again`
     compare with the cloud console; only if it agrees: `fab hosts.trust web1 --replace SHA256:…`
 
-`` `again …` `` is the command that was asked for, and `` `again {host} …` `` the one for this host. Text in
-other backticks stays as it is. The markup is read once, where the error is made; a report shows the parts.
+`` `again …` `` is the command that was run, and `` `again {host} …` `` the one for this host. Text in other
+backticks stays as it is. The markup is parsed once, where the error is created; a report shows the parts.
 """
 
 import re
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 PROGRAM = "fab"
 AGAIN = "again"
-# The place of the host's name, in a command.
+# The placeholder for the host's name in a command.
 HOST = "{host}"
 ALONE = f"{AGAIN} {HOST}"
 _COMMAND = re.compile(rf"`({PROGRAM}|{re.escape(ALONE)}|{AGAIN})((?: [^`]*)?)`")
@@ -25,7 +25,7 @@ _COMMAND = re.compile(rf"`({PROGRAM}|{re.escape(ALONE)}|{AGAIN})((?: [^`]*)?)`")
 class Command:
     """A command of this program: ``line`` is the verb and what follows.
 
-    Without a ``program`` the line is a whole one that was typed, and is shown as it is.
+    Without a ``program`` the line is complete, and is shown as it was typed.
     """
 
     line: str
@@ -43,7 +43,7 @@ def parse(
 ) -> Hint:
     """Return the parts of ``marked``.
 
-    ``again`` is the line of the command that was asked for, and ``alone`` that for ``host`` alone.
+    ``again`` is the line of the command that was run, and ``alone`` the line for ``host`` alone.
     """
     verbs = {PROGRAM: "", AGAIN: again.replace(HOST, host), ALONE: alone.replace(HOST, host)}
     parts: list[str | Command] = []
@@ -60,5 +60,5 @@ def render(hint: Iterable[str | Command]) -> str:
 
 
 def from_plain(parts: Iterable[str | dict[str, str]]) -> Hint:
-    """Return the hint of which ``dataclasses.asdict`` and JSON have made ``parts``."""
+    """Return the hint from ``parts``, its form after ``dataclasses.asdict`` and JSON."""
     return tuple(Command(**part) if isinstance(part, dict) else part for part in parts)

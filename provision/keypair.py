@@ -1,6 +1,6 @@
-"""An ed25519 key that lives in the keyring and in memory, and in no file.
+"""An ed25519 key that is kept in the keyring and in memory, and in no file.
 
-As a secret it is one line: the base64 text of OpenSSH's own private key format, without the lines around it.
+The secret is one line: the base64 text of OpenSSH's private key format, without header and footer.
 """
 
 import base64
@@ -22,24 +22,24 @@ _BEGIN, _END = ("-----" + word + " OPENSSH PRIVATE KEY-----\n" for word in ("BEG
 
 
 def generate() -> Secret:
-    """Make a new private key."""
+    """Return a new private key."""
     pem = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
     return Secret("".join(pem.decode().splitlines()[1:-1]))
 
 
 def pem(key: Secret) -> str:
-    """Give what ssh-add and paramiko read; only for their stdin and their memory."""
+    """Return the key as ssh-add and paramiko read it; only for their stdin and memory."""
     return f"{_BEGIN}{key.reveal()}\n{_END}"
 
 
 def public(key: Secret, name: str = "NAME") -> str:
-    """Give the public half, type and base64; raises MissingCredential for one of ``name`` that is no key."""
+    """Return type and base64 of the public key; raises MissingCredential for an invalid key of ``name``."""
     try:
         base64.b64decode(key.reveal(), validate=True)
         found = load_ssh_private_key(pem(key).encode(), None)
     except (ValueError, binascii.Error, TypeError) as error:
         raise MissingCredential(
-            f"the private-key of {name} in the keyring is no key",
+            f"the private-key of {name} in the keyring is not a valid key",
             f"`fab credentials.forget {name} --kind private-key`, then: `fab keys.install {name}`",
             evidence=type(error).__name__,
         ) from None

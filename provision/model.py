@@ -1,4 +1,4 @@
-"""The values that stages hand on; every one is frozen and knows no stage."""
+"""The values that stages pass on; all are frozen, and none depends on a stage."""
 
 import base64
 import hashlib
@@ -12,12 +12,12 @@ from typing import Any
 from provision.hints import Hint, render
 from provision.wording import EARLIER, Wording
 
-# Host and group names of an inventory; they reach ssh patterns, paths and pages.
+# Host and group names of an inventory, which end up in ssh patterns, paths and pages.
 INVENTORY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
 
 class Stage(StrEnum):
-    """The stages of a run, in order; also the word a person sees in an error."""
+    """The stages of a run, in order; errors show these words."""
 
     READ = "read"
     UNLOCK = "unlock"
@@ -28,7 +28,7 @@ class Stage(StrEnum):
 
 
 class Status(StrEnum):
-    """What became of one host; each selected host has exactly one."""
+    """The result of one host; each selected host has exactly one."""
 
     OK = "ok"
     CHANGED = "changed"
@@ -43,7 +43,7 @@ class Status(StrEnum):
 class Host:
     """One server of the inventory, with every value checked by ``read``.
 
-    ``decided`` is what of ``desired`` the checks compare the host with; no secret is in it.
+    ``decided`` is the part of ``desired`` that the checks compare the host with, without secrets.
     """
 
     name: str
@@ -60,7 +60,7 @@ class Host:
 
 
 class Secret:
-    """A string that shows nothing unless it is asked to by name."""
+    """A string that is only shown by an explicit ``reveal``."""
 
     __slots__ = ("_text",)
 
@@ -68,7 +68,7 @@ class Secret:
         self._text = text
 
     def reveal(self) -> str:
-        """Give the text; call it only where the bytes leave for their one destination."""
+        """Return the text; call this only where the bytes leave for their one destination."""
         return self._text
 
     def __repr__(self) -> str:
@@ -88,11 +88,11 @@ class Secret:
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """How one host is entered; all None means: the keys of the person's ssh-agent.
+    """How to log in to one host; all None means the keys of the person's ssh-agent.
 
-    ``secrets`` are those that its desired state names, ``{secret: NAME}``.
-    ``private_key`` is an ed25519 key as ``keypair`` makes it. ``pending`` is the new password of a rotation
-    that did not come to its end: it may be the right one by now.
+    ``secrets`` are those that the desired state names as ``{secret: NAME}``. ``private_key`` is an ed25519
+    key from ``keypair``. ``pending`` is the new password of an interrupted rotation, which the host may have
+    already.
     """
 
     password: Secret | None = None
@@ -108,7 +108,7 @@ class Credential:
 class HostKey:
     """A pinned public key: ``name`` is the inventory name, ``key`` the base64 blob.
 
-    ``others`` are keys of other types that the host may show as well.
+    ``others`` are keys of other types that the host may also show.
     """
 
     name: str
@@ -119,24 +119,23 @@ class HostKey:
 
     @property
     def all(self) -> tuple["HostKey", ...]:
-        """Each key that the host may show, this one first."""
+        """All keys that the host may show, this one first."""
         return (self, *self.others)
 
     @property
     def fingerprint(self) -> str:
-        """The form that ssh-keygen and cloud consoles show: ``SHA256:…``."""
+        """The fingerprint as ssh-keygen and cloud consoles show it: ``SHA256:…``."""
         digest = hashlib.sha256(base64.b64decode(self.key)).digest()
         return "SHA256:" + base64.b64encode(digest).decode().rstrip("=")
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """An open ControlMaster; ``run_dir`` holds the ``clients`` ssh config and the broker's socket.
+    """An open ControlMaster; ``run_dir`` has the ``clients`` ssh config and the broker's socket.
 
-    ``sudo_token`` is what the broker takes for this host's sudo password; None when no
-    password is needed. ``secret_tokens`` are those for the secrets of what is wanted there, by name.
-    ``by_pending`` tells that the host was entered by what a rotation had left as pending,
-    ``sudo_by_pending`` that its sudo took that.
+    ``sudo_token`` is the broker's token for the host's sudo password, None when no password is needed;
+    ``secret_tokens`` are those for the secrets of its desired state, by name. ``by_pending`` is True when the
+    login used the pending password of a rotation, ``sudo_by_pending`` when sudo accepted it.
     """
 
     host: Host
@@ -148,13 +147,13 @@ class Session:
 
     @property
     def ssh_config(self) -> Path:
-        """The ssh config that only uses live masters and never opens a connection."""
+        """The ssh config that only uses open masters, and never opens a connection."""
         return self.run_dir / "clients"
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a host stopped: what, why, what is changed, what to do ``next``."""
+    """Why a host stopped: what happened, what it means, what was changed, what to do ``next``."""
 
     kind: str
     message: str
@@ -167,17 +166,17 @@ class Failure:
 
     @property
     def hint(self) -> str:
-        """What to do next, as one text."""
+        """The hint ``next`` as one text."""
         return render(self.next)
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One step of a plan as a person reads it; ``before`` is empty for something new.
+    """One line of a plan or of its result; ``before`` is empty for something new.
 
-    ``sign`` is "+" for what is new, "~" for what changes, "-" for what goes. ``kind`` is a stable short name
-    such as package, file or restart, and ``subject`` says which one. ``brief`` is what a summary says beside
-    the subject. ``implied`` names the sides, before and after, that only repeat the sign.
+    ``sign`` is "+" for new, "~" for changed, "-" for removed. ``kind`` is a stable short name such as
+    package, file or restart, and ``subject`` says which one. ``brief`` is the word beside the subject in a
+    summary. ``implied`` names the sides, before and after, that only repeat the sign.
     """
 
     name: str
@@ -194,9 +193,9 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Harm:
-    """One effect of a plan on what runs: ``what`` is a clause, ``names`` are the first of ``count``.
+    """One effect of a plan on running containers or units.
 
-    ``one`` is the clause for a count of one.
+    ``what`` is a clause, ``one`` the same for a count of 1; ``names`` are the first of ``count``.
     """
 
     what: str
@@ -207,10 +206,10 @@ class Harm:
 
 @dataclass(frozen=True, slots=True)
 class Consent:
-    """What a person has to agree to before a host is disrupted.
+    """The consent that a plan needs before it disrupts a host.
 
-    ``digest`` is that of the plan, ``ids`` are the containers that run; the host plans again and refuses
-    when either has changed.
+    ``digest`` is that of the plan, ``ids`` are the running containers; the host plans again, and refuses when
+    either has changed.
     """
 
     digest: str
@@ -220,9 +219,9 @@ class Consent:
 
 @dataclass(frozen=True, slots=True)
 class Containers:
-    """What became of the containers that ran when the engine was restarted.
+    """The state of the containers after the engine was restarted.
 
-    ``silent`` names those that run again, and a published port of theirs that does not answer yet.
+    ``silent`` names running ones with a published port that does not answer yet, with the port.
     """
 
     untouched: int
@@ -233,10 +232,10 @@ class Containers:
 
 @dataclass(frozen=True, slots=True)
 class Earlier:
-    """A run of before on one host, of whose end no controller was told, or that was killed.
+    """An earlier run whose result no controller received, or that was killed.
 
-    ``how``: it ``finished`` alone, was ``undone``, or is ``completed`` by the run that tells of it.
-    ``at`` is when it ended, in seconds since 1970.
+    ``how`` is ``finished`` (without its controller), ``undone``, or ``completed`` by the run that reports it.
+    ``at`` is its end, in seconds since 1970.
     """
 
     run: str
@@ -249,11 +248,11 @@ class Earlier:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What ``converge`` found or did on one host; ``system`` is like 'CentOS Stream 9 (x86_64)'.
+    """The result of ``converge`` on one host; ``system`` is like 'CentOS Stream 9 (x86_64)'.
 
-    ``heard`` tells that the host itself has said so, be it a failure. ``consent`` is set where the plan
-    would disrupt what runs. ``installed`` tells that this run has installed the engine. ``waited`` names
-    the programs that this run waited for: another dnf, or a first boot.
+    ``received`` tells that the host itself sent it, even a failure. ``consent`` is set when the plan disrupts
+    running containers. ``installed`` is True when this run installed the engine. ``waited`` names the
+    programs that this run waited for: another dnf, or a first boot.
     """
 
     changes: tuple[Change, ...] = ()
@@ -261,7 +260,7 @@ class Outcome:
     failure: Failure | None = None
     seconds: float = 0.0
     earlier: tuple[Earlier, ...] = ()
-    heard: bool = False
+    received: bool = False
     consent: Consent | None = None
     containers: Containers | None = None
     installed: bool = False
@@ -269,9 +268,9 @@ class Outcome:
 
 
 class Verdict(StrEnum):
-    """How a check ended.
+    """The result of a check.
 
-    ``advice``: what is recommended is not so on the host, and neither operator nor inventory asks for it.
+    ``advice``: the host differs from a recommendation that neither operator nor inventory requires.
     """
 
     PASSED = "passed"
@@ -281,26 +280,26 @@ class Verdict(StrEnum):
 
     @property
     def is_bad(self) -> bool:
-        """Whether a host with this verdict is not proven."""
+        """Whether a check with this verdict has failed."""
         return self is Verdict.FAILED
 
     @property
     def style(self) -> str:
-        """The style in which it is shown."""
+        """The style in which the verdict is shown."""
         styles = {Verdict.FAILED: "bad", Verdict.SKIPPED: "weak", Verdict.ADVICE: "changed"}
         return styles.get(self, "")
 
     @classmethod
     def of(cls, passed: bool | None) -> "Verdict":
-        """Return the verdict of a report that knows only ``passed``."""
+        """Return the verdict in a report that has only ``passed``."""
         return cls.SKIPPED if passed is None else cls.PASSED if passed else cls.FAILED
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One proof: ``name`` is its sentence, ``detail`` the reason where it has not simply passed.
+    """The result of one check: ``name`` is its sentence, ``detail`` the reason unless it passed.
 
-    ``parts`` are those of the detail, where a command is in it.
+    ``parts`` are those of the detail, if it has a command.
     """
 
     name: str
@@ -311,13 +310,13 @@ class Check:
 
     @property
     def passed(self) -> bool | None:
-        """Whether the check passed; None where it judged nothing to be right or wrong."""
+        """Whether the check passed; None if it neither passed nor failed."""
         return {Verdict.PASSED: True, Verdict.FAILED: False}.get(self.verdict)
 
 
 @dataclass(frozen=True, slots=True)
 class HostReport:
-    """Everything about one host at the end of a run."""
+    """The result of one host at the end of a run."""
 
     name: str
     status: Status
@@ -336,7 +335,7 @@ class HostReport:
 class Report:
     """The result of a run; ``started`` is ISO 8601 UTC, ``stages`` seconds by stage.
 
-    ``words`` are those of its verb, for the page that a person reads.
+    ``words`` are those of its verb, for display.
     """
 
     run: str

@@ -1,4 +1,4 @@
-"""Take hosts through the steps of a verb (verbs.py is the table); what is learnt becomes a Report."""
+"""Run a verb: take the hosts through its steps (verbs.py is the table), and return a Report."""
 
 import functools
 import secrets as random_source
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from provision.access import Access
-from provision.connect import Connections, Entrant, Tell, unheard
+from provision.connect import Connections, Entrant, OnRetry, discard
 from provision.converge import Order
 from provision.credentials import Rotation, open_early
 from provision.entrants import Entrants, entrants, fingerprint
@@ -19,7 +19,7 @@ from provision.errors import ControllerDiskFull
 from provision.inventory import ALL, Selection
 from provision.model import HostReport, Report, Stage
 from provision.rollout import roll_out
-from provision.run import receipts
+from provision.run import acknowledgements
 from provision.run.consent import Ask, Room
 from provision.run.interrupts import Cancel
 from provision.run.ledger import Ledger, View
@@ -30,19 +30,19 @@ from provision.steps import Clock, Run, kept, verify
 from provision.verbs import VERBS, Verb
 
 ExitCode = Callable[[tuple[HostReport, ...]], int]
-# Takes the run's id, and by the name of each host the fingerprint that it must show (empty for one that is
-# not even tried); opens what a person sees while the run goes on.
+# Takes the run's id, and by host name the fingerprint that each must show (empty for a host that is not
+# tried); opens the view that shows progress.
 Show = Callable[[str, Mapping[str, str]], AbstractContextManager[View]]
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a person asked for; ``verb`` is a row of VERBS, ``typed`` the whole line.
+    """What a person asked for; ``verb`` is a key of VERBS, ``typed`` the whole command line.
 
-    ``prove`` is False for a run whose hosts are not verified, ``only_plan`` True for one that changes
-    nothing. With ``restart`` the proof may restart the engine of any host; with ``strict`` an advice is a
-    failed check. ``values`` are those of the role that the command line sets, without their prefix.
-    ``serial`` hosts at a time are disrupted, where somebody agrees to that.
+    ``prove`` is False to skip verification, ``only_plan`` True to change nothing. ``restart`` allows the
+    checks to restart the engine; ``strict`` counts an advice as a failed check. ``values`` are variables of
+    the role from the command line, without their prefix. ``serial`` is how many hosts are disrupted at a
+    time.
     """
 
     verb: str
@@ -58,12 +58,12 @@ class Request:
 
     @property
     def row(self) -> Verb:
-        """What its verb does."""
+        """The row of its verb."""
         return VERBS[self.verb]
 
     @property
     def is_plan(self) -> bool:
-        """Whether it only shows what would change."""
+        """Whether the run only shows what would change."""
         return self.only_plan or self.row.plans
 
 
@@ -71,13 +71,13 @@ class Request:
 class Finished:
     """A run that has ended: its Report, each host's log, and the fingerprint that each had to show.
 
-    Call ``confirm`` once they are written.
+    Call ``acknowledge`` once they are written.
     """
 
     report: Report
     logs: Mapping[str, str]
     fingerprints: Mapping[str, str]
-    confirm: Callable[[], None]
+    acknowledge: Callable[[], None]
 
 
 @contextmanager
@@ -91,9 +91,9 @@ def run(
 ) -> Iterator[Finished]:
     """Carry ``request`` out; its connections stay open until the context ends.
 
-    ``ask`` returns what asks, beside the view, about hosts that would be disrupted; None: they are refused.
-    Raises UsageError when nothing was touched: the inventory, the limit or the keyring; and what
-    ``cancel`` raises, when it is triggered before the first host is touched.
+    ``ask`` returns the question about hosts that would be disrupted, or None to refuse them. Raises
+    UsageError for a faulty inventory, limit or keyring, and what ``cancel`` raises for a signal; both before
+    any host is touched.
     """
     started, clock, verb = time.time(), Clock(), request.row
     selection, candidates = _prepare(request, settings, clock)
@@ -124,31 +124,31 @@ def run(
 def _prepare(request: Request, settings: Settings, clock: Clock) -> tuple[Selection, Entrants]:
     read, unlock, trust, *_ = request.row.steps
     with ThreadPoolExecutor(1, "keyring") as pool:
-        # Half a second each: another program's start, and the price of a guess. They need not wait.
+        # Half a second each, ansible-inventory and the key derivation, so they run at the same time.
         opened = pool.submit(open_early, settings)
         with clock.time(Stage.READ):
             selection = read(settings, request.limit, request.via)
-        # May ask for the master password: no live view, and Ctrl-C ends it at once.
+        # May ask for the master password, so there is no live view, and Ctrl-C stops it at once.
         with clock.time(Stage.UNLOCK):
             opened.result()
             return selection, entrants(selection, unlock(selection, settings), trust(selection, settings))
 
 
 def _carry_out(request: Request, candidates: Entrants, run: Run, opened: ExitStack) -> None:
-    """Bring every host to an end, also where the controller fails or a person has enough."""
+    """Bring every host to a result, also when the controller fails or the run is interrupted."""
     _, _, _, connect, *steps, _ = request.row.steps
     wanted = tuple(step for step in steps if request.prove or step is not verify)
     ready = kept(candidates, run.ledger, Entrant)
     run.cancel.begin()
     try:
-        connections, run_dir = opened.enter_context(masters(run.cancel, run.ledger.tell))
+        connections, run_dir = opened.enter_context(masters(run.cancel, run.ledger.note))
         with room_in(run_dir):
             if flow := request.row.access:
                 run = replace(run, access=Access(flow(Rotation(run.settings)), ready, connections.grant))
             roll_out(wanted, run, connect(run, connections, ready))
     except ControllerDiskFull as error:
         run.ledger.give_up(error)
-    except KeyboardInterrupt:  # the second signal: what is known is reported
+    except KeyboardInterrupt:  # the second signal: report what is known
         pass
     run.cancel.end()
     if run.cancel.is_set():
@@ -156,24 +156,24 @@ def _carry_out(request: Request, candidates: Entrants, run: Run, opened: ExitSta
 
 
 @contextmanager
-def masters(cancel: Cancel, tell: Tell = unheard) -> Iterator[tuple[Connections, Path]]:
-    """Yield what opens connections, and the run directory that they live in; both end with the context.
+def masters(cancel: Cancel, on_retry: OnRetry = discard) -> Iterator[tuple[Connections, Path]]:
+    """Yield a Connections and its run directory; both end with the context.
 
-    ``tell`` takes the name of a host and what is tried again there.
+    ``on_retry`` is called before each retry.
     """
     with (
         open_run_dir() as run_dir,
         Broker(run_dir / "broker") as broker,
-        Connections(run_dir, broker, tell) as opened,
+        Connections(run_dir, broker, on_retry) as opened,
     ):
         cancel.then(opened.abort)
         yield opened, run_dir
 
 
 def _acknowledge(order: Order, ledger: Ledger) -> None:
-    """Tell the hosts that what they said of this run, and of earlier ones, is in a report that lasts."""
+    """Acknowledge the results of this run and of earlier ones, which are now in a written report."""
     if not order.check:
-        receipts.give(ledger.sessions(), ledger.heard(order.run))
+        acknowledgements.send(ledger.sessions(), ledger.reported_runs(order.run))
 
 
 def _shown(path: Path) -> str:

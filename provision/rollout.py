@@ -1,4 +1,4 @@
-"""In which order hosts go through the steps: each as soon as it is ready, the disrupted ones last."""
+"""The order of hosts in the steps: each as soon as it is ready, and last those that are disrupted."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import closing
@@ -12,7 +12,7 @@ from provision.steps import Batch, Run, Step, Target
 def roll_out(steps: tuple[Step, ...], run: Run, batches: Iterable[Batch]) -> None:
     """Take the hosts of ``batches`` through the steps; then ask about those that wait for consent.
 
-    Those agreed to go through the same steps, a few at a time, until one fails.
+    Hosts with consent go through the same steps, a few at a time, until one fails.
     """
     for batch in batches:
         _finish(steps, run, batch)
@@ -39,7 +39,7 @@ def _finish(steps: tuple[Step, ...], run: Run, batch: Batch) -> None:
 
 
 def _through(steps: tuple[Step, ...], run: Run, batch: Batch) -> Iterator[Batch]:
-    """Take ``batch`` through the steps; what one yields goes on while the rest is still in it."""
+    """Take ``batch`` through the steps; hosts that a step yields go on while it handles the rest."""
     if not steps:
         yield batch
         return
@@ -51,7 +51,7 @@ def _through(steps: tuple[Step, ...], run: Run, batch: Batch) -> Iterator[Batch]
 
 
 def _answer(run: Run) -> tuple[tuple[Waiting, ...], tuple[Waiting, ...]]:
-    """Return who may be disrupted and who may not; after a signal nobody may."""
+    """Return the hosts with consent and those without; after a signal none has it."""
     if not run.cancel.is_set():
         try:
             with run.cancel.asking():

@@ -1,22 +1,21 @@
-"""Where a project keeps its things, and what the command line said about them."""
+"""The settings of a project: its paths, and what the command line says about them."""
 
 import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
-# How much of a path that a person typed is repeated.
+# The longest part of a typed path that messages repeat.
 LONGEST_SHOWN = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What every stage may need to know of the project; paths are absolute.
+    """The settings of a project that stages use; paths are absolute.
 
-    ``pins`` is the known_hosts file, ``state_dir`` the project's ``.provision``.
-    ``inventory_is_named`` says that the command line named it, and that it is not the default.
-    ``master_file`` holds the master password of a throw-away keyring (the lab's alone).
-    ``interactive`` says that there is a terminal that may be asked.
+    ``pins`` is the known_hosts file, ``state_dir`` the project's ``.provision``. ``inventory_is_named`` is
+    True when the command line named the inventory. ``master_file`` has the master password of a throw-away
+    keyring (only the lab's). ``interactive`` is True when there is a terminal to ask on.
     """
 
     inventory: tuple[Path, ...]
@@ -31,12 +30,12 @@ class Settings:
 
 
 def is_there(path: Path) -> bool:
-    """Tell whether there is such a file; a path that is too long to be one is none, and no error."""
+    """Return whether ``path`` exists; False, not an error, for a path that is too long."""
     return os.path.exists(path)
 
 
 def project_root(start: Path) -> Path:
-    """Give the nearest directory at or above ``start`` with an inventory or a fabfile; else ``start``."""
+    """Return the nearest directory from ``start`` upwards with an inventory or a fabfile; else ``start``."""
     for place in (start, *start.parents):
         if (place / "inventory").is_dir() or (place / "fabfile.py").is_file():
             return place
@@ -44,10 +43,10 @@ def project_root(start: Path) -> Path:
 
 
 def default_keyring_file(root: Path) -> Path:
-    """Give the keyring file of the project in ``root``: ``$PROVISION_KEYRING_FILE``, or one of its own.
+    """Return the keyring file of the project in ``root``: ``$PROVISION_KEYRING_FILE``, or one of its own.
 
-    The file's directory also names the project in a desktop's keyring. Two projects may be called infra,
-    and neither may offer its passwords to the other's hosts: so the name ends in a mark of the path.
+    The file's directory also names the project in a desktop's keyring. Two projects of one name must not
+    offer their passwords to each other's hosts, so the name ends in a hash of the path.
     """
     named = os.environ.get("PROVISION_KEYRING_FILE")
     data = os.environ.get("XDG_DATA_HOME") or "~/.local/share"

@@ -1,4 +1,4 @@
-"""The steps that hosts go through: each takes some that are ready, and yields those that can go on."""
+"""The steps of a run: each takes hosts that are ready, and yields those that can go on."""
 
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
@@ -23,17 +23,17 @@ from provision.verify import verify as verify_all
 
 T = TypeVar("T")
 
-# How long a converged host waits for others, so that they are verified together, which is cheaper.
+# How long a converged host waits for others: verifying them together is cheaper.
 HAND_ON_S = 5.0
-# In a large fleet one follows the other for minutes, and each guard of hosts.harden waits for 2 of them.
+# In a large fleet hosts follow each other for minutes, and the timer of hosts.harden allows only 2.
 HAND_ON_MOST_S = 15.0
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One host on its way: its open Session, and what earlier steps hand on.
+    """One host between steps: its open Session, and what earlier steps pass on.
 
-    ``values`` are those of the role for this host alone; ``installed``: this run has installed the engine.
+    ``values`` are the role's for this host alone; ``installed`` is True when this run installed the engine.
     """
 
     session: Session
@@ -51,13 +51,13 @@ Batch = tuple[Target, ...]
 
 @dataclass(slots=True)
 class Clock:
-    """How many seconds were spent in each stage."""
+    """The seconds spent in each stage."""
 
     seconds: dict[str, float] = field(default_factory=dict)
 
     @contextmanager
     def time(self, stage: Stage) -> Iterator[None]:
-        """Add the time that the context takes."""
+        """Add the time of the context to ``stage``."""
         started = time.monotonic()
         try:
             yield
@@ -67,7 +67,7 @@ class Clock:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What all steps of one run use. None of it changes, but ledger, clock and room, where steps write."""
+    """The values that all steps of one run share; steps change only ledger, clock and room."""
 
     order: Order
     ledger: Ledger
@@ -97,7 +97,7 @@ def connect(run: Run, connections: Connections, entrants: tuple[Entrant, ...]) -
 
 
 def converge(run: Run, batch: Batch) -> Generator[Batch, None, None]:
-    """Bring hosts to their desired state; one that takes its time holds up no other.
+    """Bring hosts to their desired state; a slow host does not delay the others.
 
     Hosts that would be disrupted wait in ``run.room``.
     """
@@ -122,7 +122,7 @@ def converge(run: Run, batch: Batch) -> Generator[Batch, None, None]:
 
 
 def verify(run: Run, batch: Batch) -> Generator[Batch, None, None]:
-    """Prove that hosts are Docker hosts. Each is done as soon as its proof is there."""
+    """Prove that hosts are Docker hosts; each is done as soon as its checks are."""
     run.ledger.enter((target.name for target in batch), Stage.VERIFY)
     restart = frozenset(target.name for target in batch if run.restart or target.installed)
     with run.clock.time(Stage.VERIFY):
@@ -133,7 +133,7 @@ def verify(run: Run, batch: Batch) -> Generator[Batch, None, None]:
 
 
 def begin_access(run: Run, batch: Batch) -> Generator[Batch, None, None]:
-    """Say who is to get into each host; hosts that nobody could enter then are refused."""
+    """Decide the access to each host; refuse hosts that nobody could log in to then."""
     assert run.access
     values = {target.name: target.values for target in batch}
     begun = kept(run.access.begin(_sessions(batch)), run.ledger, Begun)
@@ -146,7 +146,7 @@ def begin_access(run: Run, batch: Batch) -> Generator[Batch, None, None]:
 
 
 def prove_access(run: Run, batch: Batch) -> Generator[Batch, None, None]:
-    """Prove by new logins who gets in now."""
+    """Prove the new access by new logins."""
     assert run.access
     run.ledger.enter((target.name for target in batch), Stage.VERIFY)
     with run.clock.time(Stage.VERIFY):
@@ -155,7 +155,7 @@ def prove_access(run: Run, batch: Batch) -> Generator[Batch, None, None]:
 
 
 def kept(answers: Mapping[str, T | ProvisionError], ledger: Ledger, kind: type[T]) -> tuple[T, ...]:
-    """Return the good answers; the ledger drops the hosts of the others."""
+    """Return the answers without errors; hosts with an error end in the ledger."""
     for name, answer in answers.items():
         if isinstance(answer, ProvisionError):
             ledger.drop(name, answer)

@@ -1,4 +1,4 @@
-"""The program in one table: what each verb does, from reading the inventory to the page at the end.
+"""The program in one table: what each verb does, from reading the inventory to its report.
 
 Read VERBS first. A new verb is a row there, its command in tasks/, and the step or flow that is new in it.
 """
@@ -21,18 +21,18 @@ Read = Callable[[Settings, str, str], Selection]
 Unlock = Callable[[Selection, Settings], Credentials]
 Trust = Callable[[Selection, Settings], Keys]
 Connect = Callable[[Run, Connections, tuple[Entrant, ...]], Iterator[Batch]]
-# The first three are done for all hosts, before any is touched. From connect on each host goes on as soon
-# as it is ready; one that fails a step stops there with its reason. The last is the page that a person reads.
+# The first three run for all hosts, before any is touched. From connect on, each host goes on as soon as it
+# is ready; one that fails a step stops there with its error. The last returns the text of the report.
 Steps = tuple[Read, Unlock, Trust, Connect, *tuple[Step, ...], Text]
 
 
 @dataclass(frozen=True, slots=True)
 class Verb:
-    """One row: what is done, and how it is told.
+    """One row: the steps of a verb, and its words.
 
-    ``changes`` is False where hosts are only looked at. ``asks`` is what a person must agree to after the
-    plan is shown. ``values`` are those of the role that every run of the verb sets, without their prefix.
-    ``access`` decides who gets into a host, for the steps begin_access and prove_access.
+    ``changes`` is False for a verb that only reads. ``asks`` is the question after the plan. ``values`` are
+    variables of the role that every run of the verb sets, without their prefix. ``access`` decides the access
+    to a host, for the steps begin_access and prove_access.
     """
 
     steps: Steps
@@ -44,7 +44,7 @@ class Verb:
 
     @property
     def plans(self) -> bool:
-        """Whether it only shows what would change."""
+        """Whether the verb only shows what would change."""
         return not self.changes and converge in self.steps
 
 
@@ -69,7 +69,7 @@ VERBS: Mapping[str, Verb] = {
             "uninstall", ok="unchanged", changed="uninstalled", nothing="nothing to remove",
             again=f"uninstall --limit {HOST}",
         ),
-        asks="Docker is taken off {hosts}.",
+        asks="This removes Docker from {hosts}.",
         values={"state": "absent"},
     ),
     "hosts.ping": Verb(
@@ -81,7 +81,7 @@ VERBS: Mapping[str, Verb] = {
         (read, unlock, trust, connect, converge, provision_text),
         Wording(
             "undo", ok="unchanged", changed="undone", nothing="nothing to undo", again=f"hosts.undo {HOST}",
-            look=f"plan --limit {HOST}",  # if it was done, a second undo would take it back
+            look=f"plan --limit {HOST}",  # a second undo would revert the first
         ),
         asks="This undoes the last run on {hosts}.",
         values={"verb": "undo"},

@@ -1,4 +1,4 @@
-"""verify: prove with the checks that each host is a Docker host, in a few pytest processes."""
+"""verify: prove by the checks, in a few pytest processes, that each host is a Docker host."""
 
 import json
 import os
@@ -19,15 +19,15 @@ from provision.hints import from_plain, parse, render
 from provision.model import Check, Failure, Session, Stage, Status, Verdict
 
 SHARDS_PER_CORE = 1
-# A host needs about 5 s; each command on it has its own limit, this one is the last resort.
+# A host needs about 5 s; each command has its own limit, and this one is the last resort.
 HOST_TIMEOUT_S = 600.0
 
 CANCEL_POLL_S = 0.2
-# How long an interrupted process may take to remove the sample container from its host.
+# How long an interrupted process may take to remove the sample container.
 CLEANING_S = 15.0
 
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR")
-# pytest ends with 0 (all passed) or 1 (a check failed) after it ran to its end.
+# A complete pytest run exits with 0 (all passed) or 1 (a check failed).
 _RAN = (0, 1)
 
 Proof = tuple[Check, ...] | Failure
@@ -42,26 +42,26 @@ def verify(
     restart: frozenset[str] = frozenset(),
     strict: bool = False,
 ) -> dict[str, Proof]:
-    """Run every check on every session's host; give a host's Checks, or the Failure that ended them.
+    """Run every check on every session's host; return, by host, its Checks or the Failure that ended them.
 
-    ``run_dir`` holds the run's ``sessions.json``. ``restart`` names the hosts whose engine may be restarted.
-    With ``strict`` an advice is a failed check. ``on_proof`` gets each host's result as soon as it is there,
-    called from several threads. Once ``cancelled`` says so the processes clean up, and at an error they are
-    ended; a host that was not done is Interrupted.
+    ``run_dir`` has the run's ``sessions.json``. ``restart`` names the hosts whose engine may be restarted.
+    With ``strict`` an advice is a failed check. ``on_proof`` is called, from several threads, with the result
+    of each host as soon as it is known. When ``cancelled`` returns True the processes clean up, and at an
+    error they are killed; unfinished hosts are Interrupted.
     """
     names = [session.host.name for session in sessions]
     shards = [Shard(hosts, run_dir, restart) for hosts in shares(names, os.cpu_count() or 1)]
     if not shards:
         return {}
-    told: dict[str, Proof] = {}
+    proven: dict[str, Proof] = {}
 
-    def heard(name: str, proof: Proof) -> None:
-        told[name] = _strictly(proof) if strict else proof
-        on_proof(name, told[name])
+    def keep(name: str, proof: Proof) -> None:
+        proven[name] = _strictly(proof) if strict else proof
+        on_proof(name, proven[name])
 
     with ThreadPoolExecutor(len(shards)) as pool:
         try:
-            futures = [pool.submit(shard.results, heard) for shard in shards]
+            futures = [pool.submit(shard.results, keep) for shard in shards]
             while not cancelled() and wait(futures, CANCEL_POLL_S, FIRST_EXCEPTION).not_done:
                 _raise_first(futures)
             for shard in shards:
@@ -71,9 +71,9 @@ def verify(
             for shard in shards:
                 shard.end()
     proofs = {name: proof for future in futures for name, proof in future.result().items()}
-    for name in [name for name in names if name not in told]:
-        heard(name, _judge(name, proofs[name], cancelled()))
-    return {name: told[name] for name in names}
+    for name in [name for name in names if name not in proven]:
+        keep(name, _judge(name, proofs[name], cancelled()))
+    return {name: proven[name] for name in names}
 
 
 def _strictly(proof: Proof) -> Proof:
@@ -102,13 +102,13 @@ def _judge(host: str, proof: Proof, is_cancelled: bool) -> Proof:
 
 
 def shares(names: list[str], cores: int) -> list[list[str]]:
-    """Deal ``names`` out evenly to at most one process a core; each asks several hosts at once."""
+    """Return ``names`` distributed evenly over at most one process per core."""
     count = min(SHARDS_PER_CORE * cores, len(names))
     return [names[i::count] for i in range(count)]
 
 
 class Shard:
-    """One pytest process and the hosts that it looks at, one after another."""
+    """One pytest process and the hosts that it checks, one after another."""
 
     def __init__(self, hosts: list[str], run_dir: Path, restart: frozenset[str] = frozenset()) -> None:
         self._hosts = hosts
@@ -129,7 +129,7 @@ class Shard:
             )
 
     def results(self, on_proof: OnProof) -> dict[str, Proof]:
-        """Read the process's lines to its end, and judge each host by them."""
+        """Read the process's output until it ends, and return the result of each host."""
         timer = threading.Timer(HOST_TIMEOUT_S * len(self._hosts), self._give_up)
         timer.start()
         try:
@@ -141,12 +141,12 @@ class Shard:
         return {host: tally.proof(host, broken) for host, tally in tallies.items()}
 
     def interrupt(self) -> None:
-        """Let the process remove what it made on its hosts, and end."""
+        """Let the process remove what it created on its hosts, and exit."""
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGINT)
 
     def end(self) -> None:
-        """End the process and all that it started."""
+        """Kill the process and its children."""
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
@@ -164,28 +164,28 @@ class Shard:
 
 @dataclass
 class Tally:
-    """What the lines of one host add up to."""
+    """The result of one host, from the lines about it."""
 
     checks: list[Check]
     failure: Failure | None = None
     is_done: bool = False
 
     def proof(self, host: str, broken: str) -> Proof:
-        """Give the checks when they are all there, else why they are not."""
+        """Return the checks if they are complete, else the reason."""
         if self.failure:
             return self.failure
         if self.is_done and self.checks:
             return tuple(self.checks)
         return NotProven(
-            f"the checks of {host} did not run to their end",
+            f"the checks of {host} were not completed",
             f"`fab verify --limit {host}`",
-            evidence=broken or "no check was made",
+            evidence=broken or "no check was run",
             state="nothing is known to be wrong with the host",
         ).failure
 
 
 def read_lines(pipe: Iterable[str], hosts: list[str], on_proof: OnProof) -> dict[str, Tally]:
-    """Sort a reporter's lines by host; a line cut off by the end of the process is dropped."""
+    """Return the reporter's lines by host; an incomplete last line is dropped."""
     tallies = {host: Tally([]) for host in hosts}
     for line in pipe:
         if not line.endswith("\n"):
@@ -203,7 +203,7 @@ def read_lines(pipe: Iterable[str], hosts: list[str], on_proof: OnProof) -> dict
 
 
 def command() -> list[str]:
-    """Give the pytest command of a shard: our checks, nothing of the person's project."""
+    """Return the pytest command of a shard, with our checks and no configuration of the person's project."""
     checks = Path(__file__).parent / "checks"
     options = ["-p", "no:cacheprovider", "-p", "provision.checks.reporter", "--assert=plain", "-qq"]
     places = ["-c", os.devnull, "--rootdir", str(checks), "--confcutdir", str(checks), str(checks)]
@@ -213,7 +213,7 @@ def command() -> list[str]:
 def environment(
     hosts: list[str], run_dir: Path, pipe: int, restart: frozenset[str] = frozenset()
 ) -> dict[str, str]:
-    """Give a shard's whole environment; of ours only what is named goes along."""
+    """Return a shard's complete environment, which inherits only the listed variables."""
     inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
     return inherited | {
         "PYTHONPATH": str(Path(provision.__file__).parent.parent),

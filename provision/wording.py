@@ -1,4 +1,4 @@
-"""How one verb is told to a person; each stands in the table of verbs.py."""
+"""The words of one verb for a person; verbs.py has those of each."""
 
 from dataclasses import dataclass
 
@@ -9,20 +9,20 @@ PROVISION = f"provision --limit {HOST}"
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """What a verb is called, what hosts are called after it, and what is typed then.
+    """The name of a verb, the words of its buckets, and the next commands.
 
-    ``called`` is its name while it runs, in the audit log, and in the lock on a host. ``ok``, ``changed``
-    and ``failed`` name the buckets of hosts; ``nothing`` is the one of a plan for hosts without changes.
-    ``again`` is the line that repeats it on the host {host}; ``look`` is typed instead where nobody knows
-    whether it was done, and a second time would harm. ``then`` is the verb to type once all is well. With
-    ``by_checks`` a host is good only if its checks say so.
+    ``called`` is its name in the view, in the audit log, and in the lock on a host. ``ok``, ``changed`` and
+    ``failed`` are the words of the buckets; ``nothing`` is that of hosts without changes in a plan. ``again``
+    is the line that repeats it on the host {host}; ``look`` replaces it where the result is unknown and
+    repeating could harm. ``then`` is the next verb after success. With ``by_checks`` a host is good only if
+    its checks passed.
     """
 
     called: str
-    ok: str = "right"
+    ok: str = "up to date"
     changed: str = "changed"
     failed: str = "failed"
-    nothing: str = "right"
+    nothing: str = "up to date"
     again: str = PROVISION
     look: str = ""
     then: str = "plan"
@@ -30,14 +30,14 @@ class Wording:
 
     @property
     def anew(self) -> str:
-        """The line of what was asked for: of provision for all hosts, since it leaves alone what is right."""
+        """The line to repeat: provision for all hosts, as it changes nothing on hosts that are up to date."""
         return "provision" if self.again == PROVISION else self.again
 
     @property
     def safely(self) -> str:
-        """The line to type for the host {host} where nobody knows how far it came."""
+        """The line to type for the host {host} when its result is unknown."""
         return self.look or self.again
 
 
-# For a run of which only the report is left, or what a host says of it.
+# For a run that is only known from its report or from a host.
 EARLIER = Wording("provision", then="verify")

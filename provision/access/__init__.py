@@ -1,7 +1,7 @@
-"""Who gets into a host: what each verb wants there, and the new logins that prove it.
+"""Access to a host: what each verb changes there, and the new logins that prove it.
 
-A flow stands on both sides of the Changes that converge makes: ``begin`` says what is wanted, and refuses
-what would lock somebody out; ``finish`` looks from outside, by logins that share nothing with the open one.
+A flow runs before and after the Changes that converge makes: ``begin`` returns what is wanted, and refuses
+what would lock somebody out; ``finish`` checks from outside, by logins that do not use the open connection.
 """
 
 from provision.access.case import Flow

@@ -1,4 +1,4 @@
-"""One host whose access changes: the login that stays open, and the new ones that are tried beside it."""
+"""One host whose access changes: the connection that stays open, and new logins tried beside it."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -15,13 +15,13 @@ T = TypeVar("T")
 
 TRIES = 3
 PAUSE_S = 1.0
-# What a server that takes passwords offers: at least one of them.
+# A server that accepts passwords offers at least one of these methods.
 PASSWORD_WAYS = frozenset({"password", "keyboard-interactive"})
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What is wanted on the host, by the words of provision/host/access/, and the secrets named in it."""
+    """The wanted access: ``values`` for provision/host/access/, and the secrets that they name."""
 
     values: Mapping[str, Any]
     secrets: Mapping[str, Secret] = field(default_factory=dict, hash=False)
@@ -29,7 +29,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """An open Session, how it was opened, and the Session of its jump host."""
+    """An open Session, the key and credential that opened it, and the Session of its jump host."""
 
     session: Session
     key: HostKey
@@ -38,20 +38,20 @@ class Case:
 
     @property
     def host(self) -> Host:
-        """The host itself."""
+        """The host of the Session."""
         return self.session.host
 
     def lets_in(self, credential: Credential) -> bool:
-        """Try one new login with exactly this; raises Unreachable when nobody answered."""
+        """Return whether one new login with only ``credential`` works; raises Unreachable."""
         return self._answer(lambda sock: witness.can_login(self.host, self.key, credential, sock))
 
     def takes_passwords(self) -> bool:
-        """Ask the host whether it takes passwords at all; none is sent."""
+        """Return whether the host accepts passwords at all; none is sent."""
         ways = self._answer(lambda sock: witness.ways_in(self.host, self.key, sock))
         return bool(PASSWORD_WAYS.intersection(ways))
 
     def _answer(self, question: Callable[[Any], T]) -> T:
-        """Ask, and where the door was shut before a login was tried, again: sshd starts anew at a reload."""
+        """Return the answer to ``question``; retry while sshd, which restarts at a reload, accepts nobody."""
         for _ in range(TRIES - 1):
             try:
                 with self._way() as sock:
@@ -71,19 +71,19 @@ class Case:
 
 
 class Flow:
-    """What one verb does to the access of a host, before and after the Changes there."""
+    """What one verb does about access, before and after the Changes on the host."""
 
     def __init__(self, rotation: Rotation) -> None:
         self.rotation = rotation
 
     def begin(self, case: Case) -> Wanted:
-        """Say what is wanted on the host; raises what keeps it from being begun. Nothing was changed then."""
+        """Return what is wanted on the host; raises ProvisionError, before any change, if that is unsafe."""
         raise NotImplementedError
 
     def reopened(self, case: Case) -> Session:
-        """Give the open Session as it is once the Changes are made."""
+        """Return the open Session as it is after the Changes."""
         return case.session
 
     def finish(self, case: Case) -> None:
-        """Prove it by new logins, and keep in the keyring what is proven; raises when it is not."""
+        """Prove the change by new logins, and update the keyring; raises NotProvenFromOutside."""
         raise NotImplementedError

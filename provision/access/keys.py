@@ -1,4 +1,4 @@
-"""A host entered by a key of its own, whose private half is in the keyring and in no file; and back."""
+"""keys.install and keys.remove: log in with a key of its own, which is in the keyring and in no file."""
 
 from provision import keypair
 from provision.access.case import Case, Flow, Wanted
@@ -11,26 +11,25 @@ def _line(case: Case, key: Secret) -> str:
 
 
 class Install(Flow):
-    """keys.install: pending until a login by nothing but the key has worked."""
+    """keys.install: the key is pending until a login by it alone has worked."""
 
     def begin(self, case: Case) -> Wanted:
-        """Want the host's key there, a new one if it has none; raises where a key file is used already."""
+        """Return the host's key, made now if it has none; raises AccessRefused where a key file is in use."""
         if case.credential.key_file:
             raise AccessRefused(
-                f"{case.host.name} is entered by the key file {case.credential.key_file} already",
-                f"`fab hosts.harden {case.host.name}`; "
-                "or take ansible_ssh_private_key_file out, and try again",
+                f"logins to {case.host.name} already use the key file {case.credential.key_file}",
+                f"`fab hosts.harden {case.host.name}`; or remove ansible_ssh_private_key_file, and try again",
             )
         return Wanted({"user": case.host.user, "key": _line(case, self._key(case))})
 
     def finish(self, case: Case) -> None:
-        """Log in with the key alone, and use it from now on."""
+        """Log in with the key alone, and use it for logins from now on."""
         if not case.lets_in(Credential(private_key=self._key(case))):
             raise NotProvenFromOutside(
-                f"{case.host.name} has the key, and does not let it in",
+                f"{case.host.name} has the key, and does not accept it",
                 f"on the host, journalctl -t sshd says why; then: `fab keys.install {case.host.name}`",
                 meaning="the home directory may be writable by others, or sshd reads another file",
-                state="the key is in authorized_keys and not used; the login of before works as before",
+                state="the key is in authorized_keys and is not used; the previous login still works",
             )
         if case.credential.private_key is None:
             self.rotation.promote_key(case.host)
@@ -40,10 +39,10 @@ class Install(Flow):
 
 
 class Remove(Flow):
-    """keys.remove: first the keyring stops to use the key, then the host."""
+    """keys.remove: the keyring stops using the key first, then the host."""
 
     def begin(self, case: Case) -> Wanted:
-        """Want the key gone; raises unless a login by password has worked just now."""
+        """Return the key that must go; raises AccessRefused unless a login by password works now."""
         key = case.credential.private_key or self.rotation.pending_key(case.host)
         if key is None:
             return Wanted({"user": case.host.user})
@@ -53,14 +52,14 @@ class Remove(Flow):
         return Wanted({"user": case.host.user, "absent_key": _line(case, key)})
 
     def finish(self, case: Case) -> None:
-        """See that the key opens nothing any more, and forget it."""
+        """Check that the key is no longer accepted, and remove it from the keyring."""
         key = self.rotation.pending_key(case.host)
         if key and case.lets_in(Credential(private_key=key)):
             raise NotProvenFromOutside(
-                f"the key of {case.host.name} still lets in",
+                f"{case.host.name} still accepts its key",
                 f"look for it there (grep -r provision-{case.host.name} /root/.ssh /home/*/.ssh /etc/ssh); "
                 f"then: `fab keys.remove {case.host.name}`",
-                state="it is out of authorized_keys; from now on the password is used",
+                state="it was removed from authorized_keys; the password is used from now on",
             )
         self.rotation.drop_key(case.host)
 
@@ -68,8 +67,8 @@ class Remove(Flow):
         password = self.rotation.password(case.host)
         if password is None or not case.takes_passwords() or not case.lets_in(Credential(password=password)):
             raise AccessRefused(
-                f"without its key nobody would get into {case.host.name}",
-                f"`fab hosts.undo {case.host.name}` brings password login back after `fab hosts.harden`; "
+                f"without its key no login to {case.host.name} would work",
+                f"`fab hosts.undo {case.host.name}` turns password login on again after `fab hosts.harden`; "
                 f"`fab credentials.set {case.host.name}` stores a password",
-                meaning="the keyring has no password that the host lets in",
+                meaning="the keyring has no password that the host accepts",
             )

@@ -12,26 +12,26 @@ NAME = "pending-password"
 
 
 class Rotate(Flow):
-    """The password of the login user; on a host that is entered by a key, PAM's own word is the proof."""
+    """Change the password of the login user; where logins use a key, PAM's success is the proof."""
 
     def __init__(self, rotation: Rotation) -> None:
         super().__init__(rotation)
         self._begun: dict[str, Secret] = {}
 
     def begin(self, case: Case) -> Wanted:
-        """Want the pending password on the host."""
+        """Return the pending password as the one to set."""
         pending = self._begun[case.host.name] = self.rotation.begin_password(case.host)
         return Wanted({"user": case.host.user, "password": {"secret": NAME}}, {NAME: pending})
 
     def reopened(self, case: Case) -> Session:
-        """Let sudo be given the new password if that is the one which it asks for: it may want root's."""
+        """Return the Session with the new password for sudo, if sudo accepts it: it may ask for root's."""
         session = case.session
         if not session.sudo_token or not sudo.takes(session, self._begun[case.host.name]):
             return session
         return replace(session, sudo_token=session.secret_tokens[NAME])
 
     def finish(self, case: Case) -> None:
-        """Log in with it where the host is entered by a password; then make it the one that is used."""
+        """Log in with the new password where logins use one; then make it the current one."""
         new, session = self._begun[case.host.name], case.session
         if case.credential.password and not case.lets_in(Credential(password=new)):
             raise self._put_back(case)
@@ -44,7 +44,7 @@ class Rotate(Flow):
         if old and _set(case, old):
             state = "the old password is set again"
         return NotProvenFromOutside(
-            f"{case.host.name} took a new password, and does not let it in",
+            f"{case.host.name} set the new password, and does not accept it",
             f"on the host, journalctl -t sshd says why; then: `fab credentials.rotate {case.host.name}`",
             state=state,
         )

@@ -1,4 +1,4 @@
-"""The access of many hosts in one run: each flow's beginning and end, side by side."""
+"""Run one flow on many hosts at once."""
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -21,14 +21,14 @@ Sessions = tuple[Session, ...]
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """A host's Session with the secrets of what is wanted there, and the role's values that say it."""
+    """A host's Session with the tokens of the wanted secrets, and the role's values for the change."""
 
     session: Session
     values: Mapping[str, Any]
 
 
 class Access:
-    """One flow over the hosts of a run; ``grant`` returns a token of the run's broker for a secret."""
+    """One flow on the hosts of a run; ``grant`` returns a token of the run's broker for a secret."""
 
     def __init__(self, flow: Flow, entrants: tuple[Entrant, ...], grant: Callable[[Secret], str]) -> None:
         self._flow = flow
@@ -36,11 +36,11 @@ class Access:
         self._grant = grant
 
     def begin(self, sessions: Sessions) -> Answers[Begun]:
-        """Return for each host what is begun there, or why nothing is."""
+        """Return, by host, what to change, or the error that prevents it."""
         return _side_by_side(self._begin, sessions)
 
     def finish(self, sessions: Sessions) -> Answers[Session]:
-        """Return each host's Session as it is used from now on, or what new logins did not show."""
+        """Return, by host, the Session to use from now on, or the error of what was not proven."""
         return _side_by_side(self._finish, sessions)
 
     def _begin(self, session: Session) -> Begun:
@@ -64,7 +64,7 @@ class Access:
 def settled(
     answers: Mapping[str, Session | ProvisionError], entrants: tuple[Entrant, ...], settings: Settings
 ) -> Answers[Session]:
-    """Promote the pending password of every host that it has let in: that was its proof."""
+    """Promote the pending password of each host that accepted it, which proves it; return the answers."""
     rotation = Rotation(settings)
     tried = {entrant.host.name: entrant.credential.pending for entrant in entrants}
 

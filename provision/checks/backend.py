@@ -36,7 +36,7 @@ class SessionBackend(BaseBackend):  # type: ignore[misc]  # testinfra ships no t
     def run(self, command: str, *args: str, **kwargs: Any) -> CommandResult:
         """Run ``command`` with ``args`` quoted into it; ``stdin`` (bytes) and ``timeout_s`` are optional.
 
-        Raise ConnectionLost, or HostFailed at the timeout.
+        Raise ConnectionLost, or CommandTimedOut at the timeout.
         """
         text = self.get_command(command, *args)
         timeout_s = float(kwargs.get("timeout_s", COMMAND_TIMEOUT_S))

@@ -58,7 +58,7 @@ def live(host: Host, session: Session, facts: Facts) -> Life:
     """Run the sample container through its life on ``host`` and return what was observed.
 
     Everything is removed again, also after an error; the host does it by itself when the connection is lost.
-    Raise ConnectionLost, or HostFailed when a step times out.
+    Raise ConnectionLost, or CommandTimedOut when a step times out.
     """
     token = random_source.token_hex(6)
     no_restart = why_no_restart(facts) if may_restart(session.host.name) else NOT_ASKED

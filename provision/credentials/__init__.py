@@ -1,4 +1,4 @@
-"""The keyring of a project, and what each host is entered with."""
+"""The keyring of a project, and the credential of each host."""
 
 from pathlib import Path
 
@@ -20,10 +20,9 @@ __all__ = [
 
 
 def open_early(settings: Settings) -> None:
-    """Open the embedded keyring ahead of ``unlock``, where nobody has to be asked for it.
+    """Open the embedded keyring before ``unlock``, where no person has to be asked for its password.
 
-    Takes the half second that Argon2 costs, in C, so that another thread can do something else.
-    Raises KeyringError as ``unlock`` would.
+    Argon2 takes half a second, in C, so another thread can work meanwhile. Raises KeyringError as ``unlock``.
     """
     backend = Vault.of(settings).backend
     if isinstance(backend, KdbxKeyring) and not master.Sources.of(settings).may_ask():
@@ -31,9 +30,9 @@ def open_early(settings: Settings) -> None:
 
 
 def init(settings: Settings) -> Path:
-    """Make the embedded keyring file with a new master password, and give its path.
+    """Create the embedded keyring file with a new master password, and return its path.
 
-    Raises KeyringError when it exists already, or when another keyring is in use.
+    Raises KeyringError when it exists, or when another keyring is in use.
     """
     backend = Vault.of(settings).backend
     if not isinstance(backend, KdbxKeyring):
@@ -48,22 +47,23 @@ def init(settings: Settings) -> Path:
 
 
 def held(settings: Settings, owner: Owner, kind: Sort) -> Secret | None:
-    """Return the secret that is stored, usable or not; raises KeyringError."""
+    """Return the stored secret, usable or not; raises KeyringError."""
     return Vault.of(settings).held(owner, kind)
 
 
 def store(settings: Settings, owner: Owner, kind: Sort, secret: Secret) -> None:
-    """Put one secret into the keyring and read it back; another one that was there is kept as previous.
+    """Store one secret and read it back; the one that it replaces is kept as previous.
 
-    Raises UsageError for what cannot be a secret, KeyringError when the keyring fails.
+    Raises UsageError for a text that cannot be a secret, KeyringError when the keyring fails.
     """
     Vault.of(settings).replace([(owner, kind, secret)])
 
 
 def forget(settings: Settings, owner: Owner, kind: Sort | None = None) -> tuple[Sort, ...]:
-    """Remove the secrets of one owner, of one kind or of all, and give the kinds removed.
+    """Remove one owner's secrets, of one kind or of all kinds, and return the kinds removed.
 
-    Those that we made, and nobody else knows, go only by their kind. Raises UsageError when there were none.
+    Secrets made by this program, which exist nowhere else, are removed only by their kind. Raises UsageError
+    when there are none.
     """
     vault = Vault.of(settings)
     sorts: tuple[Sort, ...] = (kind,) if kind else tuple(each for each in Kind if each not in MADE)
@@ -74,15 +74,15 @@ def forget(settings: Settings, owner: Owner, kind: Sort | None = None) -> tuple[
 
 
 def check(hosts: tuple[Host, ...], settings: Settings) -> dict[str, tuple[str, ...] | ProvisionError]:
-    """Tell for each host where its secrets come from: ``("password from group/web",)``."""
+    """Return, by host, where its secrets come from: ``("password from group/web",)``."""
     ways = find_ways(hosts, settings)
     return {name: way.origin if isinstance(way, Way) else way for name, way in ways.items()}
 
 
 def names(settings: Settings, hosts: tuple[Host, ...] = ()) -> tuple[str, ...]:
-    """Give the names of the stored entries, ``host/web1/password``, never their values.
+    """Return the names of the stored entries, ``host/web1/password``, never their values.
 
-    The embedded file lists all; another keyring is asked for ``hosts``, their groups and all.
+    The embedded file lists all; another keyring is asked for those of ``hosts``, their groups and all.
     """
     groups = sorted({group for host in hosts for group in host.groups if group != "all"})
     candidates = [Owner.host(host.name) for host in hosts] + [Owner.group(name) for name in groups]

@@ -1,4 +1,4 @@
-"""The content of one KDBX 4 file in memory: entries found by comparing, never by a query."""
+"""The content of one KDBX 4 file in memory; entries are found by comparison, never by a query."""
 
 import functools
 import io
@@ -9,7 +9,7 @@ from provision.model import Secret
 
 @functools.cache
 def _library() -> Any:
-    """Load pykeepass: a sixth of a second, so not before a file is opened, which runs beside other work."""
+    """Import pykeepass when a file is opened: it takes 0.17 s, which then overlaps with other work."""
     import pykeepass.entry
     import pykeepass.exceptions
 
@@ -25,10 +25,10 @@ class Damaged(Exception):
 
 
 class Book:
-    """An open keyring file; changes are in memory until ``seal`` gives the bytes to store.
+    """An open keyring file; changes are in memory until ``seal`` returns the bytes to store.
 
-    ``find_entries`` of pykeepass is not used: it builds a query from its argument, and a
-    crafted name then finds another entry. A field is compared as the text that it is.
+    ``find_entries`` of pykeepass is not used: it builds a query from its argument, so that a crafted name
+    finds another entry.
     """
 
     def __init__(self, database: Any) -> None:
@@ -37,43 +37,43 @@ class Book:
 
     @property
     def version(self) -> tuple[int, int]:
-        """Give the version of the file's format."""
+        """The version of the file format."""
         major, minor = self._database.version
         return major, minor
 
     @classmethod
     def blank(cls, master: Secret) -> bytes:
-        """Give the bytes of an empty file: KDBX 4, Argon2, AES-256; takes about a second."""
+        """Return the bytes of an empty file (KDBX 4, Argon2, AES-256); takes about 1 s."""
         out = io.BytesIO()
         _library().create_database(out, password=master.reveal())
         return out.getvalue()
 
     @classmethod
     def open(cls, data: bytes, master: Secret) -> "Book":
-        """Open the bytes of a file; takes about 0.4 s, the price that a guesser pays too.
+        """Open the bytes of a file; the key derivation takes about 0.4 s.
 
-        Raises WrongMaster, or Damaged for a file that is cut or changed, in any bit.
+        Raises WrongMaster, or Damaged when any part of the file is missing or changed.
         """
         library = _library()
         try:
-            # The header's checksum first: a flipped bit there could ask for hours or gigabytes.
+            # Check the header first: a flipped bit there could ask for hours or gigabytes.
             library.PyKeePass(io.BytesIO(data), transformed_key=bytes(32), decrypt=False)
             book = cls(library.PyKeePass(io.BytesIO(data), password=master.reveal()))
         except library.exceptions.CredentialsError:
             raise WrongMaster from None
-        except Exception as error:  # construct, zlib and lxml each have their own
+        except Exception as error:  # construct, zlib and lxml each raise their own
             raise Damaged(type(error).__name__) from None
         if book.version < (4, 0):
             raise Damaged("older than KDBX 4")
         return book
 
     def get(self, service: str, username: str) -> str | None:
-        """Give the secret of one entry, or None."""
+        """Return the secret of one entry, or None."""
         entry = self._entries.get((service, username))
         return None if entry is None else entry.password or ""
 
     def put(self, service: str, username: str, secret: str) -> None:
-        """Set one entry; raises ValueError for text that XML cannot hold."""
+        """Set one entry; raises ValueError for text that XML cannot represent."""
         entry = self._entries.get((service, username))
         if entry is None:
             entry = _library().entry.Entry(
@@ -85,21 +85,21 @@ class Book:
             entry.password = secret
 
     def drop(self, service: str, username: str) -> bool:
-        """Remove one entry; False when there is none."""
+        """Remove one entry; return whether there was one."""
         entry = self._entries.pop((service, username), None)
         if entry is not None:
             entry.delete()
         return entry is not None
 
     def usernames(self, service: str) -> tuple[str, ...]:
-        """Give the names of all entries of one service, sorted."""
+        """Return the names of all entries of one service, sorted."""
         return tuple(sorted(user for title, user in self._entries if title == service))
 
     def seal(self) -> tuple[bytes, "Book"]:
-        """Give the bytes to store, and the book that was read back from them.
+        """Return the bytes to store, and the book read back from them.
 
-        The key that was derived at ``open`` is used again, so this takes milliseconds; seeds
-        are fresh at each call. Raises ValueError when what is read back is not what was put.
+        The key derived in ``open`` is reused, so this takes milliseconds; seeds are new at each call. Raises
+        ValueError when what is read back differs from what was stored.
         """
         out = io.BytesIO()
         key = self._database.transformed_key

@@ -1,4 +1,4 @@
-"""Which keyring is used, and which ones are refused, each with its reason."""
+"""Choose the keyring, and refuse unsafe ones with the reason."""
 
 import functools
 import importlib
@@ -25,11 +25,11 @@ ADVICE = "leave out --keyring and PYTHON_KEYRING_BACKEND, or name the embedded f
 
 @functools.cache
 def choose(settings: Settings) -> KeyringBackend:
-    """Give the keyring of this run, the same one at each call, so that it is opened once.
+    """Return the keyring of this run, the same at each call, so that it is opened once.
 
-    In this order: ``--keyring``, the embedded file when it has a throw-away master password,
-    ``PYTHON_KEYRING_BACKEND``, a desktop's own keyring, the embedded file.
-    Raises KeyringError for a backend that is refused or does not load.
+    The order: ``--keyring``, the embedded file with a throw-away master password,
+    ``PYTHON_KEYRING_BACKEND``, a desktop's keyring, the embedded file. Raises KeyringError for a backend that
+    is refused or does not load.
     """
     if settings.keyring:
         return _named(settings.keyring, settings)
@@ -40,7 +40,7 @@ def choose(settings: Settings) -> KeyringBackend:
 
 
 def explain(settings: Settings, backend: KeyringBackend) -> str:
-    """Say why ``choose`` has taken this ``backend``."""
+    """Return why ``choose`` took this ``backend``."""
     if settings.keyring:
         return f"named by --keyring {settings.keyring}"
     if settings.master_file:
@@ -53,7 +53,7 @@ def explain(settings: Settings, backend: KeyringBackend) -> str:
 
 
 def refuse(backend: KeyringBackend) -> None:
-    """Raise KeyringError when a backend loses secrets or shows them; name it and why."""
+    """Raise KeyringError, with the reason, for a backend that loses or reveals secrets."""
     members = backend.backends if isinstance(backend, ChainerBackend) else ()
     for one in (backend, *members):
         for ancestor in type(one).__mro__:
@@ -85,7 +85,7 @@ def _named(name: str, settings: Settings) -> KeyringBackend:
     _refuse_name(name)
     try:
         backend = load_keyring(name)
-    except Exception as error:  # a backend is foreign code, and fails in its own way
+    except Exception as error:  # a backend is foreign code, and may raise anything
         raise KeyringError(
             f"the keyring backend {name} cannot be used",
             "keyring --list-backends names those that can",
@@ -109,5 +109,5 @@ def _running(name: str) -> KeyringBackend | None:
     try:
         backend: type[KeyringBackend] = getattr(importlib.import_module(module), kind)
         return backend() if backend.viable and backend.priority >= 1 else None
-    except Exception:  # an absent service shows itself in many ways
+    except Exception:  # a missing service raises many kinds of errors
         return None

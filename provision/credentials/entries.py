@@ -1,4 +1,4 @@
-"""How a secret is named in the keyring, and which text may be a secret."""
+"""The names of secrets in the keyring, and which texts can be secrets."""
 
 import unicodedata
 from collections.abc import Iterator
@@ -19,11 +19,11 @@ class Kind(StrEnum):
     PASSWORD = "password"  # noqa: S105 - the word, not a password
     SUDO = "sudo"
     PASSPHRASE = "passphrase"  # noqa: S105 - the word, not a passphrase
-    # Those that no person types: see rotation.py.
+    # Made by this program, never typed: see rotation.py.
     PRIVATE_KEY = "private-key"
     PENDING_KEY = "pending-key"
     PENDING_PASSWORD = "pending-password"  # noqa: S105 - the word, not a password
-    # What was replaced, by a rotation or by a person.
+    # Replaced by a rotation or by a person.
     PREVIOUS_PASSWORD = "previous-password"  # noqa: S105 - the word, not a password
     PREVIOUS_SUDO = "previous-sudo"
     PREVIOUS_PASSPHRASE = "previous-passphrase"  # noqa: S105 - the word, not a passphrase
@@ -39,7 +39,7 @@ MADE = (Kind.PRIVATE_KEY, Kind.PENDING_KEY, Kind.PENDING_PASSWORD, *_PREVIOUS.va
 
 @dataclass(frozen=True, slots=True)
 class NamedSecret:
-    """What the desired state names as ``{secret: NAME}``: the login of a proxy, of a registry."""
+    """A secret that the desired state names as ``{secret: NAME}``, as for a proxy or a registry."""
 
     name: str
     is_previous: bool = False
@@ -52,19 +52,19 @@ Sort = Kind | NamedSecret
 
 
 def is_made(sort: Sort) -> bool:
-    """Whether no person types such a secret."""
+    """Return whether this program makes such a secret."""
     return sort.is_previous if isinstance(sort, NamedSecret) else sort in MADE
 
 
 def previous(sort: Sort) -> Sort | None:
-    """Return where a secret of this sort is kept when another one replaces it; None for what is made."""
+    """Return the sort under which a replaced secret is kept; None for those this program makes."""
     if isinstance(sort, NamedSecret):
         return None if sort.is_previous else NamedSecret(sort.name, is_previous=True)
     return _PREVIOUS.get(sort)
 
 
 def parse_sort(word: str) -> Sort:
-    """Read what a person types behind --kind: ``password``, ``secret/proxy``; raises UsageError."""
+    """Parse the value of --kind, such as ``password`` or ``secret/proxy``; raises UsageError."""
     scope, slash, name = word.partition("/")
     if slash and scope in ("secret", "previous-secret") and SECRET_NAME.fullmatch(name):
         return NamedSecret(name, is_previous=scope != "secret")
@@ -76,24 +76,24 @@ def parse_sort(word: str) -> Sort:
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Whom a secret is for: one host, one group of the inventory, or all hosts."""
+    """The owner of a secret: one host, one group of the inventory, or all hosts."""
 
     scope: str
     name: str = ""
 
     @classmethod
     def host(cls, name: str) -> "Owner":
-        """Name one host; raises UsageError for what no host can be called."""
+        """Return the owner for one host; raises UsageError for an invalid name."""
         return cls("host", _valid(name))
 
     @classmethod
     def group(cls, name: str) -> "Owner":
-        """Name one group; ``all`` is everyone. Raises UsageError for a bad name."""
+        """Return the owner for one group, or for all hosts; raises UsageError for an invalid name."""
         return cls.everyone() if name == "all" else cls("group", _valid(name))
 
     @classmethod
     def parse(cls, text: str) -> "Owner":
-        """Read what a person types: ``web1`` or ``host/web1``, ``group/web``, ``all``."""
+        """Parse ``web1``, ``host/web1``, ``group/web`` or ``all``; raises UsageError."""
         scope, slash, name = text.rpartition("/")
         if text in ("all", "group/all"):
             return cls.everyone()
@@ -101,7 +101,7 @@ class Owner:
 
     @classmethod
     def everyone(cls) -> "Owner":
-        """Name all hosts of the inventory."""
+        """Return the owner for all hosts."""
         return cls("all")
 
     def __str__(self) -> str:
@@ -109,17 +109,17 @@ class Owner:
 
 
 def service(settings: Settings) -> str:
-    """Name the project in the keyring, by the directory of its keyring file."""
+    """Return the project's name in the keyring, from the directory of its keyring file."""
     return f"provision/{settings.keyring_file.parent.name}"
 
 
 def username(owner: Owner, kind: Sort) -> str:
-    """Name one entry: ``host/web1/password``, ``group/web/sudo``, ``all/secret/proxy``."""
+    """Return the name of one entry: ``host/web1/password``, ``group/web/sudo``, ``all/secret/proxy``."""
     return f"{owner}/{kind}"
 
 
 def owners(host: Host) -> Iterator[Owner]:
-    """Give, nearest first, those whose secrets this host may use: host, groups, all."""
+    """Yield the owners whose secrets this host may use, the nearest first: host, groups, all."""
     yield Owner.host(host.name)
     yield from (Owner.group(name) for name in host.groups if name != "all")
     yield Owner.everyone()
@@ -137,10 +137,10 @@ def forget_command(owner: Owner, kind: Sort) -> str:
 
 
 def flaw(secret: Secret) -> str:
-    """Say why a text cannot be a secret; empty when it can.
+    """Return why a text cannot be a secret, or an empty text when it can.
 
-    The limits: 1 to 1023 bytes (what an ssh askpass can hand over), UTF-8, no control
-    characters but TAB (the keyring file is XML, and a line break ends an answer).
+    The limits: 1 to 1023 bytes (the most that ssh reads from askpass), UTF-8, no control characters but TAB
+    (the keyring file is XML, and a line break ends an answer).
     """
     text = secret.reveal()
     try:

@@ -24,9 +24,9 @@ Stamp = tuple[int, int, int]
 
 
 class KdbxKeyring(KeyringBackend):
-    """Keeps secrets in one encrypted file; opened once, and again only when the file changed.
+    """Keep secrets in one encrypted file, which is opened once, and again only when it has changed.
 
-    ``file`` is its path, ``obtain`` gives the master password and is called at most once.
+    ``file`` is its path; ``obtain`` returns the master password, and is called at most once.
     """
 
     priority = 0.5  # below a desktop's own keyring, above none
@@ -39,7 +39,7 @@ class KdbxKeyring(KeyringBackend):
         self._open: tuple[Stamp, Book] | None = None
 
     def create(self, master_password: Secret) -> None:
-        """Make the file, empty; raises KeyringError when there is one."""
+        """Create an empty file; raises KeyringError when it exists."""
         with storage.exclusive(self.path):
             if self.path.exists():
                 raise KeyringError(f"{self.path} exists already", "`fab credentials.list`")
@@ -47,16 +47,16 @@ class KdbxKeyring(KeyringBackend):
         self._master = master_password
 
     def get_password(self, service: str, username: str) -> str | None:
-        """Give one secret, or None; no file is like an empty one. Raises KeyringError."""
+        """Return one secret, or None; a missing file counts as empty. Raises KeyringError."""
         book = self._book()
         return book.get(service, username) if book else None
 
     def set_password(self, service: str, username: str, password: str) -> None:
-        """Store one secret; raises PasswordSetError for text that the file cannot hold."""
+        """Store one secret; raises PasswordSetError for text that the file cannot represent."""
         self.set_passwords(service, {username: password})
 
     def set_passwords(self, service: str, passwords: Mapping[str, str]) -> None:
-        """Store several secrets by username in one write: all, or none; raises as ``set_password``."""
+        """Store several secrets by username in one write, all or none; raises as ``set_password``."""
         with storage.exclusive(self.path):
             book = self._existing()
             try:
@@ -76,13 +76,13 @@ class KdbxKeyring(KeyringBackend):
             self._save(book)
 
     def usernames(self, service: str) -> tuple[str, ...]:
-        """Give the names of all entries of one service, sorted; no secrets."""
+        """Return the names of all entries of one service, sorted, without secrets."""
         book = self._book()
         return book.usernames(service) if book else ()
 
     @contextmanager
     def rehearsal(self) -> Iterator["KdbxKeyring"]:
-        """Give a copy beside the file, to try things on; it is gone afterwards. Raises KeyringError."""
+        """Yield a temporary copy of the keyring, for tests. Raises KeyringError."""
         self._existing()
         try:
             with storage.exclusive(self.path), storage.beside(self.path) as directory:

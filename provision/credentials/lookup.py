@@ -1,4 +1,4 @@
-"""How each host is entered: by its key, its password, or the keys of the person's agent."""
+"""Find the credential of each host: its key, its password, or the keys of the person's ssh-agent."""
 
 import functools
 import os
@@ -20,33 +20,32 @@ AGENT_TIMEOUT_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """A credential, and where its parts come from in words, without a secret."""
+    """A credential, and where its parts come from, in words and without secrets."""
 
     credential: Credential
     origin: tuple[str, ...]
 
 
 def unlock(hosts: tuple[Host, ...], settings: Settings) -> dict[str, Credential | ProvisionError]:
-    """Give each host's credential, or the MissingCredential that names the command to type.
+    """Return, by host, its credential, or a MissingCredential whose hint is the command to type.
 
-    A ``key_file`` of the inventory comes first, with the passphrase of the keyring when there
-    is one; then a private key of the keyring; then a password of it; then a running ssh-agent
-    that holds keys. A sudo password is looked up for those who are not root, and may be missing (NOPASSWD).
-    Each secret is searched under the host, its groups in order, then ``all``.
-    Raises KeyringError when the keyring itself does not open: no host can go on then.
+    The order: a ``key_file`` of the inventory, with a passphrase of the keyring if there is one; a private
+    key of the keyring; a password of the keyring; an ssh-agent that has keys. A sudo password is looked up
+    for users other than root, and may be missing (NOPASSWD). Each secret is looked up for the host, its
+    groups in order, then ``all``. Raises KeyringError when the keyring does not open.
     """
     ways = find_ways(hosts, settings)
     return {name: way.credential if isinstance(way, Way) else way for name, way in ways.items()}
 
 
 def find_ways(hosts: tuple[Host, ...], settings: Settings) -> dict[str, Way | ProvisionError]:
-    """Do the same as ``unlock``, and tell where each part was found."""
+    """Return what ``unlock`` does, with the origin of each part."""
     vault, agent = Vault.of(settings), functools.cache(agent_has_keys)
     return {host.name: _way_or_error(host, vault, agent) for host in hosts}
 
 
 def agent_has_keys() -> bool:
-    """Ask the person's ssh-agent whether it holds a key; a silent one counts as none."""
+    """Return whether the person's ssh-agent has a key; one that does not answer counts as none."""
     if not os.environ.get("SSH_AUTH_SOCK"):
         return False
     try:
@@ -69,7 +68,7 @@ def _login(host: Host, vault: Vault, agent: Callable[[], bool]) -> Way:
         return _by_key(host, vault)
     key = vault.get(Owner.host(host.name), Kind.PRIVATE_KEY)
     if key:
-        keypair.public(key, host.name)  # what is no key must not be met with all hosts at the door
+        keypair.public(key, host.name)  # reject a malformed key before any host is connected to
         return Way(Credential(private_key=key), (f"key from {Owner.host(host.name)}",))
     found = vault.find(host, Kind.PASSWORD)
     if found:
@@ -83,7 +82,7 @@ def _login(host: Host, vault: Vault, agent: Callable[[], bool]) -> Way:
 def _by_key(host: Host, vault: Vault) -> Way:
     if not host.key_file or not host.key_file.is_file():
         raise MissingCredential(
-            f"the key file {host.key_file} is not there",
+            f"the key file {host.key_file} does not exist",
             f"correct ansible_ssh_private_key_file of {host.name} in the inventory",
         )
     way = Way(Credential(key_file=host.key_file), (f"key file {host.key_file}",))
@@ -103,12 +102,12 @@ def _with_sudo(host: Host, vault: Vault, way: Way) -> Way:
 
 
 def _with_pending(host: Host, vault: Vault, way: Way) -> Way:
-    """Add the password of a rotation that was cut short: nobody knows whether the host has it by now."""
+    """Add the pending password of an interrupted rotation: the host may have it already."""
     pending = vault.get(Owner.host(host.name), Kind.PENDING_PASSWORD)
     found = vault.find(host, Kind.PASSWORD) if pending else None
     if not pending or (found and found[1] == pending):
         return way
-    return Way(replace(way.credential, pending=pending), (*way.origin, "a rotation that was cut short"))
+    return Way(replace(way.credential, pending=pending), (*way.origin, "an interrupted rotation"))
 
 
 def _with_secrets(host: Host, vault: Vault, way: Way) -> Way:

@@ -1,4 +1,4 @@
-"""Where the master password of the embedded keyring file comes from."""
+"""Get the master password of the embedded keyring file."""
 
 import ctypes
 import getpass
@@ -20,7 +20,7 @@ _taken: dict[str, str] = {}
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """The ways that are open: a throw-away ``file`` (the lab's), a descriptor, a person."""
+    """Possible sources: a throw-away ``file`` (the lab's), a descriptor, a person."""
 
     file: Path | None = None
     descriptor: int | None = None
@@ -28,16 +28,16 @@ class Sources:
 
     @classmethod
     def of(cls, settings: Settings) -> "Sources":
-        """Take what the command line said."""
+        """Return the sources that the command line allows."""
         return cls(settings.master_file, settings.unlock_fd, settings.interactive)
 
     def may_ask(self) -> bool:
-        """Tell whether a person may be asked for an existing file's master password."""
+        """Return whether a person may be asked for the master password of an existing file."""
         return self.person and not (self.file or self.descriptor is not None or _credential())
 
 
 def from_environment() -> str | None:
-    """Take PROVISION_MASTER out of the environment, before anything else is started with it; keep it."""
+    """Return PROVISION_MASTER, and remove it from the environment, which child processes inherit."""
     if VARIABLE in os.environ:
         _blot(VARIABLE)
         _taken[VARIABLE] = os.environ.pop(VARIABLE)
@@ -45,11 +45,10 @@ def from_environment() -> str | None:
 
 
 def obtain(keyring_file: Path, sources: Sources) -> Secret:
-    """Give the master password of an existing keyring file.
+    """Return the master password of an existing keyring file.
 
-    In this order: the throw-away file, ``--unlock-fd``, systemd's ``$CREDENTIALS_DIRECTORY``,
-    a prompt, and last the variable PROVISION_MASTER, which leaves the environment at once.
-    Raises KeyringError with advice when none of them gives one.
+    The order: the throw-away file, ``--unlock-fd``, systemd's ``$CREDENTIALS_DIRECTORY``, a prompt, and last
+    the variable PROVISION_MASTER. Raises KeyringError when none of them has one.
     """
     variable, given = from_environment(), _given(sources)
     if given is None and sources.person:
@@ -58,10 +57,10 @@ def obtain(keyring_file: Path, sources: Sources) -> Secret:
 
 
 def invent(keyring_file: Path, sources: Sources) -> Secret:
-    """Give the master password for a new keyring file; a person types it twice.
+    """Return the master password of a new keyring file; a person types it twice.
 
-    A throw-away file that does not exist yet is made, mode 0600, with a random one.
-    Raises KeyringError when the two differ, or it is shorter than 8 characters.
+    A throw-away file that does not exist is created, mode 0600, with a random password. Raises KeyringError
+    when the two differ, or when it has fewer than 8 characters.
     """
     variable = from_environment()
     if sources.file and not sources.file.exists():
@@ -78,7 +77,7 @@ def invent(keyring_file: Path, sources: Sources) -> Secret:
 
 
 def _blot(variable: str) -> None:
-    """Write over the variable where the kernel shows it, in /proc/PID/environ: unsetting leaves it there."""
+    """Overwrite the variable in /proc/PID/environ, where unsetting leaves it."""
     getenv = ctypes.CDLL(None).getenv
     getenv.restype = ctypes.c_void_p
     place = getenv(os.fsencode(variable))
@@ -126,7 +125,7 @@ def _line(data: bytes) -> str:
     try:
         return data.decode().removesuffix("\n")
     except UnicodeDecodeError:
-        raise KeyringError("a password that was given is not UTF-8 text", "`fab credentials.check`") from None
+        raise KeyringError("the password is not UTF-8 text", "`fab credentials.check`") from None
 
 
 def _make(file: Path) -> None:
@@ -153,7 +152,7 @@ def _ask_twice(keyring_file: Path) -> str:
 def _nonempty(master: str | None, keyring_file: Path) -> Secret:
     if not master:
         raise KeyringError(
-            f"the keyring {keyring_file} is locked, and nothing gave its master password",
+            f"the keyring {keyring_file} is locked, and no source had its master password",
             "type it at a terminal, or give it by --unlock-fd N, by systemd's LoadCredential="
             f"{CREDENTIAL}:FILE, or as the last resort in the variable {VARIABLE}",
         )

@@ -1,7 +1,7 @@
-"""Secrets on their way: pending until a new login has proven them, then promoted, the old one kept.
+"""Replace secrets: a new one is pending until a login proves it, then promoted; the old one is kept.
 
-Each step is one entry of the keyring, read back. Cut off anywhere, what opens the host is still there:
-a pending password is tried after the one that it replaces, a pending key is not tried at all.
+Each step is one keyring entry, read back. After an interruption at any point, the secret that opens the host
+is still there: a pending password is tried after the current one, a pending key is not tried at all.
 """
 
 import fcntl
@@ -22,35 +22,35 @@ _LENGTH = 28
 
 
 class Rotation:
-    """The moves of one project's keyring; safe to be called for many hosts at once."""
+    """Replace passwords and keys in one project's keyring; safe to call from several threads."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._lock = threading.RLock()
 
     def password(self, host: Host) -> Secret | None:
-        """Give the password that the keyring has for the host."""
+        """Return the host's current password in the keyring."""
         with self._lock:
             found = self._vault().find(host, Kind.PASSWORD)
             return found[1] if found else None
 
     def begin_password(self, host: Host) -> Secret:
-        """Give the pending password: that of a rotation that was cut short, or a new one.
+        """Return the pending password: that of an interrupted rotation, or a new one.
 
-        Of two runs at once both get the same.
+        Two runs at once get the same.
         """
         with self._alone():
             pending = self._vault().get(_own(host), Kind.PENDING_PASSWORD)
-            if pending is None or pending == self.password(host):  # the latter was promoted already
+            if pending is None or pending == self.password(host):  # else it was promoted already
                 pending = _invented()
                 self._vault().put(_own(host), Kind.PENDING_PASSWORD, pending)
             return pending
 
     def promote_password(self, host: Host, proven: Secret, *, opens_sudo: bool) -> None:
-        """Make the password that the host has taken the one that is used, also for sudo where that took it.
+        """Make the proven password the current one, also for sudo where sudo accepted it.
 
-        Each password that it replaces is kept as previous. What another run has as pending meanwhile
-        stays pending.
+        Each password that it replaces is kept as previous. Another password that is pending by now stays
+        pending.
         """
         with self._alone():
             vault, owner = self._vault(), _own(host)
@@ -59,13 +59,13 @@ class Rotation:
             if old and old != proven:
                 vault.put(owner, Kind.PREVIOUS_PASSWORD, old)
             if sudo and opens_sudo:
-                vault.replace([(owner, Kind.SUDO, proven)])  # what it had may open something else
+                vault.replace([(owner, Kind.SUDO, proven)])  # the old one may open something else
             vault.put(owner, Kind.PASSWORD, proven)
             if vault.get(owner, Kind.PENDING_PASSWORD) == proven:
                 vault.drop(owner, Kind.PENDING_PASSWORD)
 
     def begin_key(self, host: Host) -> Secret:
-        """Give the pending private key: one that is left from before, or a new one."""
+        """Return the pending private key, or a new one."""
         with self._lock:
             pending = self.pending_key(host)
             if pending is None:
@@ -74,20 +74,20 @@ class Rotation:
             return pending
 
     def pending_key(self, host: Host) -> Secret | None:
-        """Give the private key that is not used yet, or no longer."""
+        """Return the private key that is not in use yet, or no longer."""
         with self._lock:
             return self._vault().get(_own(host), Kind.PENDING_KEY)
 
     def promote_key(self, host: Host) -> None:
-        """Let the host be entered by the pending key from now on."""
+        """Use the pending key for logins from now on."""
         self._move_key(host, Kind.PENDING_KEY, Kind.PRIVATE_KEY)
 
     def demote_key(self, host: Host) -> None:
-        """Let the host be entered by its key no longer."""
+        """Stop using the key for logins; it becomes pending."""
         self._move_key(host, Kind.PRIVATE_KEY, Kind.PENDING_KEY)
 
     def drop_key(self, host: Host) -> None:
-        """Forget the pending key."""
+        """Remove the pending key."""
         with self._lock:
             self._vault().drop(_own(host), Kind.PENDING_KEY)
 
@@ -100,7 +100,7 @@ class Rotation:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """Keep other threads out, and other runs of the project."""
+        """Hold a lock against other threads, and against other runs of the project."""
         self._settings.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         with self._lock, (self._settings.state_dir / "rotation.lock").open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
@@ -115,7 +115,7 @@ def _own(host: Host) -> Owner:
 
 
 def _invented() -> Secret:
-    """Make a password with a letter of each class that a policy may ask for, and none that a shell reads."""
+    """Return a random password with all usual character classes, and nothing special to a shell."""
     letters = [random_source.choice(each) for each in _CLASSES]
     letters += [random_source.choice("".join(_CLASSES)) for _ in range(_LENGTH - len(letters))]
     random_source.SystemRandom().shuffle(letters)

@@ -1,4 +1,4 @@
-"""Write the keyring file so that it is never half written, and by one process at a time."""
+"""Write the keyring file atomically, one process at a time."""
 
 import fcntl
 import os
@@ -16,9 +16,9 @@ LOCK_STEP_S = 0.05
 
 @contextmanager
 def exclusive(file: Path) -> Iterator[None]:
-    """Hold the lock beside ``file``; its directory is made, mode 0700, when it is missing.
+    """Hold the lock beside ``file``; its directory is created, mode 0700, if need be.
 
-    Raises KeyringError when another process holds it for 10 s, or nothing can be written.
+    Raises KeyringError when another process holds the lock for 10 s, or when it cannot be created.
     """
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -34,7 +34,7 @@ def exclusive(file: Path) -> Iterator[None]:
 
 @contextmanager
 def beside(file: Path) -> Iterator[Path]:
-    """Give an empty directory beside ``file``; it is gone afterwards, and so is what a killed process left.
+    """Yield an empty directory beside ``file``, and remove it; remains of a killed process are removed first.
 
     The caller holds the lock. Raises OSError.
     """
@@ -48,10 +48,10 @@ def beside(file: Path) -> Iterator[Path]:
 
 
 def replace(file: Path, data: bytes) -> None:
-    """Put ``data`` in place of ``file``, mode 0600; the old content stays as ``.previous``.
+    """Replace the content of ``file`` by ``data``, mode 0600; the old content stays as ``.previous``.
 
-    The caller holds the lock. After a crash at any point the file is the old or the new one.
-    Raises KeyringError when the disk does not take it; the old file is then unharmed.
+    The caller holds the lock. After a crash at any point the file is the old or the new one. Raises
+    KeyringError when it cannot be written; the old file is then unchanged.
     """
     fresh = _beside(file, ".new")
     try:
@@ -65,20 +65,20 @@ def replace(file: Path, data: bytes) -> None:
 
 
 def previous(file: Path) -> Path:
-    """Give the place of the copy from before the last write."""
+    """Return the path of the copy from before the last write."""
     return _beside(file, ".previous")
 
 
 def all_of(file: Path) -> tuple[Path, ...]:
-    """Give the files that there are: the keyring, and what a write leaves beside it."""
+    """Return the existing files: the keyring, its previous copy and its lock."""
     return tuple(each for each in (file, previous(file), _beside(file, ".lock")) if each.exists())
 
 
 def cannot_write(file: Path, error: OSError) -> KeyringError:
-    """Give the error of a keyring file that the disk does not take."""
+    """Return the error of a keyring file that cannot be written."""
     return KeyringError(
         f"cannot write {file}: {error.strerror}",
-        f"make room or set the rights (ls -ld {file.parent}), then try again; the old file is unharmed",
+        f"make room or set the rights (ls -ld {file.parent}), then try again; the old file is unchanged",
     )
 
 
@@ -92,7 +92,7 @@ def _write(fresh: Path, data: bytes) -> None:
 
 
 def _keep_previous(file: Path) -> None:
-    # A second name of the old file, so that at no moment a reader finds no file.
+    # A hard link to the old file, so that a reader finds a file at every moment.
     if file.exists():
         step = _beside(file, ".old")
         step.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""The keyring as this project sees it: owners and kinds in, secrets out, typed errors."""
+"""The secrets of one project by owner and kind, with typed errors."""
 
 import functools
 from collections.abc import Callable, Iterable, Sequence
@@ -43,7 +43,7 @@ class Vault:
         return cls(choose(settings), service(settings))
 
     def find(self, host: Host, kind: Sort) -> tuple[Owner, Secret] | None:
-        """Give the nearest entry for a host, from itself, its groups in order, or all."""
+        """Return the nearest entry for a host: its own, that of its groups in order, or that of all."""
         for owner in owners(host):
             secret = self.get(owner, kind)
             if secret is not None:
@@ -51,7 +51,7 @@ class Vault:
         return None
 
     def get(self, owner: Owner, kind: Sort) -> Secret | None:
-        """Give one secret or None; raises MissingCredential for one that cannot be used."""
+        """Return one secret, or None; raises MissingCredential for one that cannot be used."""
         text = self._ask(lambda: self.backend.get_password(self.service, username(owner, kind)))
         if text is None:
             return None
@@ -63,7 +63,7 @@ class Vault:
         return Secret(text)
 
     def held(self, owner: Owner, kind: Sort) -> Secret | None:
-        """Return what is stored, usable or not."""
+        """Return the stored secret, usable or not."""
         text = self._ask(lambda: self.backend.get_password(self.service, username(owner, kind)))
         return None if text is None else Secret(text)
 
@@ -73,10 +73,10 @@ class Vault:
         self._write([(owner, kind, secret)])
 
     def replace(self, entries: Sequence[Entry]) -> None:
-        """Store secrets and read them back; each other value that was stored is kept as previous.
+        """Store secrets and read them back; each value that is replaced is kept as previous.
 
-        The embedded file takes all of them in one write. Raises UsageError before anything is stored, also
-        for a value that would be lost because its kind has no previous; or KeyringError.
+        The embedded file stores all of them in one write. Raises KeyringError, or UsageError before anything
+        is stored, also for a value that would be lost because its kind has no previous one.
         """
         rows: list[Entry] = []
         for owner, kind, secret in entries:
@@ -98,12 +98,12 @@ class Vault:
         for owner, kind, secret in rows:
             if self.held(owner, kind) != secret:
                 raise KeyringError(
-                    f"the keyring gave back something else than was stored for {username(owner, kind)}",
+                    f"the keyring returned another text than was stored for {username(owner, kind)}",
                     f"use the embedded file: {set_command(owner, kind, ' --keyring kdbx')}",
                 )
 
     def drop(self, owner: Owner, kind: Sort) -> bool:
-        """Remove one secret; False when there was none."""
+        """Remove one secret; return whether there was one."""
         name = username(owner, kind)
         if self._ask(lambda: self.backend.get_password(self.service, name)) is None:
             return False
@@ -111,7 +111,7 @@ class Vault:
         return True
 
     def names(self, candidates: Iterable[Owner]) -> tuple[str, ...]:
-        """Give the names of the entries, sorted.
+        """Return the names of the entries, sorted.
 
         Only the embedded file can list; another keyring is asked for each of ``candidates``.
         """
@@ -127,7 +127,7 @@ class Vault:
 
     @property
     def writes_at_once(self) -> bool:
-        """Whether several entries are stored all or none."""
+        """Whether several entries are stored in one write, all or none."""
         return isinstance(self.backend, KdbxKeyring)
 
     def _ask(self, question: Callable[[], T]) -> T:
@@ -142,7 +142,7 @@ class Vault:
 
 
 def _place_of_old(owner: Owner, kind: Sort) -> Sort:
-    """Return where the value that is replaced is kept; raise UsageError where there is no such place."""
+    """Return the sort under which a replaced value is kept; raises UsageError where there is none."""
     place = previous(kind)
     if place is None:
         raise UsageError(

@@ -1,4 +1,4 @@
-"""read: turn any Ansible inventory into checked Hosts; the inventory is data, never code or command."""
+"""read: turn any Ansible inventory into checked Hosts; its values are data, never code or commands."""
 
 import re
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from provision.inventory.sources import Listing, listing
 from provision.model import Host
 from provision.settings import LONGEST_SHOWN, Settings, is_there
 
-# The pattern that takes every host; a limit that is empty is a mistake and never this.
+# The pattern for every host; an empty limit is an error, and never means this.
 ALL = "all"
 _PATTERN_SIGNS = "*?[]~"
 _NAMES_SHOWN = 12
@@ -21,7 +21,7 @@ _NAMES_SHOWN = 12
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """``hosts`` are acted on; ``jumps`` are only passed through."""
+    """The selected ``hosts``, and ``jumps``, through which some of them are reached."""
 
     hosts: tuple[Host, ...]
     jumps: tuple[Host, ...]
@@ -32,8 +32,8 @@ def read(
 ) -> Selection:
     """Read the inventory sources and select by ``limit`` (an Ansible pattern).
 
-    ``via`` is 'public' or 'private' and chooses the address. Raises InventoryError for a source or
-    a value that is refused, NothingSelected when no host is left.
+    ``via`` is 'public' or 'private', and selects the address. Raises InventoryError for an invalid source or
+    value, NothingSelected when no host matches.
     """
     expect_there(settings.inventory)
     if not limit.strip():
@@ -72,7 +72,7 @@ def _listed(
 def _chosen(part: Listing) -> tuple[str, ...]:
     try:
         return _names(part.result())
-    except InventoryError:  # all hosts could be listed, so it is the pattern that is wrong
+    except InventoryError:  # listing all hosts worked, so the pattern is wrong
         return ()
 
 
@@ -94,7 +94,7 @@ def _select(data: Mapping[str, Any], chosen: tuple[str, ...], via: str) -> Selec
                 f"add {name} as a host, or remove jump_host from {asking.name}",
             )
         if name not in jumps:
-            jumps[name] = host(name, "public")  # it is what stands in front of the private network
+            jumps[name] = host(name, "public")  # it is the entrance to the private network
             queue += [jumps[name]] if jumps[name].jump else []
         elif _is_circle(asking.name, jumps):
             raise InventoryError(
@@ -119,7 +119,7 @@ def _names(data: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _groups_by_host(data: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
-    """Give each host's groups, the nearest first; 'all' is left out."""
+    """Return each host's groups, the nearest first, without 'all'."""
     real = {name: group for name, group in data.items() if name not in ("_meta", "all", "ungrouped")}
     parents: dict[str, list[str]] = {}
     for name, group in real.items():
@@ -152,7 +152,7 @@ def _check_names(names: tuple[str, ...], data: Mapping[str, Any]) -> None:
 
 
 def _check_limit(limit: str, names: tuple[str, ...], data: Mapping[str, Any]) -> None:
-    # Ansible passes over a word that it does not know, and goes on with the others
+    # Ansible ignores an unknown name, and goes on with the others
     words = [word.strip().lstrip("!&") for word in re.split(r"[,:]", limit)]
     plain = [word for word in words if word and not set(word) & set(_PATTERN_SIGNS)]
     strange = [word for word in plain if word not in {*names, *data}]

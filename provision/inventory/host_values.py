@@ -1,4 +1,4 @@
-"""Check each value of the inventory that reaches a command line, an ssh config, a path or a page."""
+"""Check the inventory values that reach a command line, an ssh config, a path or a page."""
 
 import ipaddress
 import os
@@ -16,12 +16,12 @@ _DNS_NAME = re.compile(
 )
 _USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 _FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}")
-# The interface of a link-local IPv6 address, fe80::1%eth0; Python takes any text for one.
+# The interface of a link-local IPv6 address, fe80::1%eth0; Python accepts any text.
 _INTERFACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,14}")
-# What no ssh config of OpenSSH 8.4 can hold in quotes: a quote, a backslash, a ${variable}.
+# What OpenSSH 8.4 cannot quote in a config: a quote, a backslash, a ${variable}.
 _UNQUOTABLE = re.compile(r"[\"\\]|\$\{")
 
-# A plain-text password has no place here, whatever its name. In Ansible's order: the last that is set counts.
+# Variables with a plain-text password, which are refused. In Ansible's order: the last that is set counts.
 PLAIN_PASSWORDS = {
     "ansible_pass": "password",
     "ansible_password": "password",
@@ -40,7 +40,7 @@ _UNDERSTOOD = {
     "ansible_ssh_private_key_file",
     "ansible_become",
 }
-# Accepted when they say what is done anyway.
+# Accepted when they agree with what is done anyway.
 _HARMLESS = {
     "ansible_connection": ("ssh", "smart"),
     "ansible_become_method": ("sudo", "ansible.builtin.sudo"),
@@ -54,7 +54,7 @@ _ADVICE = {
 
 
 def host(name: str, values: Mapping[str, Any], groups: tuple[str, ...], via: str) -> Host:
-    """Build one Host from its inventory variables; raises InventoryError naming host and value."""
+    """Return one Host from its inventory variables; raises InventoryError with host and value."""
     _refuse_unsafe(name, values)
     return Host(
         name=name,
@@ -72,7 +72,7 @@ def host(name: str, values: Mapping[str, Any], groups: tuple[str, ...], via: str
 
 
 def check_name(name: str) -> None:
-    """Raise InventoryError unless ``name`` may be a host's or a group's name."""
+    """Raise InventoryError unless ``name`` is a valid name of a host or group."""
     if not INVENTORY_NAME.fullmatch(name):
         raise InventoryError(
             f"the name {ascii(name)[:80]} is refused",
@@ -81,7 +81,7 @@ def check_name(name: str) -> None:
 
 
 def natural(name: str) -> list[tuple[int, int, str]]:
-    """Give a sort key under which web2 comes before web10."""
+    """Return a sort key that puts web2 before web10."""
     # compared as text: names are sorted before they are checked, and int() refuses 5000 digits
     parts = re.findall("([0-9]+)|([^0-9]+)", name)
     return [
@@ -123,7 +123,7 @@ def _address(name: str, values: Mapping[str, Any], via: str) -> str:
     try:
         address = ipaddress.ip_address(str(value))
     except ValueError:
-        # a name made of digits and dots alone is a mistyped address
+        # a name of only digits and dots is a mistyped address
         if re.fullmatch(r"[0-9.]+", str(value)):
             raise _refused(name, key, value, wanted) from None
         return _matching(name, key, value, _DNS_NAME, wanted)

@@ -1,4 +1,4 @@
-"""Run ansible-inventory: its end is bounded in time and memory, and its failure is told in one line."""
+"""Run ansible-inventory with limits on time and memory, and explain its failure in one line."""
 
 import json
 import os
@@ -18,10 +18,10 @@ from provision.errors import InventoryError
 from provision.model import Secret
 
 READ_TIMEOUT_S = 60
-# Ansible takes up to 10 s and 150 MB for a megabyte of YAML, which is 5000 hosts.
+# Ansible needs up to 10 s and 150 MB for a megabyte of YAML, about 5000 hosts.
 FILE_CAP_BYTES = 4 << 20
 MEMORY_CAP_BYTES = 2 << 30
-# An inventory that cannot be parsed, or says a thing twice, is an error and not a warning.
+# An inventory that cannot be parsed, or has a key twice, is an error and not a warning.
 _STRICT = {
     "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "1",
     "ANSIBLE_DUPLICATE_YAML_DICT_KEY": "error",
@@ -31,7 +31,7 @@ _STRICT = {
 _LONGEST_EVIDENCE = 300
 _SCRIPT_SAID = "Standard error from inventory script:"
 _REFUSAL = re.compile(r"\[WARNING\]: Failed to parse inventory with '(\w+)' plugin: (.*)")
-# What the plugin says that was merely asked first, and did not find the file to be its own.
+# The refusal of a plugin that the file is not meant for.
 _NOT_MINE = re.compile(r"no root 'plugin' key found|Invalid host pattern '(---|\w+:)'")
 _PASSWORD = re.compile(r"\b(ansible_\w*pass\w*[\"']?\s*[=:]\s*)\S.*")
 _PLACE = re.compile(r"^Origin: (/\S+:\d+:\d+)$", re.MULTILINE)
@@ -41,10 +41,10 @@ _PLACE = re.compile(r"^Origin: (/\S+:\d+:\d+)$", re.MULTILINE)
 def listing(
     sources: tuple[Path, ...], limit: str, environ: Mapping[str, str], vault: Secret | None = None
 ) -> Iterator["Listing"]:
-    """Start ansible-inventory over ``sources``; it and what it started are gone when the context ends.
+    """Start ansible-inventory over ``sources``; it and its children are killed when the context ends.
 
-    ``limit`` is an Ansible pattern, empty for all; ``vault`` opens encrypted files.
-    Raises InventoryError for a file that is too large.
+    ``limit`` is an Ansible pattern, empty for all; ``vault`` decrypts files. Raises InventoryError for a file
+    that is too large.
     """
     for source in sources:
         _check_size(source)
@@ -67,7 +67,7 @@ def listing(
 
 
 def _unnamed() -> IO[bytes]:
-    """Give a file that is in memory alone, where there is such: a vault's passwords come out in the clear."""
+    """Return a file in memory, where the system has that: it will hold a vault's passwords in plain text."""
     if hasattr(os, "memfd_create"):
         return os.fdopen(os.memfd_create("inventory"), "w+b")
     return tempfile.TemporaryFile()
@@ -75,7 +75,7 @@ def _unnamed() -> IO[bytes]:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """One ansible-inventory at work."""
+    """A running ansible-inventory."""
 
     _process: subprocess.Popen[bytes]
     _sources: tuple[Path, ...]
@@ -83,11 +83,11 @@ class Listing:
     _err: IO[bytes]
 
     def result(self) -> dict[str, Any]:
-        """Wait for the end and give what it listed. Raises InventoryError."""
+        """Wait for the process and return its listing; raises InventoryError."""
         try:
             code = self._process.wait(READ_TIMEOUT_S)
         except subprocess.TimeoutExpired:
-            raise self._failed(f"the inventory gave no end in {READ_TIMEOUT_S} s") from None
+            raise self._failed(f"reading the inventory did not end in {READ_TIMEOUT_S} s") from None
         if code != 0:
             raise self._failed(f"the inventory cannot be read: {self._names()}", cause(_text(self._err)))
         return self._parsed(_text(self._out))
@@ -98,7 +98,7 @@ class Listing:
         except (ValueError, RecursionError):
             found = None
         if not isinstance(found, dict):
-            message = f"reading {self._names()} gives something else than an inventory"
+            message = f"reading {self._names()} gives something other than an inventory"
             raise self._failed(message, text.strip().partition("\n")[0])
         return found
 
@@ -111,9 +111,9 @@ class Listing:
 
 
 def cause(words: str) -> str:
-    """Give the one line of ansible-inventory's ``words`` that says why, with the place where it is known.
+    """Return the line of ansible-inventory's output that says why, with the place if it is known.
 
-    It may repeat a line of the inventory: a password in it is masked.
+    The line may quote the inventory, so passwords in it are masked.
     """
     return _PASSWORD.sub(r"\1***", _cause(words))
 
@@ -132,7 +132,7 @@ def _cause(words: str) -> str:
 
 @contextmanager
 def _pipe(secret: Secret | None) -> Iterator[tuple[int, ...]]:
-    """Give the descriptor from which ``secret`` can be read once; none without a secret."""
+    """Yield a descriptor from which ``secret`` can be read once, or nothing without a secret."""
     if secret is None:
         yield ()
         return
@@ -146,7 +146,7 @@ def _pipe(secret: Secret | None) -> Iterator[tuple[int, ...]]:
 
 
 def _environment(sources: tuple[Path, ...], environ: Mapping[str, str]) -> dict[str, str]:
-    # the text of a script that failed would else be taken for a list of host names
+    # else the source of a script that failed is parsed as a list of host names
     scripts = {"ANSIBLE_INVENTORY_ENABLED": "script"} if all(map(_is_script, sources)) else {}
     return dict(environ) | _STRICT | scripts
 
@@ -159,7 +159,7 @@ def _is_script(source: Path) -> bool:
 
 
 def _check_size(source: Path) -> None:
-    # a directory and a script say only by their listing how much they hold
+    # the size of a directory or a script is only known from its listing
     if source.is_file() and source.stat().st_size > FILE_CAP_BYTES:
         raise InventoryError(
             f"{source} is larger than {FILE_CAP_BYTES >> 20} MB, and is not read",
@@ -168,7 +168,7 @@ def _check_size(source: Path) -> None:
 
 
 def _cap_memory(pid: int) -> None:
-    # Linux alone has this; elsewhere the time limit is the only one
+    # Linux only; elsewhere there is only the time limit
     if hasattr(resource, "prlimit"):
         with suppress(ProcessLookupError):
             resource.prlimit(pid, resource.RLIMIT_AS, (MEMORY_CAP_BYTES, MEMORY_CAP_BYTES))

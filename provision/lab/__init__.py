@@ -1,4 +1,4 @@
-"""The lab: throw-away stand-in hosts on this machine, for demo and tests.
+"""The lab: throw-away stand-in hosts on this machine, for the demo and for tests.
 
 They are systemd-nspawn containers **dressed as** CentOS Stream and made of Debian packages, with real
 systemd, sshd, rpm, dnf, a real signed RPM repository and a real container registry. What works here has

@@ -1,4 +1,4 @@
-"""Things that take long to make and are kept: ``~/.cache/provision``."""
+"""The cache of what takes long to build: ``~/.cache/provision``."""
 
 import hashlib
 import os
@@ -11,7 +11,7 @@ HASH_LENGTH = 12
 
 
 def root() -> Path:
-    """Give the cache directory, made if need be."""
+    """Return the cache directory, created if need be."""
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     path = base / "provision"
     path.mkdir(parents=True, exist_ok=True)
@@ -19,7 +19,7 @@ def root() -> Path:
 
 
 def key(*parts: str | bytes) -> str:
-    """Name a recipe: another recipe has another name."""
+    """Return a short hash of a recipe."""
     digest = hashlib.sha256()
     for part in parts:
         digest.update(part.encode() if isinstance(part, str) else part)
@@ -29,7 +29,7 @@ def key(*parts: str | bytes) -> str:
 
 @contextmanager
 def building(target: Path) -> Iterator[Path]:
-    """Give a directory to fill; it becomes ``target`` only when it is complete."""
+    """Yield a directory to fill; it becomes ``target`` only when it is complete."""
     _drop_abandoned(target.parent)
     half = target.parent / f".building-{os.getpid()}-{target.name}"
     shutil.rmtree(half, ignore_errors=True)
@@ -43,7 +43,7 @@ def building(target: Path) -> Iterator[Path]:
 
 
 def drop_older(target: Path, *, in_use: str) -> None:
-    """Remove what other recipes made under the same name, unless its path occurs in ``in_use``."""
+    """Remove the results of older recipes of the same name, unless their path occurs in ``in_use``."""
     for old in target.parent.glob(f"{target.name.rsplit('-', 1)[0]}-*"):
         if old != target and str(old) not in in_use:
             shutil.rmtree(old, ignore_errors=True)

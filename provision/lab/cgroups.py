@@ -1,6 +1,6 @@
-"""A control group of its own for each stand-in host, where this machine's init makes none.
+"""Make a control group for each stand-in host, where this machine's init makes none.
 
-Two containers in one group would each take the other's services for its own and remove their groups.
+Two containers in one group would remove the groups of each other's services.
 """
 
 import os
@@ -8,13 +8,13 @@ import time
 from pathlib import Path
 
 ROOT = Path("/sys/fs/cgroup")
-# A new cpuset group is empty, and takes no process before it has processors and memory.
+# A new cpuset group is empty, and accepts no process before it has processors and memory.
 CPUSET = ("cpuset.cpus", "cpuset.mems")
 BUSY_TRIES, BUSY_PAUSE_S = 20, 0.05
 
 
 def make(machine: str) -> list[Path]:
-    """Make the group of this machine in every hierarchy and give them; none where systemd makes scopes."""
+    """Create and return the machine's group in every hierarchy; none where systemd makes scopes."""
     if Path("/run/systemd/system").is_dir():
         return []
     groups = [hierarchy / _name(machine) for hierarchy in _hierarchies()]
@@ -25,7 +25,7 @@ def make(machine: str) -> list[Path]:
 
 
 def remove(machine: str) -> None:
-    """Remove the groups of this machine and all below them; those with processes stay."""
+    """Remove the machine's groups and all below them; groups with processes stay."""
     for hierarchy in _hierarchies():
         group = hierarchy / _name(machine)
         for directory, _, _ in os.walk(group, topdown=False):

@@ -1,4 +1,4 @@
-"""Runs the programs that the lab is made with."""
+"""Run the programs that build the lab."""
 
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -16,9 +16,9 @@ def run(
     env: Mapping[str, str] | None = None,
     timeout_s: float = TIMEOUT_S,
 ) -> str:
-    """Run a program to its end and give what it printed.
+    """Run a program, wait for it, and return its output.
 
-    Raises LabError with the last line of its complaint when it fails or takes longer than ``timeout_s``.
+    Raises LabError, with the last line of its error output, when it fails or takes longer than ``timeout_s``.
     """
     try:
         done = subprocess.run(

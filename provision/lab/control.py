@@ -1,4 +1,4 @@
-"""What can happen to a stand-in host while its lab is up."""
+"""Start, stop, pause and cut off stand-in hosts while their lab is up."""
 
 import signal
 import subprocess
@@ -18,16 +18,16 @@ add rule inet lab_cut input iifname host0 drop
 
 
 def start_host(lab: Lab, host: LabHost) -> None:
-    """Boot a host that is off and wait until it answers SSH; one that runs is left as it is."""
+    """Boot a host and wait until it answers SSH; a host that runs is left as it is."""
     if not hosts.supervisors(host.directory):
         hosts.boot(lab, host)
     wait.for_ssh(host.name, host.address, host.console)
 
 
 def stop_host(host: LabHost) -> None:
-    """Switch a host off in good order, after 30 s by force; its disk stays.
+    """Shut a host down, after 30 s by force; its disk stays.
 
-    Containers that do not heed SIGTERM hold it up for 10 s, as on any host.
+    Containers that ignore SIGTERM delay it by 10 s, as on any host.
     """
     resume(host)
     supervisors = hosts.supervisors(host.directory)
@@ -37,25 +37,25 @@ def stop_host(host: LabHost) -> None:
 
 
 def reboot(lab: Lab, host: LabHost) -> None:
-    """Restart a host in good order and wait until it answers SSH again."""
+    """Shut a host down, boot it, and wait until it answers SSH again."""
     stop_host(host)
     start_host(lab, host)
 
 
 def power_cut(host: LabHost) -> None:
-    """Kill every process of a host at once; nothing it had in mind is written."""
-    # The kernel kills all others with process 1, and nspawn ends by itself after it.
+    """Kill every process of a host at once; unwritten data is lost."""
+    # The kernel kills all others with process 1, and then nspawn ends by itself.
     processes.send([_leader(host)], signal.SIGKILL)
     processes.gone(hosts.supervisors(host.directory), processes.STOP_TIMEOUT_S)
 
 
 def pause(host: LabHost) -> None:
-    """Make a host silent: its kernel takes connections, and no process answers."""
+    """Make a host silent: its kernel accepts connections, and no process answers."""
     processes.send(processes.in_namespace(_leader(host)), signal.SIGSTOP)
 
 
 def resume(host: LabHost) -> None:
-    """Let a paused host go on."""
+    """Resume a paused host."""
     leader = hosts.leader(host.directory)
     if leader is not None:
         processes.resume(leader)
@@ -72,7 +72,7 @@ def mend(host: LabHost) -> None:
 
 
 def execute(host: LabHost, *argv: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-    """Run a program inside a host without SSH, as root, with both outputs kept; takes at most 120 s."""
+    """Run a program inside a host as root, without SSH, for at most 120 s; both outputs are captured."""
     command = ["nsenter", "--all", "--target", str(_leader(host)), *argv]
     return subprocess.run(command, input=stdin, capture_output=True, check=False, timeout=EXECUTE_TIMEOUT_S)
 

@@ -1,4 +1,4 @@
-"""Downloads Debian packages of any suite without touching the machine's own apt."""
+"""Download Debian packages of any suite without touching the machine's own apt."""
 
 import os
 import re
@@ -14,9 +14,9 @@ MIRROR_VARIABLE = "PROVISION_DEBIAN_MIRROR"
 
 
 def fetch(suite: str, packages: tuple[str, ...]) -> Path:
-    """Give a directory of the cache that holds the ``.deb`` files of these packages, nothing else.
+    """Return a directory of the cache with only the ``.deb`` files of these packages.
 
-    Their dependencies are not followed. Raises LabError when there is no mirror or no such package.
+    Dependencies are not included. Raises LabError when there is no mirror or no such package.
     """
     target = cache.root() / f"debs-{suite}-{cache.key(*sorted(packages))}"
     if not target.exists():
@@ -28,14 +28,14 @@ def fetch(suite: str, packages: tuple[str, ...]) -> Path:
 
 
 def unpack(debs: Path, into: Path) -> None:
-    """Lay the files of every ``.deb`` in ``debs`` out under ``into``."""
+    """Unpack every ``.deb`` in ``debs`` into ``into``."""
     into.mkdir(parents=True, exist_ok=True)
     for deb in sorted(debs.glob("*.deb")):
         run("dpkg-deb", "-x", deb, into)
 
 
 def upstream_version(debs: Path, package: str) -> str:
-    """Give the upstream part of a package's version: ``26.1.5`` of ``26.1.5+dfsg1-9``."""
+    """Return the upstream part of a package's version: ``26.1.5`` of ``26.1.5+dfsg1-9``."""
     deb = next(debs.glob(f"{package}_*.deb"))
     version = re.match(r"(?:\d+%3a)?([0-9.]+)", deb.name.split("_")[1])
     if version is None:
@@ -44,7 +44,7 @@ def upstream_version(debs: Path, package: str) -> str:
 
 
 def mirror() -> str:
-    """Give the Debian mirror that this machine's apt uses, or what PROVISION_DEBIAN_MIRROR names.
+    """Return the mirror that PROVISION_DEBIAN_MIRROR names, or the one that this machine's apt uses.
 
     Raises LabError when there is none, as on Ubuntu.
     """
@@ -59,7 +59,7 @@ def mirror() -> str:
 
 
 def debian_uris(sources: str) -> list[str]:
-    """Find the addresses that end in ``/debian`` in apt sources of either form; comments do not count."""
+    """Return the addresses that end in ``/debian`` in apt sources of either format, without comments."""
     lines = [line for line in sources.splitlines() if not line.lstrip().startswith("#")]
     return re.findall(r"https?://\S+/debian/?(?=\s|$)", "\n".join(lines))
 

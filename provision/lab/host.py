@@ -1,4 +1,4 @@
-"""Makes one stand-in host out of the shared tree and boots it as a systemd-nspawn container."""
+"""Create one stand-in host from the shared tree, and boot it as a systemd-nspawn container."""
 
 import secrets
 import subprocess
@@ -13,7 +13,7 @@ from provision.lab.record import Lab, LabHost
 from provision.model import Secret
 
 PASSWORD_BYTES = 18
-# Directories that Docker puts an overlay on, which does not nest: plain ones are bound there.
+# Docker mounts overlays here, which do not nest: plain directories are bound instead.
 PLAIN = {"docker": "/var/lib/docker", "containerd": "/var/lib/containerd"}
 NETWORK_UNIT = """\
 [Unit]
@@ -31,7 +31,7 @@ ExecStart=/usr/sbin/ip link set host0 up
 WantedBy=multi-user.target
 """
 NSPAWN = Path("/run/systemd/nspawn")
-# nspawn ends with 133 when its host reboots; the port of the old boot may still be there then.
+# nspawn exits with 133 when its host reboots; the network port of the old boot may still exist then.
 SUPERVISE = """\
 for group in $0; do echo $$ > "$group"; done
 port=$1; shift
@@ -42,7 +42,7 @@ SUDOERS = "ops ALL=(ALL:ALL) ALL\ndeploy ALL=(ALL:ALL) NOPASSWD: ALL\n"
 
 
 def make(lab: Lab, index: int, profile: Profile, tree: Path, users: bool) -> LabHost:
-    """Prepare the host number ``index`` on an overlay over ``tree``; it does not run yet."""
+    """Prepare host number ``index`` on an overlay over ``tree``; it does not run yet."""
     name = f"el{index + 1}"
     directory = lab.directory / name
     for part in ("root", "upper", "work", *PLAIN):
@@ -56,7 +56,7 @@ def make(lab: Lab, index: int, profile: Profile, tree: Path, users: bool) -> Lab
 
 
 def mount(directory: Path, tree: Path) -> None:
-    """Mount the host's root: what it changes stays in ``upper``, ``tree`` is only read."""
+    """Mount the host's root: its changes go to ``upper``, ``tree`` is only read."""
     layers = f"lowerdir={tree},upperdir={directory / 'upper'},workdir={directory / 'work'}"
     run("mount", "-t", "overlay", "overlay", "-o", layers, directory / "root")
 
@@ -77,17 +77,17 @@ def boot(lab: Lab, host: LabHost) -> None:
 
 
 def machine(lab: str, host: str) -> str:
-    """Give the name by which this machine knows a host: its container and its devices."""
+    """Return the name of a host's container and network devices on this machine."""
     return f"{lab}-{host}"
 
 
 def supervisors(directory: Path) -> list[int]:
-    """Give the processes that keep the host in ``directory`` running: systemd-nspawn and its parent."""
+    """Return the processes that keep the host in ``directory`` running: systemd-nspawn and its parent."""
     return processes.with_argument(_root_argument(directory))
 
 
 def forget(name: str, directory: Path) -> None:
-    """Remove what the container of a host that is off leaves on this machine."""
+    """Remove what the container of a stopped host leaves on this machine."""
     cgroups.remove(name)
     root = (directory / "root").stat()
     (NSPAWN / "locks" / f"inode-{root.st_dev}:{root.st_ino}").unlink(missing_ok=True)
@@ -97,7 +97,7 @@ def forget(name: str, directory: Path) -> None:
 
 
 def leader(directory: Path) -> int | None:
-    """Give the pid of the own process 1 of the host in ``directory``; None when it is off."""
+    """Return the pid of process 1 of the host in ``directory``; None when it is off."""
     above = supervisors(directory)
     found = [child for pid in above for child in processes.children(pid) if child not in above]
     return found[0] if found else None
@@ -108,7 +108,7 @@ def _root_argument(directory: Path) -> str:
 
 
 def _command(lab: Lab, host: LabHost) -> list[str]:
-    # Under systemd nspawn makes a scope of its own; without, it stays in the group that boot() gave it.
+    # Under systemd, nspawn makes its own scope; elsewhere it stays in the group that boot() set.
     unit = [] if Path("/run/systemd/system").is_dir() else ["--keep-unit"]
     binds = [f"--bind={host.directory / part}:{place}" for part, place in PLAIN.items()]
     return [
@@ -116,7 +116,7 @@ def _command(lab: Lab, host: LabHost) -> list[str]:
         f"--machine={machine(lab.name, host.name)}", f"--hostname={host.name}", "--register=no", *unit,
         "--network-veth", f"--network-bridge={lab.bridge}", "--private-users=no",
         "--resolv-conf=off", "--timezone=off", "--link-journal=no",
-        # The clock is this machine's own, and no host may set it.
+        # The clock is that of this machine, so no host may set it.
         "--capability=all", "--drop-capability=CAP_SYS_TIME",
         "--system-call-filter=add_key keyctl bpf", *binds,
     ]  # fmt: skip

@@ -7,7 +7,7 @@ from provision.lab.command import run
 
 
 def make(home: Path, name: str) -> str:
-    """Make a signing key without passphrase in the GnuPG directory ``home``; give its fingerprint."""
+    """Create a signing key without passphrase in the GnuPG directory ``home``; return its fingerprint."""
     home.mkdir(mode=0o700, exist_ok=True)
     gpg = ("gpg", "--batch", "--homedir", str(home))
     run(*gpg, "--passphrase", "", "--quick-gen-key", name, "rsa3072", "sign", "never")
@@ -16,18 +16,18 @@ def make(home: Path, name: str) -> str:
 
 
 def export(home: Path, file: Path, *fingerprints: str) -> None:
-    """Write the public keys of these fingerprints to ``file``, one armoured block for all."""
+    """Write the public keys of these fingerprints to ``file``, in one armored block."""
     text = run("gpg", "--batch", "--homedir", home, "--armor", "--export", *fingerprints)
     file.write_text(text)
 
 
 def stop_agent(home: Path) -> None:
-    """End the agent that gpg leaves running for ``home``."""
+    """Stop the agent that gpg leaves running for ``home``."""
     run("gpgconf", "--homedir", home, "--kill", "all")
 
 
 def sign(home: Path, fingerprint: str, packages: list[Path]) -> None:
-    """Sign RPM files in place. Raises LabError when rpm does not confirm a signature afterwards."""
+    """Sign RPM files in place; raises LabError when rpm finds one of them unsigned afterwards."""
     run("rpmsign", f"--define=_gpg_path {home}", "--define=__gpg /usr/bin/gpg",
         f"--define=_gpg_name {fingerprint}", "--addsign", *packages)  # fmt: skip
     for package in packages:

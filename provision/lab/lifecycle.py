@@ -1,4 +1,4 @@
-"""Brings a lab up and takes it down; whatever was made, also half of it, is found again by name."""
+"""Bring a lab up and take it down; a lab, also a half-built one, is found by its name."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -30,9 +30,9 @@ def up(
     """Bring up a lab of stand-in hosts called el1, el2, … on 198.18.``subnet``.0/24.
 
     ``profile`` is el10, el9 or alien; ``users`` adds ``ops`` (sudo with its password) and ``deploy`` (sudo
-    without one). The root passwords are in the value that is given, and nowhere else. ``progress`` is told
-    what takes long. Raises LabError when this machine cannot hold a lab, or when this lab is already up;
-    what was made till then is removed.
+    without one). The root passwords are only in the returned value. ``progress`` is called with a line before
+    each long step. Raises LabError when this machine cannot run a lab, or when this lab is up already;
+    whatever was built is then removed.
     """
     prerequisites.check()
     dress = profiles.profile(profile)
@@ -48,7 +48,7 @@ def up(
 
 
 def status(state_dir: Path, name: str | None = None) -> Lab | None:
-    """Give the lab of this name, or the first one that is up; None when there is none. No passwords."""
+    """Return the lab of this name, or the first one that is up, or None; without passwords."""
     if name is not None:
         return record.read(record.directory(state_dir, name))
     files = sorted((state_dir.resolve() / "lab").glob(f"*/{record.FILE}"))

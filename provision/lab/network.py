@@ -1,4 +1,4 @@
-"""One bridge per lab; nothing is routed or translated, so no firewall rule and no sysctl changes."""
+"""One bridge per lab; nothing is routed or translated, so firewall rules and sysctls do not change."""
 
 import json
 from contextlib import suppress
@@ -10,7 +10,7 @@ from provision.lab.record import Lab, bridge
 
 
 def up(lab: Lab) -> None:
-    """Make the lab's bridge with the gateway's address."""
+    """Create the lab's bridge with the gateway's address."""
     run("ip", "link", "add", "name", lab.bridge, "type", "bridge")
     run("ip", "link", "set", lab.bridge, "alias", lab.directory)
     run("ip", "address", "add", f"{lab.gateway}/24", "dev", lab.bridge)
@@ -18,7 +18,7 @@ def up(lab: Lab) -> None:
 
 
 def down(directory: Path) -> None:
-    """Remove the bridge of the lab in ``directory``, if there is one; another lab's of that name stays."""
+    """Remove the bridge of the lab in ``directory``, if any; that of another lab of the same name stays."""
     for link in links():
         # An interrupted up may have left it without its alias.
         if link["ifname"] == bridge(directory.name) and link.get("ifalias") in (None, str(directory)):
@@ -26,21 +26,21 @@ def down(directory: Path) -> None:
 
 
 def port(machine: str) -> str:
-    """Give the name by which nspawn calls a container's port of the bridge."""
+    """Return nspawn's name of a container's port on the bridge."""
     return f"vb-{machine}"
 
 
 def drop_port(machine: str) -> None:
-    """Remove the host's end of the cable of a container that is off.
+    """Remove the bridge port of a stopped container.
 
-    The kernel takes it away some time after the last process; a new container cannot start till then.
+    The kernel removes it some time after the last process; until then a new container cannot start.
     """
     with suppress(LabError):
         run("ip", "link", "delete", port(machine))
 
 
 def links() -> list[dict[str, object]]:
-    """Give this machine's bridges as ``ip`` describes them."""
+    """Return this machine's bridges as ``ip`` describes them."""
     found: list[dict[str, object]] = json.loads(run("ip", "-json", "link", "show", "type", "bridge") or "[]")
     return [link for link in found if link]
 
@@ -56,11 +56,11 @@ def refuse_taken(lab: Lab) -> None:
 
 
 def free_subnet() -> int:
-    """Give the first number N for which this machine has no lab on 198.18.N.0/24."""
+    """Return the lowest N such that this machine has no lab on 198.18.N.0/24."""
     there = run("ip", "-o", "-4", "address")
     return next(number for number in range(256) if f" 198.18.{number}.1/" not in there)
 
 
 def inside(leader: int, *argv: str, stdin: str = "") -> str:
-    """Run one of this machine's programs in the network of the host that ``leader`` belongs to."""
+    """Run a program of this machine in the network namespace of ``leader``."""
     return run("nsenter", "--target", str(leader), "--net", *argv, stdin=stdin)

@@ -1,4 +1,4 @@
-"""What this machine must have before it can hold a lab."""
+"""Check what this machine needs to run a lab."""
 
 import os
 import re
@@ -23,17 +23,17 @@ ELSEWHERE = "use servers of your own (inventory/hosts.yml) or real EL guests (va
 
 
 def check() -> None:
-    """Raise one LabError that names everything this machine lacks."""
+    """Raise one LabError with everything that this machine lacks."""
     lacks = missing(Path("/etc/os-release").read_text(), os.geteuid(), _installed())
     if lacks:
-        raise LabError(f"no lab on this machine: {'; '.join(lacks)}", f"cure that, or {ELSEWHERE}")
+        raise LabError(f"no lab on this machine: {'; '.join(lacks)}", f"fix that, or {ELSEWHERE}")
 
 
 def missing(os_release: str, uid: int, installed: Mapping[str, bool]) -> list[str]:
-    """Name what is missing, in words; nothing when a lab can run.
+    """Return what is missing, in words; empty when a lab can run.
 
-    ``os_release`` is the text of the machine's own file, ``installed`` says for each program of NEEDED
-    whether it is there.
+    ``os_release`` is the text of the machine's file, ``installed`` says whether each program of NEEDED is
+    installed.
     """
     lacks = []
     if not re.search(r"^ID(_LIKE)?=.*\b(debian|ubuntu)\b", os_release, re.MULTILINE):

@@ -1,4 +1,4 @@
-"""Finds and ends the lab's processes by what is on their command lines, so that no pid file can be stale."""
+"""Find and stop the lab's processes by their command lines, so that no pid file can be stale."""
 
 import os
 import select
@@ -12,18 +12,18 @@ STOP_TIMEOUT_S = 10
 
 
 def with_argument(argument: str) -> list[int]:
-    """Give the pids of all processes that have exactly this word on their command line."""
+    """Return the pids of all processes with exactly this word on their command line."""
     return [pid for pid, words in command_lines() if argument in words]
 
 
 def in_namespace(leader: int) -> list[int]:
-    """Give the pids of all processes that live in the pid namespace of ``leader``."""
+    """Return the pids of all processes in the pid namespace of ``leader``."""
     wanted = _pid_namespace(leader)
     return [pid for pid in _pids() if _pid_namespace(pid) == wanted]
 
 
 def children(pid: int) -> list[int]:
-    """Give the direct children of a process."""
+    """Return the direct children of a process."""
     with suppress(OSError):
         return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     return []
@@ -37,7 +37,7 @@ def send(pids: list[int], sign: signal.Signals) -> None:
 
 
 def resume(leader: int) -> None:
-    """Let every process in the pid namespace of ``leader`` go on."""
+    """Resume every process in the pid namespace of ``leader``."""
     send(in_namespace(leader), signal.SIGCONT)
 
 
@@ -48,7 +48,7 @@ def kill(pids: list[int]) -> None:
 
 
 def gone(pids: list[int], timeout_s: float) -> bool:
-    """Wait until all these processes have ended; False when one is there after ``timeout_s``."""
+    """Wait until all these processes have ended; return False if one still runs after ``timeout_s``."""
     until = time.monotonic() + timeout_s
     return all(_ended(pid, until - time.monotonic()) for pid in pids)
 
@@ -74,7 +74,7 @@ def _pids() -> Iterator[int]:
 
 
 def command_lines() -> Iterator[tuple[int, list[str]]]:
-    """Give pid and words of every process of this machine."""
+    """Yield pid and words of every process of this machine."""
     for pid in _pids():
         with suppress(OSError):
             yield pid, Path(f"/proc/{pid}/cmdline").read_text(errors="replace").split("\0")

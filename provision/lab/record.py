@@ -1,4 +1,4 @@
-"""What a lab is: the values that ``up`` gives and ``lab.json`` keeps, without passwords."""
+"""The record of a lab: ``up`` returns it, and ``lab.json`` keeps it without passwords."""
 
 import json
 import re
@@ -10,7 +10,7 @@ from typing import Any
 from provision.errors import LabError
 from provision.model import Secret
 
-# Longer ones would not fit into the name of a network device, vb-NAME-el99.
+# A longer name does not fit into that of a network device, vb-NAME-el99.
 NAME = re.compile(r"[a-z][a-z0-9]{0,6}")
 FILE = "lab.json"
 FIRST_HOST = 11
@@ -21,11 +21,11 @@ REGISTRY_PORT = 5000
 
 @dataclass(frozen=True, slots=True)
 class LabHost:
-    """One stand-in host; ``directory`` holds all that is its own.
+    """One stand-in host; all its files are in ``directory``.
 
-    ``host_key`` is its public key as ``ssh-ed25519 AAAA…``; ``password`` is root's, and that of the users
-    ``ops`` (sudo with password) and ``deploy`` (sudo without) when they were asked for. Only ``up`` gives
-    it: it is in no file, so a lab read back from its record has None.
+    ``host_key`` is its public key as ``ssh-ed25519 AAAA…``; ``password`` is that of root, and of the users
+    ``ops`` (sudo with password) and ``deploy`` (sudo without) where they were requested. It is in no file:
+    in a lab read back from its record it is None.
     """
 
     name: str
@@ -37,13 +37,13 @@ class LabHost:
 
     @property
     def console(self) -> Path:
-        """What the host and its container say at boot and at power-off."""
+        """The output of host and container at boot and at shutdown."""
         return self.directory / "console.log"
 
 
 @dataclass(frozen=True, slots=True)
 class Lab:
-    """A lab; ``ready`` is False while it is being made, ``inotify_before`` what the sysctl was if raised."""
+    """A lab; ``ready`` is False while it is built, ``inotify_before`` the old sysctl if it was raised."""
 
     name: str
     directory: Path
@@ -56,7 +56,7 @@ class Lab:
 
     @property
     def bridge(self) -> str:
-        """The network device that all hosts hang on."""
+        """The network device that connects all hosts."""
         return bridge(self.name)
 
     @property
@@ -66,7 +66,7 @@ class Lab:
 
     @property
     def repo_url(self) -> str:
-        """What stands for https://download.docker.com here: ``docker_engine_mirror``."""
+        """The replacement for https://download.docker.com: ``docker_engine_mirror``."""
         return f"http://{self.gateway}:{HTTP_PORT}"
 
     @property
@@ -75,7 +75,7 @@ class Lab:
         return f"{self.gateway}:{REGISTRY_PORT}"
 
     def host(self, name: str) -> LabHost:
-        """Give the host of this name. Raises LabError that lists those there are."""
+        """Return the host of this name; raises LabError with the known names."""
         for host in self.hosts:
             if host.name == name:
                 return host
@@ -83,25 +83,25 @@ class Lab:
         raise LabError(f"the lab {self.name} has no host {name!r}", f"it has: {known}")
 
     def address(self, index: int) -> str:
-        """Give the address of the host number ``index``, counted from 0."""
+        """Return the address of host number ``index``, counted from 0."""
         return f"198.18.{self.subnet}.{FIRST_HOST + index}"
 
 
 def bridge(name: str) -> str:
-    """Give the name of the network device of the lab of this name."""
+    """Return the name of the bridge of lab ``name``."""
     return f"lab-{name}"
 
 
 def directory(state_dir: Path, name: str) -> Path:
-    """Give the directory of the lab of this name. Raises LabError when no lab can be called so."""
+    """Return the directory of lab ``name``; raises LabError for an invalid name."""
     if not NAME.fullmatch(name):
-        hint = "use up to 7 small letters and digits, a letter first"
+        hint = "use up to 7 lower-case letters and digits, a letter first"
         raise LabError(f"{name!r} cannot be a lab's name", hint)
     return state_dir.resolve() / "lab" / name
 
 
 def write(lab: Lab) -> None:
-    """Keep the record in the lab's directory, for its owner alone and without passwords."""
+    """Write the record to the lab's directory, readable by its owner only and without passwords."""
     lab.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     open_hosts = tuple(replace(host, password=None) for host in lab.hosts)
     text = json.dumps(asdict(replace(lab, hosts=open_hosts)), indent=2, default=str)
@@ -112,7 +112,7 @@ def write(lab: Lab) -> None:
 
 
 def read(directory: Path) -> Lab | None:
-    """Give the lab recorded in ``directory``; None when there is none."""
+    """Return the lab recorded in ``directory``; None when there is none."""
     try:
         return _parse(json.loads((directory / FILE).read_text()))
     except FileNotFoundError:

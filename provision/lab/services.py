@@ -1,4 +1,4 @@
-"""What the hosts of a lab may ask this machine for: the package repository and a container registry."""
+"""The services of this machine for a lab: the package repository and a container registry."""
 
 import subprocess
 import sys
@@ -8,7 +8,7 @@ from provision.lab import packages, processes, wait
 from provision.lab.fetch import fetch, unpack
 from provision.lab.record import HTTP_PORT, REGISTRY_PORT, Lab
 
-# Debian's registry needs a C library no older than its own release: this one runs on every later system.
+# Debian's registry needs a C library no older than its release: that of this suite runs on later ones.
 REGISTRY_SUITE = "bookworm"
 REGISTRY_CONFIG = """\
 version: 0.1
@@ -21,7 +21,7 @@ http: {{addr: "{address}"}}
 
 
 def up(lab: Lab, www: Path) -> None:
-    """Start both for this lab, on the bridge's address alone. Raises LabError when one does not answer."""
+    """Start both on the bridge's address only; raises LabError when one does not answer."""
     _serve_packages(lab, www)
     _serve_registry(lab)
     wait.for_port(lab.gateway, HTTP_PORT)
@@ -29,7 +29,7 @@ def up(lab: Lab, www: Path) -> None:
 
 
 def pids(directory: Path) -> list[int]:
-    """Give the services' processes of the lab in ``directory``."""
+    """Return the pids of the services of the lab in ``directory``."""
     return processes.with_argument(str(_www(directory))) + processes.with_argument(str(_config(directory)))
 
 
@@ -43,7 +43,7 @@ def _config(directory: Path) -> Path:
 
 def _serve_packages(lab: Lab, www: Path) -> None:
     _www(lab.directory).symlink_to(www)
-    # -P, or a module named like one of the standard library's in the current directory would be taken.
+    # -P: else a module in the current directory could replace one of the standard library.
     command = [sys.executable, "-P", "-m", "http.server", str(HTTP_PORT), "--bind", lab.gateway,
                "--directory", str(_www(lab.directory))]  # fmt: skip
     _start(command, lab.directory / "http.log")

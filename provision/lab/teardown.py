@@ -1,4 +1,4 @@
-"""Removes a lab whatever state it is in: processes, mounts, bridge, control groups, setting, files."""
+"""Remove a lab in any state: processes, mounts, bridge, control groups, sysctl, files."""
 
 import shutil
 import signal
@@ -12,7 +12,7 @@ from provision.lab.command import run
 
 
 def down(name: str, state_dir: Path) -> None:
-    """Remove the lab of this name and all that belongs to it; without such a lab, do nothing.
+    """Remove lab ``name`` and all that belongs to it, if it exists.
 
     Also removes what an interrupted ``up`` left. Raises LabError when a file system stays mounted.
     """
@@ -41,7 +41,7 @@ def _record(directory: Path) -> record.Lab | None:
 def _kill(directories: list[Path], others: list[int]) -> None:
     supervisors = [pid for directory in directories for pid in hosts.supervisors(directory)]
     leaders = [hosts.leader(directory) for directory in directories]
-    # nspawn tidies up after its container's death, so it is the container that is killed.
+    # nspawn cleans up after its container, so the container is killed.
     processes.send([pid for pid in leaders if pid], signal.SIGKILL)
     processes.send(others, signal.SIGTERM)
     if not processes.gone(supervisors + others, processes.STOP_TIMEOUT_S):
@@ -57,7 +57,7 @@ def _unmount(directory: Path) -> None:
 
 
 def mounts_under(directory: Path) -> list[Path]:
-    """Give the mount points in ``directory``, the deepest first."""
+    """Return the mount points below ``directory``, the deepest first."""
     points = []
     for line in Path("/proc/self/mountinfo").read_text().splitlines():
         point = Path(line.split()[4].encode().decode("unicode_escape"))

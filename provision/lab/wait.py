@@ -1,4 +1,4 @@
-"""Waits for something to answer, with a limit."""
+"""Wait for a port or a host to answer, with a time limit."""
 
 import socket
 import time
@@ -14,14 +14,14 @@ PAUSE_S = 0.1
 
 
 def for_port(address: str, port: int, timeout_s: float = PORT_TIMEOUT_S) -> None:
-    """Wait until a TCP port takes connections. Raises LabError after ``timeout_s``."""
+    """Wait until a TCP port accepts connections; raises LabError after ``timeout_s``."""
     _until(lambda: _connects(address, port), f"nothing listens on {address}:{port}", timeout_s)
 
 
 def for_ssh(name: str, address: str, console: Path, timeout_s: float = SSH_TIMEOUT_S) -> None:
-    """Wait until a host shows its SSH banner.
+    """Wait until a host sends its SSH banner.
 
-    Raises LabError after ``timeout_s``, with the last line of ``console``.
+    Raises LabError, with the last line of ``console``, after ``timeout_s``.
     """
     try:
         complaint = f"{name} does not answer SSH on {address}"

@@ -1,4 +1,4 @@
-"""Read secrets from where they do not belong: an inventory, an Ansible vault, a table."""
+"""Read secrets from an inventory, an Ansible vault, or a table."""
 
 import csv
 import re
@@ -24,7 +24,7 @@ _TABLE = "each line is OWNER,SECRET or OWNER,KIND,SECRET, in quotes where a comm
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One secret and whom it is for; ``secret`` is None where it could not be taken, for a ``reason``."""
+    """One secret and its owner; ``secret`` is None if it could not be read, for a ``reason``."""
 
     owner: Owner
     kind: Kind
@@ -33,15 +33,15 @@ class Found:
 
 
 class _Unclear(Exception):
-    """A value from which no secret can be told, in words."""
+    """A value whose secret cannot be determined; the message says why."""
 
 
 def from_inventory(
     sources: tuple[Path, ...], environ: Mapping[str, str], vault: Secret | None
 ) -> tuple[Found, ...]:
-    """Give each host's secrets as Ansible would use them: a group's become those of its hosts.
+    """Return each host's secrets as Ansible would use them; those of a group become those of its hosts.
 
-    ``vault`` opens what is encrypted. Raises InventoryError when Ansible cannot read the sources.
+    ``vault`` decrypts values. Raises InventoryError when Ansible cannot read the sources.
     """
     with listing(sources, "", environ, vault) as started:
         hosts: Mapping[str, Mapping[str, Any]] = started.result().get("_meta", {}).get("hostvars", {})
@@ -51,9 +51,9 @@ def from_inventory(
 
 
 def from_vault(file: Path, vault: Secret) -> tuple[Found, ...]:
-    """Read an encrypted file of ``OWNER: SECRET`` or ``OWNER: {KIND: SECRET}``, in YAML.
+    """Read an encrypted YAML file of ``OWNER: SECRET`` or ``OWNER: {KIND: SECRET}``.
 
-    Raises UsageError for another password or another content.
+    Raises UsageError for a wrong password or other content.
     """
     try:
         content = yaml.safe_load(_decrypted(scan.read_text(file), vault))
@@ -67,9 +67,9 @@ def from_vault(file: Path, vault: Secret) -> tuple[Found, ...]:
 
 
 def from_table(text: str) -> tuple[Found, ...]:
-    """Read CSV, ``OWNER,SECRET`` or ``OWNER,KIND,SECRET``; a line with these words may head it.
+    """Read CSV of ``OWNER,SECRET`` or ``OWNER,KIND,SECRET``; the first line may be this heading.
 
-    Raises UsageError with the line's number, and never its content.
+    Raises UsageError with the line number, and without content of the line.
     """
     rows = csv.reader(text.removeprefix("\ufeff").splitlines(keepends=True), strict=True)
     try:
@@ -83,12 +83,12 @@ def from_table(text: str) -> tuple[Found, ...]:
 
 
 def sealed(sources: tuple[Path, ...]) -> bool:
-    """Tell whether something there is encrypted by Ansible's vault."""
+    """Return whether Ansible's vault encrypts any part of ``sources``."""
     return any(scan.VAULT in text for _, text in _texts(sources))
 
 
 def holders(sources: tuple[Path, ...], secrets: tuple[Secret, ...]) -> tuple[Path, ...]:
-    """Give the files that hold one of ``secrets``, or another in plain text, or a vault."""
+    """Return the files that contain one of ``secrets``, another secret in plain text, or a vault."""
     words = {secret.reveal() for secret in secrets}
     return tuple(
         file
@@ -108,7 +108,7 @@ def _of_host(owner: Owner, values: Mapping[str, Any], vault: Secret | None) -> I
 
 
 def _effective(values: Mapping[str, Any]) -> dict[str, Kind]:
-    """Give the variable that counts for each kind, of those that are set."""
+    """Return, for each kind, the variable that takes effect."""
     last = {kind: key for key, kind in PLAIN_PASSWORDS.items() if values.get(key) is not None}
     return {key: Kind(kind) for kind, key in last.items()}
 
@@ -124,7 +124,7 @@ def _resolved(value: Any, values: Mapping[str, Any], vault: Secret | None) -> st
         value = values[reference[1]]
     if isinstance(value, str) and ("{{" in text or "{%" in text):
         raise _Unclear("is a template that only Ansible can work out")
-    return text.removesuffix("\n")  # of a block, and of what was piped into ansible-vault
+    return text.removesuffix("\n")  # from a block, or from text piped into ansible-vault
 
 
 def _plain(value: Any, vault: Secret | None) -> str:
@@ -153,7 +153,7 @@ def _owner(name: object) -> Owner:
         raise _Unclear(f"{name} is a variable, and no owner of a secret")
     try:
         return Owner.parse(str(name))
-    except UsageError:  # which repeats it
+    except UsageError:  # its message repeats the name
         raise _Unclear("one of its keys is no host, group/NAME or all") from None
 
 
@@ -165,7 +165,7 @@ def _of_mapping(content: Mapping[Any, Any], file: Path) -> Iterator[Found]:
 
 
 def _each_once(rows: Iterable[tuple[str, Found]]) -> tuple[Found, ...]:
-    """Return what was found at each place; raise UsageError for another secret of the same owner and kind."""
+    """Return the secrets; raises UsageError for two different ones of the same owner and kind."""
     found: dict[tuple[Owner, Kind], Found] = {}
     for place, one in rows:
         if found.setdefault((one.owner, one.kind), one) != one:
@@ -177,7 +177,7 @@ def _each_once(rows: Iterable[tuple[str, Found]]) -> tuple[Found, ...]:
 
 
 def _typed_kind(word: Any, place: str) -> Kind:
-    """Return the kind that ``word`` names; raise UsageError for one that no person types."""
+    """Return the kind that ``word`` names; raises UsageError for one that cannot be set."""
     typed = tuple(kind for kind in Kind if kind not in MADE)
     if word not in typed:
         raise UsageError(f"{place} names no known kind", f"one of {', '.join(typed)}")
@@ -189,7 +189,7 @@ def _kinds(value: Any) -> Mapping[str, Any]:
 
 
 def _decrypted(text: str, vault: Secret | None) -> str:
-    """Open one vault text here, as ansible-inventory leaves those inside a file closed."""
+    """Decrypt one vault text; ansible-inventory leaves single values in a file encrypted."""
     from ansible.errors import AnsibleError
     from ansible.parsing.vault import VaultLib, VaultSecret
 
@@ -208,7 +208,7 @@ def _of_row(row: list[str], line: int) -> Found:
     kind = _typed_kind(row[1] if len(row) == 3 else Kind.PASSWORD, f"line {line}")
     try:
         owner, secret = Owner.parse(row[0]), Secret(row[-1])
-    except UsageError:  # which repeats it, and where columns are swapped it is the secret
+    except UsageError:  # its message repeats the text, which is the secret if columns are swapped
         raise UsageError(f"line {line} begins with no host, group/NAME or all", _TABLE) from None
     problem = flaw(secret)
     if problem:
@@ -217,11 +217,11 @@ def _of_row(row: list[str], line: int) -> Found:
 
 
 def _texts(sources: tuple[Path, ...]) -> Iterator[tuple[Path, str]]:
-    """Give the texts that an inventory is made of: itself, and the variables beside it."""
+    """Yield the files of an inventory with their texts: itself, and the variables beside it."""
     beside = [source.parent / name for source in sources for name in ("group_vars", "host_vars")]
     places = dict.fromkeys([*sources, *(place for place in beside if place.is_dir())])
     for file in dict.fromkeys(file for place in places for file in scan.files(place)):
         try:
             yield file, scan.read_text(file)
-        except OSError:  # not our errand: ansible-inventory has said so, or does not read it either
+        except OSError:  # ansible-inventory has reported it, or does not read the file either
             continue

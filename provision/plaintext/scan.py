@@ -1,7 +1,7 @@
-"""Find secrets in plain text: in inventories, notes and tables, by how they are written down.
+"""Find secrets in plain text, in inventories, notes and tables, by patterns.
 
-What is found is a place and a kind, never the secret. It is a search by signs: a note that calls a
-password by no name, and stands beside no address, is not seen.
+A finding is a place and a kind, never the secret. A note that neither names a password nor is beside an
+address is not found.
 """
 
 import os
@@ -16,7 +16,7 @@ from provision.inventory.host_values import PLAIN_PASSWORDS
 
 TEXT_CAP_BYTES = 16 << 20
 HEAD_BYTES = 8192
-# Who reviewed a line says so in the words that other scanners know too.
+# The mark of a reviewed line, which other scanners know too.
 ALLOWED = "pragma: allowlist secret"
 VAULT = "$ANSIBLE_VAULT;"
 NEAR_LINES = 3
@@ -45,7 +45,7 @@ _ADDRESS = re.compile(
 )
 _CELL = re.compile(r"\t|,|;|\||\s{2,}")
 _HEADING = re.compile(rf"(?:\w+\s)?(?:{_WORDS}|{_CHINESE})", re.IGNORECASE)
-# What stands for a secret, and is none: templates, variables, vaults, calls, blanks to be filled in.
+# Placeholders, not secrets: templates, variables, vaults, calls, blanks to be filled in.
 _STAND_IN = re.compile(
     r"\{\{|\{%|!vault|\$ANSIBLE_VAULT|[{\"' ]*secret[\"']?:|\$[{(A-Za-z_]|%\(|<|\[|[*xX.…_-]+$"
     r"|(?:null|none|~|true|false|yes|no|str|string|secret|required|optional|default)$",
@@ -58,7 +58,7 @@ _PLACES = {"inventory", "inventories", "group_vars", "host_vars"}
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A secret in plain text: the file, the line (0 for the whole file), and what it is in words."""
+    """A secret in plain text: the file, the line (0 for the whole file), and its kind in words."""
 
     file: Path
     line: int
@@ -66,7 +66,7 @@ class Finding:
 
 
 def scan(paths: Iterable[Path]) -> Iterator[Finding]:
-    """Search files, and directories to the bottom; a text that cannot be read is a finding too."""
+    """Search files, and directories recursively; a file that cannot be read is also a finding."""
     for file in (each for path in paths for each in files(path)):
         try:
             text = read_text(file)
@@ -78,7 +78,7 @@ def scan(paths: Iterable[Path]) -> Iterator[Finding]:
 
 
 def files(path: Path) -> Iterator[Path]:
-    """Give a file itself, or a directory's files in order, and last the directories that do not open.
+    """Yield a file itself, or a directory's files, sorted, and last the directories that cannot be opened.
 
     Links to directories are not followed.
     """
@@ -96,12 +96,12 @@ def files(path: Path) -> Iterator[Path]:
 def _may_be_file(file: Path) -> bool:
     try:
         return file.is_file()
-    except OSError:  # in a directory that may be listed and not entered: reading it tells so
+    except OSError:  # its directory may be listed and not entered; reading the file reports that
         return True
 
 
 def tracked(path: Path) -> tuple[Path, ...]:
-    """Give the files below ``path`` that git tracks; raises UsageError outside of a git checkout."""
+    """Return the files below ``path`` that git tracks; raises UsageError outside a git checkout."""
     argv = ["git", "-C", str(path), "ls-files", "-z", "--", "."]
     done = subprocess.run(argv, capture_output=True, check=False)
     if done.returncode:
@@ -115,7 +115,7 @@ def tracked(path: Path) -> tuple[Path, ...]:
 
 
 def read_text(file: Path) -> str:
-    """Give a file's text, empty for what is no text; raises OSError, also for more than 16 MB of it."""
+    """Return a file's text, empty for a binary file; raises OSError, also for more than 16 MB of text."""
     with file.open("rb") as source:
         head = source.read(HEAD_BYTES)
         wide = head.startswith((b"\xff\xfe", b"\xfe\xff"))
@@ -128,7 +128,7 @@ def read_text(file: Path) -> str:
 
 
 def find(text: str, in_inventory: bool = False) -> Iterator[tuple[int, str]]:
-    """Give line and kind of each secret in ``text``; in an inventory a password needs no address."""
+    """Yield line and kind of each secret in ``text``; in an inventory, a password needs no address nearby."""
     lines = text.split("\n")
     addresses = {number for number, line in enumerate(lines) if _ADDRESS.search(line)}
     column: int | None = None
@@ -171,14 +171,14 @@ def _in_row(line: str, has_address: bool, column: int | None) -> str:
 
 
 def _below(lines: list[str], number: int) -> str:
-    """Find a variable whose value is a block below it."""
+    """Return the kind of a secret whose value is a YAML block below the line."""
     found = re.search(rf"\b({'|'.join(PLAIN_PASSWORDS)})\b[\"']?\s*:\s*[|>][+-]?\s*$", lines[number])
     value = lines[number + 1].strip() if found and number + 1 < len(lines) else ""
     return f"{found[1]} in plain text" if found and _is_plain(value or "-") else ""
 
 
 def _password_column(line: str, before: int | None, has_address: bool) -> int | None:
-    """Give which cell of a table holds the password, from its heading on to the next empty line."""
+    """Return the column of passwords in a table; it lasts from its heading to the next empty line."""
     if not line.strip():
         return None
     cells = _cells(line)
@@ -199,7 +199,7 @@ def _is_plain(value: str) -> bool:
 
 
 def _looks_odd(value: str) -> bool:
-    """Tell whether the value of a variable, which is no prose, only begins as what stands for a secret."""
+    """Return whether the value of a variable only begins like a placeholder."""
     bare = value.strip("\"'")
     begins = bare[:1] == "$" and not re.match(r"\$(?:ANSIBLE_VAULT|[A-Z_][A-Z0-9_]*$|[{(])", bare)
     opens = bare[:1] in ("<", "[") and bare[-1] not in ">]" and any(map(str.isdigit, bare))
@@ -207,7 +207,7 @@ def _looks_odd(value: str) -> bool:
 
 
 def _is_password(value: str) -> bool:
-    """Tell whether a word behind a user's name looks like one: six signs or more, letters and digits."""
+    """Return whether a word after a user name looks like a password: six or more letters and digits."""
     mixed = re.search(r"[A-Za-z]", value) and re.search(r"\d", value)
     return bool(len(value) >= 6 and mixed and not _NO_PASSWORD.match(value) and not _ADDRESS.search(value))
 
@@ -218,4 +218,4 @@ def _decoded(data: bytes, wide: bool) -> str:
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
-        return data.decode("gb18030", "replace")  # what Chinese editors write where it is not UTF-8
+        return data.decode("gb18030", "replace")  # the usual encoding of Chinese editors beside UTF-8

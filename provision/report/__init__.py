@@ -1,4 +1,4 @@
-"""The last stage: everything about a run becomes text, files and an exit code.
+"""report: turn the result of a run into text, files and an exit code.
 
-Modules are loaded one by one, so that a command pays only for the form it shows.
+Modules are imported one by one, so that a command loads only the format that it shows.
 """

@@ -1,4 +1,4 @@
-"""The next command to type, made from the one that was typed, program first."""
+"""The next command to type, derived from the one that was typed."""
 
 import shlex
 from collections.abc import Container, Iterator
@@ -7,38 +7,38 @@ from itertools import islice, takewhile
 from provision.hints import Command, Hint
 
 LIMITS = ("--limit", "-l")
-# The options that say which hosts are meant and how they are reached; every verb has them.
+# The options that select hosts and how to reach them; every verb has them.
 SELECTION = (*LIMITS, "--inventory", "-i", "--via", "--keyring")
-# Those that every command has, also one that is about a single host.
+# The options that every command of a project has, also one for a single host.
 PROJECT = ("--inventory", "-i", "--keyring")
 _LONG = {"-i": "--inventory", "-l": "--limit"}
 PLAN_ONLY = ("--diff", "--detailed-exitcode", "--plan")
-# The options of a run that are followed by a value; every other word is the name of hosts.
+# The options of a run that take a value; every other word is the name of hosts.
 VALUED = (*SELECTION, "--lock-timeout", "--serial", "--tolerate", "--unlock-fd", "--color", "--output")
-# The commands that have the options of a project: by the group, or without one.
+# The commands that have the options of a project: by group, and those without a group.
 _GROUPS = ("hosts", "credentials", "keys")
 _UNGROUPED = ("plan", "provision", "verify", "uninstall")
-# The one of its group that reaches a host, and so has --via.
+# The only command of its group that connects to hosts, and so has --via.
 _ROTATE = "credentials.rotate"
-# What says how one run is shown or unlocked, and nothing of what is wanted.
+# The options about how one run is shown or unlocked, not about what it does.
 _OWN_OF_A_RUN = ("--output", "--color", "--unlock-fd")
-# Consent to disrupt what ran on the hosts then says nothing of what runs there now.
+# Consent covered what ran on the hosts at that time, not what runs there now.
 _AGREED_ONCE = "--allow-disruption"
 
 
 def verb(command: str) -> str:
-    """Give the verb of a command line: plan, provision, verify, hosts.ping."""
+    """Return the verb of a command line: plan, provision, verify, hosts.ping."""
     return _parts(command)[1]
 
 
 def is_plan(command: str) -> bool:
-    """Tell whether ``command`` changes nothing and shows what would be changed."""
+    """Return whether ``command`` only shows what would change."""
     _, typed, options = _parts(command)
     return typed == "plan" or "--plan" in options
 
 
 def same_hosts(command: str, next_verb: str) -> str:
-    """Give ``next_verb`` for the hosts of ``command``."""
+    """Return ``next_verb`` for the hosts of ``command``."""
     program, typed, options = _parts(command)
     named, others = _named(options) if _names_hosts(typed) else ([], options)
     limit = ["--limit", *named] if named not in ([], ["all"]) else []
@@ -46,19 +46,19 @@ def same_hosts(command: str, next_verb: str) -> str:
 
 
 def carry_out(plan: str) -> str:
-    """Give the command that carries ``plan`` out, with the same options."""
+    """Return the command that carries out ``plan``, with the same options."""
     program, typed, options = _parts(plan)
     verb = "provision" if typed == "plan" else typed
     return shlex.join([*program, verb, *(word for word in options if word not in PLAN_ONLY)])
 
 
 def show_diff(plan: str) -> str:
-    """Give the plan that shows every detail."""
+    """Return ``plan`` with all details."""
     return shlex.join([*shlex.split(plan), "--diff"])
 
 
 def again(command: str) -> str:
-    """Give ``command`` for those of its hosts that did not reach their good state."""
+    """Return ``command`` for its hosts that failed."""
     program, typed, options = _parts(command)
     if _names_hosts(typed):
         return shlex.join([*program, typed, "@last.failed", *_named(options)[1]])
@@ -67,7 +67,7 @@ def again(command: str) -> str:
 
 
 def resumed(command: str, last: str, run: str) -> str:
-    """Give ``command`` with the options of the line ``last``, for the hosts that its ``run`` left behind."""
+    """Return ``command`` with the options of the line ``last``, for the hosts that failed in ``run``."""
     program, typed, options = _parts(command)
     own = _sorted_out([word for word in options if word != "--resume"], LIMITS)[1]
     anew = {word.partition("=")[0] for word in own} & set(VALUED)
@@ -77,20 +77,20 @@ def resumed(command: str, last: str, run: str) -> str:
 
 
 def words(command: str) -> list[str]:
-    """Give what follows the program: the verb and its options."""
+    """Return the verb and its options, without the program."""
     _, typed, options = _parts(command)
     return [typed, *options]
 
 
-def retold(hint: Hint, command: str) -> Hint:
+def as_typed(hint: Hint, command: str) -> Hint:
     """Return ``hint`` with its commands as this person types them: program, inventory, keyring, --via.
 
-    What a command has already is not added again.
+    Options that a command has already are not added again.
     """
-    return tuple(_retold(part, command) if isinstance(part, Command) else part for part in hint)
+    return tuple(_as_typed(part, command) if isinstance(part, Command) else part for part in hint)
 
 
-def _retold(advised: Command, command: str) -> Command:
+def _as_typed(advised: Command, command: str) -> Command:
     if not advised.program:
         return advised
     program, _, options = _parts(command)
@@ -113,7 +113,7 @@ def _reaches_hosts(verb: str) -> bool:
 
 
 def _carried(options: list[str]) -> Iterator[tuple[str, list[str]]]:
-    """Yield the options that a hint takes over, each with its words as they were typed."""
+    """Yield the options that a hint copies, each with its words as typed."""
     left = iter(_sorted_out(options, (*PROJECT, "--via"))[0])
     for word in left:
         name = word.partition("=")[0]
@@ -129,12 +129,12 @@ def _parts(command: str) -> tuple[list[str], str, list[str]]:
 
 
 def _names_hosts(verb: str) -> bool:
-    """Return whether ``verb`` takes its hosts without a flag: each in a group (hosts.ping) does."""
+    """Return whether ``verb`` takes its hosts without a flag, as each in a group (hosts.ping) does."""
     return "." in verb
 
 
 def _named(options: list[str]) -> tuple[list[str], list[str]]:
-    """Part the name of the hosts, which stands somewhere among ``options``, from the others."""
+    """Split ``options`` into the name of the hosts and the rest."""
     found: list[str] = []
     others: list[str] = []
     takes_value = False
@@ -145,7 +145,7 @@ def _named(options: list[str]) -> tuple[list[str], list[str]]:
 
 
 def _sorted_out(options: list[str], wanted: Container[str]) -> tuple[list[str], list[str]]:
-    """Part the wanted options with their values, written as two words or with ``=``, from the others."""
+    """Split ``options`` into those in ``wanted``, with their values, and the rest."""
     found: list[str] = []
     others: list[str] = []
     takes_value = False

@@ -1,4 +1,4 @@
-"""Sort hosts: each into exactly one bucket, and those that are alike into one group."""
+"""Sort hosts into buckets by status, and group those with the same result."""
 
 import re
 from collections.abc import Callable, Hashable, Iterable, Sequence
@@ -10,20 +10,20 @@ Group = tuple[HostReport, ...]
 Judge = Callable[[HostReport], Status]
 GOOD = (Status.OK, Status.CHANGED)
 
-# What differs between two hosts with one cause: where they are, and how long it took.
+# The parts that may differ between hosts with one cause: addresses and times.
 _OWN = re.compile(
     r"[^\s/@(]+:\d{1,5}\b|\b\d{1,3}(?:\.\d{1,3}){3}\b|\b\d+(?:\.\d+)? ?(?:ms|s|m|h|B|kB|MB|GB)\b"
 )
 
 
 def judged(host: HostReport) -> Status:
-    """Give the status of ``host``, which is never good when one of its checks failed."""
+    """Return the status of ``host``: failed when one of its checks failed."""
     failed_check = any(check.verdict.is_bad for check in host.checks)
     return Status.FAILED if host.status in GOOD and failed_check else host.status
 
 
 def proven(host: HostReport) -> Status:
-    """Judge ``host`` by its checks alone: OK needs a check that passed, and none that failed."""
+    """Return the status of ``host`` by its checks: OK needs a passed check, and no failed one."""
     status = judged(host)
     if status not in GOOD:
         return status
@@ -31,7 +31,7 @@ def proven(host: HostReport) -> Status:
 
 
 def sort_into_buckets(hosts: Iterable[HostReport], judge: Judge = judged) -> dict[Status, Group]:
-    """Give the hosts of every status, an empty group included, in the order they came in."""
+    """Return the hosts of every status, also of those without hosts, in their given order."""
     buckets: dict[Status, list[HostReport]] = {status: [] for status in Status}
     for host in hosts:
         buckets[judge(host)].append(host)
@@ -39,7 +39,7 @@ def sort_into_buckets(hosts: Iterable[HostReport], judge: Judge = judged) -> dic
 
 
 def group(hosts: Iterable[HostReport], key: Callable[[HostReport], Hashable]) -> list[Group]:
-    """Put hosts with an equal ``key`` together, in the order in which keys first appear."""
+    """Group hosts with equal ``key``, in the order in which keys first appear."""
     found: dict[Hashable, list[HostReport]] = {}
     for host in hosts:
         found.setdefault(key(host), []).append(host)
@@ -47,17 +47,17 @@ def group(hosts: Iterable[HostReport], key: Callable[[HostReport], Hashable]) ->
 
 
 def cause(host: HostReport) -> Hashable:
-    """Give what two hosts share when they left the road for the same reason.
+    """Return a key that is equal for hosts that stopped for the same reason.
 
-    Names, addresses and times may differ; next steps may differ only in the name.
+    Names, addresses and times may differ; hints may differ only in the name.
     """
     failure = host.failure
-    told = (failure.message, failure.evidence) if failure else ()
+    texts = (failure.message, failure.evidence) if failure else ()
     checks = tuple((check.name, check.verdict, check.detail) for check in host.checks if not check.passed)
     earlier = tuple((run.run, run.how, run.changes, run.failure) for run in host.earlier)
     return (
         (failure.kind, failure.stage, _steps(failure.next, host.name)) if failure else None,
-        tuple(_OWN.sub("#", _without_name(text, host.name)) for text in told),
+        tuple(_OWN.sub("#", _without_name(text, host.name)) for text in texts),
         (len(host.checks), checks),
         earlier,
         host.containers,
@@ -73,7 +73,7 @@ def _without_name(text: str, name: str) -> str:
 
 
 def shared(texts: Sequence[str], fill: Callable[[Sequence[str]], str] = lambda words: "…") -> str:
-    """Say several alike texts as one; words that differ are replaced by ``fill`` of them."""
+    """Return several similar texts as one, with ``fill`` in place of the words that differ."""
     rows = [text.split(" ") for text in texts]
     if len({len(row) for row in rows}) > 1:
         return texts[0]
@@ -82,7 +82,7 @@ def shared(texts: Sequence[str], fill: Callable[[Sequence[str]], str] = lambda w
 
 
 def _filled(words: Sequence[str], fill: Callable[[Sequence[str]], str]) -> str:
-    """Fill in for ``words``, and keep the mark that all of them end with."""
+    """Return ``fill`` of ``words``, with the punctuation that all of them end with."""
     last = {word[-1:] for word in words}
     mark = last.pop() if len(last) == 1 and last <= set(",;:.") else ""
     return fill([word.removesuffix(mark) for word in words]) + mark

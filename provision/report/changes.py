@@ -1,4 +1,4 @@
-"""Say changes: one line each in a plan, a few words together after a run."""
+"""Show changes: one line each in a plan, a short summary after a run."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -8,7 +8,7 @@ from provision.model import Change
 from provision.report.layout import Page, count
 
 NOTE_COLUMN = 18
-# Between the subject and its note, where the note does not stand at the right edge.
+# The separator between subject and note, for kinds whose note is not at the right edge.
 _JOINTS = {"repository": ", ", "package": " "}
 _VERSION = re.compile(r"[0-9][0-9A-Za-z.+_-]*")
 SIGN_STYLES = {"+": "good", "~": "changed", "-": "bad", "!": "bad"}
@@ -19,12 +19,12 @@ def sign(change: Change) -> str:
     """Return the mark of a change: ``!`` disruptive, ``+`` new, ``-`` removed, ``~`` changed."""
     if change.disruptive:
         return "!"
-    # A host may say anything.
+    # The host may send any sign.
     return change.sign if change.sign in SIGN_STYLES else "~"
 
 
 def plan_lines(page: Page, changes: Sequence[Change], *, diff: bool) -> list[str]:
-    """Give the lines of one plan; packages with one sign share a line unless ``diff``."""
+    """Return the lines of one plan; without ``diff`` packages with the same sign share a line."""
     lines = []
     for (mark, word), members in groupby(changes, lambda change: (sign(change), change.kind)):
         if word == "package" and not diff:
@@ -53,7 +53,7 @@ def _change(page: Page, mark: str, change: Change) -> list[str]:
     name, note = page.plain(change.subject), _note(change)
     if joint := _JOINTS.get(change.kind):
         name, note = page.plain(joint.join(part for part in (name, note) if part)), ""
-    # The head is laid out without colour, since escapes have no width.
+    # The head is laid out without colour, as escapes have no width.
     plain_head = f"    {mark} {page.plain(change.kind):<12}"
     first, *rest = page.edge(plain_head + name, note)
     return [_head(page, mark, change.kind) + first[len(plain_head) :], *rest]
@@ -66,7 +66,7 @@ def _note(change: Change) -> str:
 
 
 def _is_downgrade(change: Change) -> bool:
-    """Whether a package goes to a lower version; a pre-release, which has a ``~``, is not judged."""
+    """Return whether a package goes to a lower version; False for a pre-release, which has a ``~``."""
     versions = (change.before, change.after)
     if change.kind != "package" or change.sign != "~" or not all(map(_VERSION.fullmatch, versions)):
         return False
@@ -83,12 +83,12 @@ def _difference(page: Page, change: Change) -> Iterator[str]:
 
 
 def summary(changes: Iterable[Change]) -> str:
-    """Say what was done in a few words: ``5 packages, daemon.json, docker started``."""
+    """Return what was done in a few words: ``5 packages, daemon.json, docker started``."""
     by_kind: dict[str, list[Change]] = {}
     for change in changes:
         by_kind.setdefault(change.kind, []).append(change)
     packages = by_kind.pop("package", [])
-    # A repository alone is worth a word; with packages it goes without saying.
+    # The repository is only mentioned when no package changed.
     if packages:
         by_kind.pop("repository", None)
     said = [_done(change) for members in by_kind.values() for change in members]

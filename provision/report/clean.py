@@ -1,10 +1,10 @@
-"""Text from a host is data: this is the one place where it becomes safe to show."""
+"""Make text from a host safe to show; nothing else does."""
 
 import unicodedata
 
 
 class _Visible(dict[int, str]):
-    """A translate table that fills itself: what would act or hide is written out as an escape."""
+    """A translation table that fills itself: control and invisible characters become escapes."""
 
     def __missing__(self, code: int) -> str:
         self[code] = shown = _visible(chr(code))
@@ -23,14 +23,14 @@ _TABLE = _Visible()
 
 
 def clean(text: str) -> str:
-    r"""Give ``text`` as one line in which nothing acts on a terminal, a page or an XML reader.
+    r"""Return ``text`` as one line that is safe for terminals, pages and XML parsers.
 
-    Control characters, invisible and direction-changing characters and lone surrogates are
-    written out (``\x1b``, ``\u202e``); tabs and unusual spaces become a space.
+    Control characters, invisible and direction-changing characters and lone surrogates are escaped (``\x1b``,
+    ``\u202e``); tabs and unusual spaces become a space.
     """
     return text if text.isprintable() else text.translate(_TABLE)
 
 
 def clean_lines(text: str) -> str:
-    """Clean every line of ``text`` and keep the line ends; used for logs and differences."""
+    """Return ``text`` with every line cleaned and the line ends kept; for logs and diffs."""
     return "\n".join(clean(line) for line in text.replace("\r\n", "\n").split("\n"))

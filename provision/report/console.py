@@ -1,4 +1,4 @@
-"""Decide how a stream is written: colours, characters, width."""
+"""Choose colours, characters and width for a stream."""
 
 import os
 import shutil
@@ -13,10 +13,10 @@ WIDTH_WITHOUT_TERMINAL = 100
 
 
 def page_for(stream: TextIO, colour: str = "auto", environ: Mapping[str, str] = os.environ) -> Page:
-    """Give the page for ``stream``; ``colour`` is the value of ``--color``.
+    """Return the page for ``stream``; ``colour`` is the value of ``--color``.
 
-    ``--color`` wins over ``NO_COLOR`` (https://no-color.org), which wins over what the terminal
-    can do. Raises UsageError for a value that is none of COLOUR_CHOICES.
+    ``--color`` overrides ``NO_COLOR`` (https://no-color.org), which overrides the abilities of the terminal.
+    Raises UsageError for a value that is not in COLOUR_CHOICES.
     """
     if colour not in COLOUR_CHOICES:
         raise UsageError(f"--color {colour} is not known", f"use one of {', '.join(COLOUR_CHOICES)}")
@@ -24,7 +24,7 @@ def page_for(stream: TextIO, colour: str = "auto", environ: Mapping[str, str] = 
 
 
 def is_live(stream: TextIO, environ: Mapping[str, str] = os.environ) -> bool:
-    """Say whether ``stream`` is a terminal on which lines can be drawn again."""
+    """Return whether ``stream`` is a terminal on which lines can be redrawn."""
     return stream.isatty() and environ.get("TERM", "dumb") not in ("", "dumb")
 
 

@@ -1,4 +1,4 @@
-"""Say what became of runs of before that no controller was told of, or that were cut short."""
+"""Describe earlier runs whose result no controller received, or that were interrupted."""
 
 from collections.abc import Iterable
 
@@ -7,20 +7,20 @@ from provision.report.changes import summary
 from provision.report.layout import Page
 
 _ENDS = {
-    "finished": "went on without its controller and finished",
+    "finished": "finished without its controller",
     "undone": "was undone",
-    "completed": "was cut short, and this run completed it",
+    "completed": "was interrupted, and this run completed it",
 }
-_FAILED = "went on without its controller and failed"
+_FAILED = "failed without its controller"
 
 
 def said(run: Earlier) -> str:
-    """Give one sentence about ``run``: whose, how it ended, and what it changed or why it failed."""
+    """Return one sentence about ``run``: who started it, how it ended, what it changed or why it failed."""
     end = _FAILED if run.failure and run.how == "finished" else _ENDS.get(run.how, run.how)
     detail = run.failure.message if run.failure else summary(run.changes)
     return f"run {run.run} of {run.who} {end}" + (f": {detail}" if detail else "")
 
 
 def earlier_lines(page: Page, runs: Iterable[Earlier], column: int) -> list[str]:
-    """Give a line for each of ``runs`` at ``column``."""
+    """Return a line for each of ``runs`` at ``column``."""
     return [line for run in runs for line in page.labelled("earlier", said(run), column, 9)]

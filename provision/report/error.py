@@ -1,4 +1,4 @@
-"""Say an error that belongs to no host: the command did not start, or could not end."""
+"""Show an error of the command itself, not of a host."""
 
 from provision.model import Failure
 from provision.report.failures import cause_lines
@@ -8,7 +8,7 @@ COLUMN = 7
 
 
 def error_text(failure: Failure, *, width: int = 80, colour: bool = False, ascii: bool = False) -> str:
-    """Give message, evidence and meaning, and as the last line what to type next."""
+    """Return message, evidence and meaning, and last the hint."""
     page = Page(width, colour, ascii)
     first, *rest = cause_lines(page, failure, COLUMN)
     head = page.paint("Error", "bad") + "  " + first[COLUMN:]

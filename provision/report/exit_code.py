@@ -1,4 +1,4 @@
-"""The exit code of a run; its bits add up."""
+"""The exit code of a run: a sum of bits."""
 
 from collections.abc import Collection
 
@@ -27,11 +27,11 @@ def exit_code(
     tolerate_unreachable: float | None = None,
     detailed: bool = False,
 ) -> int:
-    """Give the exit code for ``hosts``; 0 only when each is in its good state.
+    """Return the exit code for ``hosts``; 0 only when none of them failed.
 
-    ``tolerate_unreachable`` is the number of unreachable hosts that costs no bit (``math.inf``
-    for any number, None for none); ``detailed`` adds the bit for changes. A host that was
-    skipped is not verified, so it counts as failed. No host at all is a usage error.
+    ``tolerate_unreachable`` is how many unreachable hosts are ignored (``math.inf`` for any number, None for
+    none); ``detailed`` adds the bit for changes. A skipped host is not verified, so it counts as failed. No
+    host at all is a usage error.
     """
     if not hosts:
         return USAGE

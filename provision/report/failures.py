@@ -1,4 +1,4 @@
-"""Say why hosts left the road: each cause once, with the names of its hosts."""
+"""Show why hosts stopped: each cause once, with the names of its hosts."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -16,26 +16,26 @@ TEXT_COLUMN = 11
 
 
 def failure_blocks(page: Page, hosts: Iterable[HostReport]) -> list[str]:
-    """Give the lines for all ``hosts``, grouped by cause."""
+    """Return the lines for all ``hosts``, grouped by cause."""
     return [line for alike in group(hosts, cause) for line in _block(page, alike)]
 
 
 def _block(page: Page, hosts: Group) -> list[str]:
     checks, earlier = hosts[0].checks, earlier_lines(page, hosts[0].earlier, TEXT_COLUMN)
     running = page.labelled("running", containers_words(hosts[0].containers), TEXT_COLUMN, 9)
-    told = [
+    notes = [
         *running,
         *earlier,
         *failed_checks(page, checks),
         *skipped_checks(page, checks),
         *advices(page, checks),
     ]
-    body = [*_reason(page, hosts), *told]
+    body = [*_reason(page, hosts), *notes]
     return _with_names(page, hosts, body)
 
 
 def _with_names(page: Page, hosts: Group, body: Sequence[str]) -> list[str]:
-    """Put the names of ``hosts`` before ``body``: on its first line when that has room."""
+    """Put the names of ``hosts`` before ``body``, on its first line if they fit."""
     head = " " * NAME_COLUMN + page.plain(names(hosts))
     if body and len(head) < TEXT_COLUMN - 1:
         return [page.paint(head.ljust(TEXT_COLUMN), "strong") + body[0][TEXT_COLUMN:], *body[1:]]
@@ -65,13 +65,17 @@ def _verdict(host: HostReport) -> str:
 
 
 def joined(hosts: Group) -> Failure | None:
-    """Give one failure for ``hosts`` with one cause; its hint names all of them."""
+    """Return one failure for ``hosts`` with the same cause; its hint names all of them."""
     failures = [host.failure for host in hosts if host.failure]
     if not failures:
         return None
+    named = [host.name for host in hosts if host.failure]
     return replace(
         failures[0],
-        message=shared([failure.message for failure in failures]),
+        message=shared(
+            [failure.message for failure in failures],
+            lambda words: "each host" if list(words) == named else "…",
+        ),
         next=tuple(map(_one_for_all, *(failure.next for failure in failures))),
         evidence=shared([failure.evidence for failure in failures]),
         meaning=shared([failure.meaning for failure in failures]),
@@ -80,7 +84,7 @@ def joined(hosts: Group) -> Failure | None:
 
 
 def _one_for_all(*parts: str | Command) -> str | Command:
-    """Return one part of a hint for all hosts, from that of each."""
+    """Return one part of a hint for all hosts, from the part of each."""
     first = parts[0]
     if isinstance(first, Command):
         return replace(
@@ -90,17 +94,17 @@ def _one_for_all(*parts: str | Command) -> str | Command:
 
 
 def _several(words: Sequence[str]) -> str:
-    """Say the words in which hints differ as one argument: ``web1,web2``."""
+    """Return the words in which hints differ as one argument: ``web1,web2``."""
     return ",".join(dict.fromkeys(words))
 
 
 def failure_lines(page: Page, failure: Failure, column: int) -> list[str]:
-    """Give cause, evidence, meaning, state and next step of one failure at ``column``."""
+    """Return cause, evidence, meaning, state and next step of one failure at ``column``."""
     return [*cause_lines(page, failure, column), *page.hint("next", failure.next, column)]
 
 
 def cause_lines(page: Page, failure: Failure, column: int) -> list[str]:
-    """Give what ``failure_lines`` gives, without the next step."""
+    """Return the lines of ``failure_lines`` without the next step."""
     evidence = failure.evidence.strip().split("\n")[0]
     return [
         *page.block(failure.message, column),
@@ -111,7 +115,7 @@ def cause_lines(page: Page, failure: Failure, column: int) -> list[str]:
 
 
 def tally(checks: Sequence[Check]) -> str:
-    """Say how many checks ended how: ``41 checks passed, 1 skipped, 1 advice``."""
+    """Return the number of checks by verdict: ``41 checks passed, 1 skipped, 1 advice``."""
     numbers = Counter(check.verdict for check in checks)
     passed = f"{count(numbers.pop(Verdict.PASSED, 0), 'check')} passed"
     others = [f"{numbers[verdict]} {verdict}" for verdict in Verdict if verdict in numbers]
@@ -119,7 +123,7 @@ def tally(checks: Sequence[Check]) -> str:
 
 
 def failed_checks(page: Page, checks: Iterable[Check]) -> list[str]:
-    """Give every failed check: its sentence, and what is wanted and what is."""
+    """Return the lines of each failed check: its sentence, the wanted and the actual value."""
     lines = []
     for check in checks:
         if check.verdict.is_bad:
@@ -129,7 +133,7 @@ def failed_checks(page: Page, checks: Iterable[Check]) -> list[str]:
 
 
 def skipped_checks(page: Page, checks: Iterable[Check], column: int = TEXT_COLUMN) -> list[str]:
-    """Give every skipped check with its reason; one reason for several is said once."""
+    """Return the skipped checks with their reasons; each reason once."""
     reasons: dict[Hint, list[str]] = {}
     for check in checks:
         if check.verdict is Verdict.SKIPPED:

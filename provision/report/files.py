@@ -1,4 +1,4 @@
-"""Write a run down: ``.provision/runs/<id>/``, and the link ``.provision/latest``."""
+"""Write the files of a run: ``.provision/runs/<id>/``, and the link ``.provision/latest``."""
 
 import json
 import os
@@ -14,15 +14,15 @@ from provision.report.record import report_record
 from provision.report.webpage import page_text
 
 LATEST = "latest"
-# What a run over some hundred hosts writes down.
+# The size of the files of a run over some hundred hosts.
 ROOM_BYTES = 1 << 20
 
 
 def write(report: Report, state_dir: Path, logs: Mapping[str, str]) -> Path:
-    """Write report.json, junit.xml, report.html and one log a host; give the run's directory.
+    """Write report.json, junit.xml, report.html and one log per host; return the run's directory.
 
-    ``logs`` holds the redacted log of every host by name. Directories are 0700 and files 0600;
-    each file appears whole, and the link moves last. Raises ReportNotWritten.
+    ``logs`` has the redacted log of every host by name. Directories are 0700 and files 0600; each file is
+    written atomically, and the link moves last. Raises ReportNotWritten.
     """
     run_dir = state_dir / "runs" / report.run
     try:
@@ -39,13 +39,13 @@ def write(report: Report, state_dir: Path, logs: Mapping[str, str]) -> Path:
 
 
 def expect_room(state_dir: Path) -> None:
-    """Raise StateUnusable when no report could be written below ``state_dir``; nothing is made there."""
+    """Raise StateUnusable when no report could be written below ``state_dir``; nothing is created."""
     place = next(each for each in (state_dir, *state_dir.parents) if os.path.lexists(each))
     if not place.is_dir():
-        raise StateUnusable(f"{place} is in the way: it is no directory", f"mv {place} {place}.old")
+        raise StateUnusable(f"{place} is not a directory", f"mv {place} {place}.old")
     if not os.access(place, os.W_OK | os.X_OK):
         raise StateUnusable(
-            f"nothing can be written to {place}, where the reports of runs belong",
+            f"{place} is not writable, and the reports of runs belong there",
             f"see who owns it (ls -ld {place}), and that its file system is not read-only",
         )
     disk = os.statvfs(place)
@@ -56,7 +56,7 @@ def expect_room(state_dir: Path) -> None:
 
 
 def log_name(host: str) -> str:
-    """Give the file name of a host's log; a name can never lead out of its directory."""
+    """Return the file name of a host's log; it never leads out of its directory."""
     return re.sub(r"[^A-Za-z0-9._-]", "_", host) + ".log"
 
 

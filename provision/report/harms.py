@@ -1,4 +1,4 @@
-"""Say what a plan does to what runs on a host."""
+"""Describe the effects of a plan on what runs on a host."""
 
 from provision.model import Consent, Containers, Harm
 from provision.report.layout import count
@@ -12,12 +12,12 @@ def harm_words(harm: Harm) -> str:
 
 
 def consent_lines(consent: Consent | None) -> list[str]:
-    """Return the effects of a plan, one a line; none for a plan that disrupts nothing."""
+    """Return the effects of a plan, one per line; none for a plan that disrupts nothing."""
     return [harm_words(harm) for harm in consent.harms] if consent else []
 
 
 def containers_words(found: Containers | None) -> str:
-    """Return what became of the containers: ``6 containers: 5 untouched, 1 restarted, 0 lost``."""
+    """Return the state of the containers: ``6 containers: 5 untouched, 1 restarted, 0 lost``."""
     if found is None:
         return ""
     total = found.untouched + len(found.restarted) + len(found.lost)
@@ -30,5 +30,5 @@ def containers_words(found: Containers | None) -> str:
 
 
 def waited_words(waited: tuple[str, ...]) -> str:
-    """Return for whom a run waited: ``waited for cloud-init (cloud-final.service)``."""
+    """Return what a run waited for: ``waited for cloud-init (cloud-final.service)``."""
     return f"waited for {', '.join(waited)}" if waited else ""

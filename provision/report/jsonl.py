@@ -11,10 +11,10 @@ from provision.report.record import SCHEMA, host_record, report_record
 
 
 class Stream:
-    """Write one JSON object a line; each has ``schema`` and ``event``.
+    """Write one JSON object per line; each has ``schema`` and ``event``.
 
-    Events: ``start``, ``stage`` and ``done`` while the run goes on, then a ``host`` line with
-    the full record of each host, then ``end`` with the run's own values. Safe across threads.
+    Events: ``start``, ``stage`` and ``done`` during the run, then a ``host`` line with the full record of
+    each host, then ``end`` with the values of the run. Safe to call from several threads.
     """
 
     def __init__(self, out: TextIO) -> None:
@@ -22,19 +22,19 @@ class Stream:
         self._lock = threading.Lock()
 
     def start(self, run: str, verb: str, hosts: Sequence[str]) -> None:
-        """Say which run begins, and with which hosts."""
+        """Write which run begins, and with which hosts."""
         self._write("start", {"run": run, "verb": verb, "hosts": list(hosts)})
 
     def stage(self, host: str, stage: Stage, note: str = "") -> None:
-        """Say that ``host`` has entered ``stage``."""
+        """Write that ``host`` is at ``stage``."""
         self._write("stage", {"name": host, "stage": str(stage), "note": note})
 
     def done(self, host: str, status: Status) -> None:
-        """Say that ``host`` has ended."""
+        """Write that ``host`` has ended."""
         self._write("done", {"name": host, "status": str(status)})
 
     def paused(self) -> AbstractContextManager[None]:
-        """Return a context that changes nothing: the stream is not on the screen."""
+        """Return a context that does nothing, as the stream does not draw on the screen."""
         return nullcontext()
 
     def finish(self, report: Report) -> None:

@@ -8,7 +8,7 @@ from provision.report.clean import clean, clean_lines
 
 
 def junit_text(report: Report) -> str:
-    """Give the XML document for ``report``."""
+    """Return the XML document for ``report``."""
     root = Element("testsuites", {"name": clean(report.command), "time": f"{report.seconds:.3f}"})
     for host in report.hosts:
         _suite(root, host, report.started)
@@ -52,7 +52,7 @@ def _check(suite: Element, host: str, check: Check) -> None:
     elif check.verdict is Verdict.SKIPPED:
         SubElement(case, "skipped", {"message": clean(check.detail)})
     elif check.verdict is Verdict.ADVICE:
-        # JUnit has no fourth word: a reader of the XML finds it by this one.
+        # JUnit has no such result; the word in the message marks it.
         SubElement(case, "skipped", {"message": clean(f"advice: {check.detail}")})
 
 

@@ -55,7 +55,7 @@ class Page:
         return _under(label.ljust(width), lines, column)
 
     def hint(self, label: str, hint: Hint, column: int, width: int = 7) -> list[str]:
-        """Put ``label`` before ``hint``; a command that does not fit starts on a line of its own."""
+        """Return ``hint`` as lines after ``label``; a command that does not fit starts on a new line."""
         room = max(self.width - column - width, LEAST_TEXT_WIDTH)
         said = "".join(map(self._said, hint)).split("\n")
         lines = [line for text in said for line in _fold(text, room)]

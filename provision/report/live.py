@@ -1,4 +1,4 @@
-"""What is seen while a run goes on: a view of fixed height, or one plain line a finished host."""
+"""Show progress during a run: a view of fixed height, or one plain line per finished host."""
 
 import sys
 import threading
@@ -25,7 +25,7 @@ _RICH_STYLES = {"good": "green", "changed": "yellow", "bad": "bold red", "away":
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """Where one host is: its stage, a note, and when it entered the run and the stage."""
+    """The progress of one host: its stage, a note, and when it started the run and the stage."""
 
     stage: Stage
     note: str
@@ -34,12 +34,11 @@ class Running:
 
 
 class Live:
-    """Show progress on ``stream`` (stderr): what is finished is counted, nothing is guessed.
+    """Show progress on ``stream`` (stderr) as a count of finished hosts.
 
-    ``verb`` is what the run is called, and ``words`` what its hosts are; ``total`` is the number of hosts.
-    On a terminal the view is drawn again in place and is gone at the end; elsewhere each finished host
-    gives one line.
-    ``stage`` and ``done`` may be called from any thread.
+    ``verb`` is the name of the run, ``words`` are those of its buckets, ``total`` is the number of hosts. On
+    a terminal the view is redrawn in place, and removed at the end; elsewhere each finished host prints a
+    line. ``stage`` and ``done`` may be called from any thread.
     """
 
     def __init__(
@@ -81,7 +80,7 @@ class Live:
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Take the view off the screen until the context ends."""
+        """Remove the view from the screen until the context ends."""
         shown = self._view is not None
         self.__exit__(None, None, None)
         yield
@@ -90,14 +89,14 @@ class Live:
             self._view.start()
 
     def stage(self, host: str, stage: Stage, note: str = "") -> None:
-        """Say that ``host`` has entered ``stage``; ``note`` is a few words about it."""
+        """Show ``host`` at ``stage``; ``note`` is a few words about it."""
         now = self._clock()
         with self._lock:
             before = self._running.get(host)
             self._running[host] = Running(stage, note, before.since if before else now, now)
 
     def done(self, host: str, status: Status) -> None:
-        """Say that ``host`` has ended; said twice, it counts once."""
+        """Count ``host`` as finished; a second call does not count."""
         with self._lock:
             running = self._running.pop(host, None)
             seen = host in self._finished
@@ -112,7 +111,7 @@ class Live:
             self._stream.flush()
 
     def lines(self) -> list[tuple[str, str]]:
-        """Give the view as lines with their style; always as many, for 12 hosts or 12,000."""
+        """Return the lines of the view with their styles; as many for 12 hosts as for 12,000."""
         with self._lock:
             running = sorted(self._running.items(), key=lambda item: item[1].since)
             finished = list(self._finished.values())
@@ -135,7 +134,7 @@ class Live:
         return self._page.plain(f"  {name:<12}  {said}")
 
     def _rich_view(self) -> "RichLive":
-        # Loaded here, since only a terminal needs it and it takes longer than the rest together.
+        # Imported here: only a terminal needs it, and it takes longer than all other imports.
         from rich.console import Console
         from rich.live import Live as RichLive
 

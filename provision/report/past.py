@@ -1,4 +1,4 @@
-"""Read earlier runs: what ``--limit @last.failed`` means, and what a verify compares with."""
+"""Read earlier runs, for ``--limit @last.failed`` and for the comparison of a verify."""
 
 import json
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ LAST = "last"
 
 
 def load(state_dir: Path, run: str = LAST) -> Report:
-    """Read the report of ``run`` back; raises UsageError when there is none that can be read."""
+    """Return the report of ``run``; raises UsageError when it is missing or cannot be read."""
     place = _place(state_dir, run) / "report.json"
     try:
         return report_from(json.loads(place.read_text(encoding="utf-8")))
@@ -36,26 +36,26 @@ def _place(state_dir: Path, run: str) -> Path:
 
 
 def failed_hosts(state_dir: Path, run: str = LAST) -> tuple[str, ...]:
-    """Give the names of the hosts that ``run`` left in no good state."""
+    """Return the names of the hosts that failed in ``run``."""
     return tuple(host.name for host in load(state_dir, run).hosts if judged(host) not in GOOD)
 
 
 def last_with_checks(state_dir: Path) -> Report | None:
-    """Give the newest written run that checked hosts, or None; ask before a new one is written.
+    """Return the newest report with checks, or None; call this before a new one is written.
 
-    A run that cannot be read is passed over: it is only compared with.
+    A report that cannot be read is skipped, as it is only for comparison.
     """
     return next((run for run in _newest_first(state_dir) if any(host.checks for host in run.hosts)), None)
 
 
 def last_of(state_dir: Path, verb: str) -> Report | None:
-    """Give the newest written run of the command ``verb``, or None."""
+    """Return the newest report of ``verb``, or None."""
     runs = _newest_first(state_dir)
     return next((run for run in runs if advice.verb(run.command) == verb), None)
 
 
 def _newest_first(state_dir: Path) -> Iterator[Report]:
-    # by time, since the names of two runs of one minute are in no order
+    # by time, as the names of two runs in one minute have no order
     places = (state_dir / "runs").glob("*/report.json")
     for place in sorted(places, key=lambda place: place.stat().st_mtime_ns, reverse=True):
         with suppress(UsageError):

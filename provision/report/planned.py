@@ -1,4 +1,4 @@
-"""The blocks of a plan: hosts to change, hosts already right, hosts that cannot be planned."""
+"""The blocks of a plan: hosts to change, hosts up to date, hosts that cannot be planned."""
 
 from collections.abc import Iterator, Mapping
 
@@ -18,10 +18,7 @@ MOST_NAME_LINES = 6
 
 
 def to_change(page: Page, hosts: Group, *, diff: bool) -> Iterator[str]:
-    """Return the plans of ``hosts``; those with the same changes and system stand together.
-
-    The last line says what the signs mean.
-    """
+    """Yield the plans of ``hosts``, grouped by changes and system; the last line explains the signs."""
     for alike in group(hosts, lambda host: (host.changes, host.system, tuple(consent_lines(host.consent)))):
         yield from _heading(page, alike)
         yield from plan_lines(page, alike[0].changes, diff=diff)
@@ -39,18 +36,17 @@ def _heading(page: Page, hosts: Group) -> list[str]:
     return [*lines[:-1], *page.beside(lines[-1], hosts[0].system, SYSTEM_COLUMN)]
 
 
-def already_right(page: Page, hosts: Group, word: str) -> list[str]:
-    """Give the count and the names of hosts with nothing to change; ``word`` is what they are called."""
+def up_to_date(page: Page, hosts: Group, word: str) -> list[str]:
+    """Return count and names of the hosts with nothing to change; ``word`` is that of their bucket."""
     if not hosts:
         return []
-    said = f"already {word}" if word == PLAN_WORDS[Status.OK] else word
-    label = f"  {count(len(hosts), 'host')} {said}".ljust(LABEL_COLUMN - 2) + "  "
+    label = f"  {count(len(hosts), 'host')} {word}".ljust(LABEL_COLUMN - 2) + "  "
     first, *rest = few_names(page, hosts, LABEL_COLUMN)
     return [page.paint(label, "good") + first.lstrip(), *rest]
 
 
 def few_names(page: Page, hosts: Group, column: int) -> list[str]:
-    """Give the names of ``hosts``, and a number where they would fill the screen."""
+    """Return the names of ``hosts``; a number replaces those beyond some lines."""
     lines = page.block(names(hosts), column)
     if len(lines) <= MOST_NAME_LINES:
         return lines
@@ -60,7 +56,7 @@ def few_names(page: Page, hosts: Group, column: int) -> list[str]:
 
 
 def not_planned(page: Page, buckets: Mapping[Status, Group]) -> Iterator[str]:
-    """Give the hosts without a plan; each cause once."""
+    """Yield the hosts without a plan; each cause once."""
     for status in BAD:
         for alike in group(buckets[status], cause):
             yield from _without_plan(page, status, alike)

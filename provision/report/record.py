@@ -1,4 +1,4 @@
-"""The stable form of a run, schema 1: what report.json and ``--output json`` hold."""
+"""The stable form of a run, schema 1, in report.json and ``--output json``."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -10,7 +10,7 @@ SCHEMA = 1
 
 
 def report_record(report: Report) -> dict[str, Any]:
-    """Give the whole run as plain values, without secrets or differences of files."""
+    """Return the whole run as plain values, without secrets or diffs of files."""
     return {
         "schema": SCHEMA,
         "run": report.run,
@@ -24,7 +24,7 @@ def report_record(report: Report) -> dict[str, Any]:
 
 
 def host_record(host: HostReport) -> dict[str, Any]:
-    """Give one host as plain values."""
+    """Return one host as plain values."""
     return {
         "name": host.name,
         "status": str(host.status),
@@ -65,7 +65,7 @@ def _check(check: Check) -> dict[str, Any]:
 
 
 def _check_from(record: Mapping[str, Any]) -> Check:
-    """Read a check back; reports of before know only whether it passed."""
+    """Return a check from its record; older reports have only ``passed``."""
     verdict = Verdict(record["verdict"]) if "verdict" in record else Verdict.of(record["passed"])
     return Check(record["name"], verdict, record["detail"])
 
@@ -81,7 +81,7 @@ def _error_from(record: Mapping[str, Any]) -> Failure:
 
 
 def report_from(record: Mapping[str, Any]) -> Report:
-    """Read a run back from its record; raises KeyError, TypeError or ValueError when it is none."""
+    """Return a run from its record; raises KeyError, TypeError or ValueError for an invalid one."""
     if record["schema"] != SCHEMA:
         raise ValueError(f"schema {record['schema']} is not {SCHEMA}")
     return Report(

@@ -1,4 +1,4 @@
-"""The blocks of a finished run: what was reached, what needs a hand, what to type next."""
+"""The blocks of a finished run: hosts that succeeded, hosts that failed, what to type next."""
 
 from collections.abc import Callable, Hashable, Iterator, Mapping
 
@@ -11,51 +11,53 @@ from provision.report.failures import advices, failure_blocks, skipped_checks, t
 from provision.report.harms import containers_words, waited_words
 from provision.report.layout import Page, count, dotted
 from provision.report.planned import few_names
-from provision.report.words import BAD, STYLES, counts, needs_a_hand
+from provision.report.words import BAD, STYLES, counts, unsuccessful
 
 NAMES_COLUMN = 19
 SUMMARY_COLUMN = 38
 
-# What is said beside and below the names; `` each`` is added to a number that holds for each host.
-Told = Callable[[HostReport, str], tuple[str, str]]
+# The notes beside and below the names; `` each`` is added to a number that holds for each host.
+Notes = Callable[[HostReport, str], tuple[str, str]]
 
 
 def title(page: Page, report: Report, subject: str) -> list[str]:
-    """Give the first line: how many hosts, and of what."""
+    """Return the first line: the number of hosts, and ``subject``."""
     return [page.plain(dotted([count(len(report.hosts), "host"), subject])), ""]
 
 
 def heading(page: Page, word: str, status: Status, hosts: Group) -> str:
-    """Give the head of a bucket: its word and its count."""
+    """Return the head of a bucket: its word and its count."""
     return page.paint(f"{word.upper():<12}{len(hosts):>4}", STYLES[status])
 
 
 def provisioned(page: Page, word: str, status: Status, hosts: Group) -> list[str]:
-    """Give hosts in their good state, with what was done and how it was proven."""
+    """Return the hosts that succeeded, with what was done and the checks."""
 
-    def told(host: HostReport, each: str) -> tuple[str, str]:
+    def notes(host: HostReport, each: str) -> tuple[str, str]:
         parts = summary(host.changes), containers_words(host.containers), waited_words(host.waited)
         said = ", ".join(part for part in parts if part)
         return said, f"verified: {tally(host.checks)}{each}" if host.checks else ""
 
-    return _reached(page, heading(page, word, status, hosts), hosts, told)
+    return _reached(page, heading(page, word, status, hosts), hosts, notes)
 
 
 def verified(page: Page, word: str, hosts: Group) -> list[str]:
-    """Give proven hosts, with the number of their checks."""
+    """Return the verified hosts, with the number of their checks."""
 
-    def told(host: HostReport, each: str) -> tuple[str, str]:
+    def notes(host: HostReport, each: str) -> tuple[str, str]:
         return f"{tally(host.checks)}{each}", ""
 
-    return _reached(page, heading(page, word, Status.OK, hosts), hosts, told)
+    return _reached(page, heading(page, word, Status.OK, hosts), hosts, notes)
 
 
-def _reached(page: Page, head: str, hosts: Group, told: Told) -> list[str]:
+def _reached(page: Page, head: str, hosts: Group, notes: Notes) -> list[str]:
     def alike(host: HostReport) -> Hashable:
         others = tuple((check.name, check.verdict, check.detail) for check in host.checks if not check.passed)
-        return told(host, ""), others, tuple(map(said, host.earlier))
+        return notes(host, ""), others, tuple(map(said, host.earlier))
 
-    lines = [line for same in group(hosts, alike) for line in _group(page, same, *told(same[0], _each(same)))]
+    lines = [
+        line for same in group(hosts, alike) for line in _group(page, same, *notes(same[0], _each(same)))
+    ]
     return [head + lines[0][NAMES_COLUMN - 3 :], *lines[1:]] if lines else []
 
 
@@ -75,7 +77,7 @@ def _each(hosts: Group) -> str:
 
 
 def failed(page: Page, buckets: Mapping[Status, Group], words: Mapping[Status, str]) -> Iterator[str]:
-    """Give every host that needs a hand, bucket by bucket."""
+    """Yield the lines of the hosts that did not succeed, bucket by bucket."""
     for status in BAD:
         if hosts := buckets[status]:
             yield heading(page, words[status], status, hosts)
@@ -85,19 +87,19 @@ def failed(page: Page, buckets: Mapping[Status, Group], words: Mapping[Status, s
 def result(
     page: Page, report: Report, buckets: Mapping[Status, Group], words: Mapping[Status, str]
 ) -> list[str]:
-    """Give the line of counts, and the time of the run."""
+    """Return the line of counts, with the time of the run."""
     return ["", *page.total("Result   ", counts(buckets, words), report.seconds)]
 
 
 def last_line(page: Page, report: Report, buckets: Mapping[Status, Group], next_verb: str) -> str:
-    """Give the next command: the same for the failed hosts, or ``next_verb`` when all is well."""
-    if needs_a_hand(buckets):
+    """Return the next command: the same for the failed hosts, or ``next_verb`` when all succeeded."""
+    if unsuccessful(buckets):
         return page.plain(f"Again    {advice.again(report.command)}")
     return page.plain(f"Next     {advice.same_hosts(report.command, next_verb)}")
 
 
 def compared(report: Report, previous: Report) -> str:
-    """Say how many hosts are fixed, drifted, the same or new since ``previous``."""
+    """Return how many hosts are fixed, drifted, the same or new since ``previous``."""
     before = {host.name: proven(host) is Status.OK for host in previous.hosts}
     words = [_since(proven(host) is Status.OK, before.get(host.name)) for host in report.hosts]
     order = ("fixed", "drifted", "same", "new")

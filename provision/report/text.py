@@ -1,4 +1,4 @@
-"""What a person reads at the end of a run: pure functions from a Report to a text."""
+"""The text at the end of a run: pure functions of a Report."""
 
 from collections.abc import Iterable, Mapping
 from typing import Protocol, TypedDict, Unpack
@@ -7,17 +7,17 @@ from provision.model import Report, Status
 from provision.report import advice, planned, results
 from provision.report.buckets import GOOD, Group, proven, sort_into_buckets
 from provision.report.layout import Page
-from provision.report.words import PLAN_ORDER, counts, needs_a_hand, words_of
+from provision.report.words import PLAN_ORDER, counts, unsuccessful, words_of
 
 REPORT_PLACE = ".provision/latest/report.html"
 
 
 class Shown(TypedDict, total=False):
-    """How a page is laid out, and what it says beside the report; each page reads what it needs.
+    """Layout, and further content, of a page; each page uses what it needs.
 
-    ``diff`` adds every package and file difference to a plan; one that ``asks`` is followed by a question,
-    and not by a command to type. ``previous`` is the last run with checks, to compare with; ``place`` is
-    where the web page of the run lies.
+    ``diff`` adds every package and file diff to a plan; after a plan that ``asks`` comes a question instead
+    of a command. ``previous`` is the last run with checks, to compare with; ``place`` is the path of the
+    report's web page.
     """
 
     diff: bool
@@ -30,14 +30,14 @@ class Shown(TypedDict, total=False):
 
 
 class Text(Protocol):
-    """What a person reads of a run."""
+    """A function that returns the text of a run."""
 
     def __call__(self, report: Report, **shown: Unpack[Shown]) -> str:
-        """Return the page."""
+        """Return the text."""
 
 
 def plan_text(report: Report, **shown: Unpack[Shown]) -> str:
-    """Say what would change on which hosts."""
+    """Return what would change on which hosts."""
     page, diff = _page(shown), shown.get("diff", False)
     buckets = sort_into_buckets(report.hosts)
     words = words_of(report.words, is_plan=True)
@@ -45,7 +45,7 @@ def plan_text(report: Report, **shown: Unpack[Shown]) -> str:
     return _text(
         results.title(page, report, report.inventory),
         planned.to_change(page, buckets[Status.CHANGED], diff=diff),
-        planned.already_right(page, buckets[Status.OK], words[Status.OK]),
+        planned.up_to_date(page, buckets[Status.OK], words[Status.OK]),
         planned.not_planned(page, buckets),
         ["", *page.total("Plan   ", counts(buckets, words, PLAN_ORDER), report.seconds)],
         [] if asks else [page.plain(_after_plan(report, buckets, diff))],
@@ -53,7 +53,7 @@ def plan_text(report: Report, **shown: Unpack[Shown]) -> str:
 
 
 def provision_text(report: Report, **shown: Unpack[Shown]) -> str:
-    """Say what a run that changes hosts did on each."""
+    """Return what a run that changes hosts did on each."""
     page, words = _page(shown), words_of(report.words)
     buckets = sort_into_buckets(report.hosts)
     good = [results.provisioned(page, words[status], status, buckets[status]) for status in GOOD]
@@ -67,7 +67,7 @@ def provision_text(report: Report, **shown: Unpack[Shown]) -> str:
 
 
 def verify_text(report: Report, **shown: Unpack[Shown]) -> str:
-    """Say which hosts are proven."""
+    """Return which hosts are verified."""
     page, words, previous = _page(shown), words_of(report.words), shown.get("previous")
     buckets = sort_into_buckets(report.hosts, proven)
     since = [page.plain(f"Since    {results.compared(report, previous)}")] if previous else []
@@ -82,7 +82,7 @@ def verify_text(report: Report, **shown: Unpack[Shown]) -> str:
 
 
 def ping_text(report: Report, **shown: Unpack[Shown]) -> str:
-    """Say which hosts let us in, and why the others do not."""
+    """Return which hosts accept our login, and why the others do not."""
     page, words = _page(shown), words_of(report.words)
     buckets = sort_into_buckets(report.hosts)
     return _text(
@@ -107,7 +107,7 @@ def _after_plan(report: Report, buckets: Mapping[Status, Group], diff: bool) -> 
         is_shown = diff or advice.verb(report.command) != "plan"
         details = "" if is_shown else f"      details: {advice.show_diff(report.command)}"
         return f"Next   {advice.carry_out(report.command)}{details}"
-    if needs_a_hand(buckets):
+    if unsuccessful(buckets):
         return f"Again  {advice.again(report.command)}"
     return f"Next   {advice.same_hosts(report.command, 'verify')}"
 

@@ -1,4 +1,4 @@
-"""The run as one page: no scripts, nothing loaded, readable on a phone, light and dark."""
+"""The run as one web page, without scripts or external resources, for phones too, light and dark."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -25,17 +25,17 @@ SHOWN = (Verdict.FAILED, Verdict.ADVICE, Verdict.PASSED, Verdict.SKIPPED)
 
 
 def page_text(report: Report) -> str:
-    """Give the HTML document for ``report``; every value from a host is escaped."""
+    """Return the HTML document for ``report``; every value from a host is escaped."""
     buckets = sort_into_buckets(report.hosts, proven if report.words.by_checks else judged)
     words = words_of(report.words, is_plan=advice.is_plan(report.command))
-    # A page is read from the top, so what needs a hand comes first here.
+    # A page is read from the top, so failed hosts come first here.
     shown = [*reversed(BAD), Status.CHANGED, Status.OK]
     template = _environment().get_template("report.html.j2")
     return template.render(
         report=report,
         counts=[(words[status], len(buckets[status]), STYLES[status]) for status in ORDER if buckets[status]],
         sections=[_section(status, words, buckets[status]) for status in shown if buckets[status]],
-        needs_a_hand=any(buckets[status] for status in BAD),
+        unsuccessful=any(buckets[status] for status in BAD),
         again=advice.again(report.command),
     )
 
@@ -47,7 +47,7 @@ def _environment() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        # What a template prints is cleaned here, so that no place in it can forget to.
+        # Every value that the template prints is cleaned here.
         finalize=_shown,
     )
     environment.filters.update(duration=duration, lines=_lines)
@@ -80,7 +80,7 @@ def _checks(checks: Iterable[Check]) -> tuple[tuple[str, Verdict, str], ...]:
 
 
 def _running(host: HostReport) -> tuple[str, ...]:
-    """Return what became of the containers, or what would have become of them."""
+    """Return the state of the containers, or the effects that need consent."""
     found = containers_words(host.containers)
     return tuple([found] if found else [f"needs consent: {line}" for line in consent_lines(host.consent)])
 

@@ -7,7 +7,7 @@ from provision.report.buckets import GOOD, Group
 from provision.report.layout import count, dotted
 from provision.wording import Wording
 
-# What needs a hand stands nearest the prompt.
+# The worst is nearest the prompt.
 BAD = (Status.SKIPPED, Status.UNREACHABLE, Status.REFUSED, Status.UNKNOWN, Status.FAILED)
 ORDER = (*GOOD, Status.FAILED, Status.UNREACHABLE, Status.REFUSED, Status.UNKNOWN, Status.SKIPPED)
 PLAN_ORDER = (Status.CHANGED, *(status for status in ORDER if status is not Status.CHANGED))
@@ -18,12 +18,12 @@ STYLES = dict.fromkeys(Status, "bad") | {
     Status.UNREACHABLE: "away",
     Status.SKIPPED: "weak",
 }
-WORDS = {status: str(status) for status in Status} | {Status.OK: "right"}
+WORDS = {status: str(status) for status in Status} | {Status.OK: "up to date", Status.REFUSED: "not touched"}
 PLAN_WORDS = WORDS | {Status.CHANGED: "to change"}
 
 
 def words_of(verb: Wording, *, is_plan: bool = False) -> Mapping[Status, str]:
-    """Return what the buckets of a verb are called, or those of its plan."""
+    """Return the words of a verb's buckets, or of those of its plan."""
     if is_plan:
         return PLAN_WORDS | {Status.OK: verb.nothing}
     return WORDS | {Status.OK: verb.ok, Status.CHANGED: verb.changed, Status.FAILED: verb.failed}
@@ -32,11 +32,11 @@ def words_of(verb: Wording, *, is_plan: bool = False) -> Mapping[Status, str]:
 def counts(
     buckets: Mapping[Status, Group], words: Mapping[Status, str], order: tuple[Status, ...] = ORDER
 ) -> str:
-    """Say how many hosts each bucket holds, and their sum: ``8 right · 1 failed · 9 hosts``."""
+    """Return the number of hosts per bucket, and their sum: ``8 up to date · 1 failed · 9 hosts``."""
     shown = [f"{len(buckets[status])} {words[status]}" for status in order if buckets[status]]
     return dotted([*shown, count(sum(len(hosts) for hosts in buckets.values()), "host")])
 
 
-def needs_a_hand(buckets: Mapping[Status, Group]) -> tuple[HostReport, ...]:
-    """Give the hosts that are in no good bucket, in the order of the screen."""
+def unsuccessful(buckets: Mapping[Status, Group]) -> tuple[HostReport, ...]:
+    """Return the hosts that did not succeed, in the order of the screen."""
     return tuple(host for status in BAD for host in buckets[status])

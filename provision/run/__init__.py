@@ -1,1 +1,1 @@
-"""One run of a verb: its ledger, its audit, its consent, and how it is interrupted."""
+"""One run of a verb: its ledger, audit log, consent, acknowledgements, and interrupts."""

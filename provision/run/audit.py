@@ -1,4 +1,4 @@
-"""Keep one line for each thing that was done to a host, its pin or its secrets: who, what, how it ended."""
+"""Write the audit log: one line per action on a host, its pin or its secrets, with who, what and result."""
 
 import errno
 import json
@@ -20,10 +20,10 @@ DONE = "done"
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What was done: ``verb`` is the command, ``host`` whom it is about (a host, ``group/web``, ``all``).
+    """One action: ``verb`` is the command, ``host`` its subject (a host, ``group/web``, ``all``).
 
-    ``fingerprint`` is that of the key which the host had to show, empty where none took part. ``result`` is
-    ``begun``, ``done``, a host's status in the report, or the kind of the error. ``run`` is its report.
+    ``fingerprint`` is that of the key which the host had to show, or empty. ``result`` is ``begun``,
+    ``done``, a host's status in the report, or the kind of an error. ``run`` is the id of its report.
     """
 
     verb: str
@@ -34,10 +34,10 @@ class Entry:
 
 
 def record(state_dir: Path, *entries: Entry) -> None:
-    """Append a line for each entry to ``state_dir``'s audit.jsonl: 0600, on the disk before this returns.
+    """Append a line per entry to audit.jsonl in ``state_dir``, mode 0600, and sync it to the disk.
 
-    All go out in one write, so the lines of two runs do not mix. Raises StateUnusable when there is no way
-    to write them.
+    One write appends all, so that the lines of two runs do not mix. Raises StateUnusable when they cannot be
+    written.
     """
     now, who = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), whoami()
     text = "".join(_line(now, who, entry) for entry in entries)
@@ -55,7 +55,7 @@ def record(state_dir: Path, *entries: Entry) -> None:
             os.close(descriptor)
     except OSError as error:
         raise StateUnusable(
-            f"{path} cannot be written, where all that is done to hosts is recorded",
+            f"the audit log {path} cannot be written",
             f"see who owns it and that there is room: ls -l {path}; df -h {state_dir}",
             evidence=error.strerror or "",
         ) from error
@@ -63,19 +63,19 @@ def record(state_dir: Path, *entries: Entry) -> None:
 
 @contextmanager
 def recorded(state_dir: Path, verb: str, host: str, fingerprint: str = "") -> Iterator[None]:
-    """Record what happens inside as ``done``, or by the kind of the error that ends it."""
+    """Record the action inside as ``done``, or with the kind of the error that it raises."""
     try:
         yield
     except BaseException as error:
         result = error.failure.kind if isinstance(error, ProvisionError) else type(error).__name__
-        with suppress(StateUnusable):  # the first error is the one to tell
+        with suppress(StateUnusable):  # report the first error
             record(state_dir, Entry(verb, host, fingerprint, result))
         raise
     record(state_dir, Entry(verb, host, fingerprint, DONE))
 
 
 def whoami() -> str:
-    """Give who does it, as ``user@controller``: by the kernel's word, not by what $USER says."""
+    """Return who runs this, as ``user@controller``; the user is that of the process, not $USER."""
     try:
         name = pwd.getpwuid(os.getuid()).pw_name
     except KeyError:

@@ -1,4 +1,4 @@
-"""Hand on what is done while the rest is still at work, in as few parts as a short wait allows."""
+"""Pass on results while others are still in progress, in batches."""
 
 import time
 from collections.abc import Callable, Generator, Iterator
@@ -12,11 +12,11 @@ T = TypeVar("T")
 def in_batches(
     work: Callable[[Callable[[T], None]], None], wait_s: float, longest_s: float
 ) -> Generator[tuple[T, ...], None, None]:
-    """Run ``work`` in a thread, and give what it hands to its argument, until it ends.
+    """Run ``work`` in a thread, and yield in batches what it passes to its argument.
 
-    A batch is given when nothing has followed for ``wait_s``, when ``longest_s`` have passed since its first,
-    and at the end. Raises what ``work`` raises.
-    Who stops early has to close the iterator, which then waits for the end of ``work``.
+    A batch ends when nothing has followed for ``wait_s``, when ``longest_s`` have passed since its first
+    item, and when ``work`` ends. Raises what ``work`` raises. A caller that stops early must close the
+    iterator, which then waits for ``work``.
     """
     done: Queue[T | None] = Queue()
 

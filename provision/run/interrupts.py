@@ -1,4 +1,4 @@
-"""Turn Ctrl-C, SIGTERM and SIGHUP into an orderly end: once, what runs is finished; twice, now."""
+"""Stop a run in order at Ctrl-C, SIGTERM or SIGHUP; a second signal stops it at once."""
 
 import signal
 from collections.abc import Callable, Iterator
@@ -10,22 +10,22 @@ _EXIT = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM came, where Ctrl-C would have raised KeyboardInterrupt."""
+    """SIGTERM was received; Ctrl-C raises KeyboardInterrupt itself."""
 
 
-class HungUp(KeyboardInterrupt):
-    """SIGHUP came: the terminal is gone."""
+class TerminalClosed(KeyboardInterrupt):
+    """SIGHUP was received: the terminal was closed."""
 
 
-_RAISED = {signal.SIGINT: KeyboardInterrupt, signal.SIGTERM: Terminated, signal.SIGHUP: HungUp}
+_RAISED = {signal.SIGINT: KeyboardInterrupt, signal.SIGTERM: Terminated, signal.SIGHUP: TerminalClosed}
 
 
 class Cancel:
-    """Whether the person stopped the run, and what is to be ended then.
+    """The handler of signals, and whether one has stopped the run.
 
-    Until ``begin`` no host is touched, and a signal raises at once. From then on the first one calls
-    what ``then`` was given, and the second raises. After that, and after ``end``, signals change
-    nothing: a third Ctrl-C must cut short neither the cleaning nor the report.
+    Until ``begin`` no host is touched, and a signal raises at once. After it, the first signal calls the
+    callbacks, and the second raises. Then, and after ``end``, signals are ignored: a third Ctrl-C must
+    interrupt neither cleanup nor report.
     """
 
     def __init__(self) -> None:
@@ -36,7 +36,7 @@ class Cancel:
         self._is_asking = False
 
     def is_set(self) -> bool:
-        """Tell whether the run was stopped."""
+        """Return whether a signal has stopped the run."""
         return self.exit_code != 0
 
     def then(self, callback: Callable[[], None]) -> None:
@@ -44,16 +44,16 @@ class Cancel:
         self._callbacks.append(callback)
 
     def begin(self) -> None:
-        """Say that from now on there is something to bring to an end."""
+        """Start handling signals in order: hosts are touched from now on."""
         self._is_orderly = True
 
     def end(self) -> None:
-        """Say that all that is left to do is to write down what was done."""
+        """Ignore signals from now on: only the report is left to write."""
         self._is_deaf = True
 
     @contextmanager
     def asking(self) -> Iterator[None]:
-        """Let the first signal raise until the context ends: a person is asked, and nothing else runs."""
+        """Make the first signal raise until the context ends, while a person is asked."""
         self._is_asking = True
         try:
             yield
@@ -61,7 +61,7 @@ class Cancel:
             self._is_asking = False
 
     def trigger(self, number: int, _frame: FrameType | None) -> None:
-        """Be the signal handler."""
+        """Handle signal ``number``."""
         if self._is_deaf:
             return
         is_first = not self.is_set()
@@ -75,13 +75,14 @@ class Cancel:
 
 @contextmanager
 def catch_signals() -> Iterator[Cancel]:
-    """Give a Cancel that SIGINT, SIGTERM and SIGHUP set, for as long as the context lasts.
+    """Yield a Cancel that handles SIGINT, SIGTERM and SIGHUP until the context ends.
 
-    After a signal the process is about to end, and all stay ignored. SIGHUP is left alone under nohup.
+    After a signal the process is about to exit, and they stay ignored. An ignored SIGHUP (nohup) stays
+    ignored.
     """
     cancel = Cancel()
-    heard = [number for number in _EXIT if number != signal.SIGHUP or _default(number)]
-    before = {number: signal.signal(number, cancel.trigger) for number in heard}
+    caught = [number for number in _EXIT if number != signal.SIGHUP or _default(number)]
+    before = {number: signal.signal(number, cancel.trigger) for number in caught}
     try:
         yield cancel
     finally:
@@ -94,11 +95,11 @@ def _default(number: signal.Signals) -> bool:
 
 
 def ignore() -> None:
-    """Let no further signal disturb the last words of a command that was stopped."""
+    """Ignore further signals while a stopped command prints its last message."""
     for number in _EXIT:
         signal.signal(number, signal.SIG_IGN)
 
 
 def exit_code_of(stop: KeyboardInterrupt) -> int:
-    """Give the exit code of a command that ``stop`` ended."""
+    """Return the exit code of a command that ``stop`` interrupted."""
     return next(_EXIT[number] for number, kind in _RAISED.items() if type(stop) is kind)

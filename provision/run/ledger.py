@@ -1,4 +1,4 @@
-"""Keep what is known of each host while a run goes on, and add it up at the end."""
+"""Record what is known of each host during a run, and return the results at the end."""
 
 import time
 from collections.abc import Iterable, Mapping
@@ -24,16 +24,16 @@ from provision.model import (
 
 
 class View(Protocol):
-    """What a run tells a person while it goes on."""
+    """What a person sees during a run."""
 
     def stage(self, host: str, stage: Stage, note: str = "") -> None:
-        """Say that ``host`` is now at ``stage``."""
+        """Show ``host`` at ``stage``."""
 
     def done(self, host: str, status: Status) -> None:
-        """Say that ``host`` has ended with ``status``."""
+        """Show that ``host`` has ended with ``status``."""
 
     def paused(self) -> AbstractContextManager[None]:
-        """Leave the screen to a question until the context ends."""
+        """Clear the screen for a question until the context ends."""
 
 
 @dataclass(slots=True)
@@ -46,7 +46,7 @@ class _Entry:
     stage: Stage = Stage.CONNECT
     done: bool = False
     earlier: tuple[Earlier, ...] = ()
-    leaves_record: bool = False
+    has_result: bool = False
     consent: Consent | None = None
     containers: Containers | None = None
     waited: tuple[str, ...] = ()
@@ -55,7 +55,7 @@ class _Entry:
 
 
 class Ledger:
-    """One entry per selected host; one that fails a stage ends here, with the reason."""
+    """One entry per selected host, with its progress, its result and its log."""
 
     def __init__(self, hosts: Iterable[Host], view: View) -> None:
         self._entries = {host.name: _Entry() for host in hosts}
@@ -63,78 +63,79 @@ class Ledger:
         self._started = time.monotonic()
 
     def enter(self, names: Iterable[str], stage: Stage) -> None:
-        """Note that these hosts begin ``stage``."""
+        """Record that these hosts are at ``stage``."""
         for name in self._known(names):
             self._entries[name].stage = stage
-            self._note(name, f"{stage}")
+            self.note(name, f"{stage}")
             self._view.stage(name, stage)
 
     def opened(self, sessions: Iterable[Session]) -> tuple[Session, ...]:
-        """Keep the open Session of each host, and return them; those of mere jump hosts are left out."""
+        """Record and return the Sessions of the selected hosts; those of mere jump hosts are left out."""
         ours = tuple(session for session in sessions if session.host.name in self._entries)
         for session in ours:
             self._entries[session.host.name].session = session
         return ours
 
     def drop(self, name: str, error: ProvisionError | Failure) -> None:
-        """End ``name`` with an error; a jump host that was not selected is passed over."""
+        """Record that ``name`` ended with an error; a jump host that was not selected is ignored."""
         if name in self._entries:
             stage = self._entries[name].stage
             failure = error if isinstance(error, Failure) else error.at(error.stage or stage)
             self._entries[name].failure = failure
-            self._note(name, f"{failure.kind}: {failure.message} {failure.evidence}".rstrip())
+            self.note(name, f"{failure.kind}: {failure.message} {failure.evidence}".rstrip())
             self.leave(name)
 
     def converged(self, name: str, outcome: Outcome) -> None:
-        """Keep what converge found or did."""
+        """Record the result of converge."""
         entry = self._entries[name]
         entry.changes, entry.system = outcome.changes, outcome.system or entry.system
         entry.earlier, entry.waited = outcome.earlier, outcome.waited
         entry.consent, entry.containers = outcome.consent, outcome.containers
         for who in outcome.waited:
-            self._note(name, f"waited for {who}")
-        entry.leaves_record = outcome.heard and bool(outcome.changes or outcome.failure)
+            self.note(name, f"waited for {who}")
+        entry.has_result = outcome.received and bool(outcome.changes or outcome.failure)
         for run in outcome.earlier:
             error = f": {run.failure.message}" if run.failure else ""
-            self._note(name, f"earlier run {run.run} of {run.who}, {run.how}{error}")
+            self.note(name, f"earlier run {run.run} of {run.who}, {run.how}{error}")
             self._note_changes(name, run.changes, f"earlier change {run.run}")
         self._note_changes(name, outcome.changes, "change ")
         if outcome.failure:
             self.drop(name, outcome.failure)
 
     def wait(self, name: str) -> None:
-        """Note that ``name`` waits for somebody's consent."""
-        self._note(name, "waits for consent: the plan would disrupt what runs there")
+        """Record that ``name`` waits for consent."""
+        self.note(name, "waits for consent: the plan would disrupt what runs there")
         self._view.stage(name, self._entries[name].stage, "waits for consent")
 
     def has_failed(self, name: str) -> bool:
-        """Return whether ``name`` ended in anything but a good state."""
+        """Return whether ``name`` did not end with success."""
         return self._status(self._entries[name]) not in (Status.OK, Status.CHANGED)
 
-    def tell(self, name: str, text: str) -> None:
-        """Add a line to the log of ``name``; a jump host is passed over."""
+    def note(self, name: str, text: str) -> None:
+        """Add a line to the log of ``name``; one that was not selected, such as a jump host, has none."""
         if name in self._entries:
-            self._note(name, text)
+            stamp = time.strftime("%H:%M:%SZ", time.gmtime())
+            self._entries[name].log.append(f"{stamp}  {' '.join(text.split())}")
 
     def verified(self, name: str, checks: tuple[Check, ...] | Failure) -> None:
-        """Keep the checks, or why there are none."""
+        """Record the checks, or why there are none."""
         if isinstance(checks, Failure):
             self.drop(name, checks)
             return
         self._entries[name].checks = checks
         for check in checks:
             word = "FAILED" if check.verdict.is_bad else str(check.verdict)
-            self._note(name, f"check   {word}  {check.name} {check.detail}".rstrip())
+            self.note(name, f"check   {word}  {check.name} {check.detail}".rstrip())
         self.leave(name)
 
     def leave(self, name: str) -> None:
-        """Note that ``name`` is done."""
+        """Record that ``name`` has ended."""
         self._entries[name].seconds = time.monotonic() - self._started
         self._entries[name].done = True
         self._view.done(name, self._status(self._entries[name]))
 
     def interrupt(self) -> None:
-        """End all unfinished hosts as interrupted, with what is known to be changed there."""
+        """Record all unfinished hosts as interrupted, with what is known to be changed there."""
         for name, entry in self._entries.items():
             if not entry.done:
                 state = "its changes were made; they are not verified" if entry.changes else ""
@@ -142,13 +143,13 @@ class Ledger:
                 self.drop(name, Interrupted(f"interrupted before {name} was done", hint, state=state))
 
     def give_up(self, error: ProvisionError) -> None:
-        """End all unfinished hosts with an error of the controller."""
+        """Record all unfinished hosts as stopped by an error of the controller."""
         for name, entry in self._entries.items():
             if not entry.done:
                 self.drop(name, error)
 
     def reports(self) -> tuple[HostReport, ...]:
-        """Give every host's report, in the order of the inventory."""
+        """Return the result of every host, in the order of the inventory."""
         return tuple(
             HostReport(
                 name, self._status(e), e.changes, e.checks, e.failure, e.system, e.seconds, e.earlier,
@@ -157,29 +158,25 @@ class Ledger:
             for name, e in self._entries.items()
         )  # fmt: skip
 
-    def heard(self, run: str) -> dict[str, tuple[str, ...]]:
-        """Give for each host the runs on it whose ends it has told: before ``run``, and ``run`` itself."""
-        own = {name: (run,) if entry.leaves_record else () for name, entry in self._entries.items()}
+    def reported_runs(self, run: str) -> dict[str, tuple[str, ...]]:
+        """Return, by host, the runs whose results are in the report: earlier ones, and ``run`` itself."""
+        own = {name: (run,) if entry.has_result else () for name, entry in self._entries.items()}
         return {name: (*(e.run for e in self._entries[name].earlier), *own[name]) for name in own}
 
     def sessions(self) -> dict[str, Session]:
-        """Return the Session of every host that has one, as it was opened last."""
+        """Return the latest Session of every host that has one."""
         return {name: entry.session for name, entry in self._entries.items() if entry.session}
 
     def logs(self) -> Mapping[str, str]:
-        """Give every host's log; no secret ever entered it."""
+        """Return every host's log, which has no secrets."""
         return {name: "\n".join([*entry.log, ""]) for name, entry in self._entries.items()}
 
     def _known(self, names: Iterable[str]) -> list[str]:
         return [name for name in names if name in self._entries]
 
-    def _note(self, name: str, text: str) -> None:
-        stamp = time.strftime("%H:%M:%SZ", time.gmtime())
-        self._entries[name].log.append(f"{stamp}  {' '.join(text.split())}")
-
     def _note_changes(self, name: str, changes: Iterable[Change], word: str) -> None:
         for each in changes:
-            self._note(name, f"{word} {each.name}: {each.before or 'nothing'} -> {each.after or 'nothing'}")
+            self.note(name, f"{word} {each.name}: {_sides(each)}")
 
     @staticmethod
     def _status(entry: _Entry) -> Status:
@@ -188,3 +185,10 @@ class Ledger:
         if any(check.verdict.is_bad for check in entry.checks):
             return Status.FAILED
         return Status.CHANGED if entry.changes else Status.OK
+
+
+def _sides(change: Change) -> str:
+    if change.before and change.after:
+        return f"{change.before} -> {change.after}"
+    word = {"+": "created", "-": "removed"}.get(change.sign, "changed")
+    return ", ".join(part for part in (word, change.before or change.after) if part)

@@ -1,1 +1,1 @@
-"""One OpenSSH connection: its config, its secrets, its errors, and the commands that ride on it."""
+"""One OpenSSH connection: its config, secrets, errors, and the commands that use it."""

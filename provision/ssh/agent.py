@@ -1,4 +1,4 @@
-"""A private ssh-agent for the keys of the keyring: it lives as long as we do, and serves nobody else."""
+"""A private ssh-agent for the keys of the keyring, which ends with this process."""
 
 import os
 import socket
@@ -10,23 +10,23 @@ from provision import keypair
 from provision.errors import UsageError
 from provision.model import Secret
 
-# A login that takes longer has failed; the agent forgets a key after this.
+# The agent drops a key after this; a login that takes longer has failed.
 KEY_LIFE_S = 600
 START_TIMEOUT_S = 5.0
 _POLL_S = 0.01
-# cat ends with the pipe that we hold, also when we are killed; the agent by itself would live on.
+# cat ends with our end of the pipe, also when we are killed; the agent alone would keep running.
 _SERVE = 'ssh-agent -D -a "$0" > /dev/null & cat > /dev/null; kill $!; wait'
 
 
 class Agent:
-    """An ssh-agent behind the socket ``path``, started with its first key."""
+    """An ssh-agent on the socket ``path``, started with its first key."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._process: subprocess.Popen[bytes] | None = None
 
     def add(self, key: Secret) -> None:
-        """Hand it one key, over a pipe; raises UsageError when there is no ssh-agent that takes it."""
+        """Add one key, over a pipe; raises UsageError when no ssh-agent accepts it."""
         if self._process is None:
             self._start()
         argv = ["ssh-add", "-q", "-t", str(KEY_LIFE_S), "-"]
@@ -37,7 +37,7 @@ class Agent:
             raise _no_agent(given.stderr.decode("utf-8", "replace").strip()[-200:])
 
     def close(self) -> None:
-        """End it."""
+        """Stop the agent."""
         if self._process and self._process.stdin:
             self._process.stdin.close()
             self._process.wait()
@@ -58,7 +58,7 @@ class Agent:
 
 
 def _answers(path: Path) -> bool:
-    # The file is there a moment before anybody listens.
+    # The file exists a moment before the agent listens.
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
         return client.connect_ex(str(path)) == 0
 
@@ -66,6 +66,6 @@ def _answers(path: Path) -> bool:
 def _no_agent(evidence: str) -> UsageError:
     return UsageError(
         "no private ssh-agent could be started for the keys of the keyring",
-        "install the OpenSSH client whole: ssh, ssh-agent, ssh-add",
+        "install the complete OpenSSH client: ssh, ssh-agent, ssh-add",
         evidence=evidence,
     )

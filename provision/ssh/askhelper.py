@@ -1,8 +1,8 @@
-"""Put the askpass helper into a run directory, and show before any login that it can run.
+"""Install the askpass helper in a run directory, and prove before any login that it can run.
 
-OpenSSH sends an *empty* password when its helper fails, or cannot be started (readpass.c: ``xstrdup("")``).
-The host counts that as a failed login. So the helper is started once before the first login; and when it
-has no answer to a question later, it kills the ssh that asked.
+OpenSSH sends an *empty* password when its helper fails or cannot be started (readpass.c: ``xstrdup("")``),
+and the host counts that as a failed login. So the helper is started once before the first login; and when it
+later has no answer to a prompt, it kills the ssh that asked.
 """
 
 import os
@@ -16,9 +16,9 @@ from provision.errors import HelperUnusable
 from provision.ssh.askpass import PROBED
 
 PROBE_TIMEOUT_S = 20.0
-# Its first line is short and has no blank, wherever Python lies: the kernel reads 256 bytes of it.
-# ssh is the parent of this shell, and still waits for the pipe when it is killed. It may have been started
-# with SIGTERM ignored. A notice (touch the security key) is no question, and the probe has no broker.
+# The first line is short and without spaces, wherever Python is: the kernel reads only 256 bytes of it. ssh
+# is the parent of this shell, and may ignore SIGTERM, so it is killed. SSH_ASKPASS_PROMPT=none is a notice
+# (touch the security key), not a question, and the probe has no broker.
 _LAUNCHER = """\
 #!/bin/sh
 {python} -IS {helper} "$@" && exit 0
@@ -40,7 +40,7 @@ def prove(run_dir: Path) -> None:
     try:
         done = subprocess.run(
             [run_dir / "askpass", "probe"], env={}, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-            timeout=PROBE_TIMEOUT_S, check=False, start_new_session=True,  # a Ctrl-C is for us alone
+            timeout=PROBE_TIMEOUT_S, check=False, start_new_session=True,  # Ctrl-C must not reach it
         )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired) as error:
         raise _unusable(run_dir, f"{type(error).__name__}: {error}") from error

@@ -1,9 +1,9 @@
-"""The helper that ssh calls when it wants a secret: it redeems a token and prints the answer.
+"""The helper that ssh calls for a secret: it redeems a token and prints the answer.
 
 It is copied into the run directory and started once per login with `python -IS`, by the shell script of
-`askhelper.py`, which kills the asking ssh when the exit code is not 0. It does without `re` and `socket`,
-which would double its time. The prompt only tells kinds apart; anything that is not a password or a
-passphrase (an expired password, a one-time code) is refused with a word on stderr.
+`askhelper.py`, which kills the asking ssh when the exit code is not 0. It does not import `re` and `socket`,
+which would double its run time. The prompt only shows which kind of secret is wanted; anything but a password
+or a passphrase (an expired password, a one-time code) is refused with a message on stderr.
 """
 
 import _socket
@@ -12,18 +12,18 @@ import os
 import sys
 
 REFUSED = "provision: prompt refused: "
-# The broker answers a login's token once.
+# The broker answers the token of a login only once.
 ASKED_AGAIN = "provision: asked again: "
 FAILED = "provision: askpass failed: "
-# What the helper says when it is only asked whether it can run.
+# The answer to the probe whether the helper can run.
 PROBED = "provision askpass"
 PR_SET_DUMPABLE = 4
-# Of an expired password and of a one-time code.
+# Words in the prompts of an expired password and of a one-time code.
 FOREIGN = {"new", "current", "old", "retype", "expired", "otp"}
 
 
 def kind(prompt: str) -> str:
-    """Give 'password', 'passphrase', or '' for a prompt that is not ours to answer."""
+    """Return 'password', 'passphrase', or '' for any other prompt."""
     text = _without_host(prompt).lower().rstrip()
     if "passphrase for" in text:
         return "passphrase"
@@ -47,14 +47,14 @@ def _is_end(text: str) -> bool:
 
 
 def forbid_dump() -> None:
-    """Leave no core dump of a process that holds the answer; a kernel that pipes them heeds no limit."""
+    """Forbid core dumps by the flag: a kernel that pipes them to a program ignores the limit."""
     prctl = getattr(ctypes.CDLL(None), "prctl", None)
     if prctl:
         prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 def main() -> int:
-    """Answer the prompt in argv[1] on stdout; exit code 1 when there is no answer."""
+    """Print the answer to the prompt in argv[1]; return the exit code, 1 without an answer."""
     prompt = sys.argv[1] if len(sys.argv) > 1 else ""
     if "PROVISION_BROKER" not in os.environ:
         sys.stdout.write(PROBED + "\n")

@@ -1,7 +1,7 @@
-"""The one place that hands a secret to another process: a unix socket that answers tokens.
+"""Pass secrets to other processes, only here: a unix socket that returns the secret of a token.
 
-A token names one secret. A login's token is good for one answer, a sudo password's for the
-whole run. The socket lies in the private run directory; the peer's user is checked as well.
+The token of a login is valid for one answer, that of a sudo password for the whole run. The socket is in the
+private run directory, and the user of the peer is checked too.
 """
 
 import os
@@ -48,14 +48,14 @@ class Broker:
             self._grants.clear()
 
     def grant(self, secret: Secret, *, once: bool) -> str:
-        """Give a token that is answered with ``secret``, one time or for the whole run."""
+        """Return a token for ``secret``, valid once or for the whole run."""
         token = random_source.token_hex(_TOKEN_BYTES)
         with self._lock:
             self._grants[token] = (secret, once)
         return token
 
     def is_redeemed(self, token: str) -> bool:
-        """Tell whether a token that is good for one answer has been asked for."""
+        """Return whether a token that is valid once has been used."""
         with self._lock:
             return token not in self._grants
 
@@ -71,10 +71,10 @@ class Broker:
             threading.Thread(target=self._answer, args=(peer,), daemon=True).start()
 
     def _stop(self) -> None:
-        """Wake the thread and wait for its end, before its socket is closed.
+        """Wake the thread and wait for it before its socket is closed.
 
-        A close does not wake a thread that waits in accept(2). When the kernel restarts its call, the number
-        may be that of the next broker's socket: it would take a peer of that one, and answer with nothing.
+        Closing does not wake a thread in accept(2). When the kernel restarts the call, the descriptor may be
+        that of the next broker's socket, whose peer would then get no answer.
         """
         self._ending.set()
         with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as last:
@@ -98,9 +98,9 @@ class Broker:
 
 
 def ask(path: Path, token: str) -> Secret | None:
-    """Redeem ``token`` at the broker on ``path``; None when it gives no answer.
+    """Return the secret of ``token`` from the broker on ``path``, or None.
 
-    Who asks holds a secret from then on, so it leaves no core dump.
+    The process has a secret from then on, so its core dumps are forbidden.
     """
     dumps.forbid()
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:

@@ -1,4 +1,4 @@
-"""The two ssh configs of a run, as text: *masters* open connections, *clients* only ride them."""
+"""The two ssh configs of a run, as text: *masters* open connections, *clients* only use them."""
 
 from pathlib import Path
 
@@ -39,13 +39,13 @@ Host *
 
 
 def masters(run_dir: Path, rows: list[tuple[int, Host, Credential]]) -> str:
-    """Give the config of the connections that are opened; ``rows`` numbers their sockets."""
+    """Return the config that opens connections; ``rows`` numbers their sockets."""
     parts = [_master(run_dir, number, host, credential) for number, host, credential in rows]
     return "\n".join([*parts, _MASTER_DEFAULTS.format(pins=run_dir / "pins")])
 
 
 def clients(run_dir: Path, rows: list[tuple[int, Host, Credential]]) -> str:
-    """Give the config that uses a live master, and fails at once without one."""
+    """Return the config that uses an open master, and fails at once without one."""
     parts = [
         f"Host {host.name}\n  HostName {_literal(host.address)}\n  User {host.user}\n"
         f"  ControlPath {run_dir}/{number}\n"
@@ -65,18 +65,18 @@ def _master(run_dir: Path, number: int, host: Host, credential: Credential) -> s
         *(f"  {line}" for line in _login(run_dir, number, credential)),
     ]
     if host.jump:
-        # never ProxyJump: the nested ssh would be handed the target's password
+        # not ProxyJump: its nested ssh would get the password of the target
         lines.append(f"  ProxyCommand ssh -F {run_dir}/clients -W [%h]:%p {host.jump}")
     return "\n".join(lines) + "\n"
 
 
 def agent_socket(run_dir: Path) -> Path:
-    """Give where the run's own ssh-agent answers."""
+    """Return the socket of the run's ssh-agent."""
     return run_dir / "agent"
 
 
 def public_key(run_dir: Path, number: int) -> Path:
-    """Give the file that says which key of the agent the host of this number is for."""
+    """Return the file that selects the agent's key for the host of this number."""
     return run_dir / f"{number}.pub"
 
 
@@ -95,11 +95,11 @@ def _login(run_dir: Path, number: int, credential: Credential) -> list[str]:
         ]
     if credential.password:
         return ["PubkeyAuthentication no", "IdentityAgent none", "PreferredAuthentications password"]
-    # no file of ~/.ssh is tried beside the agent's keys
+    # only the agent's keys are tried, no file of ~/.ssh
     agent = ["IdentitiesOnly no", "IdentityFile none", "IdentityAgent SSH_AUTH_SOCK"]
     return [*agent, "PreferredAuthentications publickey"]
 
 
 def _literal(text: str) -> str:
-    """Keep ssh from reading a % as one of its tokens."""
+    """Return ``text`` with % escaped, which starts a token in ssh configs."""
     return text.replace("%", "%%")

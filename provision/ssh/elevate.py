@@ -1,7 +1,7 @@
 """Build the command that runs a Python program as root on a host, and the stdin that feeds it.
 
-The program travels on stdin behind a random marker line. Whatever comes before the marker is
-dropped unread: a password that sudo did not want is therefore never code and never output.
+The program follows a random marker line on stdin. Everything before the marker is dropped: a password that
+sudo did not read is never executed or printed.
 """
 
 import secrets as random_source
@@ -17,14 +17,14 @@ NO_PYTHON = 127
 OLD_PYTHON = 95
 NO_SUDO = 94
 
-# Comes before anything that an older Python could not even parse.
+# Runs before anything that an older Python cannot parse.
 _JUDGE = f"""\
 import sys
 if sys.version_info < (2, 7) or (3,) <= sys.version_info < (3, 6):
     sys.stderr.write("Python " + sys.version.split()[0] + " at " + sys.executable + "\\n")
     sys.exit({OLD_PYTHON})
 """
-# A file subprocess.py in the directory of the login must not be taken for Python's own: it would run as root.
+# A file subprocess.py in the login's directory must not be imported: it would run as root.
 _OWN_MODULES = "import sys; sys.path[:] = [place for place in sys.path if place]\n"
 
 _BOOT = (
@@ -44,7 +44,7 @@ exec(compile(stdin.read(size), '<provision>', 'exec'), {'__name__': '__provision
 """
 )
 
-# sudo with requiretty wants a controlling terminal; stdin has to stay the pipe.
+# sudo with requiretty needs a controlling terminal; stdin must stay the pipe.
 _TERMINAL = (
     _OWN_MODULES
     + """\
@@ -69,7 +69,7 @@ _FIND_SUDO = f"command -v sudo >/dev/null || exit {NO_SUDO}; "
 
 @dataclass(frozen=True, slots=True)
 class Elevated:
-    """A remote shell command, and the bytes to feed it (with the password, so: never print it)."""
+    """A remote shell command, and its stdin, which may have the password: never print it."""
 
     command: str
     stdin: bytes
@@ -79,7 +79,7 @@ class Elevated:
 
 
 def sudo_true() -> str:
-    """Give the command that proves a sudo password once; stdin is the password and end of file."""
+    """Return the command that tests a sudo password once; its stdin is only the password."""
     start = f'exec "$p" -c {shlex.quote(_TERMINAL)} '
     return "sh -c " + shlex.quote(_FIND + _FIND_SUDO + start + "sudo -k -S -p '' true")
 
@@ -87,15 +87,15 @@ def sudo_true() -> str:
 def wrap(
     program: str, payload: bytes = b"", *, sudo: bool = False, password: Secret | None = None
 ) -> Elevated:
-    """Wrap ``program`` (Python 2.7 and 3 source, which finds the payload behind ``stdin``).
+    """Return the command that runs ``program``, Python 2.7 and 3 source that reads ``payload`` on ``stdin``.
 
-    Takes whether sudo is needed, and its password where it wants one. Raises nothing.
+    ``sudo`` says whether sudo is needed, ``password`` is its password, if it asks for one.
     """
     mark = "provision-" + random_source.token_hex(16)
     boot = f'"$p" -c {shlex.quote(_BOOT)} {mark}'
     find = _FIND + _FIND_SUDO if sudo else _FIND
     if sudo:
-        # without a password sudo must not ask: it would read our marker as one, twice
+        # -n: without a password sudo must not ask, or it reads our marker as one
         ask = "-n" if password is None else "-S -p ''"
         boot = f'"$p" -c {shlex.quote(_TERMINAL)} sudo -k {ask} {boot}'
     source = program.encode()

@@ -1,11 +1,11 @@
-"""What OpenSSH says when a connection does not come about, and what that means for a person."""
+"""Turn the messages of OpenSSH about a failed connection into typed errors."""
 
 import re
 from dataclasses import dataclass, replace
 
 from provision import errors
 from provision.errors import ProvisionError
-from provision.model import Credential, Host, HostKey
+from provision.model import Credential, Host, HostKey, Status
 from provision.ssh.askpass import ASKED_AGAIN, FAILED, REFUSED
 from provision.ssh.config import CONNECT_TIMEOUT_S
 
@@ -17,13 +17,15 @@ class _Word:
     message: str
     meaning: str
     hint: str
+    kind: str = ""
+    status: Status | None = None
 
 
 OLDEST_SSH = (8, 4)
 _LONGEST_EVIDENCE = 200
 _PING = "`fab hosts.ping {name}`"
 
-# In order: the first that matches wins. Texts as printed by OpenSSH 8.4 to 10.0.
+# The first match wins. The texts are those of OpenSSH 8.4 to 10.0.
 _WORDS = (
     _Word(
         re.escape(REFUSED) + r".*passphrase",
@@ -34,50 +36,53 @@ _WORDS = (
     ),
     _Word(
         r"password has expired|Password change required|" + re.escape(REFUSED),
-        errors.PasswordExpired,
-        "{name} wants something else than the password: a new password, or a one-time code",
-        "the password is expired, or a second factor is on; nothing was sent in answer",
+        errors.LoginFailed,
+        "{name} asks for something other than the password: a new password, or a one-time code",
+        "the password has expired, or a second factor is required; no answer was sent",
         "log in once by hand (ssh -p {port} {user}@{address}), set a new password, "
         "then: `fab credentials.set {name}`",
+        "password-expired",
+        Status.REFUSED,
     ),
     _Word(
         re.escape(ASKED_AGAIN),
-        errors.WrongPassword,
+        errors.LoginRefused,
         "{name} asked for the {secret} of {user} a second time",
         "the {secret} is wrong, or the host asks for two; one attempt was made, and no empty answer was sent",
         "{cure}",
     ),
     _Word(
         re.escape(FAILED) + r"|ssh_askpass: ",
-        errors.HelperFailed,
+        errors.LoginFailed,
         "the password of {name} could not be handed to ssh",
-        "this controller failed, and not the host: out of memory or of processes",
+        "the controller failed, not the host: it is out of memory or of processes",
         _PING,
+        "askpass-failed",
     ),
     _Word(
         r"no such identity|Load key .*(No such file|Permission denied|invalid format)",
-        errors.WrongPassword,
+        errors.LoginRefused,
         "the key file of {name} cannot be read",
         "ansible_ssh_private_key_file names no readable private key",
         "correct ansible_ssh_private_key_file of {name} in the inventory",
     ),
     _Word(
         r"Permission denied",
-        errors.WrongPassword,
+        errors.LoginRefused,
         "{name} refused the login of {user}",
         "the {secret} is wrong, or this way of login is off on the host; one attempt was made",
         "{cure}",
     ),
     _Word(
         r"Too many authentication failures|Received disconnect",
-        errors.WrongPassword,
+        errors.LoginRefused,
         "{name} ended the login of {user}",
         "the host limits attempts, or the account is closed",
         _PING,
     ),
 )
 
-# The same for those that say how far we got.
+# The same for unreachable hosts.
 _UNREACHABLE: tuple[tuple[str, type[errors.Unreachable]], ...] = (
     (
         r"timed out during banner exchange|Timeout, server .* not responding|Connection to .* timed out",
@@ -95,7 +100,7 @@ _UNREACHABLE: tuple[tuple[str, type[errors.Unreachable]], ...] = (
     (r"kex_exchange_identification|Connection (closed|reset)", errors.HungUp),
 )
 
-# The controller's DNS gave no answer, which says nothing of the name.
+# The controller's DNS did not answer; the name may be valid.
 _NO_DNS = "Temporary failure in name resolution"
 
 _OFFERED = re.compile(r"(SHA256:[A-Za-z0-9+/=]{43})")
@@ -105,7 +110,7 @@ _METHODS = re.compile(r"Permission denied \(([\w,.-]*)\)")
 
 
 def explain(host: Host, key: HostKey, credential: Credential, stderr: str) -> ProvisionError:
-    """Turn ssh's last words about ``host`` into a typed error; the pin is shown when keys differ."""
+    """Return the typed error for ssh's output about ``host``; it shows the pin when keys differ."""
     if "HOST IDENTIFICATION HAS CHANGED" in stderr or "Host key verification failed" in stderr:
         return _changed(host, key, stderr)
     for word in _WORDS:
@@ -118,47 +123,49 @@ def explain(host: Host, key: HostKey, credential: Credential, stderr: str) -> Pr
 
 
 def may_pass(error: ProvisionError) -> bool:
-    """Tell whether another try may go better at once: nobody was talked to, so no login was refused."""
+    """Return whether a retry may succeed: the host was not reached, so no login was refused."""
     return isinstance(error, (errors.ConnectionRefused, errors.NoAnswer)) or (
         isinstance(error, errors.NameNotFound) and _NO_DNS in error.failure.evidence
     )
 
 
 def tried(error: ProvisionError, times: int) -> ProvisionError:
-    """Give ``error`` as one that came ``times`` times."""
+    """Return ``error`` with the number of attempts."""
     if times > 1:
         error.failure = replace(error.failure, message=f"{error.failure.message}, {times} tries")
     return error
 
 
 def endless(host: Host, said: str) -> ProvisionError:
-    """Give the error of a host that printed more than any greeting needs; ``said`` is the begin of it."""
-    return errors.EndlessOutput(
-        f"{host.name} prints without end when {host.user} logs in",
+    """Return the error of a host that prints endless output at login; ``said`` is its beginning."""
+    return errors.LoginFailed(
+        f"{host.name} prints endless output when {host.user} logs in",
         f"ssh -p {host.port} {host.user}@{host.address}; look at sshd's Banner, "
         "/etc/profile.d and ~/.bashrc there",
-        meaning="no more of it was read, and nothing was done on the host",
+        meaning="the rest was not read, and nothing was done on the host",
         evidence=_line_with(r"\S", said[:_LONGEST_EVIDENCE]),
+        kind="endless-output",
     )
 
 
 def no_shell(host: Host, said: str) -> ProvisionError:
-    """Give the error of a login that was right, and ended at once; ``said`` is what was printed."""
-    return errors.NoShell(
+    """Return the error of a login that succeeded and ended at once; ``said`` is what was printed."""
+    return errors.LoginFailed(
         f"{host.user}'s login on {host.name} ended before a command could run",
         f"on {host.name}: give {host.user} a shell (usermod --shell /bin/bash {host.user}), "
         "and look at its start files",
-        meaning="the password or key is right; the account has no shell, or a start file ends it",
+        meaning="the password or key was accepted; the account has no shell, or a start file ends it",
         evidence=_line_with(r"\S", said),
+        kind="no-shell",
     )
 
 
 def wrong_passphrase(host: Host) -> ProvisionError:
-    """Give the error of a key that the server would take and the passphrase does not open.
+    """Return the error of a key file with another passphrase than the keyring has.
 
-    ssh says no word of it: it asked for the passphrase, and then could not sign.
+    ssh prints nothing about it: it asked for the passphrase, and could not sign.
     """
-    return errors.WrongPassword(
+    return errors.LoginRefused(
         f"the key file of {host.name} does not open",
         f"`fab credentials.set {host.name} --kind passphrase`",
         meaning="the passphrase in the keyring is not the one of this key",
@@ -179,6 +186,8 @@ def _typed(word: _Word, host: Host, credential: Credential, stderr: str) -> Prov
         word.hint.format(**values),
         meaning=word.meaning.format(**values),
         evidence=_line_with(word.pattern, stderr),
+        kind=word.kind,
+        status=word.status,
     )
 
 
@@ -191,7 +200,7 @@ def _cure(host: Host, credential: Credential, stderr: str) -> str:
             f"`fab credentials.forget {host.name} --kind private-key`, then: `fab keys.install {host.name}`"
         )
     return (
-        "no password lets in there, so keep the key; on the provider's console: journalctl -t sshd, "
+        "the host accepts no password, so keep the key; on the provider's console: journalctl -t sshd, "
         f"and authorized_keys of {host.user}"
     )
 
@@ -204,13 +213,13 @@ def _changed(host: Host, key: HostKey, stderr: str) -> ProvisionError:
 
 
 def _line_with(pattern: str, text: str) -> str:
-    """Give the last line of ``text`` in which ``pattern`` is found, cut to what a person reads."""
+    """Return the last line of ``text`` that matches ``pattern``, truncated."""
     lines = [line.strip() for line in text.splitlines() if re.search(pattern, line)]
     return lines[-1][:_LONGEST_EVIDENCE] if lines else ""
 
 
 def refuse_old_ssh(version: str) -> None:
-    """Raise UsageError unless ``ssh -V`` names OpenSSH 8.4 or newer: it brought SSH_ASKPASS_REQUIRE."""
+    """Raise UsageError unless ``version`` is OpenSSH 8.4 or newer, which added SSH_ASKPASS_REQUIRE."""
     found = re.search(r"OpenSSH_(\d+)\.(\d+)", version)
     if not found or (int(found[1]), int(found[2])) < OLDEST_SSH:
         raise errors.UsageError(

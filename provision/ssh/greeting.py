@@ -1,4 +1,4 @@
-"""Wait until a login shell says that it is ready, whatever noise is made before that."""
+"""Wait until a login shell is ready, whatever it prints before."""
 
 import os
 import selectors
@@ -7,15 +7,15 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 
-# A banner, a message of the day and start files may print so much; more is no greeting.
+# The most that a banner, a message of the day and start files may print.
 CAP_BYTES = 1 << 18
-# When one output has ended, the other is waited for no longer than this.
+# When one output has ended, the other is read for this long.
 LAST_WORDS_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Greeting:
-    """How a login went: ready, out of time, or talking without end; and what was said."""
+    """The result of a login: ready, late or endless; and its output."""
 
     is_ready: bool
     is_late: bool
@@ -27,8 +27,8 @@ class Greeting:
 def listen(master: subprocess.Popen[bytes], ready: str, timeout_s: float) -> Greeting:
     """Read both outputs of ``master`` until a line ends with ``ready``, it ends, or ``timeout_s`` are over.
 
-    A master that is not ready is killed. The errors of one that is are read by nobody from now on, so that
-    pipe is closed: a host that goes on talking there fills nothing and holds up nothing.
+    A master that is not ready is killed. The stderr of one that is ready is closed, as nothing reads it:
+    further output must neither fill the pipe nor block the host.
     """
     out, err, word = bytearray(), bytearray(), ready.encode() + b"\n"
     has_ended = _read(master, out, err, word, timeout_s)
@@ -45,7 +45,7 @@ def listen(master: subprocess.Popen[bytes], ready: str, timeout_s: float) -> Gre
 def _read(
     master: subprocess.Popen[bytes], out: bytearray, err: bytearray, word: bytes, timeout_s: float
 ) -> bool:
-    """Fill ``out`` and ``err``; tell whether one of them has ended."""
+    """Fill ``out`` and ``err``; return whether one of them has ended."""
     assert master.stdout
     assert master.stderr
     end, has_ended = time.monotonic() + timeout_s, False
@@ -53,7 +53,7 @@ def _read(
         selector.register(master.stdout, selectors.EVENT_READ, out)
         selector.register(master.stderr, selectors.EVENT_READ, err)
         while selector.get_map() and word not in out and len(out) + len(err) < CAP_BYTES:
-            # asked each time: a host that never pauses would else have no time limit
+            # checked each time, or a host that never pauses has no time limit
             if (left_s := end - time.monotonic()) <= 0:
                 break
             for key, _ in selector.select(left_s):

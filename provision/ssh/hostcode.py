@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from provision.errors import HostFailed
+from provision.errors import CommandTimedOut
 from provision.ssh import answer, remote
 from provision.ssh.elevate import Elevated, wrap
 
@@ -54,7 +54,7 @@ def over_session(run_dir: Path, name: str, request: Mapping[str, Any]) -> tuple[
         done = remote.over_master(
             session, started.command, stdin=started.stdin, timeout_s=timeout_s, with_run=True
         )
-    except HostFailed as error:
+    except CommandTimedOut as error:
         raise answer.no_end(str(error), timeout_s) from None
     return done.out.decode("utf-8", "replace"), done.err.decode("utf-8", "replace")
 

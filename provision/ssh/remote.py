@@ -1,4 +1,4 @@
-"""Run one command as root on a host through its open master, with a time limit and an output cap."""
+"""Run a command as root on a host over its open master, with limits on time and output."""
 
 import fcntl
 import json
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from provision.errors import ConnectionLost, HostFailed
+from provision.errors import CommandTimedOut, ConnectionLost
 from provision.model import Host, Secret, Session
 from provision.ssh import broker
 from provision.ssh.elevate import wrap
@@ -35,7 +35,7 @@ sys.exit(child.returncode if child.returncode >= 0 else 128 - child.returncode)
 
 @dataclass(frozen=True, slots=True)
 class Completed:
-    """What a remote command ended with; output beyond the cap is cut off."""
+    """The result of a remote command; output beyond the cap is cut off."""
 
     rc: int
     out: bytes
@@ -50,9 +50,9 @@ def run(
     timeout_s: float = COMMAND_TIMEOUT_S,
     cap_bytes: int = OUTPUT_CAP_BYTES,
 ) -> Completed:
-    """Run ``command`` (sh) on the session's host as root and give what came back.
+    """Run ``command`` (sh) as root on the session's host, and return the result.
 
-    Raises ConnectionLost when no live master is there, HostFailed when the time is over.
+    Raises ConnectionLost when the master is gone, CommandTimedOut after ``timeout_s``.
     """
     if session.host.user != "root":
         elevated = wrap(
@@ -73,15 +73,15 @@ def over_master(
     cap_bytes: int = OUTPUT_CAP_BYTES,
     with_run: bool = False,
 ) -> Completed:
-    """Run ``command`` as the login user; the raw form of ``run``, with its errors.
+    """Run ``command`` as the login user; raises as ``run``.
 
-    ``with_run`` ends it when the run's controller is gone, for a process that outlives that one.
+    With ``with_run`` the command ends with the run's controller, for a process that may outlive it.
     """
     argv = [*_ssh(session), session.host.name, command]
     completed, late = _bounded(argv, stdin, timeout_s, cap_bytes, session if with_run else None)
     if late:
-        raise HostFailed(
-            f"a command gave no end in {timeout_s:.0f} s on {session.host.name}",
+        raise CommandTimedOut(
+            f"a command on {session.host.name} did not end in {timeout_s:.0f} s",
             f"look at the host: `fab hosts.shell {session.host.name}`",
             evidence=command.splitlines()[0][:120],
         )
@@ -95,7 +95,7 @@ def over_master(
 
 
 def is_live(session: Session) -> bool:
-    """Tell whether the session's master still answers."""
+    """Return whether the session's master answers."""
     argv = [*_ssh(session), "-O", "check", session.host.name]
     try:
         return subprocess.run(argv, capture_output=True, check=False, timeout=CHECK_TIMEOUT_S).returncode == 0
@@ -104,21 +104,21 @@ def is_live(session: Session) -> bool:
 
 
 def sudo_password(session: Session) -> Secret | None:
-    """Ask the run's broker for the sudo password; None when this host needs none."""
+    """Return the sudo password from the run's broker; None when the host needs none."""
     if session.sudo_token is None:
         return None
     return broker.ask(session.run_dir / "broker", session.sudo_token)
 
 
 def named_secret(session: Session, name: str) -> Secret | None:
-    """Ask the run's broker for a secret of what is wanted on this host; None where it has none such."""
+    """Return a secret of the host's desired state from the run's broker, or None."""
     token = session.secret_tokens.get(name)
     return broker.ask(session.run_dir / "broker", token) if token else None
 
 
 @contextmanager
 def way_through(session: Session, host: Host) -> Iterator[socket.socket]:
-    """Give a socket that leads to ``host`` from the jump host of ``session``, as ``ssh -W`` makes it."""
+    """Yield a socket to ``host`` through the jump host of ``session``, by ``ssh -W``."""
     ours, theirs = socket.socketpair()
     argv = [*_ssh(session), "-W", f"[{host.address}]:{host.port}", session.host.name]
     end = theirs.fileno()
@@ -132,7 +132,7 @@ def way_through(session: Session, host: Host) -> Iterator[socket.socket]:
 
 
 def save_sessions(sessions: tuple[Session, ...], run_dir: Path) -> None:
-    """Write what child processes of this run need to use its sessions; no secret is in it."""
+    """Write what child processes of this run need to use its sessions, without secrets."""
     rows = [
         {"name": s.host.name, "address": s.host.address, "port": s.host.port, "user": s.host.user,
          "jump": s.host.jump, "sudo_token": s.sudo_token, "secret_tokens": dict(s.secret_tokens),
@@ -145,7 +145,7 @@ def save_sessions(sessions: tuple[Session, ...], run_dir: Path) -> None:
 
 
 def load_sessions(run_dir: Path) -> dict[str, Session]:
-    """Read what ``save_sessions`` wrote, by host name."""
+    """Return what ``save_sessions`` wrote, by host name."""
     sessions = {}
     for row in json.loads((run_dir / "sessions.json").read_text()):
         tokens = row.pop("sudo_token"), row.pop("secret_tokens")
@@ -176,7 +176,7 @@ def _bounded(
 
 
 class Bound:
-    """Kill ``process`` when ``seconds`` are over."""
+    """Kill ``process`` after ``seconds``."""
 
     def __init__(self, process: subprocess.Popen[bytes], seconds: float) -> None:
         self._process = process
@@ -190,15 +190,15 @@ class Bound:
         self._process.kill()
 
     def over(self) -> bool:
-        """Stop the clock, and tell whether the time was over."""
+        """Stop the timer, and return whether it has fired."""
         self._timer.cancel()
         return self._rang.is_set()
 
 
 def _end_with(session: Session, process: subprocess.Popen[bytes]) -> None:
-    """Kill ``process`` and the master once nobody holds the run's lock, as a controller does while it lives.
+    """Kill ``process`` and the master once the controller, which holds the run's lock, is gone.
 
-    The master alone would go on until the command on the host has ended, and take its answer.
+    The master alone would wait for the command on the host, and receive its answer.
     """
     with suppress(FileNotFoundError), (session.run_dir / "lock").open() as file:
         fcntl.flock(file, fcntl.LOCK_SH)

@@ -1,4 +1,4 @@
-"""The private directory of one run: sockets, ssh configs, the askpass helper; gone when the run ends."""
+"""The private directory of one run, for sockets, ssh configs and the askpass helper; removed at its end."""
 
 import errno
 import fcntl
@@ -15,18 +15,18 @@ from provision.errors import ControllerDiskFull, StateUnusable
 
 _PREFIX = "provision-"
 _FALLBACK = Path("/tmp")  # noqa: S108 - mkdtemp makes it private
-# A hidden one is being made, which takes no time; one of this age was never finished.
+# A hidden directory is being created, which takes no time; one of this age was abandoned.
 _STALE_S = 3600.0
-# The path is written into ssh configs, and a socket's path ends near 100 bytes.
+# The path is written into ssh configs, and that of a socket is limited to about 100 bytes.
 _PLAIN = re.compile(r"/[A-Za-z0-9/._-]{0,63}")
 
 
 @contextmanager
 def open_run_dir() -> Iterator[Path]:
-    """Make a 0700 directory under $XDG_RUNTIME_DIR or /tmp, and remove it in every ending.
+    """Yield a new 0700 directory under $XDG_RUNTIME_DIR or /tmp, and always remove it.
 
-    What a killed run left is swept first: its lock is free, since the kernel let it go.
-    Raises StateUnusable when it cannot be made, ControllerDiskFull when what is in it has no room.
+    Directories of killed runs are removed first: the kernel has released their lock. Raises StateUnusable
+    when it cannot be created, ControllerDiskFull when the disk is full.
     """
     parent = _parent()
     for place in {parent, _FALLBACK}:
@@ -48,7 +48,7 @@ def open_run_dir() -> Iterator[Path]:
 
 @contextmanager
 def room_in(run_dir: Path) -> Iterator[None]:
-    """Raise ControllerDiskFull, with the place, for what finds no room in ``run_dir``."""
+    """Raise ControllerDiskFull when the disk of ``run_dir`` is full."""
     try:
         yield
     except OSError as error:
@@ -59,7 +59,7 @@ def room_in(run_dir: Path) -> Iterator[None]:
 
 def _words(parent: Path) -> tuple[str, str]:
     return (
-        f"a run keeps its sockets and lists in {parent} while it goes on, and could not",
+        f"the sockets and lists of a run could not be written to {parent}",
         f"make room (df -h {parent}), or set XDG_RUNTIME_DIR to another directory of yours",
     )
 
@@ -78,14 +78,14 @@ def _sweep(parent: Path) -> None:
     made, unborn = (parent.glob(f"{dot}{_PREFIX}{os.getuid()}-*") for dot in ("", "."))
     for left in [*made, *filter(_is_stale, unborn)]:
         with suppress(OSError):
-            if left.lstat().st_uid == os.getuid():  # in /tmp anyone can make a directory of that name
+            if left.lstat().st_uid == os.getuid():  # in /tmp anyone can create a directory of that name
                 _sweep_one(left)
 
 
 def _is_stale(left: Path) -> bool:
     try:
         return time.time() - left.lstat().st_mtime > _STALE_S
-    except FileNotFoundError:  # its maker has given it its name
+    except FileNotFoundError:  # its owner has just renamed it
         return False
 
 
@@ -93,7 +93,7 @@ def _sweep_one(left: Path) -> None:
     try:
         lock = os.open(left / "lock", os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
     except FileNotFoundError:
-        if _is_stale(left):  # something wrote into it while it was removed
+        if _is_stale(left):  # something wrote to it while it was removed
             shutil.rmtree(left, ignore_errors=True)
         return
     try:

@@ -1,9 +1,9 @@
-"""Prove once, with one attempt, that the login user becomes root."""
+"""Prove, with one attempt, that the login user can become root."""
 
 from dataclasses import replace
 
 from provision import errors
-from provision.model import Credential, Host, Secret, Session
+from provision.model import Credential, Host, Secret, Session, Status
 from provision.ssh.broker import Broker
 from provision.ssh.elevate import NO_PYTHON, NO_SUDO, OLD_PYTHON, sudo_true, wrap
 from provision.ssh.remote import Completed, over_master
@@ -12,18 +12,20 @@ TIMEOUT_S = 30.0
 
 
 def prove(session: Session, credential: Credential, broker: Broker) -> Session:
-    """Give ``session`` as one that can act as root: with a token where sudo wants a password.
+    """Return ``session`` as one that can run commands as root, with a token if sudo needs a password.
 
-    Raises NotRoot when the inventory does not ask for sudo, NoPython when the host has none, SudoRefused
-    when sudo does not agree.
+    Raises LoginFailed when the user is not root and the inventory does not ask for sudo, or when the host has
+    no Python; SudoRefused when sudo refuses.
     """
     host, password = session.host, credential.sudo_password
     if host.user == "root":
         return session
     if not host.become:
-        raise errors.NotRoot(
-            f"{host.name} is entered as {host.user}, who is not root",
+        raise errors.LoginFailed(
+            f"the login user of {host.name} is {host.user}, not root",
             f"set ansible_become: true for {host.name}, or ansible_user: root",
+            kind="not-root",
+            status=Status.REFUSED,
         )
     if password is None:
         elevated = wrap("", sudo=True)
@@ -41,16 +43,18 @@ def prove(session: Session, credential: Credential, broker: Broker) -> Session:
 
 
 def takes(session: Session, password: Secret) -> bool:
-    """Does sudo take this password on an open Session? One attempt."""
+    """Return whether sudo accepts this password on an open Session; one attempt."""
     stdin = password.reveal().encode() + b"\n"
     return over_master(session, sudo_true(), stdin=stdin, timeout_s=TIMEOUT_S).rc == 0
 
 
-def _no_python(host: Host, answer: Completed) -> errors.NoPython:
-    return errors.NoPython(
+def _no_python(host: Host, answer: Completed) -> errors.LoginFailed:
+    return errors.LoginFailed(
         f"{host.name} has no Python that could start sudo, or one that is too old",
         f"`fab hosts.shell {host.name}`, and there: sudo dnf install python3",
         evidence=answer.err.decode("utf-8", "replace").strip()[:200],
+        kind="no-python",
+        status=Status.REFUSED,
     )
 
 
@@ -65,7 +69,7 @@ def _refused(host: Host, answer: Completed, *, no_password: bool) -> errors.Sudo
     hint = f"`fab credentials.set {host.name} --kind sudo`"
     said = answer.err.decode("utf-8", "replace").strip().splitlines() or [""]
     if no_password:
-        message = f"sudo on {host.name} wants a password, and the keyring has none for it"
+        message = f"sudo on {host.name} asks for a password, and the keyring has none for it"
         return errors.SudoRefused(message, hint, evidence=said[-1][:200])
     return errors.SudoRefused(
         f"sudo on {host.name} did not accept {host.user}'s password",

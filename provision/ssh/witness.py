@@ -1,6 +1,6 @@
-"""Look at a host from outside: the key that it shows, and whether a login works.
+"""Check a host from outside: the key that it shows, and whether a login works.
 
-The only place that uses paramiko and fabric. It reads no file of the person's ``~/.ssh``.
+Only this module uses paramiko and fabric. It reads no file of the person's ``~/.ssh``.
 """
 
 import base64
@@ -38,32 +38,32 @@ _FAMILIES = (
     ("rsa-sha2-512", "rsa-sha2-256"),
 )
 KEY_TYPES = tuple(name for family in _FAMILIES for name in family)
-# Opens a way to a host's port, such as one through a jump host.
+# Opens a socket to a host's port, such as one through a jump host.
 Dial = Callable[[], Any]
 
-# paramiko prints tracebacks to stderr when nobody listens to its log.
+# paramiko prints tracebacks to stderr when its log has no handler.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
 
 class _Silence(paramiko.SSHException):  # type: ignore[misc]
-    """The handshake began, and did not come to its end in time."""
+    """The handshake did not end in time."""
 
 
 class _Transport(paramiko.Transport):  # type: ignore[misc]
-    """Ends with an error where paramiko goes on as if the handshake were done."""
+    """Raise an error where paramiko goes on as if the handshake were complete."""
 
     def start_client(self, event: Any = None, timeout: float = TIMEOUT_S) -> None:
-        self.handshake_timeout = 2 * timeout  # paramiko's own limit must not be met first
+        self.handshake_timeout = 2 * timeout  # so that paramiko's own limit is not reached first
         try:
             super().start_client(event, timeout)
         finally:
-            self.packetizer.complete_handshake()  # ends a timer that would hold up our exit
+            self.packetizer.complete_handshake()  # stops a timer that would delay our exit
         if not self.initial_kex_done:
             raise _Silence("the handshake did not end")
 
 
 class _Exactly(AuthStrategy):  # type: ignore[misc]
-    """Tries the sources that it was given, and nothing that a library would add."""
+    """Try only the given sources, and none that a library would add."""
 
     def __init__(self, sources: list[Any]) -> None:
         super().__init__(ssh_config=None)
@@ -74,26 +74,25 @@ class _Exactly(AuthStrategy):  # type: ignore[misc]
 
 
 def fetch_keys(host: Host, dial: Dial | None = None, timeout_s: float = TIMEOUT_S) -> Iterator[HostKey]:
-    """Give each key that a host shows, the best type first; the next is only asked for when it is wanted.
+    """Yield each key that a host shows, the best type first; the next is fetched only on demand.
 
-    ``dial`` opens a way to its port each time. Raises what ``fetch_key`` does.
+    ``dial`` opens a socket to its port each time. Raises as ``fetch_key``.
     """
     first = fetch_key(host, dial and dial(), timeout_s)
     yield first
     for types in _FAMILIES:
         if first.type.removeprefix("ssh-").split("-")[0] not in types[0]:
-            with suppress(NotSsh):  # it has shown that it is: so it has no key of this type
+            with suppress(NotSsh):  # it has shown a key, so it only lacks this type
                 yield fetch_key(host, dial and dial(), timeout_s, types)
 
 
 def fetch_key(
     host: Host, sock: Any = None, timeout_s: float = TIMEOUT_S, types: tuple[str, ...] = KEY_TYPES
 ) -> HostKey:
-    """Ask a host for its public key, before and without any login.
+    """Return the public key of a host, without a login.
 
-    ``sock`` is an open way to its port, such as one through a jump host; without it the
-    address is dialled. Prefers ed25519, then ecdsa, then rsa. Raises Unreachable and its kinds:
-    ConnectionRefused, NoAnswer, NoRoute, NameNotFound, SilentHost.
+    ``sock`` is an open socket to its port, such as one through a jump host; by default the address is
+    connected to. Prefers ed25519, then ecdsa, then rsa. Raises Unreachable and its subclasses.
     """
     with _explained(host, timeout_s):
         transport = _Transport(sock or socket.create_connection(_place(host), timeout_s))
@@ -106,11 +105,11 @@ def fetch_key(
 def can_login(
     host: Host, key: HostKey, credential: Credential, sock: Any = None, timeout_s: float = TIMEOUT_S
 ) -> bool:
-    """Try one login with exactly this credential; False when the host refuses it.
+    """Return whether one login with only this credential works.
 
-    The host must show ``key``: otherwise ChangedHostKey, and nothing is sent. An agent is used
-    only for a credential that is all None. Raises MissingCredential for a key file that does
-    not open, Unreachable and its kinds. The secret is dropped when the connection closes.
+    Raises ChangedHostKey, before anything is sent, unless the host shows ``key``; MissingCredential for a key
+    file that does not open; Unreachable and its subclasses. An agent is used only for a credential that is
+    all None. The secret is dropped when the connection closes.
     """
     connection = _connection(host, key, _Exactly(_sources(host, credential)), sock, timeout_s)
     try:
@@ -125,9 +124,9 @@ def can_login(
 
 
 def ways_in(host: Host, key: HostKey, sock: Any = None, timeout_s: float = TIMEOUT_S) -> tuple[str, ...]:
-    """Ask a host which ways of login it offers to its user: ``("publickey", "password")``.
+    """Return the login methods that a host offers to its user: ``("publickey", "password")``.
 
-    Nothing is proven and no secret is sent. The host must show ``key``; raises as ``can_login``.
+    No secret is sent. Raises as ``can_login``.
     """
     connection = _connection(host, key, _Exactly([NoneAuth(host.user)]), sock, timeout_s)
     try:
@@ -150,7 +149,7 @@ def _shown_key(host: Host, transport: Any, timeout_s: float, types: tuple[str, .
 
 
 def _demand_an_answer(host: Host, transport: Any, timeout_s: float) -> None:
-    # paramiko reports a lost connection and a timeout as a refused login too; they prove nothing.
+    # paramiko also reports a lost connection or a timeout as a refused login; neither is an answer.
     if not transport.is_active():
         raise HungUp.of(host)
     if not transport.auth_handler.auth_event.is_set():
@@ -158,8 +157,8 @@ def _demand_an_answer(host: Host, transport: Any, timeout_s: float) -> None:
 
 
 def _connection(host: Host, key: HostKey, proof: "_Exactly", sock: Any, timeout_s: float) -> Any:
-    # An ssh config that is given, and lazy, keeps Fabric from reading any file. The secret is in
-    # the strategy and not in connect_kwargs, which Fabric shows in its debug log.
+    # An explicit, lazy ssh config keeps Fabric from reading any file. The secret is in the strategy and not
+    # in connect_kwargs, which Fabric writes to its debug log.
     strategy = {"authentication": {"strategy_class": lambda **_: proof}}
     options = {"sock": sock, "banner_timeout": timeout_s, "auth_timeout": timeout_s}
     connection = fabric.Connection(
@@ -200,7 +199,7 @@ def _private_key(credential: Credential) -> Any:
     secret = credential.passphrase.reveal().encode() if credential.passphrase else None
     try:
         return paramiko.PKey.from_path(credential.key_file, secret)
-    except Exception as error:  # each key format fails in its own way
+    except Exception as error:  # each key format raises its own errors
         raise MissingCredential(
             f"the key file {credential.key_file} does not open",
             "check its passphrase: `fab credentials.set NAME --kind passphrase`",
@@ -235,7 +234,7 @@ def _no_connection(host: Host, error: Exception, timeout_s: float) -> Unreachabl
 
 
 def _no_conversation(host: Host, error: Exception) -> Unreachable:
-    # paramiko wraps what went wrong below it, and keeps it as the context.
+    # paramiko wraps the cause, and keeps it as the context.
     cause = error.__context__ or error
     if isinstance(cause, (TimeoutError, _Silence)):
         return SilentHost.of(host)

@@ -1,4 +1,4 @@
-"""What `fab --list` shows: each task turns its flags into one call, and an error into an exit code."""
+"""The commands of `fab --list`: each turns its flags into one call, and an error into an exit code."""
 
 from fabric.config import Config
 from fabric.executor import Executor

@@ -1,4 +1,4 @@
-"""Make a task from a function: shared flags, typed errors to exit codes, one place that exits."""
+"""Make a task from a function: add the shared flags, and turn errors into messages and exit codes."""
 
 import functools
 import inspect
@@ -18,7 +18,7 @@ from provision.credentials.master import from_environment
 from provision.errors import Interrupted, ProvisionError, UsageError
 from provision.hints import Hint, render
 from provision.model import HostReport
-from provision.report.advice import retold
+from provision.report.advice import as_typed
 from provision.report.console import page_for
 from provision.report.error import error_text
 from provision.report.exit_code import UNKNOWN, exit_code
@@ -41,7 +41,7 @@ _DEFAULTS: dict[str, Any] = {
     "color": "auto",
     "output": "text",
 }
-# Which of them a task has: one that is about a project, and one that makes a run.
+# The shared flags of a task without a project, with one, and of a run.
 LOCAL = ("color",)
 PROJECT = ("inventory", "keyring", "unlock_fd", "color")
 RUN = (*PROJECT, "output")
@@ -60,7 +60,7 @@ def command(
     shared: tuple[str, ...] = PROJECT,
     name: str | None = None,
 ) -> Callable[[Body], Any]:
-    """Make a task of ``body(flags, **own)``, which gives an exit code or None, with the ``shared`` flags."""
+    """Return a decorator that makes a task of ``body(flags, **own)``, which returns an exit code or None."""
 
     def decorate(body: Body) -> Any:
         own = [p for each, p in inspect.signature(body).parameters.items() if each != "flags"]
@@ -87,13 +87,13 @@ def _guarded(body: Body, context: Any, values: dict[str, Any], shared: tuple[str
     page = page_for(sys.stderr)
     try:
         dumps.forbid()
-        sys.stdin = sys.stdin or Path(os.devnull).open()  # noqa: SIM115 - closed by who started us
+        sys.stdin = sys.stdin or Path(os.devnull).open()  # noqa: SIM115 - open until the process exits
         from_environment()  # an inventory script must not see the master password
         _check(context, values)
         flags = Flags(**{each: values.pop(each) for each in shared})
         page = page_for(sys.stderr, flags.color)
         code = body(flags, **values) or 0
-        sys.stdout.flush()  # here, and not when Python ends: then nobody would hear of a failure
+        sys.stdout.flush()  # here, as a failure at exit is not reported
         return code
     except ProvisionError as error:
         say(error, page)
@@ -102,7 +102,7 @@ def _guarded(body: Body, context: Any, values: dict[str, Any], shared: tuple[str
         interrupts.ignore()
         say(Interrupted("interrupted", "run the same command again"), page)
         return interrupts.exit_code_of(stop)
-    except BrokenPipeError:  # who read our output has gone (`fab plan | head`): no result was told
+    except BrokenPipeError:  # the reader of our output has gone (`fab plan | head`)
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return READER_GONE
     except Exception as error:
@@ -113,7 +113,7 @@ def _guarded(body: Body, context: Any, values: dict[str, Any], shared: tuple[str
 def _unexpected(error: Exception) -> ProvisionError:
     last = traceback.extract_tb(error.__traceback__)[-1]
     return ProvisionError(
-        "something happened that this program does not know",
+        "an unexpected error occurred",
         "run the same command again; if it comes back, report it with the line above",
         evidence=f"{type(error).__name__}: {error} ({Path(last.filename).name}:{last.lineno})",
         state="unknown; fab plan shows how the hosts are",
@@ -121,31 +121,31 @@ def _unexpected(error: Exception) -> ProvisionError:
 
 
 def say(error: ProvisionError, page: Page) -> None:
-    """Print an error that belongs to no host on stderr."""
+    """Print an error of the command itself, not of a host, to stderr."""
     failure = error.failure
-    failure = replace(failure, next=retold(failure.next, typed()))
+    failure = replace(failure, next=as_typed(failure.next, typed()))
     text = error_text(failure, width=page.width, colour=page.colour, ascii=page.ascii)
     sys.stderr.write(text)
 
 
-def told(hint: Hint) -> str:
-    """Return ``hint`` as a text, with its commands as this person types them."""
-    return render(retold(hint, typed()))
+def hint_text(hint: Hint) -> str:
+    """Return ``hint`` as text, with its commands as this person types them."""
+    return render(as_typed(hint, typed()))
 
 
 def typed() -> str:
-    """Give the command line as a person typed it, to be shown in reports and in advice."""
+    """Return the command line as typed, for reports and hints."""
     return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
 
 
 def exit_code_of(error: ProvisionError) -> int:
-    """Give the exit code of one host's error, as a run over that host would have ended."""
+    """Return the exit code of a run over one host that ended with ``error``."""
     return exit_code((HostReport("", error.failure.status),))
 
 
 def _check(context: Any, values: dict[str, Any]) -> None:
     if hasattr(context, "host"):
-        raise UsageError("-H runs a task once per host, which is not meant here", "use --limit web1,web2")
+        raise UsageError("-H is not supported: it would run the task once per host", "use --limit web1,web2")
     for name, allowed in _CHOICES.items():
         if name in values and values[name] not in allowed:
             flag = name.replace("_", "-")

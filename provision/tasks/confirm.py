@@ -1,4 +1,4 @@
-"""Ask a person at the terminal to agree, and take no answer that was typed before the question."""
+"""Ask a person at the terminal to agree; answers typed before the question do not count."""
 
 import sys
 import termios
@@ -8,10 +8,10 @@ from contextlib import suppress
 def confirm(question: str, word: str = "yes") -> bool:
     """Return whether a person types ``word`` after ``question`` is on the screen.
 
-    What was typed earlier is dropped: it cannot be an answer to what nobody had read. The caller has
-    checked that there is a terminal; the end of the input is a no.
+    Earlier input is dropped, as it cannot answer a question that was not read yet. The caller checks that
+    there is a terminal; the end of the input means no.
     """
-    sys.stdout.flush()  # a plan that is asked about
+    sys.stdout.flush()  # the plan that the question is about
     print(question, end=" ", file=sys.stderr, flush=True)
     _drop_typed_ahead()
     print(f"Type {word} to go on: ", end="", file=sys.stderr, flush=True)
@@ -19,6 +19,6 @@ def confirm(question: str, word: str = "yes") -> bool:
 
 
 def _drop_typed_ahead() -> None:
-    # Standard input may be no terminal in a test, and then nothing is typed ahead.
+    # In a test standard input may not be a terminal, and then nothing is typed ahead.
     with suppress(OSError, ValueError, termios.error):
         termios.tcflush(sys.stdin.fileno(), termios.TCIFLUSH)

@@ -1,4 +1,4 @@
-"""Commands that take something away: the plan is shown first, and then a person agrees, or has agreed."""
+"""Consent to commands that remove or disrupt something: after the plan, or by a flag."""
 
 import functools
 import sys
@@ -32,7 +32,7 @@ AGREE = {"plan": "only show what would be done", "yes": "do not ask; needed with
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked at the terminal: ``text`` with ``{hosts}`` in it, and the ``word`` that agrees."""
+    """A question at the terminal: ``text`` with ``{hosts}`` in it, and the ``word`` that agrees."""
 
     text: str
     word: str = "yes"
@@ -40,25 +40,25 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Agreed:
-    """What was agreed to on the command line: the change itself, and that it may disrupt what runs."""
+    """Consent on the command line: to the change, and to the disruption of what runs."""
 
     yes: bool = False
     disruption: bool = False
 
 
 def plan_then_do(request: Request, flags: Flags, question: Question, *, plan: bool, agreed: Agreed) -> int:
-    """Show the plan of ``request``; unless ``plan`` is all that is wanted, ask, and carry it out.
+    """Show the plan of ``request``; then, unless ``plan``, ask and carry it out.
 
-    Raises UsageError when nobody agrees: then nothing was changed.
+    Raises UsageError, with nothing changed, without consent.
     """
     project = settings(flags)
-    request = resolve(request, project.state_dir)  # once: the plan is the last run soon
+    request = resolve(request, project.state_dir)  # now, since the plan becomes the last run
     planned = replace(request, only_plan=True, typed=request.typed if plan else f"{request.typed} --plan")
     if plan:
         return runs.start(planned, flags, runs.Manner())
     if not agreed.yes and not project.interactive:
         raise UsageError(
-            "this asks first, and there is no terminal to ask on",
+            "this needs a confirmation, and there is no terminal to ask on",
             (
                 Command(planned.typed, ""),
                 " shows what would be done; ",
@@ -80,15 +80,15 @@ def plan_then_do(request: Request, flags: Flags, question: Question, *, plan: bo
 
 
 def _as_planned(report: Report) -> MakeAsk:
-    """Return what agrees, for each host, to just the plan that a person has seen; the host compares."""
+    """Return the consent to exactly the plan that a person has seen; the host compares."""
     seen = {host.name: host.consent for host in report.hosts if host.consent}
     return lambda view: lambda waiting: seen
 
 
 def asker(flags: Flags, *, allow: bool) -> MakeAsk:
-    """Return what is asked about hosts that would be disrupted; ``allow`` has agreed beforehand.
+    """Return what asks about hosts that would be disrupted; with ``allow`` it agrees by itself.
 
-    Without a terminal nobody is asked, and they are refused.
+    Without a terminal nobody is asked, and the hosts are refused.
     """
     if allow:
         return _everybody
@@ -124,13 +124,13 @@ def _ask_at_terminal(view: View, page: Page, waiting: tuple[Waiting, ...]) -> Ma
 
 
 def serial_of(text: str) -> int:
-    """Read --serial: how many hosts are disrupted at a time. Raises UsageError for anything below 1."""
+    """Return --serial, how many hosts are disrupted at a time; raises UsageError for less than 1."""
     number = whole_number("serial", text) if text else 1
     if number < 1:
-        raise UsageError("--serial 0 would disrupt no host at all", "write --serial 1 or more")
+        raise UsageError("--serial 0 would disrupt no host", "write --serial 1 or more")
     return number
 
 
 def lock_values(lock_timeout: str) -> dict[str, Any]:
-    """Give the role's value for --lock-timeout; none when it was not given."""
+    """Return the role's value for --lock-timeout, if it was given."""
     return {"lock_timeout": whole_number("lock-timeout", lock_timeout)} if lock_timeout else {}

@@ -13,7 +13,7 @@ from provision.plaintext import scan as search
 from provision.run import audit
 from provision.settings import LONGEST_SHOWN, is_there
 from provision.tasks import moving, reach, storing
-from provision.tasks.command import LOCAL, RUN, command, told
+from provision.tasks.command import LOCAL, RUN, command, hint_text
 from provision.tasks.consent import LOCK
 from provision.tasks.keys import HOSTS, change_access
 from provision.tasks.project import EXAMPLE, Flags, is_lab, settings
@@ -22,13 +22,13 @@ _OWNER = {
     "owner": "a host (web1), a group (group/web) or all: each host uses the nearest that there is",
     "kind": "password (of the login), sudo, passphrase (of the key file), or secret/NAME (of the inventory)",
 }
-REPLACE = {"replace": "agree that what is stored is replaced; it is kept as previous-KIND"}
-UNLISTED = {"unlisted": "also for a host or group that the inventory does not have yet"}
+REPLACE = {"replace": "replace a stored secret without asking; the old one is kept as previous-KIND"}
+UNLISTED = {"unlisted": "accept a host or group that the inventory does not have yet"}
 
 
 @command()
 def init(flags: Flags) -> None:
-    """Make the keyring file, with a master password."""
+    """Create the keyring file, with a master password."""
     project = settings(flags)
     if is_lab(project):
         raise UsageError(
@@ -36,7 +36,7 @@ def init(flags: Flags) -> None:
             f"for servers of yours name their inventory: `fab credentials.init --inventory {EXAMPLE}`; "
             "or take the lab down: `fab lab.down`",
         )
-    print(f"made {keyring.init(project)}; now: {told(parse('`fab credentials.set NAME`'))}")
+    print(f"made {keyring.init(project)}; now: {hint_text(parse('`fab credentials.set NAME`'))}")
 
 
 @command(
@@ -44,7 +44,7 @@ def init(flags: Flags) -> None:
     positional=("owner",),
     help=_OWNER | REPLACE | UNLISTED
     | {"stdin": "read the secret from standard input, one line",
-       "previous": "bring the one back that was replaced last; what is stored now becomes the previous one"},
+       "previous": "restore the secret that was replaced last; the current one becomes the previous"},
 )  # fmt: skip
 def set_(
     flags: Flags, owner: str, kind: str = "password", stdin: bool = False, replace: bool = False,
@@ -52,29 +52,31 @@ def set_(
 ) -> None:  # fmt: skip
     """Store a secret of a host, a group or all hosts.
 
-    Another one that is stored already is only replaced when you agree, and kept as previous-KIND.
+    A stored secret is only replaced after you agree, and kept as previous-KIND.
     """
     whose, sort, project = Owner.parse(owner), parse_sort(kind), settings(flags)
     if is_made(sort):
-        raise UsageError(f"the {sort} of a host is made, and not set", f"`fab keys.install {owner}`")
-    storing.one(project, whose, sort, storing.Manner(stdin, replace, unlisted, previous))
+        raise UsageError(
+            f"the {sort} of a host is generated and cannot be set", f"`fab keys.install {owner}`"
+        )
+    storing.one(project, whose, sort, storing.SetOptions(stdin, replace, unlisted, previous))
 
 
 @command(help={"limit": "only these hosts or groups, an Ansible pattern"})
 def check(flags: Flags, limit: str = ALL) -> int:
-    """Say for each host where its secrets come from."""
+    """Show where each host's secrets come from."""
     project = settings(flags)
     return reach.show_origins(keyring.check(read(project, limit, "public").hosts, project))
 
 
 @command(
     positional=("owner",),
-    help=_OWNER | {"yes": "do not ask before what was made here is removed; needed without a terminal"},
+    help=_OWNER | {"yes": "do not ask before a generated secret is removed; needed without a terminal"},
 )
 def forget(flags: Flags, owner: str, kind: str = "", yes: bool = False) -> None:
     """Remove the secrets of a host, a group or all hosts.
 
-    What was made here and nobody else knows (private-key, previous-password) goes only by its --kind, and
+    Secrets that exist nowhere else (private-key, previous-password) are only removed by their --kind, and
     after a question.
     """
     whose, sort, project = Owner.parse(owner), parse_sort(kind) if kind else None, settings(flags)
@@ -89,8 +91,8 @@ def forget(flags: Flags, owner: str, kind: str = "", yes: bool = False) -> None:
 def rotate(flags: Flags, hosts: str, via: str = "public", lock_timeout: str = "") -> int:
     """Change the login password; keep the old one as previous.
 
-    The new one is pending in the keyring until a new login has proven it. Cut off anywhere, the next run
-    gets in.
+    The new one is pending in the keyring until a new login has proven it. If the run is interrupted at any
+    point, the next run can still log in.
     """
     return change_access("credentials.rotate", flags, hosts, via, lock_timeout)
 
@@ -108,9 +110,9 @@ def doctor(flags: Flags) -> int:
     faults = 0
     for found in keyring.examine(settings(flags)):
         faults += bool(found.hint)
-        print(f"{'FAULT' if found.hint else 'right'}  {found.part:8} {found.seen}")
+        print(f"{'FAULT' if found.hint else 'ok':5}  {found.part:8} {found.seen}")
         if found.hint:
-            print(f"       next     {told(found.hint)}")
+            print(f"       next     {hint_text(found.hint)}")
     return min(faults, 1)
 
 
@@ -124,11 +126,11 @@ def import_(
     flags: Flags, csv: bool = False, vault: str = "", vault_fd: str = "", replace: bool = False,
     unlisted: bool = False,
 ) -> int:  # fmt: skip
-    """Take passwords of an inventory into the keyring.
+    """Import passwords of an inventory into the keyring.
 
-    It then names the files that held them. --csv and --vault take them from elsewhere.
+    It then names the files that contain them. --csv and --vault import from other sources.
     """
-    project, agreed = settings(flags), moving.Agreed(replace, unlisted)
+    project, agreed = settings(flags), moving.ImportOptions(replace, unlisted)
     if csv:
         return moving.from_table(project, agreed)
     if vault:

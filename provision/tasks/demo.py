@@ -1,4 +1,4 @@
-"""Make a lab the project's inventory: a throw-away keyring, pins from the lab's own record."""
+"""Make a lab the project's inventory, with a throw-away keyring and pins from the lab's record."""
 
 import os
 import shutil
@@ -18,13 +18,12 @@ from provision.trust import record
 
 
 def up(hosts: int, profile: str) -> str:
-    """Boot the lab and give the words about it; what an earlier one left is removed first.
+    """Boot the lab and return a text about it; remains of an earlier one are removed first.
 
-    Its name and addresses are the first that are free on this machine, so that two projects may have
-    a lab each.
+    Name and addresses are the first that are free on this machine, so that two projects can have a lab each.
     """
     state = project_root(Path.cwd()) / STATE
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # an exception, so that what is half made goes
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # raises, so that a half-built lab is removed
     down()
     subnet = lab.free_subnet()
     made = lab.up(f"demo{subnet}", hosts, profile, state_dir=state, subnet=subnet, progress=_say)
@@ -37,7 +36,7 @@ def up(hosts: int, profile: str) -> str:
 
 
 def down() -> None:
-    """Remove the lab, its inventory, keyring and pins; fine when there is none."""
+    """Remove the lab, its inventory, keyring and pins, if there is one."""
     place = project_root(Path.cwd()) / LAB
     for found in place.glob("demo*/"):
         lab.down(found.name, state_dir=place.parent)
@@ -45,7 +44,7 @@ def down() -> None:
 
 
 def status() -> int:
-    """Print the lab that is up; 1 when there is none."""
+    """Print the lab that is up; return the exit code, 1 when there is none."""
     found = lab.status(project_root(Path.cwd()) / STATE)
     if found is None:
         print("no lab is up; fab lab.up boots one", file=sys.stderr)
@@ -57,7 +56,7 @@ def status() -> int:
 
 
 def admit(made: lab.Lab, home: Path) -> None:
-    """Make ``made`` the inventory of the project in ``home``: their addresses, passwords and pins."""
+    """Make ``made`` the inventory of the project in ``home``, with addresses, passwords and pins."""
     _write(home / LAB / "inventory.yml", yaml.safe_dump(_inventory(made)))
     project = settings(Flags(), home)
     credentials.init(project)

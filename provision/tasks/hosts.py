@@ -40,7 +40,7 @@ def list_(flags: Flags, limit: str = ALL, via: str = "public") -> None:
     help=_HOSTS,
 )
 def ping(flags: Flags, hosts: str, via: str = "public") -> int:
-    """Log in to the named hosts (or all) and out again."""
+    """Log in to the named hosts and out again."""
     return runs.start(Request("hosts.ping", typed(), hosts, via), flags, runs.Manner())
 
 
@@ -49,9 +49,9 @@ def undo(
     flags: Flags, hosts: str, via: str = "public", plan: bool = False, yes: bool = False,
     lock_timeout: str = "", allow_disruption: bool = False, serial: str = "",
 ) -> int:  # fmt: skip
-    """Return hosts to how they were before the last change.
+    """Undo the last change on hosts.
 
-    The last run that changed a host is undone from the journal there; an undo can be undone the same way.
+    The last run that changed a host is undone from its journal there; an undo can be undone the same way.
     """
     values = lock_values(lock_timeout)
     request = Request("hosts.undo", typed(), hosts, via, values=values, serial=serial_of(serial))
@@ -61,9 +61,9 @@ def undo(
 
 @command(shared=RUN, positional=("hosts",), help=_HOSTS | LOCK)
 def harden(flags: Flags, hosts: str, via: str = "public", lock_timeout: str = "") -> int:
-    """Turn password login off on hosts that a key lets in.
+    """Turn password login off on hosts that use a key.
 
-    A timer there puts it back after two minutes, unless new logins have shown that all is well.
+    A timer on the host restores it after two minutes, unless new logins have proven the new setting.
     """
     return change_access("hosts.harden", flags, hosts, via, lock_timeout)
 
@@ -77,10 +77,10 @@ def shell(flags: Flags, name: str, via: str = "public") -> int:
 @command(
     positional=("hosts",),
     help=_HOSTS
-    | {"fingerprint": "pin only if the host shows this one (SHA256:...); asks nothing",
-       "from-file": "take keys or fingerprints from a console's export (- is standard input); asks nothing",
+    | {"fingerprint": "pin without asking, if the host shows this one (SHA256:...)",
+       "from-file": "pin without asking, by a console's export of keys or fingerprints (- is standard input)",
        "replace": "the fingerprint of the old pin, when the host's key has changed",
-       "check": "only compare what the hosts show with their pins; nobody is logged in to"},
+       "check": "only compare the keys of the hosts with their pins, without logging in"},
 )  # fmt: skip
 def trust(
     flags: Flags, hosts: str, fingerprint: str = "", from_file: str = "", replace: str = "",
@@ -88,8 +88,8 @@ def trust(
 ) -> int:  # fmt: skip
     """Show a host's key and pin it when you confirm it.
 
-    A console's export is the log of a first boot, as cloud-init prints it, or a list: name type key, or
-    name SHA256:..., a line each.
+    A console's export is the log of a first boot, as cloud-init prints it, or a list with one line per key:
+    name type key, or name SHA256:...
     """
     if check:
         if fingerprint or from_file or replace:

@@ -1,4 +1,4 @@
-"""Let hosts be entered by a key that lives in the keyring."""
+"""Log in to hosts with keys from the keyring."""
 
 from provision.pipeline import Request
 from provision.tasks import runs
@@ -13,24 +13,24 @@ HOSTS = {
 
 
 def change_access(verb: str, flags: Flags, hosts: str, via: str, lock_timeout: str) -> int:
-    """Run one verb that changes who gets in, and give its exit code."""
+    """Run one verb that changes access, and return its exit code."""
     request = Request(verb, typed(), hosts, via, values=lock_values(lock_timeout))
     return runs.start(request, flags, runs.Manner())
 
 
 @command(shared=RUN, positional=("hosts",), help=HOSTS | LOCK)
 def install(flags: Flags, hosts: str, via: str = "public", lock_timeout: str = "") -> int:
-    """Give hosts a key each, which lives in the keyring.
+    """Install a login key on each host; it is in the keyring.
 
-    An ed25519 key, and in no file. It is used once a login with nothing else has worked. Other keys stay.
+    An ed25519 key, which is in no file. It is used once a login with it alone has worked. Other keys stay.
     """
     return change_access("keys.install", flags, hosts, via, lock_timeout)
 
 
 @command(shared=RUN, positional=("hosts",), help=HOSTS | LOCK)
 def remove(flags: Flags, hosts: str, via: str = "public", lock_timeout: str = "") -> int:
-    """Take those keys away again; passwords are used then.
+    """Remove these keys again, and log in by password.
 
-    Refused for a host that the password of the keyring does not let in.
+    Refused for a host that does not accept the password in the keyring.
     """
     return change_access("keys.remove", flags, hosts, via, lock_timeout)

@@ -1,4 +1,4 @@
-"""Throw-away stand-in hosts on this machine, to try and to test."""
+"""Throw-away stand-in hosts on this machine, for trials and tests."""
 
 import sys
 
@@ -7,7 +7,9 @@ from provision.tasks.command import LOCAL, command
 from provision.tasks.project import Flags, whole_number
 
 
-@command(shared=LOCAL, help={"hosts": "how many", "profile": "el10 or el9: the dress of the stand-ins"})
+@command(
+    shared=LOCAL, help={"hosts": "how many", "profile": "el10 or el9: what the stand-ins are dressed as"}
+)
 def up(flags: Flags, hosts: str = "2", profile: str = "el10") -> None:
     """Boot stand-in hosts and make them the inventory."""
     sys.stdout.write(demo.up(whole_number("hosts", hosts), profile))

@@ -10,10 +10,10 @@ from provision.report.past import failed_hosts, load
 
 
 def resolve(request: Request, state_dir: Path) -> Request:
-    """Give ``request`` with a limit that Ansible understands.
+    """Return ``request`` with a limit that Ansible understands.
 
-    ``last`` becomes the name of that run in what was typed, since the request is the last run soon.
-    Raises NothingSelected when that run left no host behind, UsageError when there is no such run.
+    In the typed line ``last`` becomes the id of that run, since this run will be the last one. Raises
+    NothingSelected when no host failed in that run, UsageError when there is no such run.
     """
     if not request.limit.startswith("@"):
         return request
@@ -23,6 +23,6 @@ def resolve(request: Request, state_dir: Path) -> Request:
     run = load(state_dir, found.group(1)).run
     names = failed_hosts(state_dir, run)
     if not names:
-        raise NothingSelected(f"the run {run} left no host behind", "`fab plan`")
+        raise NothingSelected(f"no host failed in run {run}", "`fab plan`")
     typed = request.typed.replace(request.limit, f"@{run}.failed")
     return replace(request, limit=",".join(names), typed=typed)

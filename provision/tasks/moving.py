@@ -1,4 +1,4 @@
-"""What the tasks about secrets in plain text do: take them into the keyring, and look for them."""
+"""credentials.import and credentials.scan: import secrets in plain text, and find them."""
 
 import getpass
 import os
@@ -25,7 +25,7 @@ from provision.report.layout import count
 from provision.run import audit
 from provision.settings import Settings
 from provision.tasks import storing
-from provision.tasks.command import told, typed
+from provision.tasks.command import hint_text, typed
 from provision.tasks.confirm import confirm
 from provision.tasks.owners import LAB_NOTE, expect_known, listed
 from provision.tasks.project import is_lab, whole_number
@@ -34,14 +34,14 @@ TABLE_CAP_BYTES = 4 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Agreed:
-    """What was agreed to on the command line: that secrets are replaced, that owners are not listed yet."""
+class ImportOptions:
+    """What the command line allows: to replace secrets, and owners that the inventory does not have yet."""
 
     replace: bool = False
     unlisted: bool = False
 
 
-def from_table(project: Settings, agreed: Agreed) -> int:
+def from_table(project: Settings, agreed: ImportOptions) -> int:
     """Import CSV from standard input."""
     if sys.stdin.isatty():
         raise UsageError("a table typed at a terminal would be seen", "pipe it in, or: --csv < FILE")
@@ -55,25 +55,25 @@ def from_table(project: Settings, agreed: Agreed) -> int:
     return _stored(project, found, _behind_stdin(), agreed)
 
 
-def from_vault(project: Settings, file: Path, vault_fd: str, agreed: Agreed) -> int:
+def from_vault(project: Settings, file: Path, vault_fd: str, agreed: ImportOptions) -> int:
     """Import a file that Ansible's vault encrypts."""
     found = intake.from_vault(file, _vault_password(project, vault_fd))
     return _stored(project, found, (file,), agreed)
 
 
-def from_inventory(project: Settings, vault_fd: str, agreed: Agreed) -> int:
-    """Import the passwords of the inventory, and name the files that held them."""
+def from_inventory(project: Settings, vault_fd: str, agreed: ImportOptions) -> int:
+    """Import the passwords of the inventory, and name the files that contain them."""
     expect_there(project.inventory)
     sealed = vault_fd or intake.sealed(project.inventory)
     vault = _vault_password(project, vault_fd) if sealed else None
     found = intake.from_inventory(project.inventory, os.environ, vault)
     secrets = tuple(each.secret for each in found if each.secret)
     files = intake.holders(project.inventory, secrets) if found else ()
-    return _stored(project, found, files, replace(agreed, unlisted=True))  # they come from it
+    return _stored(project, found, files, replace(agreed, unlisted=True))  # they come from the inventory
 
 
 def show(findings: Iterable[Finding]) -> int:
-    """Print what was found, without a secret, and give 2 when there was anything."""
+    """Print the findings, without secrets; return the exit code, 2 when there are any."""
     total, places = 0, set()
     for each in findings:
         total += 1
@@ -83,14 +83,16 @@ def show(findings: Iterable[Finding]) -> int:
         return 0
     next_ = parse("`fab credentials.import` for an inventory, `fab credentials.set NAME` for a note")
     print(
-        f"{count(total, 'finding')} in {count(len(places), 'file')}\nNext   {told(next_)}; then remove\n"
+        f"{count(total, 'finding')} in {count(len(places), 'file')}\nNext   {hint_text(next_)}; then remove\n"
         "       it there. A line that is none: write  pragma: allowlist secret  behind it",
         file=sys.stderr,
     )
     return 2
 
 
-def _stored(project: Settings, found: tuple[Found, ...], files: tuple[Path, ...], agreed: Agreed) -> int:
+def _stored(
+    project: Settings, found: tuple[Found, ...], files: tuple[Path, ...], agreed: ImportOptions
+) -> int:
     if not found:
         raise UsageError("there is no password to import", "`fab credentials.set NAME` stores one")
     expect_known(project, (each.owner for each in found), unlisted=agreed.unlisted)
@@ -100,18 +102,18 @@ def _stored(project: Settings, found: tuple[Found, ...], files: tuple[Path, ...]
     _expect_agreed(project, [each for each in fresh if old[each] is not None], agreed)
     plaintext.keep(project, fresh, lambda each: _recorded(project, each))
     for each in taken:
-        print(_told(each, old[each]))
+        print(_saved_line(each, old[each]))
     left = [each for each in found if each.secret is None]
     for each in left:
-        by_hand = told(parse(set_command(each.owner, each.kind)))
+        by_hand = hint_text(parse(set_command(each.owner, each.kind)))
         print(clean(f"left   the {each.kind} of {each.owner}: {each.reason}; {by_hand}"))
     if taken:
         _say_what_remains(project, files)
     return 8 if left else 0
 
 
-def _expect_agreed(project: Settings, replaced: list[Found], agreed: Agreed) -> None:
-    """Ask once for all secrets that would be replaced; raises UsageError when nobody agrees."""
+def _expect_agreed(project: Settings, replaced: list[Found], agreed: ImportOptions) -> None:
+    """Ask once about all secrets that would be replaced; raises UsageError without consent."""
     if not replaced or agreed.replace:
         return
     what = f"{count(len(replaced), 'stored secret')}: {listed(each.owner for each in replaced)}"
@@ -125,7 +127,7 @@ def _expect_agreed(project: Settings, replaced: list[Found], agreed: Agreed) -> 
         raise UsageError("not confirmed, so nothing was stored", "`fab credentials.list`")
 
 
-def _told(each: Found, old: Secret | None) -> str:
+def _saved_line(each: Found, old: Secret | None) -> str:
     if old is None:
         return f"stored the {each.kind} of {each.owner}"
     if old == each.secret:
@@ -137,9 +139,11 @@ def _say_what_remains(project: Settings, files: tuple[Path, ...]) -> None:
     if is_lab(project):
         print(LAB_NOTE)
     if files:
-        print("now destroy, or clear of passwords, what held them (shred -u FILE), and every copy of it:")
+        print(
+            "now destroy the files that contain them (shred -u FILE), or remove the passwords; each copy too:"
+        )
         sys.stdout.writelines(f"  {clean(os.path.relpath(file))}\n" for file in files)
-    print("a password that lay in plain text, or in a repository, is no secret: change it on the host too")
+    print("a password that was in plain text, or in a repository, is not secret: change it on the host too")
 
 
 def _recorded(project: Settings, found: Found) -> AbstractContextManager[None]:

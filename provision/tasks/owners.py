@@ -1,4 +1,4 @@
-"""Whether the inventory has the owner that a secret is for, asked before anything is stored."""
+"""Check that the inventory has the owner of a secret, before anything is stored."""
 
 import difflib
 import os
@@ -20,18 +20,18 @@ LAB_NOTE = "this is the keyring of the lab that is up; it is removed with the la
 
 
 def listed(owners: Iterable[Owner]) -> str:
-    """Return the names of ``owners``, each once, and a number where they are many."""
+    """Return the unique names of ``owners``; a number replaces those beyond the first few."""
     names = list(dict.fromkeys(map(str, owners)))
     more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
     return ", ".join(names[:_MOST_NAMED]) + more
 
 
 def expect_known(project: Settings, owners: Iterable[Owner], *, unlisted: bool = False) -> None:
-    """Raise UsageError for an owner that the inventory lacks.
+    """Raise UsageError for an owner that the inventory does not have.
 
-    An inventory that was named has to exist; without the default one nothing is known. ``unlisted`` allows
-    an owner that is not in it yet, but never in a lab's. A lab's keyring is removed with it, and takes
-    nothing for ``all`` either, which may be meant for real servers.
+    A named inventory must exist; if the default one does not, owners are not checked. ``unlisted`` allows
+    owners that are not in the inventory, except in a lab. The keyring of a lab, which is removed with it,
+    does not accept secrets for ``all`` either, which may be meant for real servers.
     """
     if project.inventory_is_named:
         expect_there(project.inventory)
@@ -48,14 +48,14 @@ def expect_known(project: Settings, owners: Iterable[Owner], *, unlisted: bool =
 
 
 def _known(project: Settings, wanted: Sequence[Owner]) -> set[str]:
-    """Return the hosts and groups of the inventory as owners are written; plain passwords may be in it."""
+    """Return the hosts and groups of the inventory, written as owners; it may have plain passwords."""
     try:
         with listing(project.inventory, "", os.environ) as started:
             data = started.result()
     except InventoryError as error:
         raise UsageError(
             f"it is unknown whether the inventory has {listed(wanted)}: {error.failure.message}",
-            "mend the inventory, or add --unlisted",
+            "fix the inventory, or add --unlisted",
             evidence=error.failure.evidence,
         ) from error
     return {f"host/{name}" for name in data.get("_meta", {}).get("hostvars", {})} | _groups(data)
@@ -70,7 +70,7 @@ def _groups(data: dict[str, Any]) -> set[str]:
 
 def _not_for_the_lab(lacking: Sequence[Owner]) -> UsageError:
     return UsageError(
-        "a lab is up, and its keyring only takes a secret of one of its hosts: "
+        "a lab is up, and its keyring only accepts secrets of its hosts: "
         f"nothing was stored for {listed(lacking)}",
         (
             "for servers of yours name their inventory: ",

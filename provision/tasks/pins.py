@@ -1,4 +1,4 @@
-"""What hosts.trust does: fetch a host's keys, have one confirmed, pin it; or compare all pins."""
+"""hosts.trust: fetch a host's keys, have one confirmed, and pin it; or compare all pins."""
 
 import os
 import sys
@@ -20,7 +20,7 @@ from provision.run import audit
 from provision.settings import Settings
 from provision.ssh import witness
 from provision.ssh.remote import way_through
-from provision.tasks.command import told
+from provision.tasks.command import hint_text
 from provision.tasks.confirm import confirm
 from provision.tasks.reach import sessions, shell_entrants
 from provision.trust import FETCHES_AT_ONCE, read_pins, record
@@ -32,7 +32,7 @@ _NOTHING = Exported((), ())
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """What a person says of the keys: a fingerprint, the file of a console, and which pin is to go."""
+    """What the command line says about keys: a fingerprint, a console's export, the pin to replace."""
 
     fingerprint: str = ""
     from_file: str = ""
@@ -40,10 +40,10 @@ class Proof:
 
 
 def trust(project: Settings, limit: str, proof: Proof, via: str) -> None:
-    """Pin the key of each selected host by what ``proof`` says of it, or what is typed at the terminal."""
+    """Pin the key of each selected host by ``proof``, or by a confirmation at the terminal."""
     selection = read(project, limit, via)
     if proof.fingerprint and len(selection.hosts) > 1:
-        raise UsageError("a fingerprint is that of one host", "name one host, or use --from-file")
+        raise UsageError("a fingerprint belongs to one host", "name one host, or use --from-file")
     names = [host.name for host in selection.hosts]
     text = _read(proof.from_file) if proof.from_file else ""
     with _ways(project, selection) as keys:
@@ -53,13 +53,13 @@ def trust(project: Settings, limit: str, proof: Proof, via: str) -> None:
 
 
 def check(project: Settings, limit: str, via: str) -> int:
-    """Compare each host's pin with what it shows, without logging in to it; gives the exit code."""
+    """Compare each host's key with its pin, without logging in; return the exit code."""
     selection, pins = read(project, limit, via), read_pins(project.pins)
     with _ways(project, selection) as keys, ThreadPoolExecutor(FETCHES_AT_ONCE) as pool:
         judge = partial(_verdict, pins=pins, keys=keys)
         verdicts = dict(zip(selection.hosts, pool.map(judge, selection.hosts), strict=True))
     for host in sorted(verdicts, key=lambda host: natural(host.name)):
-        print(clean(f"{host.name}  {_told(verdicts[host])}"))
+        print(clean(f"{host.name}  {_described(verdicts[host])}"))
     reports = [HostReport("", _status(verdict)) for verdict in verdicts.values()]
     _audit_check(project, verdicts)
     return exit_code(reports)
@@ -73,7 +73,7 @@ def _verdict(host: Host, pins: Mapping[str, tuple[HostKey, ...]], keys: Keys) ->
 
 
 def _shown_pin(host: Host, pinned: tuple[HostKey, ...], keys: Keys) -> HostKey:
-    """Give the pin that the host shows; raises ChangedHostKey when it shows none of them."""
+    """Return the pinned key that the host shows; raises ChangedHostKey when it shows none of them."""
     if not pinned:
         raise UnknownHostKey(f"no key of {host.name} is pinned", f"`fab hosts.trust {host.name}`")
     offered = []
@@ -84,11 +84,13 @@ def _shown_pin(host: Host, pinned: tuple[HostKey, ...], keys: Keys) -> HostKey:
     raise ChangedHostKey.than_pinned(host.name, pinned[0].fingerprint, offered[0].fingerprint)
 
 
-def _told(verdict: HostKey | ProvisionError) -> str:
+def _described(verdict: HostKey | ProvisionError) -> str:
     if isinstance(verdict, HostKey):
         return f"shows its pin, {verdict.type} {verdict.fingerprint}"
     failure = verdict.failure
-    return f"{failure.message}{failure.evidence and f' ({failure.evidence})'}; next: {told(failure.next)}"
+    return (
+        f"{failure.message}{failure.evidence and f' ({failure.evidence})'}; next: {hint_text(failure.next)}"
+    )
 
 
 def _status(verdict: HostKey | ProvisionError) -> Status:
@@ -128,7 +130,7 @@ def _pin(project: Settings, host: Host, keys: Keys, proof: Proof, said: Exported
 
 
 def _chosen(host: Host, old: tuple[HostKey, ...], keys: Keys, proof: Proof, said: Exported) -> HostKey:
-    """Give the key that is to be pinned: those of the file, else the one that the host shows and is named."""
+    """Return the key to pin: those of the file, else the shown one that ``proof`` or the inventory names."""
     if said.keys:
         return replace(said.keys[0], others=said.keys[1:])
     wanted = said.fingerprints or tuple(filter(None, [proof.fingerprint or host.host_key]))
@@ -141,7 +143,7 @@ def _chosen(host: Host, old: tuple[HostKey, ...], keys: Keys, proof: Proof, said
     if wanted:
         raise ChangedHostKey(
             f"{host.name} shows another host key than the one you gave",
-            "take the fingerprint from the cloud console again; if it differs still, do not log in",
+            "take the fingerprint from the cloud console again; if it still differs, do not log in",
             evidence=f"given {', '.join(wanted)}, offered "
             + ", ".join(f"{key.fingerprint} ({key.type})" for key in offered),
         )
@@ -167,7 +169,7 @@ def _read(place: str) -> str:
 
 
 def _jumps(selection: Selection) -> tuple[Host, ...]:
-    """Give each host that leads to another one; it may be selected itself."""
+    """Return the jump hosts of the selected hosts, which may be selected themselves."""
     by_name = {host.name: host for host in (*selection.jumps, *selection.hosts)}
     found: dict[str, Host] = {}
     for host in selection.hosts:
@@ -179,7 +181,7 @@ def _jumps(selection: Selection) -> tuple[Host, ...]:
 
 @contextmanager
 def _ways(project: Settings, selection: Selection) -> Iterator[Keys]:
-    """Give what fetches a host's keys; only the jump hosts on the way are logged in to."""
+    """Yield a function that fetches a host's keys; it logs in only to jump hosts."""
     jumps = _jumps(selection)
     with ExitStack() as stack:
         opened = stack.enter_context(sessions(shell_entrants(project, Selection(jumps, ())))) if jumps else {}

@@ -1,4 +1,4 @@
-"""Find the project that a command is about: its inventory, pins, keyring and state."""
+"""Find the project of a command: its inventory, pins, keyring and state."""
 
 import os
 import re
@@ -10,7 +10,7 @@ from provision.settings import Settings, default_keyring_file, project_root
 
 STATE = ".provision"
 LAB = Path(STATE) / "lab"
-# The inventory of a project that names none.
+# The default inventory of a project.
 EXAMPLE = Path("inventory") / "hosts.yml"
 
 
@@ -26,22 +26,22 @@ class Flags:
 
 
 def whole_number(flag: str, text: str) -> int:
-    """Read the value of a flag that is a number; raises UsageError for anything else."""
+    """Return the value of a flag that is a number; raises UsageError for anything else."""
     if not re.fullmatch(r"[0-9]{1,5}", text):
-        raise UsageError(f"--{flag} {text!r} is no number", "`fab --help COMMAND` shows what it takes")
+        raise UsageError(f"--{flag} {text!r} is not a number", "`fab --help COMMAND` shows what it takes")
     return int(text)
 
 
 def is_lab(project: Settings) -> bool:
-    """Whether these settings are those of the lab that is up, with its throw-away keyring."""
+    """Return whether these settings are those of a lab that is up, with its throw-away keyring."""
     return project.master_file is not None
 
 
 def settings(flags: Flags, start: Path | None = None) -> Settings:
-    """Give the Settings of the project around ``start`` (default: the working directory).
+    """Return the Settings of the project around ``start`` (default: the working directory).
 
-    While a lab is up, and no inventory is named, the commands are about the lab: its inventory,
-    its throw-away keyring, its pins. They never mix with those of real servers.
+    While a lab is up and no inventory is named, these are inventory, keyring and pins of the lab, which never
+    mix with those of real servers.
     """
     home = project_root(start or Path.cwd())
     lab = home / LAB

@@ -1,4 +1,4 @@
-"""What the hosts.* tasks do: list, enter."""
+"""hosts.list and hosts.shell, and sessions for other tasks."""
 
 import ctypes
 import signal
@@ -17,7 +17,7 @@ from provision.pipeline import masters
 from provision.run import audit
 from provision.run.interrupts import catch_signals
 from provision.settings import Settings, is_there
-from provision.tasks.command import told
+from provision.tasks.command import hint_text
 from provision.trust import read_pins
 
 _PR_SET_PDEATHSIG = 1
@@ -25,12 +25,12 @@ _prctl = getattr(ctypes.CDLL(None), "prctl", None)
 
 
 def known_hosts(project: Settings) -> tuple[Host, ...]:
-    """Give the inventory's hosts; none when there is no inventory to read."""
+    """Return the inventory's hosts; none when there is no inventory."""
     return read(project, ALL, "public").hosts if all(map(is_there, project.inventory)) else ()
 
 
 def listing(project: Settings, limit: str, via: str) -> str:
-    """Give the table of hosts."""
+    """Return the table of hosts."""
     pins = read_pins(project.pins)
     rows = [("HOST", "ADDRESS", "USER", "GROUPS", "KEY")]
     for host in sorted(read(project, limit, via).hosts, key=lambda h: natural(h.name)):
@@ -42,7 +42,7 @@ def listing(project: Settings, limit: str, via: str) -> str:
 
 
 def shell(project: Settings, name: str, via: str) -> int:
-    """Open one master and ride it with a terminal; gives ssh's exit code."""
+    """Open a shell on one host; return ssh's exit code."""
     ready = shell_entrants(project, _one(project, name, via))
     with sessions(ready) as opened:
         session = opened[name]
@@ -50,31 +50,31 @@ def shell(project: Settings, name: str, via: str) -> int:
             raise session
         argv = ["ssh", "-F", str(session.ssh_config), *(["-t"] if sys.stdin.isatty() else []), name]
         with audit.recorded(project.state_dir, "hosts.shell", name, fingerprint(ready[name])):
-            # _end_with_us only makes one system call, so that it is safe in a child of a process with threads
+            # _end_with_us makes only one system call, so it is safe in a child of a process with threads
             return subprocess.run(argv, check=False, preexec_fn=_end_with_us).returncode
 
 
 def shell_entrants(project: Settings, selection: Selection) -> Entrants:
-    """Return what each host of ``selection`` is logged in to with; its desired state is not looked at."""
+    """Return, by host, the Entrant to log in with; the desired state is not needed."""
     return entrants(selection, unlock_logins(selection, project), trust(selection, project))
 
 
 def _end_with_us() -> None:
-    """Have the kernel end this child when its parent is killed: a shell left open would keep the master.
+    """Make the kernel end this child when its parent is killed: an open shell would keep the master.
 
-    Linux alone can do it (prctl(2), PR_SET_PDEATHSIG); elsewhere the shell ends with its terminal.
+    Linux only (prctl(2), PR_SET_PDEATHSIG); elsewhere the shell ends with its terminal.
     """
     if _prctl:
         _prctl(_PR_SET_PDEATHSIG, signal.SIGHUP)
 
 
 def show_origins(origins: dict[str, tuple[str, ...] | ProvisionError]) -> int:
-    """Print where each host's secrets come from; 8 when one has none."""
+    """Print where each host's secrets come from; return the exit code, 8 when one has none."""
     missing = False
     for name, origin in origins.items():
         if isinstance(origin, ProvisionError):
             missing = True
-            print(f"{name}  {origin.failure.message}; next: {told(origin.failure.next)}")
+            print(f"{name}  {origin.failure.message}; next: {hint_text(origin.failure.next)}")
         else:
             print(f"{name}  {', '.join(origin)}")
     return 8 if missing else 0
@@ -89,7 +89,7 @@ def _one(project: Settings, name: str, via: str) -> Selection:
 
 @contextmanager
 def sessions(ready: Mapping[str, Entrant | ProvisionError]) -> Iterator[dict[str, Session | ProvisionError]]:
-    """Open hosts, through their jump hosts; gives by name each one's Session, or what keeps it closed."""
+    """Yield, by host, a Session, opened through jump hosts, or the error that prevents it."""
     with catch_signals() as cancel, masters(cancel) as (connections, _):
         answers: dict[str, Session | ProvisionError] = {
             name: each for name, each in ready.items() if isinstance(each, ProvisionError)

@@ -1,4 +1,4 @@
-"""`fab provision --resume`: the last provision again, for the hosts that it left behind."""
+"""`fab provision --resume`: repeat the last provision for the hosts that failed."""
 
 import sys
 from pathlib import Path
@@ -14,25 +14,25 @@ from provision.report.layout import count
 
 
 def resumed(typed: str, state_dir: Path) -> str:
-    """Give the whole command that ``typed`` stands for: the last one's options, and the hosts it left behind.
+    """Return the complete command for ``typed``: the options of the last one, and its failed hosts.
 
-    Says on stderr how many hosts are left out. Raises UsageError when there is no run to go on with.
+    Prints to stderr how many hosts are left out. Raises UsageError when there is no run to resume.
     """
     last = past.last_of(state_dir, "provision")
     if last is None:
-        raise UsageError(f"there is no run of fab provision in {state_dir} to go on with", "`fab provision`")
-    right = sum(judged(host) in GOOD for host in last.hosts)
+        raise UsageError(f"there is no run of fab provision in {state_dir} to resume", "`fab provision`")
+    good = sum(judged(host) in GOOD for host in last.hosts)
     whole = advice.resumed(typed, last.command, last.run)
     print(
-        f"goes on with run {last.run}: {len(last.hosts) - right} of {count(len(last.hosts), 'host')}; "
-        f"{right} left out, they were right\n{whole}",
+        f"resuming run {last.run}: {len(last.hosts) - good} of {count(len(last.hosts), 'host')}; "
+        f"{good} left out, they succeeded\n{whole}",
         file=sys.stderr,
     )
     return whole
 
 
 def read_again(task: Any, command: str) -> dict[str, Any]:
-    """Give the values that the options of ``command`` have for ``task``."""
+    """Return the values of ``task``'s options in ``command``."""
     context = ParserContext(task.name, args=task.get_arguments())
     values: dict[str, Any] = Parser([context]).parse_argv(advice.words(command))[0].as_kwargs
     return values

@@ -1,4 +1,4 @@
-"""The verbs that are typed daily: plan, provision, verify; and the one that takes it all away."""
+"""The commands of every day, plan, provision and verify, and uninstall."""
 
 from provision.errors import UsageError
 from provision.inventory import ALL
@@ -23,12 +23,12 @@ _SELECTION = {
     "limit": "only these hosts or groups, an Ansible pattern; @last.failed takes those of the last run",
     "via": "public or private: which address of each host is used",
 }
-_TOLERATE = {"tolerate": "unreachable, or unreachable=N: do not count them in the exit code"}
+_TOLERATE = {"tolerate": "unreachable, or unreachable=N: they do not count in the exit code, but are listed"}
 
 _STRICT = {"strict": "an advice counts as a failed check"}
 
 _PURGE = Question(
-    "Docker is taken off {hosts}, and every image, container and volume there is gone for good.", "purge"
+    "This removes Docker from {hosts}, and deletes every image, container and volume there for good.", "purge"
 )
 
 
@@ -56,7 +56,7 @@ def plan(
     | DISRUPT
     | _STRICT
     | {"verify": "--no-verify leaves the proof to a later fab verify",
-       "resume": "go on with the last fab provision: its options, and the hosts that it left behind"},
+       "resume": "repeat the last fab provision, with its options, for the hosts that failed"},
 )  # fmt: skip
 def provision(
     flags: Flags, limit: str = ALL, via: str = "public", verify: bool = True, tolerate: str = "",
@@ -93,7 +93,7 @@ def provision(
 
 def _expect_all(limit: str) -> None:
     if limit != ALL:
-        raise UsageError("--resume takes the hosts that the last run left behind", "leave out --limit")
+        raise UsageError("--resume takes the failed hosts of the last run", "leave out --limit")
 
 
 @command(
@@ -127,9 +127,10 @@ def uninstall(
     flags: Flags, limit: str = "", via: str = "public", plan: bool = False, yes: bool = False,
     purge_data: bool = False, lock_timeout: str = "", allow_disruption: bool = False, serial: str = "",
 ) -> int:  # fmt: skip
-    """Take Docker off the hosts; images and volumes stay.
+    """Remove Docker from the hosts; images and volumes stay.
 
-    What was there before the first run stays as well. Name the hosts with --limit, or say --limit all.
+    Packages and files from before the first run stay as well. Name the hosts with --limit, or say --limit
+    all.
     """
     if not limit:
         raise UsageError("no host is named", "name hosts or groups with --limit; --limit all means all")

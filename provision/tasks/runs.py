@@ -1,4 +1,4 @@
-"""Start a run, show it while it goes on, and write its report."""
+"""Start a run, show its progress, and write its report."""
 
 import functools
 import math
@@ -14,7 +14,7 @@ from provision.errors import ProvisionError, ReportNotWritten, StateUnusable, Us
 from provision.model import HostReport, Report
 from provision.pipeline import Finished, Request, run
 from provision.report import console, files, past, text
-from provision.report.advice import retold
+from provision.report.advice import as_typed
 from provision.report.exit_code import FAILED, exit_code
 from provision.report.jsonl import Stream
 from provision.report.live import Live
@@ -32,9 +32,9 @@ MakeAsk = Callable[[View], Ask | None]
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """How a run is shown and judged; one that ``asks`` is a plan with a question behind it.
+    """How a run is shown and judged; after a plan that ``asks`` comes a question.
 
-    ``ask`` makes, from the view, what asks about hosts that would be disrupted.
+    ``ask`` returns, for the view, what asks about hosts that would be disrupted.
     """
 
     diff: bool = False
@@ -45,12 +45,12 @@ class Manner:
 
 
 def start(request: Request, flags: Flags, manner: Manner) -> int:
-    """Run ``request``, print its end to stdout and give the exit code."""
+    """Run ``request``, print its result to stdout, and return the exit code."""
     return carry_out(request, flags, manner).exit_code
 
 
 def carry_out(request: Request, flags: Flags, manner: Manner) -> Report:
-    """Run ``request`` and print its end to stdout; the report's exit code is that of the command."""
+    """Run ``request``, print its result to stdout, and return its report, with the final exit code."""
     project = settings(flags)
     files.expect_room(project.state_dir)
     request = resolve(request, project.state_dir)
@@ -63,11 +63,11 @@ def carry_out(request: Request, flags: Flags, manner: Manner) -> Report:
     with catch_signals() as cancel:
         show = functools.partial(_show, request, flags, project.state_dir)
         with run(request, project, show, judge, cancel, manner.ask) as done:
-            hosts = tuple(_retold(host, request.typed) for host in done.report.hosts)
+            hosts = tuple(_as_typed(host, request.typed) for host in done.report.hosts)
             report = replace(done.report, hosts=hosts)
             unwritten = _write(request, report, project.state_dir, done)
             if not unwritten:
-                done.confirm()
+                done.acknowledge()
     if flags.output == "json":
         Stream(sys.stdout).finish(report)
     else:
@@ -78,14 +78,14 @@ def carry_out(request: Request, flags: Flags, manner: Manner) -> Report:
     return report
 
 
-def _retold(host: HostReport, typed: str) -> HostReport:
+def _as_typed(host: HostReport, typed: str) -> HostReport:
     if host.failure is None:
         return host
-    return replace(host, failure=replace(host.failure, next=retold(host.failure.next, typed)))
+    return replace(host, failure=replace(host.failure, next=as_typed(host.failure.next, typed)))
 
 
 def _write(request: Request, report: Report, state_dir: Path, done: Finished) -> ProvisionError | None:
-    """Write the report before it is shown, since who reads our output may go; give why it cannot be."""
+    """Write the report, before it is shown, as our output may be closed; return the error if that fails."""
     results = {host.name: host.failure.kind if host.failure else str(host.status) for host in report.hosts}
     try:
         files.write(report, state_dir, done.logs)
@@ -112,12 +112,12 @@ def _audit(
 def _show(
     request: Request, flags: Flags, state_dir: Path, run_id: str, fingerprints: Mapping[str, str]
 ) -> Iterator[View]:
-    # Before the first host is touched: a run that is killed is known, too.
+    # Before the first host is touched, so that a killed run is also recorded.
     _audit(request, state_dir, run_id, fingerprints, dict.fromkeys(fingerprints, audit.BEGUN))
     try:
         with _view(request, flags, run_id, tuple(fingerprints)) as view:
             yield view
-    except UsageError as error:  # of this machine, before any host was reached
+    except UsageError as error:  # of the controller, before any host was reached
         kinds = dict.fromkeys(fingerprints, error.failure.kind)
         _audit(request, state_dir, run_id, fingerprints, kinds)
         raise

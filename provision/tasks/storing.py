@@ -1,7 +1,4 @@
-"""What credentials.set does: ask for one secret, and store it where nothing is lost by it.
-
-And what credentials.forget asks, where something is.
-"""
+"""credentials.set: ask for one secret, and store it so that no other is lost; and the question of forget."""
 
 import getpass
 import sys
@@ -15,15 +12,15 @@ from provision.hints import Command, parse
 from provision.model import Secret
 from provision.run import audit
 from provision.settings import Settings
-from provision.tasks.command import told, typed
+from provision.tasks.command import hint_text, typed
 from provision.tasks.confirm import confirm
 from provision.tasks.owners import LAB_NOTE, expect_known
 from provision.tasks.project import is_lab
 
 
 @dataclass(frozen=True, slots=True)
-class Manner:
-    """What was said on the command line of where the secret comes from, and of what may happen."""
+class SetOptions:
+    """The options of credentials.set: where the secret comes from, and what is allowed."""
 
     from_stdin: bool = False
     replace: bool = False
@@ -31,10 +28,10 @@ class Manner:
     previous: bool = False
 
 
-def one(project: Settings, owner: Owner, kind: Sort, manner: Manner) -> None:
-    """Store one secret; raises UsageError where another one is stored, and nobody agrees."""
+def one(project: Settings, owner: Owner, kind: Sort, manner: SetOptions) -> None:
+    """Store one secret; raises UsageError if it would replace another one without consent."""
     expect_known(project, [owner], unlisted=manner.unlisted)
-    old = keyring.held(project, owner, kind)  # first: what the person types is in vain without the keyring
+    old = keyring.held(project, owner, kind)  # first: without the keyring a person would type in vain
     secret = _previous(project, owner, kind) if manner.previous else _secret(owner, kind, manner.from_stdin)
     if old == secret:
         print(f"unchanged: the {kind} of {owner} is this one already")
@@ -49,13 +46,13 @@ def one(project: Settings, owner: Owner, kind: Sort, manner: Manner) -> None:
 
 
 def replaced(owner: Owner, kind: Sort) -> str:
-    """Return what is said of a secret that took the place of another one."""
-    back = told(parse(set_command(owner, kind, " --previous")))
+    """Return the message about a secret that replaced another one."""
+    back = hint_text(parse(set_command(owner, kind, " --previous")))
     return f"replaced the {kind} of {owner}; the old one is kept as {keyring.previous(kind)} ({back})"
 
 
 def expect_loss_agreed(project: Settings, owner: Owner, kind: Sort) -> None:
-    """Ask before a secret that was made here is removed; raises UsageError when nobody agrees."""
+    """Ask before a generated secret is removed; raises UsageError without consent."""
     if not is_made(kind) or keyring.held(project, owner, kind) is None:
         return
     if not project.interactive:
@@ -102,7 +99,7 @@ def _secret(owner: Owner, kind: Sort, from_stdin: bool) -> Secret:
 
 
 def _line(data: bytes) -> str:
-    # not as text: that takes a carriage return inside a secret for its end
+    # as bytes: in text mode a carriage return inside a secret would end it
     try:
         return data.decode().removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError:

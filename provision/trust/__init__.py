@@ -1,4 +1,4 @@
-"""Which public key a host must show: pins by inventory name, compared before any login."""
+"""trust: the public key that each host must show, pinned by inventory name and compared before any login."""
 
 import base64
 import binascii
@@ -14,24 +14,24 @@ from pathlib import Path
 from provision.errors import ChangedHostKey, InventoryError, ProvisionError, UnknownHostKey, UsageError
 from provision.model import INVENTORY_NAME, Host, HostKey
 
-# Gives each key that a host shows, the best type first.
+# Returns each key that a host shows, the best type first.
 Fetch = Callable[[Host], Iterable[HostKey]]
 
 FETCHES_AT_ONCE = 32
 CHANGED = "reinstalled, the address was given to another server, or someone sits in between"
-# The best first; ssh itself takes whichever of a host's pinned keys it offers.
+# The best first; ssh itself accepts any of the pinned keys.
 _ORDER = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "ssh-rsa")
 TRUST = re.compile(r"trust=(\S+)")
 
 
 def trust(hosts: tuple[Host, ...], pins: Path, fetch: Fetch) -> dict[str, HostKey | ProvisionError]:
-    """Give each host's key, or a typed refusal.
+    """Return, by host, its key or an error.
 
-    A pinned host costs no network. A host with ``host_key: SHA256:…`` in the inventory and no
-    pin has its keys fetched (by ``fetch``, before any login), compared, and pinned. Without
-    either: UnknownHostKey. Where pin, inventory and host disagree: ChangedHostKey with both
-    fingerprints. What ``fetch`` raises becomes that host's error.
-    Raises InventoryError for a pins file that cannot be read, UsageError when it cannot be written.
+    A pinned host is not contacted. For a host with ``host_key: SHA256:…`` in the inventory and no pin,
+    ``fetch`` returns its keys, which are compared and pinned. A host without either gets UnknownHostKey; one
+    whose pin, inventory and key disagree gets ChangedHostKey; and one whose keys cannot be fetched gets what
+    ``fetch`` raises. Raises InventoryError for a pins file that cannot be read, UsageError when it cannot be
+    written.
     """
     pinned = read_pins(pins)
     with ThreadPoolExecutor(FETCHES_AT_ONCE) as pool:
@@ -44,10 +44,10 @@ def trust(hosts: tuple[Host, ...], pins: Path, fetch: Fetch) -> dict[str, HostKe
 
 
 def record(pins: Path, key: HostKey, replace: str | None = None) -> None:
-    """Pin one key, with its others; the lines of other hosts stay as they are.
+    """Pin one key, with its others; the lines of other hosts are unchanged.
 
-    Other keys under the same name are only replaced, and then all of them, when ``replace`` is the
-    fingerprint of one; otherwise ChangedHostKey. Raises InventoryError or UsageError as ``trust`` does.
+    Existing keys of the host are replaced, all of them, only when ``replace`` is the fingerprint of one; else
+    raises ChangedHostKey. Raises InventoryError or UsageError as ``trust``.
     """
     with _locked(pins):
         old = read_pins(pins).get(key.name, ())
@@ -62,10 +62,10 @@ def record(pins: Path, key: HostKey, replace: str | None = None) -> None:
 
 
 def read_pins(pins: Path) -> Mapping[str, tuple[HostKey, ...]]:
-    """Give the pinned keys by inventory name; a missing file is an empty one.
+    """Return the pinned keys by inventory name; a missing file counts as empty.
 
-    Each line is ``name type key trust=…``. Raises InventoryError, with the line's number, for
-    anything else: hashed names, patterns, lists and markers would trust more than one reads.
+    Each line is ``name type key trust=…``. Raises InventoryError, with the line number, for anything else:
+    hashed names, patterns, lists and markers would match more hosts than the line shows.
     """
     found: dict[str, tuple[HostKey, ...]] = {}
     for number, line in enumerate(_text(pins).split("\n"), 1):
@@ -99,9 +99,9 @@ def _from_pins(host: Host, pinned: tuple[HostKey, ...]) -> HostKey:
 def _from_inventory(host: Host, fetch: Fetch) -> HostKey:
     if host.host_key is None:
         raise UnknownHostKey(
-            f"no key of {host.name} is known, so nothing was sent to it",
+            f"the key of {host.name} is not pinned, so nothing was sent to it",
             f"`fab hosts.trust {host.name}`",
-            meaning="a password given to the wrong machine is lost; compare the fingerprint first",
+            meaning="a password sent to the wrong machine is lost; compare the fingerprint first",
         )
     offered = []
     for key in fetch(host):
@@ -174,7 +174,7 @@ def _text(pins: Path) -> str:
 
 @contextmanager
 def _locked(pins: Path) -> Iterator[None]:
-    # The directory is locked: no second file lies beside the pins, which are committed.
+    # Lock the directory, so that no lock file is beside the pins, which are committed.
     try:
         pins.parent.mkdir(parents=True, exist_ok=True)
         directory = os.open(pins.parent, os.O_RDONLY | os.O_CLOEXEC)

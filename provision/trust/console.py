@@ -1,4 +1,4 @@
-"""Read what a cloud console says of hosts' keys: its log of the first boot, or a list made of it."""
+"""Parse a cloud console's export of host keys: the log of a first boot, or a list."""
 
 import base64
 import binascii
@@ -12,37 +12,40 @@ from provision.model import HostKey
 _KEY = re.compile(
     r"\b(ssh-ed25519|ecdsa-sha2-nistp(?:256|384|521)|ssh-rsa) (AAAA[A-Za-z0-9+/]+={0,2})(?![A-Za-z0-9+/=])"
 )
-# A line of a list: a name, and at once the key. What cloud-init logs has a colon behind its first word.
+# A line of a list: a name followed by the key. cloud-init's log lines have a colon after the first word.
 _OTHERS = re.compile(r"(?!ssh-|ecdsa-)\S*[^\s:] (?:ssh-ed25519|ecdsa-sha2-\S+|ssh-rsa) AAAA")
 _FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}(?![A-Za-z0-9+/])")
-# What cloud-init prints; around it stands whatever else the boot has said.
+# The block that cloud-init prints between other messages of the boot.
 _BLOCK = re.compile(r"-----BEGIN SSH HOST KEY \w+-----\n(.*?)-----END SSH HOST KEY", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """What the console says of one host: whole keys, one a type, and fingerprints."""
+    """The export about one host: whole keys, one per type, and fingerprints."""
 
     keys: tuple[HostKey, ...]
     fingerprints: tuple[str, ...]
 
 
 def exported(text: str, name: str, names: Iterable[str]) -> Exported:
-    """Find the keys of the host ``name``; ``names`` are all that are asked for.
+    """Return the keys of host ``name``; ``names`` are all requested hosts.
 
-    In a list each line begins with a host's name. A text in which no line does is one host's own console
-    log. Raises UsageError when it says nothing of this host, names two keys of one type, or could be any
-    of several hosts'.
+    In a list each line begins with a host's name; a text without such lines is the console log of one host.
+    Raises UsageError when it has no key of this host, or two of one type, or could belong to several hosts.
     """
     names = tuple(names)
-    lines = [line for line in _told(text).splitlines() if _KEY.search(line) or _FINGERPRINT.search(line)]
+    lines = [
+        line for line in _key_blocks(text).splitlines() if _KEY.search(line) or _FINGERPRINT.search(line)
+    ]
     named = [line for line in lines if line.split()[0] in names]
     if not named and len(names) > 1:
         raise UsageError(
             "that file names no host", "put the host's name before each line, or trust one at a time"
         )
     if not named and any(_OTHERS.match(line) for line in lines):
-        raise UsageError(f"that file names hosts, and not {name}", f"put {name} before each of its lines")
+        raise UsageError(
+            f"that file names other hosts, but not {name}", f"put {name} before each of its lines"
+        )
     own = [line for line in named if line.split()[0] == name] if named else lines
     keys = {
         HostKey(name, kind, blob)
@@ -62,7 +65,7 @@ def exported(text: str, name: str, names: Iterable[str]) -> Exported:
     return Exported(tuple(sorted(keys, key=lambda key: key.type)), tuple(sorted(fingerprints)))
 
 
-def _told(text: str) -> str:
+def _key_blocks(text: str) -> str:
     blocks = _BLOCK.findall(text.replace("\r", ""))
     return "".join(blocks) if blocks else text
 

@@ -129,7 +129,7 @@ def test_password_login_is_switched_off_only_where_a_key_lets_in_and_an_undo_bri
     assert in_host(own_lab, "el2", f"systemctl list-timers --all | grep {RESTORE}; ls /run/{RESTORE}") == ""
     assert "UNCHANGED      1   el2" in project.fab("hosts.harden", "el2").out
     locked = project.fab("keys.remove", "el2")
-    assert (locked.rc, "nobody would get into el2" in " ".join(locked.out.split())) == (8, True)
+    assert (locked.rc, "no login to el2 would work" in " ".join(locked.out.split())) == (8, True)
     assert held(project, "el2", Kind.PRIVATE_KEY)
     rotated = project.fab("credentials.rotate", "el2")
     assert rotated.rc == 0, rotated.out
@@ -255,7 +255,7 @@ def test_when_the_key_opens_nothing_after_the_reload_all_is_put_back_at_once(
     done = keyed.fab("hosts.harden", "el5")
     assert done.rc == 2, done.out
     assert keyed.host_report("el5")["error"]["kind"] == "access-not-proven"
-    assert "put back: password login is on, as before" in done.out
+    assert "restored: password login is on, as before" in done.out
     assert by_password(keyed, "el5")
 
 

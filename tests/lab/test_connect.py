@@ -102,7 +102,7 @@ def test_a_jump_host_that_is_down_is_named(new_project: NewProject) -> None:
     project.write()
     done = project.fab("hosts.ping", "el5")
     assert done.rc == 4
-    assert "el5 is reached through el4, which could not be entered" in done.out
+    assert "el5 is reached through el4, and the login there failed" in done.out
 
 
 @pytest.mark.parametrize(("user", "sudo"), [("ops", True), ("deploy", False)])
@@ -161,7 +161,7 @@ def test_a_user_who_is_not_root_and_may_not_become_root_is_refused(new_project: 
     project.write()
     done = project.fab("plan")
     assert done.rc == 8
-    assert "entered as ops, who is not root" in done.out
+    assert "the login user of el5 is ops, not root" in done.out
     assert "ansible_become: true" in done.out
 
 

@@ -56,7 +56,7 @@ def test_a_keyring_on_a_full_disk_is_told_and_still_opens_its_hosts(
     refused = project.fab("credentials.set", "web9", "--stdin", "--unlisted", stdin="s3cret\n")
     assert refused.rc == 1
     assert "No space left on device" in " ".join(refused.err.split())
-    assert "the old file is unharmed" in " ".join(refused.err.split())
+    assert "the old file is unchanged" in " ".join(refused.err.split())
     assert "FAULT" in project.fab("credentials.doctor").out
     assert project.fab("hosts.ping", "el4").rc == 0
     assert project.keyring.read_bytes() == data

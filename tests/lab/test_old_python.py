@@ -32,6 +32,6 @@ def test_a_host_is_provisioned_by_python_2_7(lab: Lab, new_project: NewProject, 
         in_host(lab, "el9", "systemctl disable docker; rm /etc/docker/daemon.json")
         assert project.fab("plan", "--diff").rc == 0
         assert project.fab("provision").rc == 0
-        assert "1 right" in project.fab("plan").out
+        assert "1 up to date" in project.fab("plan").out
     finally:
         in_host(lab, "el9", "rm -rf /usr/libexec/platform-python /usr/bin/python2.7 /usr/lib/python2.7")

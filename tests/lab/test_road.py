@@ -58,10 +58,10 @@ def test_a_bare_host_becomes_a_proven_docker_host_and_a_second_run_changes_nothi
     second = project.fab("provision")
     assert second.rc == 0
     assert project.host_report("el1")["changes"] == []
-    assert "RIGHT          1   el1" in second.out
+    assert "UP TO DATE     1   el1" in second.out
     check_the_files_of_a_run(project)
     since = in_host(lab, "el1", "sleep 1; date +%s").strip()
-    assert "1 right" in project.fab("plan", "--detailed-exitcode").out
+    assert "1 up to date" in project.fab("plan", "--detailed-exitcode").out
     assert changed_files(lab, "el1", since) == []
     check_plain_ansible_sees_nothing_to_do(project)
 
@@ -122,7 +122,7 @@ def test_plain_ansible_gives_the_same_result_in_check_mode_and_for_real(
     assert ansible(project, "el2", "--check", "--diff")["changed"] == 1
     assert changed_files(lab, "el2", since) == []
     assert ansible(project, "el2")["changed"] == 1
-    assert "1 right" in project.fab("plan").out
+    assert "1 up to date" in project.fab("plan").out
     assert project.fab("verify").rc == 0
 
 

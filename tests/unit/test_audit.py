@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from provision.errors import StateUnusable, WrongPassword
+from provision.errors import LoginRefused, StateUnusable
 from provision.run.audit import Entry, record, recorded, whoami
 
 
@@ -38,8 +38,8 @@ def test_it_is_private_also_when_it_was_not(tmp_path: Path) -> None:
 
 
 def test_an_error_is_recorded_by_its_kind_and_goes_on(tmp_path: Path) -> None:
-    with pytest.raises(WrongPassword), recorded(tmp_path, "hosts.trust", "web1"):
-        raise WrongPassword("the password hunter2 is wrong")
+    with pytest.raises(LoginRefused), recorded(tmp_path, "hosts.trust", "web1"):
+        raise LoginRefused("the password hunter2 is wrong")
     assert lines(tmp_path)[0]["result"] == "login-refused"
     assert "hunter2" not in (tmp_path / "audit.jsonl").read_text()
 

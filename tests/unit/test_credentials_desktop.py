@@ -55,8 +55,8 @@ def test_a_desktops_keyring_is_found_and_keeps_a_secret_as_it_is(desktop, tmp_pa
     lines = done.stdout.splitlines()
     assert "web1  password from host/web1" in lines
     assert "host/web1/password" in lines
-    assert "right  keyring  SecretService Keyring: this desktop's" in lines
-    assert "right  canary   a secret was set, read back the same, and deleted" in lines
+    assert "ok     keyring  SecretService Keyring: this desktop's" in lines
+    assert "ok     canary   a secret was set, read back the same, and deleted" in lines
     assert SECRET in lines
     assert lines[-2:] == ["removed the password of host/web1", "end"]
     assert not list(tmp_path.rglob("*.kdbx"))
@@ -65,7 +65,7 @@ def test_a_desktops_keyring_is_found_and_keeps_a_secret_as_it_is(desktop, tmp_pa
 def test_a_locked_desktop_keyring_is_told_and_does_not_hang(desktop):
     done = desktop(LOCKED, "fab credentials.doctor")
     assert done.returncode == 1
-    assert "right  keyring  SecretService Keyring: this desktop's" in done.stdout
+    assert "ok     keyring  SecretService Keyring: this desktop's" in done.stdout
     assert "FAULT  canary   it does not answer: " in done.stdout
     assert "--keyring kdbx" in done.stdout
     assert "Traceback" not in done.stdout + done.stderr

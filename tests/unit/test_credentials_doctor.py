@@ -137,7 +137,7 @@ def test_a_directory_without_room_is_told(settings, monkeypatch):
 
 @pytest.mark.parametrize(
     ("backend", "word"),
-    [(Trimming(), "something else"), (Keeping(), "keeps what was deleted"), (Sound(), "")],
+    [(Trimming(), "another text"), (Keeping(), "still has what was deleted"), (Sound(), "")],
 )
 def test_a_canary_shows_what_a_keyring_does_to_a_secret(settings, monkeypatch, backend, word):
     monkeypatch.setattr(module, "choose", lambda _settings: backend)
@@ -188,8 +188,8 @@ def fab(tmp_path):
 def test_a_person_without_a_desktop_sees_the_embedded_file(fab):
     done = fab("credentials.doctor")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "right  keyring  KDBX 4: the embedded file, as no desktop keyring answers here" in done.stdout
-    assert "right  canary   a secret was set, read back the same, and deleted" in done.stdout
+    assert "ok     keyring  KDBX 4: the embedded file, as no desktop keyring answers here" in done.stdout
+    assert "ok     canary   a secret was set, read back the same, and deleted" in done.stdout
 
 
 def test_the_copy_that_a_killed_one_left_goes_with_the_next(fab, tmp_path):

@@ -18,14 +18,14 @@ from provision.errors import KeyringError, UsageError
 from provision.model import Secret
 from provision.settings import Settings
 from provision.tasks import moving, owners, project, storing
-from provision.tasks.moving import Agreed
+from provision.tasks.moving import ImportOptions
 from provision.tasks.owners import expect_known
-from provision.tasks.storing import Manner
+from provision.tasks.storing import SetOptions
 from tests.unit.keyrings import cheap_blank
 
 WEB1, WEB2 = Owner.host("web1"), Owner.host("web2")
 OLD, NEW = Secret("old one"), Secret("new one")
-BY_STDIN = Manner(from_stdin=True)
+BY_STDIN = SetOptions(from_stdin=True)
 
 
 @pytest.fixture
@@ -114,7 +114,7 @@ def test_without_a_terminal_the_flag_is_named_that_replaces(settings, given, ask
     assert "fab credentials.set web1 --stdin --replace" in refused.value.failure.hint
     assert held(settings, WEB1, Kind.PASSWORD) == OLD
     given("new one\n")
-    storing.one(settings, WEB1, Kind.PASSWORD, Manner(from_stdin=True, replace=True))
+    storing.one(settings, WEB1, Kind.PASSWORD, SetOptions(from_stdin=True, replace=True))
     assert (held(settings, WEB1, Kind.PASSWORD), asked[0]) == (NEW, [])
     assert held(settings, WEB1, Kind.PREVIOUS_PASSWORD) == OLD
 
@@ -131,11 +131,11 @@ def test_the_previous_one_is_brought_back_and_back_again(settings, asked):
     store(settings, WEB1, Kind.PASSWORD, OLD)
     store(settings, WEB1, Kind.PASSWORD, NEW)
     for now, before in ((OLD, NEW), (NEW, OLD)):
-        storing.one(settings, WEB1, Kind.PASSWORD, Manner(previous=True))
+        storing.one(settings, WEB1, Kind.PASSWORD, SetOptions(previous=True))
         assert held(settings, WEB1, Kind.PASSWORD) == now
         assert held(settings, WEB1, Kind.PREVIOUS_PASSWORD) == before
     with pytest.raises(UsageError, match="no previous password of host/web2"):
-        storing.one(settings, WEB2, Kind.PASSWORD, Manner(previous=True))
+        storing.one(settings, WEB2, Kind.PASSWORD, SetOptions(previous=True))
 
 
 @pytest.mark.parametrize("kind", [Kind.PRIVATE_KEY, Kind.PENDING_PASSWORD, Kind.PREVIOUS_SUDO])
@@ -189,7 +189,7 @@ def test_an_import_asks_once_for_all_that_it_replaces_and_names_no_secret(
     for owner in (WEB1, WEB2):
         store(settings, owner, Kind.PASSWORD, OLD)
     table(given, monkeypatch, "web1,new one\nweb2,new one\nweb3,third\n")
-    assert moving.from_table(interactive(settings), Agreed()) == 0
+    assert moving.from_table(interactive(settings), ImportOptions()) == 0
     assert asked[0] == [
         "This replaces 2 stored secrets: host/web1, host/web2; the old ones are kept as previous."
     ]
@@ -206,7 +206,7 @@ def test_an_import_that_nobody_agrees_to_stores_nothing(settings, given, asked, 
     asked[1].append(False)
     table(given, monkeypatch, "web1,new one\nweb2,new one\n")
     with pytest.raises(UsageError) as refused:
-        moving.from_table(changed(settings, interactive=person), Agreed())
+        moving.from_table(changed(settings, interactive=person), ImportOptions())
     assert held(settings, WEB1, Kind.PASSWORD) is None
     assert held(settings, WEB2, Kind.PASSWORD) == OLD
     assert person or "--replace" in refused.value.failure.hint
@@ -216,7 +216,7 @@ def test_an_import_with_the_flag_replaces_unasked(settings, given, asked, capsys
     store(settings, WEB1, Kind.PASSWORD, OLD)
     store(settings, WEB2, Kind.PASSWORD, NEW)
     table(given, monkeypatch, "web1,new one\nweb2,new one\n")
-    assert moving.from_table(settings, Agreed(replace=True)) == 0
+    assert moving.from_table(settings, ImportOptions(replace=True)) == 0
     assert asked[0] == []
     assert held(settings, WEB1, Kind.PREVIOUS_PASSWORD) == OLD
     assert "unchanged: the password of host/web2" in capsys.readouterr().out
@@ -230,7 +230,7 @@ def test_an_import_that_cannot_be_written_stores_no_part_of_it(settings, given, 
     with monkeypatch.context() as patched:
         patched.setattr(KdbxKeyring, "_save", full)
         with pytest.raises(KeyringError):
-            moving.from_table(settings, Agreed())
+            moving.from_table(settings, ImportOptions())
     fresh = Vault(KdbxKeyring(settings.keyring_file, lambda: Secret("a master password")), "provision/shop")
     assert fresh.held(WEB1, Kind.PASSWORD) is None
 

@@ -100,7 +100,7 @@ def test_a_key_file_goes_before_a_password_and_takes_its_passphrase(ready, tmp_p
 
 def test_a_key_file_that_is_not_there_is_told(ready):
     host = Host("web1", "192.0.2.1", key_file=Path("/nonexistent/id"))
-    assert "is not there" in unlock((host,), ready)["web1"].failure.message
+    assert "does not exist" in unlock((host,), ready)["web1"].failure.message
 
 
 def test_an_agent_with_keys_is_the_last_way_in_and_asked_once(ready, monkeypatch):
@@ -162,7 +162,7 @@ def test_what_cannot_be_a_secret_is_not_stored(ready):
 
 def test_a_keyring_that_gives_back_another_text_is_caught(ready, monkeypatch):
     monkeypatch.setattr(type(vault.choose(ready)), "get_password", lambda *_: "something else")
-    with pytest.raises(KeyringError, match="gave back something else"):
+    with pytest.raises(KeyringError, match="returned another text"):
         put(ready, Owner.host("web1"), "login")
 
 

@@ -30,9 +30,9 @@ def test_their_names_are_found_wherever_they_stand():
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ({"mirror": {"secret": "x"}}, "holds a secret that is refused"),
-        ({"daemon_options": {"a": {"secret": "../x"}}}, "holds a secret that is refused"),
-        ({"daemon_options": {"a": {"secret": ["x"]}}}, "holds a secret that is refused"),
+        ({"mirror": {"secret": "x"}}, "has an invalid secret reference"),
+        ({"daemon_options": {"a": {"secret": "../x"}}}, "has an invalid secret reference"),
+        ({"daemon_options": {"a": {"secret": ["x"]}}}, "has an invalid secret reference"),
         ({"daemon_options": {"p": "http://user:swordfish@proxy:1"}}, "a password in plain text"),
         ({"registry_logins": {"r": {"username": "ci", "password": "swordfish"}}}, "a password in plain text"),
         ({"registry_logins": {"r": {"username": "ci"}}}, "registry_logins is refused"),

@@ -34,7 +34,7 @@ from tests.unit.changes import harm, seen
 
 HARMS = (harm(kept.RESTART, ("db", "web"), 2),)
 RESTART = seen("restart", "docker", "", "restarted", disruptive=True)
-QUIET = Outcome(heard=True)
+QUIET = Outcome(received=True)
 
 
 def consent(name: str) -> Consent:
@@ -43,7 +43,7 @@ def consent(name: str) -> Consent:
 
 def refusal(name: str, kind: str = "disruption-refused") -> Outcome:
     failure = Failure(kind, "this would disrupt", stage=Stage.CONVERGE, status=Status.REFUSED)
-    return Outcome(failure=failure, heard=True, consent=consent(name))
+    return Outcome(failure=failure, received=True, consent=consent(name))
 
 
 class Quiet:
@@ -97,9 +97,9 @@ class Fleet:
         if name in self.moved or given != {"digest": wanted.digest, "ids": list(wanted.ids)}:
             return refusal(name, "plan-changed")
         if name in self.broken:
-            return Outcome(failure=Failure("engine-not-healthy", "no", status=Status.FAILED), heard=True)
+            return Outcome(failure=Failure("engine-not-healthy", "no", status=Status.FAILED), received=True)
         self.changed.add(name)
-        return Outcome((RESTART,), containers=Containers(1, ("db",)), heard=True)
+        return Outcome((RESTART,), containers=Containers(1, ("db",)), received=True)
 
     def verify(
         self, sessions: tuple[Session, ...], run_dir: Path, cancelled: Callable[[], bool],

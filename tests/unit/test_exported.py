@@ -64,7 +64,7 @@ def test_in_a_list_each_host_has_its_own_lines() -> None:
         (f"web2 {ED}\n", ("web1", "web2"), "no host key of web1"),
         (f"{ED}\nssh-ed25519 {blob('ssh-ed25519', 'b')}\n", ("web1",), "two different keys"),
         (f"ssh-rsa {blob('ssh-ed25519')}\n", ("web1",), "no host key of web1"),
-        (f"web2 {ED}\n", ("web1",), "names hosts, and not web1"),
+        (f"web2 {ED}\n", ("web1",), "names other hosts, but not web1"),
         ("", ("web1",), "no host key of web1"),
     ],
 )

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from provision.run.interrupts import Cancel, HungUp, Terminated, catch_signals, exit_code_of
+from provision.run.interrupts import Cancel, TerminalClosed, Terminated, catch_signals, exit_code_of
 
 ALL = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -32,7 +32,7 @@ def begun(cancel: Cancel) -> Cancel:
 
 
 @pytest.mark.parametrize(
-    ("number", "kind", "code"), [(2, KeyboardInterrupt, 130), (15, Terminated, 143), (1, HungUp, 129)]
+    ("number", "kind", "code"), [(2, KeyboardInterrupt, 130), (15, Terminated, 143), (1, TerminalClosed, 129)]
 )
 def test_before_a_host_is_touched_a_signal_raises_at_once(
     number: int, kind: type[KeyboardInterrupt], code: int

@@ -198,7 +198,7 @@ def test_a_dynamic_inventory_that_hangs_is_ended_with_all_that_it_started(
     monkeypatch.setattr(sources, "READ_TIMEOUT_S", 4)
     pid = tmp_path / "pid"
     error = refusal(tmp_path, f"#!/bin/sh\nsleep 600 &\necho $! > {pid}\nwait\n", "hosts.sh")
-    assert "gave no end in 4 s" in str(error)
+    assert "did not end in 4 s" in str(error)
     end = time.monotonic() + 5  # it is killed, and nobody can wait for it: a busy machine takes a moment
     while is_running(int(pid.read_text())):
         assert time.monotonic() < end
@@ -228,7 +228,7 @@ def test_a_plugin_that_prints_among_the_listing_is_told(
     (plugins / "loud.py").write_text(LOUD)
     monkeypatch.setenv("ANSIBLE_VARS_PLUGINS", str(plugins))
     error = refusal(tmp_path, "all: {hosts: {web1: {}}}\n")
-    assert "something else than an inventory" in str(error)
+    assert "something other than an inventory" in str(error)
     assert error.failure.evidence == "loading the cloud"
 
 

@@ -204,7 +204,7 @@ def test_a_banner_and_then_nothing_is_silent():
 
 def test_a_port_that_closes_at_once_is_told():
     hang_up = lambda connection: connection.close()  # noqa: E731
-    with listening(hang_up) as port, pytest.raises(Unreachable, match="ended the conversation"):
+    with listening(hang_up) as port, pytest.raises(Unreachable, match="closed the connection"):
         fetch_key(host(port), timeout_s=SHORT_S)
 
 
@@ -299,7 +299,7 @@ def test_a_connection_cut_in_the_login_is_no_refusal():
         cutting.transport.add_server_key(ECDSA)
         cutting.transport.start_server(event=threading.Event(), server=cutting)
 
-    with listening(answer) as port, pytest.raises(Unreachable, match="ended the conversation"):
+    with listening(answer) as port, pytest.raises(Unreachable, match="closed the connection"):
         can_login(host(port), pin(ECDSA), Credential(password=Secret("x")))
 
 

@@ -15,7 +15,7 @@ from provision.converge import Order
 from provision.inventory import Selection
 from provision.model import Change, Check, Credential, Host, HostKey, Outcome, Secret, Session, Verdict
 from provision.pipeline import Finished, Request
-from provision.run import receipts
+from provision.run import acknowledgements
 from provision.run.interrupts import Cancel
 from provision.settings import Settings
 from tests.unit.test_disruption import Quiet
@@ -48,7 +48,7 @@ class Played:
     def converge(self, sessions: tuple[Session, ...], _: Path, order: Order, **more: Any) -> None:
         self.orders.append(order)
         self.tokens += [dict(session.secret_tokens) for session in sessions]
-        more["on_outcome"]("web1", Outcome((Change("file x"),), heard=True, installed=True))
+        more["on_outcome"]("web1", Outcome((Change("file x"),), received=True, installed=True))
 
     def verify(self, _s: Any, _d: Any, _c: Any, on_proof: Any, restart: frozenset[str], strict: bool) -> None:
         self.restarted.append(restart)
@@ -69,7 +69,7 @@ def played(monkeypatch: pytest.MonkeyPatch) -> Played:
     monkeypatch.setattr(steps, "verify_all", found.verify)
     for module in (steps, rollout):
         monkeypatch.setattr(module, "save_sessions", lambda *_: None)
-    monkeypatch.setattr(receipts, "give", lambda *given: found.acknowledged.append(given))
+    monkeypatch.setattr(acknowledgements, "send", lambda *given: found.acknowledged.append(given))
     return found
 
 
@@ -77,7 +77,7 @@ def ended(request: Request) -> Finished:
     with pipeline.run(
         request, SETTINGS, lambda *_: contextlib.nullcontext(Quiet()), lambda _: 0, Cancel()
     ) as done:
-        done.confirm()
+        done.acknowledge()
     return done
 
 

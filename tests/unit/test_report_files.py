@@ -191,7 +191,7 @@ def test_a_place_with_room_is_left_as_it_is(tmp_path):
 
 def test_a_place_without_room_or_with_a_file_in_it_is_refused_by_name(tmp_path, monkeypatch):
     (tmp_path / ".provision").write_text("")
-    with pytest.raises(StateUnusable, match="no directory"):
+    with pytest.raises(StateUnusable, match="not a directory"):
         expect_room(tmp_path / ".provision" / "x")
     monkeypatch.setattr("provision.report.files.ROOM_BYTES", 1 << 60)
     with pytest.raises(StateUnusable, match="no room") as caught:

@@ -47,7 +47,7 @@ def test_without_a_terminal_each_finished_host_is_one_plain_line():
         view.done("web1", Status.CHANGED)
         view.done("web1", Status.CHANGED)
         view.done("web2", Status.OK)
-    assert stream.getvalue() == "web1  changed  12 s\nweb2  right  12 s\n"
+    assert stream.getvalue() == "web1  changed  12 s\nweb2  up to date  12 s\n"
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_on_a_terminal_the_view_is_gone_at_the_end(monkeypatch):
     shown = stream.getvalue()
     assert "[red]" in shown
     assert "\x1b]0;owned" not in shown
-    assert "web2  right" not in shown
+    assert "web2  up to date" not in shown
     assert shown.endswith("\x1b[1A\x1b[2K")
 
 
@@ -108,7 +108,8 @@ def test_lines_of_many_threads_stay_whole():
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(stream.getvalue().splitlines()) == [f"h{number:03}  right  0.0 s" for number in range(200)]
+    lines = [f"h{number:03}  up to date  0.0 s" for number in range(200)]
+    assert sorted(stream.getvalue().splitlines()) == lines
 
 
 def test_the_json_stream_tells_start_stages_hosts_and_end():

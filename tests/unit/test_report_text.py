@@ -91,17 +91,17 @@ PLAN = """\
     ~ file        /etc/docker/daemon.json        log-driver json-file → local
     ! restart     docker            6 containers run; live-restore keeps them
   signs     + new  ~ changed  - removed  ! stops or restarts something
-  8 hosts already right    web-01 web-02 app-01 app-03 db-01 db-03 cache-01 cache-02
+  8 hosts up to date       web-01 web-02 app-01 app-03 db-01 db-03 cache-01 cache-02
   1 host  unreachable      db-02    10.0.3.12:22 no answer in 10 s
 
-Plan   3 to change · 8 right · 1 unreachable · 12 hosts                 4.2 s
+Plan   3 to change · 8 up to date · 1 unreachable · 12 hosts            4.2 s
 Next   fab provision      details: fab plan --diff
 """
 
 RESULT = """\
 12 hosts · inventory/hosts.yml · run 20261124-0218-7f3a
 
-RIGHT          8   web-01 web-02 app-01 app-03 db-01 db-03 cache-01 cache-02
+UP TO DATE     8   web-01 web-02 app-01 app-03 db-01 db-03 cache-01 cache-02
 CHANGED        2   web-03 web-04      5 packages, daemon.json, docker started
                    verified: 31 checks passed each
 UNREACHABLE    1
@@ -116,7 +116,7 @@ FAILED         1
            next   open egress to 443, or set docker_engine_mirror; then
                   fab provision --limit app-02
 
-Result   8 right · 2 changed · 1 failed · 1 unreachable · 12 hosts    2 m 31 s
+Result   8 up to date · 2 changed · 1 failed · 1 unreachable · 12 hosts    2 m 31 s
 Report   .provision/latest/report.html
 Again    fab provision --limit @last.failed
 """
@@ -219,7 +219,7 @@ def test_a_plan_marks_what_goes_away_with_a_minus():
 def test_a_refused_host_in_a_plan_keeps_its_next_step():
     failure = Failure("unknown-host-key", "no pin for web1", parse("`fab hosts.trust web1`"), Stage.TRUST)
     text = plan_text(report(HostReport("web1", Status.REFUSED, failure=failure), command="fab plan"))
-    assert "  1 host  refused          web1\n            no pin for web1\n" in text
+    assert "  1 host  not touched      web1\n            no pin for web1\n" in text
     assert "next   fab hosts.trust web1" in text
 
 
@@ -307,7 +307,7 @@ def test_nothing_from_a_host_acts_on_the_terminal():
 
 
 def test_a_message_of_many_lines_cannot_look_like_a_line_of_ours():
-    failure = Failure("k", "first\nResult   12 right")
+    failure = Failure("k", "first\nResult   12 up to date")
     text = provision_text(report(HostReport("a1", Status.FAILED, failure=failure)))
     assert len(re.findall("^Result", text, re.MULTILINE)) == 1
 
@@ -326,7 +326,7 @@ def test_ascii_pages_hold_only_ascii():
     run = report(*RIGHT, changed("web-03", NEW), without_repository("app-02"), command="fab plan")
     for text in (plan_text(run, ascii=True), provision_text(run, ascii=True), verify_text(run, ascii=True)):
         assert text.isascii()
-    assert "Plan   1 to change - 8 right" in plan_text(run, ascii=True)
+    assert "Plan   1 to change - 8 up to date" in plan_text(run, ascii=True)
 
 
 def test_lines_fit_a_narrow_terminal():
@@ -402,7 +402,7 @@ def test_only_hosts_in_their_good_state_exit_with_zero(statuses):
     ],
 )
 def test_a_hint_is_told_in_the_words_of_the_command_that_was_typed(typed: str, hint: str, said: str) -> None:
-    assert render(advice.retold(parse(hint), typed)) == said
+    assert render(advice.as_typed(parse(hint), typed)) == said
 
 
 def told(how: str, failure: Failure | None = None) -> tuple[Earlier, ...]:
@@ -416,14 +416,14 @@ def told(how: str, failure: Failure | None = None) -> tuple[Earlier, ...]:
     [
         (
             told("finished"),
-            "went on without its controller and finished: 5 packages, daemon.json, docker started",
+            "finished without its controller: 5 packages, daemon.json, docker started",
         ),
         (
             told("completed"),
-            "was cut short, and this run completed it: 5 packages, daemon.json, docker started",
+            "was interrupted, and this run completed it: 5 packages, daemon.json, docker started",
         ),
         (told("undone", Failure("k", "the disk is full")), "was undone: the disk is full"),
-        (told("finished", Failure("k", "no net")), "went on without its controller and failed: no net"),
+        (told("finished", Failure("k", "no net")), "failed without its controller: no net"),
     ],
 )
 def test_a_run_of_before_is_told_under_each_host(earlier: tuple[Earlier, ...], said: str) -> None:

@@ -26,7 +26,7 @@ def test_the_last_provision_is_meant_and_not_what_was_looked_at_since(tmp_path, 
     line = resumed("fab provision --resume", tmp_path)
     assert line == "fab provision --no-verify --limit @20261124-0218-a.failed"
     said = capsys.readouterr().err
-    assert "goes on with run 20261124-0218-a: 1 of 2 hosts; 1 left out, they were right" in said
+    assert "resuming run 20261124-0218-a: 1 of 2 hosts; 1 left out, they succeeded" in said
 
 
 def test_options_of_the_last_run_are_kept_and_ones_given_now_win(tmp_path):

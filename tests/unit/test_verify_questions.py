@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from provision.checks import backend, reporter
 from provision.checks.questions import NO_ANSWER, Answer, Questions
 from provision.checks.reach import reach, why_apart
-from provision.errors import ConnectionLost, HostFailed
+from provision.errors import CommandTimedOut, ConnectionLost
 from provision.model import Host, Session
 from provision.ssh import remote
 
@@ -83,7 +83,7 @@ def test_the_backend_gives_testinfra_what_came_back(monkeypatch: pytest.MonkeyPa
         (AssertionError("want on, is off\nmore"), "want on, is off"),
         (AssertionError(), "AssertionError"),
         (pytest.skip.Exception("no such thing"), "no such thing"),
-        (HostFailed("no end in 30 s on web1"), "no end in 30 s on web1"),
+        (CommandTimedOut("no end in 30 s on web1"), "no end in 30 s on web1"),
         (ConnectionLost("lost"), "lost"),
         (KeyError("x"), "KeyError: 'x'"),
         (AssertionError("x" * 9999), "x" * reporter.DETAIL_CAP),

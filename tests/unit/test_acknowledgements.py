@@ -1,4 +1,4 @@
-"""Receipts go to who is still reached, and name nothing but runs."""
+"""Acknowledgements go to hosts that are still reached, and name nothing but runs."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import pytest
 
 from provision.errors import ConnectionLost
 from provision.model import Host, Session
-from provision.run import receipts
+from provision.run import acknowledgements
 from provision.ssh import remote
 
 
@@ -30,11 +30,11 @@ def session(name):
 
 def test_who_is_gone_stops_nobody_and_who_told_nothing_is_not_asked(said):
     sessions = {name: session(name) for name in ("web1", "web2", "web3")}
-    receipts.give(sessions, {"web1": ("r1", "r2"), "web2": ("r1",), "web3": (), "web4": ("r1",)})
+    acknowledgements.send(sessions, {"web1": ("r1", "r2"), "web2": ("r1",), "web3": (), "web4": ("r1",)})
     assert list(said) == ["web1"]
     assert "for run in r1 r2;" in said["web1"]
 
 
 def test_what_a_host_calls_a_run_is_no_command(said):
-    receipts.give({"web1": session("web1")}, {"web1": ("r1", "../x", "$(id)", "", "a b")})
+    acknowledgements.send({"web1": session("web1")}, {"web1": ("r1", "../x", "$(id)", "", "a b")})
     assert "for run in r1;" in said["web1"]

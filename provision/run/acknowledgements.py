@@ -1,4 +1,4 @@
-"""Tell hosts that the ends of runs on them are in a report, so that no later run tells of them again."""
+"""Acknowledge results to the hosts: a result that is in a report is not reported again by a later run."""
 
 import re
 import shlex
@@ -13,18 +13,18 @@ from provision.ssh import remote
 TIMEOUT_S = 5.0
 _AT_ONCE = 16
 _RUN = re.compile(r"[A-Za-z0-9-]+")
-# See provision/host/runs/journal.py for what lies there.
+# See provision/host/runs/journal.py for the files of a run.
 _MARK = 'for run in %s; do cd "/var/lib/provision/$run" && [ -f result ] && : > told; done 2> /dev/null'
 
 
-def give(sessions: Mapping[str, Session], runs: Mapping[str, Iterable[str]]) -> None:
-    """Mark these ``runs``, by host name, as told, over the sessions that are still open.
+def send(sessions: Mapping[str, Session], runs: Mapping[str, Iterable[str]]) -> None:
+    """Acknowledge ``runs``, by host name, over the sessions that are still open.
 
-    A host that cannot be reached any more keeps its runs as untold: they are told once more.
+    A host that can no longer be reached reports its runs once more.
     """
-    wanted = {name: [run for run in told if _RUN.fullmatch(run)] for name, told in runs.items()}
-    names = [name for name, told in wanted.items() if told and name in sessions]
-    with ThreadPoolExecutor(_AT_ONCE, "receipts") as pool:
+    wanted = {name: [run for run in ids if _RUN.fullmatch(run)] for name, ids in runs.items()}
+    names = [name for name, ids in wanted.items() if ids and name in sessions]
+    with ThreadPoolExecutor(_AT_ONCE, "acknowledge") as pool:
         for name in names:
             pool.submit(_mark, sessions[name], wanted[name])
 
