@@ -114,7 +114,7 @@ def test_a_key_is_installed_used_and_removed_and_the_keys_of_others_stay(
     assert project.fab("hosts.ping", "el1").rc == 0
 
 
-def test_password_login_is_switched_off_only_where_a_key_lets_in_and_an_undo_brings_it_back(
+def test_password_login_goes_only_where_a_key_works_and_undo_restores_it(
     own_lab: Lab, access: NewAccess
 ) -> None:
     project = access("el2")
@@ -165,9 +165,7 @@ def cut(project: Project, name: str, *command: str) -> None:
     wait_until(lambda: int(in_host(project.lab, name, ended)) > before[1])
 
 
-def test_killed_between_chpasswd_and_promote_the_next_run_gets_in_and_finishes_it(
-    own_lab: Lab, access: NewAccess
-) -> None:
+def test_the_next_run_finishes_a_rotation_killed_after_chpasswd(own_lab: Lab, access: NewAccess) -> None:
     project = access("el4", ansible_user="ops", ansible_become=True)
     old = own_lab.host("el4").password
     assert old
@@ -182,9 +180,7 @@ def test_killed_between_chpasswd_and_promote_the_next_run_gets_in_and_finishes_i
     assert held(project, "el4", Kind.PREVIOUS_PASSWORD) == old
 
 
-def test_an_expired_password_is_told_with_one_attempt_and_a_new_one_cures_it(
-    own_lab: Lab, access: NewAccess
-) -> None:
+def test_an_expired_password_is_reported_after_one_attempt(own_lab: Lab, access: NewAccess) -> None:
     project = access("el1")
     in_host(own_lab, "el1", "chage -d 0 root")
     before = len(lines_of_sshd(own_lab, "el1"))
@@ -248,9 +244,7 @@ def test_a_match_that_lets_others_in_by_a_password_is_named(own_lab: Lab, keyed:
     assert by_password(keyed, "el5")
 
 
-def test_when_the_key_opens_nothing_after_the_reload_all_is_put_back_at_once(
-    own_lab: Lab, keyed: Project
-) -> None:
+def test_if_the_key_fails_after_the_reload_all_is_put_back_at_once(own_lab: Lab, keyed: Project) -> None:
     in_host(own_lab, "el5", f"echo '{BROKEN}' >> {MAIN}")
     done = keyed.fab("hosts.harden", "el5")
     assert done.rc == 2, done.out

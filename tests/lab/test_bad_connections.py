@@ -273,7 +273,7 @@ def test_a_login_without_a_shell_is_told_from_a_wrong_password(lab: Lab, new_pro
     expect_other_host_fine(project)
 
 
-def test_values_with_signs_of_the_shell_and_of_yaml_reach_the_host_as_they_are(
+def test_shell_and_yaml_characters_in_values_reach_the_host_unchanged(
     lab: Lab, new_project: NewProject
 ) -> None:
     label = "a;touch /run/pwned $(touch /run/pwned) `x` 'q' \"d\" \N{PILE OF POO} %h !unsafe"

@@ -123,7 +123,7 @@ def test_a_report_that_cannot_be_written_does_not_hide_the_result(
 
 
 @pytest.mark.parametrize("wrong", ["a-file-in-its-place", "read-only"])
-def test_a_state_directory_that_cannot_be_written_stops_a_run_before_it_starts(
+def test_an_unwritable_state_directory_stops_a_run_before_it_starts(
     new_project: NewProject, tiny_disk: TinyDisk, wrong: str
 ) -> None:
     project = new_project("el4")
@@ -303,7 +303,7 @@ def test_ctrl_c_while_converging_ends_it_and_reports(
 
 
 @twice_too
-def test_ctrl_c_while_verifying_ends_it_and_reports_and_once_leaves_no_container(
+def test_ctrl_c_while_verifying_reports_and_once_leaves_no_container(
     lab: Lab, new_project: NewProject, typist: Person, runtime: Path, times: int
 ) -> None:
     project = new_project("el6")

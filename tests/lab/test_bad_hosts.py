@@ -236,7 +236,7 @@ def test_a_clock_that_is_a_year_ahead_ends_certificates_and_is_named(
     assert "timedatectl set-ntp true" in words(done)
 
 
-def test_a_clock_that_is_a_year_behind_makes_rpm_refuse_the_key_and_is_named(
+def test_a_clock_a_year_behind_makes_rpm_refuse_the_key_and_is_named(
     lab: Lab, harm: Harm, new_project: NewProject
 ) -> None:
     project = new_project("el7")

@@ -16,7 +16,7 @@ def words(done: Done) -> str:
     return " ".join(done.out.split())
 
 
-def test_a_run_that_lost_its_controller_is_told_once_and_as_the_next_ones_own(
+def test_a_run_that_lost_its_controller_is_reported_once_by_the_next(
     lab: Lab, new_project: NewProject
 ) -> None:
     project = new_project("el5", docker_engine_version=other_version(lab, "el5"))
@@ -38,9 +38,7 @@ def test_a_run_that_lost_its_controller_is_told_once_and_as_the_next_ones_own(
     assert project.host_report("el5")["changes"] == []
 
 
-def test_resume_goes_on_with_the_hosts_and_the_options_of_the_last_provision(
-    lab: Lab, new_project: NewProject
-) -> None:
+def test_resume_takes_the_hosts_and_options_of_the_last_provision(lab: Lab, new_project: NewProject) -> None:
     project = new_project("el5", "el6")
     right = project.hosts["el6"]
     project.hosts["el6"] = right | {"ansible_port": 2222}
@@ -81,7 +79,7 @@ def test_an_undo_returns_a_host_to_how_it_was_before_the_last_change(
     assert project.fab("plan", "--limit", "el5", "--detailed-exitcode").rc == 16
 
 
-def test_an_uninstall_leaves_data_and_other_hosts_and_purges_only_when_told_to(
+def test_an_uninstall_leaves_data_and_other_hosts_and_purges_on_request(
     lab: Lab, new_project: NewProject
 ) -> None:
     project = new_project("el5", "el6")

@@ -56,7 +56,7 @@ LIVES_ON = "Containers live on while the engine restarts (live-restore)."
 RESTARTS = "After the engine restarts, the container runs and answers again."
 
 
-def test_what_the_inventory_decides_is_an_advice_and_the_engine_is_restarted_where_asked_and_alone(
+def test_the_inventorys_decision_is_advice_and_a_restart_needs_a_request(
     lab: Lab, new_project: NewProject
 ) -> None:
     project = new_project("el5", docker_engine_daemon_options={"live-restore": None})
@@ -96,9 +96,7 @@ def test_what_the_inventory_decides_is_an_advice_and_the_engine_is_restarted_whe
     assert "want live-restore on (docker_engine_daemon_options), is off" in said
 
 
-def test_an_engine_that_was_stopped_by_hand_fails_the_checks_that_need_it_and_no_other(
-    lab: Lab, proven: Project
-) -> None:
+def test_an_engine_stopped_by_hand_fails_only_the_checks_that_need_it(lab: Lab, proven: Project) -> None:
     in_host(lab, "el3", "systemctl stop docker.socket docker.service")
     done = proven.fab("verify")
     assert done.rc == 2
@@ -128,7 +126,7 @@ def test_a_harm_is_seen_by_its_own_check_alone(lab: Lab, proven: Project, harm: 
     assert failed(proven) == set()
 
 
-def test_a_master_that_is_killed_in_mid_play_is_a_lost_connection_and_the_next_run_converges(
+def test_a_killed_master_is_a_lost_connection_and_the_next_run_converges(
     lab: Lab, new_project: NewProject
 ) -> None:
     project = new_project("el10")
@@ -145,7 +143,7 @@ def test_a_master_that_is_killed_in_mid_play_is_a_lost_connection_and_the_next_r
     assert again.rc == 0, again.out
 
 
-def test_an_open_shell_and_its_master_are_gone_soon_after_the_controller_is_killed(
+def test_a_shell_and_its_master_end_soon_after_the_controller_is_killed(
     new_project: NewProject,
 ) -> None:
     project = new_project("el4")

@@ -43,7 +43,7 @@ def test_a_plan_of_a_bare_host_is_true_and_changes_nothing(lab: Lab, new_project
     assert in_host(lab, "el1", "ls -A /var/cache/dnf; ls -d /var/lib/provision") == ""
 
 
-def test_a_bare_host_becomes_a_proven_docker_host_and_a_second_run_changes_nothing(
+def test_a_bare_host_is_provisioned_and_a_second_run_changes_nothing(
     lab: Lab, new_project: NewProject
 ) -> None:
     project = new_project("el1")

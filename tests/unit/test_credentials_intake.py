@@ -86,7 +86,7 @@ all:
         ("'" + "x" * 1024 + "'", "1024 bytes"),
     ],
 )
-def test_what_cannot_be_told_is_left_with_its_reason_and_the_others_are_taken(inventory, value, reason):
+def test_an_unclear_secret_is_left_with_its_reason_and_others_are_taken(inventory, value, reason):
     lines = f"{{loop: '{{{{ loop }}}}', ansible_password: {value}, ansible_become_pass: fine}}"
     found = from_inventory((inventory(hosts=f"all: {{hosts: {{web1: {lines}}}}}"),), os.environ, None)
     left = [each for each in found if each.secret is None]
@@ -296,7 +296,7 @@ def test_a_table_of_a_file_is_imported_and_the_file_named(project, tmp_path):
     assert project("credentials.list").stdout == "all/sudo\nhost/web1/password\n"
 
 
-def test_what_was_stored_before_the_keyring_failed_is_recorded_and_so_is_the_failure(project, tmp_path):
+def test_what_was_stored_before_the_keyring_failed_is_audited(project, tmp_path):
     (tmp_path / "odd.py").write_text(
         "from keyring.backend import KeyringBackend\nfrom keyring.errors import PasswordSetError\n"
         "class Odd(KeyringBackend):\n    priority = 5\n    kept = {}\n"
