@@ -134,7 +134,7 @@ class Project:
         """Put a secret into the keyring, whatever is there, also for a host that is added later."""
         own = ("--stdin", "--replace", "--unlisted")
         done = self.fab("credentials.set", owner, "--kind", kind, *own, stdin=secret + "\n")
-        assert done.rc == 0, done.err
+        done.expect(0)
 
     def add(self, name: str, host: LabHost) -> None:
         """Make ``host`` the inventory's host ``name``, pinned."""
@@ -157,6 +157,15 @@ class Done:
     rc: int
     out: str
     err: str
+
+    def expect(self, rc: int, *words: str) -> None:
+        """Fail, and show all output, unless the exit code is ``rc`` and each of ``words`` was printed.
+
+        Line breaks count as spaces, since a terminal's width decides where they are.
+        """
+        said = self.out + self.err
+        missing = [each for each in words if " ".join(each.split()) not in " ".join(said.split())]
+        assert (self.rc, missing) == (rc, []), f"exit code {self.rc}, without {missing}:\n{said}"
 
 
 NewProject = Callable[..., Project]

@@ -154,7 +154,7 @@ def applied(
     project.add("el6", lab.host("el6"))
     done = project.fab("provision")
     (path / "out").write_text(done.out)
-    assert done.rc == 2, done.out
+    done.expect(2)
     return project
 
 
@@ -175,7 +175,7 @@ def test_with_a_good_mirror_the_next_run_converges(lab: Lab, applied: Project) -
     del applied.hosts["el5"]["docker_engine_mirror"]
     applied.write()
     done = applied.fab("provision", "--limit", "el5")
-    assert done.rc == 0, done.out
+    done.expect(0)
 
 
 def check_words(project: Project, name: str, kind: str, evidence: str) -> None:

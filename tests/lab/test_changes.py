@@ -117,7 +117,7 @@ def test_a_first_run_is_undone_redone_and_undone_and_the_host_is_as_it_was(host:
     assert host.run()["changes"] == []
 
 
-def test_uninstall_takes_away_what_came_gives_back_what_was_there_and_leaves_data(host: Host) -> None:
+def test_uninstall_removes_ours_restores_the_rest_and_leaves_data(host: Host) -> None:
     host.run()
     provisioned = host.snapshot()
     absent = {"desired": {"state": "absent"}}
@@ -244,7 +244,7 @@ def test_a_run_that_is_told_to_end_is_undone(host: Host) -> None:
     assert host.snapshot() == start
 
 
-def test_a_purge_stops_the_containers_and_takes_their_data_and_nothing_brings_it_back(host: Host) -> None:
+def test_a_purge_stops_the_containers_and_deletes_their_data_for_good(host: Host) -> None:
     host.run()
     host.sh("cat > /root/sample && chmod 755 /root/sample", (CHECKOUT / SAMPLE).read_bytes())
     host.sh(

@@ -33,7 +33,7 @@ def key(tmp_path: Path, lab: Lab) -> Iterator[Path]:
 
 
 def without_password(project: Project, name: str, **values: object) -> None:
-    assert project.fab("credentials.forget", name).rc == 0
+    project.fab("credentials.forget", name).expect(0)
     project.hosts[name] |= values
     project.write()
 
@@ -41,7 +41,7 @@ def without_password(project: Project, name: str, **values: object) -> None:
 def test_a_password_is_sent_once_and_nothing_else_is_tried(lab: Lab, new_project: NewProject) -> None:
     project = new_project("el4")
     before = len(lines_of_sshd(lab, "el4"))
-    assert project.fab("hosts.ping", "el4").rc == 0
+    project.fab("hosts.ping", "el4").expect(0)
     said = "\n".join(lines_of_sshd(lab, "el4")[before:])
     assert said.count("Accepted password for root") == 1
     assert "Failed" not in said
@@ -50,7 +50,7 @@ def test_a_password_is_sent_once_and_nothing_else_is_tried(lab: Lab, new_project
 def test_a_key_file_opens_a_host(new_project: NewProject, key: Path) -> None:
     project = new_project("el4")
     without_password(project, "el4", ansible_ssh_private_key_file=str(key))
-    assert project.fab("hosts.ping", "el4").rc == 0
+    project.fab("hosts.ping", "el4").expect(0)
 
 
 def test_a_key_with_a_passphrase_opens_a_host_and_a_wrong_one_says_so(
@@ -60,10 +60,10 @@ def test_a_key_with_a_passphrase_opens_a_host_and_a_wrong_one_says_so(
     subprocess.run(["ssh-keygen", "-q", "-p", "-P", "", "-N", "a phrase", "-f", key], check=True)
     without_password(project, "el4", ansible_ssh_private_key_file=str(key))
     project.store("el4", "a phrase", "passphrase")
-    assert project.fab("hosts.ping", "el4").rc == 0
+    project.fab("hosts.ping", "el4").expect(0)
     project.store("el4", "another", "passphrase")
     done = project.fab("hosts.ping", "el4")
-    assert done.rc == 2
+    done.expect(2)
     assert "the key file of el4 does not open" in done.out
     assert "fab credentials.set el4 --kind passphrase" in done.out
 
@@ -77,7 +77,7 @@ def test_the_keys_of_a_running_agent_open_a_host(new_project: NewProject, key: P
         while not Path(socket).exists():
             time.sleep(0.05)
         subprocess.run(["ssh-add", "-q", key], env={"SSH_AUTH_SOCK": socket}, check=True, capture_output=True)
-        assert project.fab("hosts.ping", "el4", SSH_AUTH_SOCK=socket).rc == 0
+        project.fab("hosts.ping", "el4", SSH_AUTH_SOCK=socket).expect(0)
     finally:
         agent.terminate()
         agent.wait()
@@ -89,7 +89,7 @@ def test_a_jump_host_leads_to_a_host(lab: Lab, new_project: NewProject) -> None:
     project.write()
     before = len(lines_of_sshd(lab, "el5"))
     done = project.fab("hosts.ping", "el5")
-    assert done.rc == 0, done.out
+    done.expect(0)
     assert [host["name"] for host in project.report()["hosts"]] == ["el5"]
     said = "\n".join(lines_of_sshd(lab, "el5")[before:])
     assert f"Accepted password for root from {lab.host('el4').address}" in said
@@ -101,8 +101,7 @@ def test_a_jump_host_that_is_down_is_named(new_project: NewProject) -> None:
     project.store("el4", "wrong")
     project.write()
     done = project.fab("hosts.ping", "el5")
-    assert done.rc == 4
-    assert "el5 is reached through el4, and the login there failed" in done.out
+    done.expect(4, "el5 is reached through el4, and the login there failed")
 
 
 @pytest.mark.parametrize(("user", "sudo"), [("ops", True), ("deploy", False)])
@@ -117,7 +116,7 @@ def test_a_user_with_sudo_plans_as_root(lab: Lab, new_project: NewProject, user:
     if sudo:
         project.store("el5", password.reveal(), "sudo")
     done = project.fab("plan")
-    assert done.rc == 0, done.out
+    done.expect(0)
     assert "daemon.json" in done.out
 
 
@@ -127,7 +126,7 @@ def test_requiretty_is_no_obstacle(lab: Lab, new_project: NewProject) -> None:
     project.write()
     in_host(lab, "el5", "echo 'Defaults requiretty' > /etc/sudoers.d/00-tty; chmod 440 /etc/sudoers.d/00-tty")
     try:
-        assert project.fab("plan").rc == 0
+        project.fab("plan").expect(0)
     finally:
         in_host(lab, "el5", "rm /etc/sudoers.d/00-tty")
 
@@ -139,7 +138,7 @@ def test_a_wrong_sudo_password_is_tried_once(lab: Lab, new_project: NewProject) 
     project.store("el5", "wrong sudo", "sudo")
     before = in_host(lab, "el5", "journalctl -b -o cat --no-pager").count("incorrect password attempt")
     done = project.fab("plan")
-    assert done.rc == 2
+    done.expect(2)
     assert "sudo on el5 did not accept ops's password" in done.out
     log = in_host(lab, "el5", "journalctl -b -o cat --no-pager")
     assert log.count("incorrect password attempt") == before + 1
@@ -151,7 +150,7 @@ def test_a_sudo_password_that_is_missing_is_asked_for(new_project: NewProject) -
     project.hosts["el5"] |= {"ansible_user": "ops", "ansible_become": True}
     project.write()
     done = project.fab("plan")
-    assert done.rc == 2
+    done.expect(2)
     assert "fab credentials.set el5 --kind sudo" in done.out
 
 
@@ -160,8 +159,7 @@ def test_a_user_who_is_not_root_and_may_not_become_root_is_refused(new_project: 
     project.hosts["el5"]["ansible_user"] = "ops"
     project.write()
     done = project.fab("plan")
-    assert done.rc == 8
-    assert "the login user of el5 is ops, not root" in done.out
+    done.expect(8, "the login user of el5 is ops, not root")
     assert "ansible_become: true" in done.out
 
 
@@ -181,7 +179,7 @@ def test_the_list_shows_what_is_pinned(new_project: NewProject) -> None:
 def test_nothing_of_a_run_stays_behind(new_project: NewProject) -> None:
     project = new_project("el4")
     before = set(Path("/tmp").glob("provision-*"))
-    assert project.fab("hosts.ping", "el4").rc == 0
+    project.fab("hosts.ping", "el4").expect(0)
     assert set(Path("/tmp").glob("provision-*")) <= before
     assert {path.name for path in project.path.iterdir()} == {
         "fabfile.py", "inventory", "keys", "home", ".provision", "__pycache__"

@@ -39,8 +39,8 @@ def test_odd_passwords_open_their_hosts(lab: Lab, new_project: NewProject) -> No
         done = project.fab("hosts.ping", "all")
     finally:
         set_passwords(lab, {host.name: host.password.reveal() for host in lab.hosts if host.password})
-    assert stored.rc == 0, stored.err
-    assert done.rc == 0, done.out
+    stored.expect(0)
+    done.expect(0)
     assert not [name for name, password in ODD.items() if password in stored.out + done.out + done.err]
 
 
@@ -54,11 +54,11 @@ def test_a_keyring_on_a_full_disk_is_told_and_still_opens_its_hosts(
     project.keyring.chmod(0o600)
     fill(place)
     refused = project.fab("credentials.set", "web9", "--stdin", "--unlisted", stdin="s3cret\n")
-    assert refused.rc == 1
+    refused.expect(1)
     assert "No space left on device" in " ".join(refused.err.split())
     assert "the old file is unchanged" in " ".join(refused.err.split())
     assert "FAULT" in project.fab("credentials.doctor").out
-    assert project.fab("hosts.ping", "el4").rc == 0
+    project.fab("hosts.ping", "el4").expect(0)
     assert project.keyring.read_bytes() == data
     (place / "ballast").unlink()
     project.store("web9", "s3cret")

@@ -27,9 +27,9 @@ def expect_other_host_fine(project: Project, name: str = "el6") -> None:
 
 def test_a_missing_credential_names_the_command_that_adds_it(new_project: NewProject) -> None:
     project = new_project("el4", "el6")
-    assert project.fab("credentials.forget", "el4").rc == 0
+    project.fab("credentials.forget", "el4").expect(0)
     done = project.fab("plan")
-    assert done.rc == 8
+    done.expect(8)
     assert error_of(project, "el4")["kind"] == "missing-credential"
     assert "fab credentials.set el4" in done.out
     expect_other_host_fine(project)
@@ -40,7 +40,7 @@ def test_a_wrong_password_is_tried_once(lab: Lab, new_project: NewProject) -> No
     project.store("el4", "not the password")
     before = len(lines_of_sshd(lab, "el4"))
     done = project.fab("plan")
-    assert done.rc == 2
+    done.expect(2)
     assert "el4 refused the login of root" in done.out
     assert "\n".join(lines_of_sshd(lab, "el4")[before:]).count("Failed password for root") == 1
     expect_other_host_fine(project)
@@ -52,7 +52,7 @@ def test_an_unknown_key_is_refused_before_any_login(lab: Lab, new_project: NewPr
     pins.write_text("".join(line for line in pins.open() if not line.startswith("el4 ")))
     before = len(lines_of_sshd(lab, "el4"))
     done = project.fab("plan")
-    assert done.rc == 8
+    done.expect(8)
     assert error_of(project, "el4")["kind"] == "unknown-host-key"
     assert "fab hosts.trust el4" in done.out
     assert lines_of_sshd(lab, "el4")[before:] == []
@@ -65,7 +65,7 @@ def test_two_swapped_pins_refuse_both_hosts_before_any_login(lab: Lab, new_proje
     project.pin("el5", lab.host("el4"))
     before = len(lines_of_sshd(lab, "el4"))
     done = project.fab("plan")
-    assert done.rc == 8
+    done.expect(8)
     for name in ("el4", "el5"):
         error = error_of(project, name)
         assert error["kind"] == "changed-host-key"
@@ -76,9 +76,7 @@ def test_two_swapped_pins_refuse_both_hosts_before_any_login(lab: Lab, new_proje
     expect_other_host_fine(project)
 
 
-def test_a_fingerprint_in_the_inventory_pins_a_host_and_a_wrong_one_refuses_it(
-    lab: Lab, new_project: NewProject
-) -> None:
+def test_a_fingerprint_in_the_inventory_pins_or_refuses_a_host(lab: Lab, new_project: NewProject) -> None:
     project = new_project("el4", "el6")
     pins = project.path / "inventory/known_hosts"
     old = pins.read_text()
@@ -86,35 +84,35 @@ def test_a_fingerprint_in_the_inventory_pins_a_host_and_a_wrong_one_refuses_it(
     pins.write_text("".join(line for line in old.splitlines(True) if not line.startswith("el4 ")))
     project.hosts["el4"]["host_key"] = "SHA256:" + "A" * 43
     project.write()
-    assert project.fab("hosts.ping", "all").rc == 8
+    project.fab("hosts.ping", "all").expect(8)
     assert error_of(project, "el4")["kind"] == "changed-host-key"
     project.hosts["el4"]["host_key"] = good
     project.write()
-    assert project.fab("hosts.ping", "all").rc == 0
+    project.fab("hosts.ping", "all").expect(0)
 
 
 def test_trust_without_a_terminal_wants_the_fingerprint(lab: Lab, new_project: NewProject) -> None:
     project = new_project("el4")
     (project.path / "inventory/known_hosts").unlink()
     refused = project.fab("hosts.trust", "el4")
-    assert refused.rc == 8
+    refused.expect(8)
     assert "--fingerprint SHA256:" in refused.err
     shown = refused.err[refused.err.index("SHA256:") :].split()[0]
-    assert project.fab("hosts.trust", "el4", "--fingerprint", "SHA256:" + "B" * 43).rc == 8
-    assert project.fab("hosts.trust", "el4", "--fingerprint", shown).rc == 0
-    assert project.fab("hosts.ping", "el4").rc == 0
+    project.fab("hosts.trust", "el4", "--fingerprint", "SHA256:" + "B" * 43).expect(8)
+    project.fab("hosts.trust", "el4", "--fingerprint", shown).expect(0)
+    project.fab("hosts.ping", "el4").expect(0)
 
 
 def test_a_changed_key_is_replaced_only_by_naming_the_old_one(lab: Lab, new_project: NewProject) -> None:
     project = new_project("el4")
     project.pin("el4", lab.host("el5"))
     refused = project.fab("hosts.trust", "el4")
-    assert refused.rc == 8
+    refused.expect(8)
     words = " ".join(refused.err.split())
     old = words[words.index("--replace SHA256:") + 10 :].split()[0]
     new = words[words.index("offered SHA256:") + 8 :].split()[0]
-    assert project.fab("hosts.trust", "el4", "--replace", old, "--fingerprint", new).rc == 0
-    assert project.fab("hosts.ping", "el4").rc == 0
+    project.fab("hosts.trust", "el4", "--replace", old, "--fingerprint", new).expect(0)
+    project.fab("hosts.ping", "el4").expect(0)
 
 
 def test_a_host_that_is_off_or_refuses_or_has_no_name_is_told_apart(
@@ -131,14 +129,14 @@ def test_a_host_that_is_off_or_refuses_or_has_no_name_is_told_apart(
         project.store(name, "x")
         project.pin(name, lab.host("el4"))
     done = project.fab("hosts.ping", "all")
-    assert done.rc == 4
+    done.expect(4)
     kinds = {name: error_of(project, name)["kind"] for name in ("gone", "shut", "named")}
     assert kinds.pop("gone") in ("no-route", "no-answer")
     assert kinds == {"shut": "connection-refused", "named": "name-not-found"}
     expect_other_host_fine(project)
-    assert project.fab("hosts.ping", "all", "--via", "private").rc == 1
+    project.fab("hosts.ping", "all", "--via", "private").expect(1)
     tolerated = project.fab("plan", "--tolerate", "unreachable")
-    assert tolerated.rc == 0
+    tolerated.expect(0)
     assert "3 unreachable" in tolerated.out
 
 
@@ -151,7 +149,7 @@ def test_dropped_packets_are_told_from_a_silent_host(lab: Lab, new_project: NewP
     finally:
         labs.mend(lab.host("el4"))
         labs.resume(lab.host("el5"))
-    assert done.rc == 4
+    done.expect(4)
     assert error_of(project, "el4")["kind"] == "no-answer"
     assert error_of(project, "el5")["kind"] == "silent"
     expect_other_host_fine(project)
@@ -193,7 +191,7 @@ def test_a_host_that_is_no_el_is_refused(one_host_lab: Callable[[str], Lab], new
     project.add("odd", host)
     project.store("odd", host.password.reveal())
     done = project.fab("plan")
-    assert done.rc == 8
+    done.expect(8)
     assert error_of(project, "odd")["kind"] == "unsupported-os"
     assert "Debian GNU/Linux 13" in done.out
     expect_other_host_fine(project)
@@ -206,7 +204,7 @@ def test_an_unreachable_repository_is_named_and_leaves_the_host_as_it_was(
     project.hosts["el7"]["docker_engine_mirror"] = f"http://{lab.gateway}:1"
     project.write()
     done = project.fab("provision")
-    assert done.rc == 2, done.out
+    done.expect(2)
     assert error_of(project, "el7")["kind"] == "repository-unreachable"
     assert f"{lab.gateway}:1" in done.out or "port 1" in done.out
     assert in_host(lab, "el7", "ls /etc/yum.repos.d /etc/docker 2>/dev/null | grep -i docker") == ""
@@ -219,7 +217,7 @@ def test_a_key_file_that_is_not_exactly_the_right_key_is_refused(
 ) -> None:
     project = new_project("el7", docker_engine_gpg_key=str(lab.gpg_key.with_name(file)))
     done = project.fab("provision")
-    assert done.rc == 8, done.out
+    done.expect(8)
     assert error_of(project, "el7")["kind"] == "wrong-key"
     assert words in done.out
     assert in_host(lab, "el7", "rpm -qa gpg-pubkey; ls /etc/yum.repos.d | grep docker") == ""
@@ -236,7 +234,7 @@ def test_a_command_that_cannot_start_says_why_and_touches_nothing(
 ) -> None:
     project = new_project("el4")
     done: Done = project.fab("plan", *arguments)
-    assert done.rc == 1
+    done.expect(1)
     assert words in done.err
     assert "Next" in done.err
     assert not (project.path / ".provision").exists()
@@ -244,7 +242,7 @@ def test_a_command_that_cannot_start_says_why_and_touches_nothing(
 
 def test_a_locked_keyring_is_one_clear_error(new_project: NewProject) -> None:
     done = new_project("el4").fab("plan", PROVISION_MASTER="wrong")
-    assert done.rc == 1
+    done.expect(1)
     assert "Next" in done.err
 
 
@@ -265,7 +263,7 @@ def test_an_interrupted_run_ends_cleanly_and_the_next_converges(
     assert project.report()["exit_code"] == code
     assert project.host_report(name)["error"]["kind"] == "interrupted"
     again = project.fab("provision")
-    assert again.rc == 0, again.out
+    again.expect(0)
 
 
 def wait_until(

@@ -28,10 +28,10 @@ def test_a_host_is_provisioned_by_python_2_7(lab: Lab, new_project: NewProject, 
         assert "2.7.18" in in_host(lab, "el9", "/usr/libexec/platform-python --version 2>&1")
         project = new_project("el9")
         done = project.fab("provision")
-        assert done.rc == 0, done.out
+        done.expect(0)
         in_host(lab, "el9", "systemctl disable docker; rm /etc/docker/daemon.json")
-        assert project.fab("plan", "--diff").rc == 0
-        assert project.fab("provision").rc == 0
+        project.fab("plan", "--diff").expect(0)
+        project.fab("provision").expect(0)
         assert "1 up to date" in project.fab("plan").out
     finally:
         in_host(lab, "el9", "rm -rf /usr/libexec/platform-python /usr/bin/python2.7 /usr/lib/python2.7")

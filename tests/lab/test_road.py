@@ -35,7 +35,7 @@ def test_a_plan_of_a_bare_host_is_true_and_changes_nothing(lab: Lab, new_project
     project = new_project("el1")
     since = in_host(lab, "el1", "sleep 1; date +%s").strip()
     planned = project.fab("plan", "--detailed-exitcode")
-    assert planned.rc == 16, planned.err
+    planned.expect(16)
     assert "+ repository  docker-ce (centos/10)" in planned.out
     assert "docker-ce 28.5.2" in planned.out
     assert "1 to change" in planned.out
@@ -43,20 +43,20 @@ def test_a_plan_of_a_bare_host_is_true_and_changes_nothing(lab: Lab, new_project
     assert in_host(lab, "el1", "ls -A /var/cache/dnf; ls -d /var/lib/provision") == ""
 
 
-def test_a_bare_host_becomes_a_proven_docker_host_and_a_second_run_changes_nothing(
+def test_a_bare_host_is_provisioned_and_a_second_run_changes_nothing(
     lab: Lab, new_project: NewProject
 ) -> None:
     project = new_project("el1")
     planned = project.fab("plan")
     first = project.fab("provision")
-    assert first.rc == 0, first.out + first.err
+    first.expect(0)
     report = project.host_report("el1")
     assert report["status"] == "changed"
     assert len([check for check in report["checks"] if check["passed"]]) >= 20
     assert [c["name"] for c in report["changes"] if c["name"].startswith("package")]
     assert "1 to change" in planned.out
     second = project.fab("provision")
-    assert second.rc == 0
+    second.expect(0)
     assert project.host_report("el1")["changes"] == []
     assert "UP TO DATE     1   el1" in second.out
     check_the_files_of_a_run(project)
@@ -123,20 +123,20 @@ def test_plain_ansible_gives_the_same_result_in_check_mode_and_for_real(
     assert changed_files(lab, "el2", since) == []
     assert ansible(project, "el2")["changed"] == 1
     assert "1 up to date" in project.fab("plan").out
-    assert project.fab("verify").rc == 0
+    project.fab("verify").expect(0)
 
 
 def test_an_older_engine_is_installed_upgraded_and_planned_by_version(
     lab: Lab, new_project: NewProject
 ) -> None:
     old = new_project("el3", docker_engine_version="26.1.5")
-    assert old.fab("provision").rc == 0
+    old.fab("provision").expect(0)
     assert "26.1.5" in in_host(lab, "el3", "docker version -f '{{.Server.Version}}'")
     old.variables["docker_engine_version"] = "28.5.2"
     old.write()
     assert "docker-ce 26.1.5 → 28.5.2" in old.fab("plan", LANG="C.UTF-8").out
     upgraded = old.fab("provision")
-    assert upgraded.rc == 0, upgraded.out
+    upgraded.expect(0)
     assert "28.5.2" in in_host(lab, "el3", "docker version -f '{{.Server.Version}}'")
 
 
@@ -150,7 +150,7 @@ def test_the_other_dress_takes_the_same_road(
     project.add("el1", host)
     project.store("el1", host.password.reveal())
     done = project.fab("provision")
-    assert done.rc == 0, done.out + done.err
+    done.expect(0)
     assert "centos/9" in json.dumps(project.host_report("el1")["changes"])
 
 

@@ -149,7 +149,7 @@ def take_in(person: Person, inventory: str) -> None:
 def admit(person: Person) -> None:
     """Be where the first runbook ends: web1 has a password and a pin."""
     take_in(person, "all: {hosts: {web1: {ansible_host: 203.0.113.7}}}")
-    assert person.project.fab("credentials.init").rc == 0
+    person.project.fab("credentials.init").expect(0)
     person.project.store("web1", person._password("web1"))
     person.project.pin("web1", person._host("web1"))
 
@@ -158,7 +158,7 @@ def lose(person: Person) -> None:
     """Have a keyring that opens by another master password than the person knows."""
     admit(person)
     shutil.rmtree(person.project.keyring.parent)
-    assert person.project.fab("credentials.init", PROVISION_MASTER="one that nobody knows").rc == 0
+    person.project.fab("credentials.init", PROVISION_MASTER="one that nobody knows").expect(0)
     person.words["KEYRING"] = str(person.project.keyring)
 
 
@@ -185,7 +185,7 @@ def mend(person: Person) -> None:
 def provide(person: Person) -> None:
     """Be where a run has gone well."""
     admit(person)
-    assert person.project.fab("provision").rc == 0
+    person.project.fab("provision").expect(0)
 
 
 def drift(person: Person) -> None:
@@ -197,9 +197,9 @@ def drift(person: Person) -> None:
 def change(person: Person) -> None:
     """Be where a run that changed a setting has gone well."""
     admit(person)
-    assert person.project.fab("provision", "--no-verify").rc == 0
+    person.project.fab("provision", "--no-verify").expect(0)
     settle(person, docker_engine_daemon_options={"debug": True})
-    assert person.project.fab("provision", "--no-verify").rc == 0
+    person.project.fab("provision", "--no-verify").expect(0)
 
 
 def cut(person: Person) -> None:

@@ -50,7 +50,7 @@ def test_what_was_typed_before_a_secret_is_asked_for_is_no_part_of_it(
     new_project: NewProject, person: Person
 ) -> None:
     project = new_project("el4")
-    assert project.fab("credentials.forget", "el4").rc == 0
+    project.fab("credentials.forget", "el4").expect(0)
     hasty = person(project, "credentials.set", "el4")
     hasty.sendline("typed too early")
     hasty.expect("Master password")
@@ -80,13 +80,13 @@ def test_a_stored_password_is_replaced_only_after_a_yes(new_project: NewProject,
         works = project.fab("hosts.ping", "el4").rc == 0
         assert works is (answer == "no")
     assert "host/el4/previous-password" in project.fab("credentials.list").out
-    assert project.fab("credentials.set", "el4", "--previous").rc == 0
-    assert project.fab("hosts.ping", "el4").rc == 0
+    project.fab("credentials.set", "el4", "--previous").expect(0)
+    project.fab("hosts.ping", "el4").expect(0)
 
 
 def test_a_password_is_asked_for_without_echo(lab: Lab, new_project: NewProject, person: Person) -> None:
     project = new_project("el4")
-    assert project.fab("credentials.forget", "el4").rc == 0
+    project.fab("credentials.forget", "el4").expect(0)
     asked = person(project, "credentials.set", "el4")
     asked.expect("Master password")
     asked.sendline(MASTER)
@@ -97,7 +97,7 @@ def test_a_password_is_asked_for_without_echo(lab: Lab, new_project: NewProject,
     asked.sendline(password.reveal())
     asked.expect("stored the password of host/el4")
     assert password.reveal() not in asked.before
-    assert project.fab("hosts.ping", "el4").rc == 0
+    project.fab("hosts.ping", "el4").expect(0)
 
 
 def test_the_live_view_counts_finished_hosts_and_is_gone_at_the_end(

@@ -54,7 +54,7 @@ def test_fab_takes_vagrants_guests_as_they_are_until_they_go(lab: Lab, tmp_path:
               "docker_engine_gpg_fingerprint": lab.gpg_fingerprint}  # fmt: skip
     (place / "group_vars/all.yml").write_text(yaml.safe_dump(shared))
     planned = project.fab("plan")
-    assert planned.rc == 0, planned.out + planned.err
+    planned.expect(0)
     assert "2 hosts · .provision/lab/inventory.yml" in planned.out
     assert not (tmp_path / "inventory").exists()
     vagrant(project, "destroy", "-f", "rocky9-2", **world)

@@ -161,7 +161,7 @@ def test_a_key_stays_as_long_as_the_password_opens_nothing(keyring, doors):
 
 
 @pytest.mark.parametrize("writes", range(6))
-def test_whatever_cuts_a_removal_off_the_way_in_works_and_the_next_one_finishes(keyring, writes):
+def test_after_a_cut_removal_login_works_and_the_next_one_finishes_it(keyring, writes):
     key = keypair.generate()
     put(Kind.PRIVATE_KEY, key)
     put(Kind.PASSWORD, OLD)
@@ -185,9 +185,7 @@ def test_whatever_cuts_a_removal_off_the_way_in_works_and_the_next_one_finishes(
 
 @pytest.mark.parametrize("host", [WEB1, OPS1], ids=["root", "sudo"])
 @pytest.mark.parametrize("writes", range(8))
-def test_whatever_cuts_a_rotation_off_the_old_or_the_pending_password_opens_the_host(
-    keyring, monkeypatch, host, writes
-):
+def test_after_a_cut_rotation_the_old_or_the_pending_password_logs_in(keyring, monkeypatch, host, writes):
     put(Kind.PASSWORD, OLD, host)
     put(Kind.SUDO, OLD, host)
     flow, doors = Rotate(Rotation(NOWHERE)), {OLD}

@@ -55,7 +55,7 @@ def answer(place: Path, *script: str) -> tuple[Session | ProvisionError, list[st
 
 
 @pytest.mark.parametrize("said", [REFUSED, SILENT, NO_DNS])
-def test_a_host_that_answers_at_the_third_try_is_entered_and_each_try_is_told(place: Path, said: str) -> None:
+def test_a_host_that_answers_at_the_third_try_connects_and_logs_each_try(place: Path, said: str) -> None:
     found, calls, told = answer(place, said, said, "")
     assert isinstance(found, Session)
     assert len(calls) == 3

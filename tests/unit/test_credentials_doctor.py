@@ -96,7 +96,7 @@ def test_a_file_that_is_not_made_yet_is_told(settings):
 @pytest.mark.parametrize(
     ("name", "mode"), [("keyring.kdbx", 0o640), ("keyring.kdbx.lock", 0o602), (".", 0o770), (".", 0o707)]
 )
-def test_what_others_may_read_or_write_is_told_with_the_command_that_mends_it(settings, name, mode):
+def test_bad_modes_are_reported_with_the_command_that_repairs_them(settings, name, mode):
     init(settings)
     place = settings.keyring_file.parent / name
     place.chmod(mode)

@@ -40,7 +40,7 @@ def test_their_names_are_found_wherever_they_stand():
         ({"registry_logins": ["r"]}, "registry_logins is refused"),
     ],
 )
-def test_what_is_no_reference_or_no_place_for_one_is_refused_without_its_text(values, words):
+def test_a_misplaced_secret_reference_is_refused_without_its_text(values, words):
     with pytest.raises(InventoryError, match=words) as caught:
         checked(**values)
     failure = caught.value.failure

@@ -188,7 +188,7 @@ def test_the_first_that_fails_spares_those_after_it(monkeypatch: pytest.MonkeyPa
     assert "app2" in failure.message
 
 
-def test_what_was_agreed_to_and_has_changed_since_is_refused_and_not_asked_again(
+def test_an_agreed_plan_that_has_changed_is_refused_and_not_asked_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     fleet = Fleet(monkeypatch, "app1", lived="app1")

@@ -37,7 +37,7 @@ def test_nothing_of_it_shows_in_a_repr() -> None:
     assert "hunter2" not in repr(wrap("x", password=Secret("hunter2")))
 
 
-def test_the_terminal_parent_gives_a_controlling_terminal_and_passes_the_exit_code(tmp_path) -> None:
+def test_the_terminal_parent_passes_the_exit_code(tmp_path) -> None:
     fake = tmp_path / "sudo"
     fake.write_text('#!/bin/sh\nread password\n: >/dev/tty || exit 9\nshift 4\nexec "$@"\n')
     fake.chmod(0o755)
@@ -49,7 +49,7 @@ def test_the_terminal_parent_gives_a_controlling_terminal_and_passes_the_exit_co
     assert (done.returncode, done.stderr) == (7, b"")
 
 
-def test_a_file_in_the_working_directory_is_not_taken_for_a_module_of_python(tmp_path, monkeypatch) -> None:
+def test_a_file_in_the_working_directory_is_not_imported(tmp_path, monkeypatch) -> None:
     (tmp_path / "subprocess.py").write_text("print('hijacked')")
     monkeypatch.chdir(tmp_path)
     elevated = wrap("import subprocess")
@@ -64,7 +64,7 @@ def test_without_a_password_sudo_is_told_not_to_ask() -> None:
 @pytest.mark.parametrize(
     ("version", "code"), [("2, 6, 6", 95), ("3, 5, 10", 95), ("2, 7, 5", 0), ("3, 6, 8", 0)]
 )
-def test_a_python_that_is_too_old_says_its_version_before_it_reads_anything(
+def test_a_python_that_is_too_old_names_itself_before_it_reads_anything(
     tmp_path: Path, version: str, code: int
 ) -> None:
     fake = tmp_path / "python3"

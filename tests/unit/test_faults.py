@@ -24,14 +24,14 @@ def test_every_kind_comes_once_before_any_comes_again_and_on_every_host() -> Non
     assert {fault.host for fault in faults} == {"el1", "el2", "el3"}
 
 
-def test_each_kind_has_a_maker_and_comes_only_in_a_work_where_it_can_strike() -> None:
+def test_each_kind_has_a_maker_and_comes_only_where_it_can_strike() -> None:
     for fault in plan.draw(300, 1, 3):
         assert fault.kind.family in inject.FAMILIES
         assert fault.work in fault.kind.works
         assert fault.moment.count <= plan.STEPS[fault.work]
 
 
-def test_the_table_counts_a_host_that_did_not_recover_and_leaves_its_seconds_out() -> None:
+def test_the_table_counts_an_unrecovered_host_without_its_seconds() -> None:
     fault = replace(plan.draw(1, 1, 1)[0], kind=plan.Kind("kill", ("dnf", "SIGKILL")))
     text = table.markdown([result(fault, 2.0), result(fault, 4.0), result(fault, 90.0, "no end")])
     assert "| kill dnf SIGKILL | 3 | 3 | killed 3 | 2 of 3 | 3.0 | 4.0 |" in text
@@ -47,12 +47,12 @@ def test_the_same_seed_kills_hardenings_at_the_same_moments() -> None:
     assert harden.draw(40, 7, 3) == harden.draw(40, 7, 3) != harden.draw(40, 8, 3)
 
 
-def test_eighty_hardenings_meet_every_victim_with_a_good_key_and_with_a_broken_one() -> None:
+def test_eighty_hardenings_meet_each_victim_with_a_good_and_a_broken_key() -> None:
     met = {(fault.kind.details[0], fault.kind.details[-1]) for fault in harden.draw(80, 1, 3)}
     assert met == {(who, key) for who in harden.WHO for key in ("key good", "key broken")}
 
 
-def test_lived_in_hosts_meet_every_kind_with_consent_and_without_on_the_first_host_of_a_pair() -> None:
+def test_a_lived_in_pair_meets_each_kind_with_and_without_consent() -> None:
     faults = lived_in.draw(400, 1, 4)
     assert faults == lived_in.draw(400, 1, 4) != lived_in.draw(400, 2, 4)
     assert {fault.host for fault in faults} == {"el1", "el3"}

@@ -127,7 +127,7 @@ def test_a_key_that_failed_to_be_added_is_taken_back_with_its_folder(machine):
 
 
 @pytest.mark.parametrize("link", [FILE, os.path.dirname(FILE)])
-def test_a_file_that_the_user_has_linked_to_another_is_not_followed_by_root(machine, link):
+def test_root_does_not_follow_a_linked_authorized_keys(machine, link):
     put(machine, "/etc/secretfile/authorized_keys", "secret\n")
     aim = "/etc/secretfile/authorized_keys" if link == FILE else "/etc/secretfile"
     os.makedirs(os.path.dirname(machine.path(link)))
@@ -266,7 +266,7 @@ def test_a_match_that_lets_some_in_by_a_password_is_named_and_stays(machine):
     assert told.startswith("open connections stay; a password is taken under")
 
 
-def test_settings_that_sshd_does_not_accept_are_refused_before_anything_is_changed(machine):
+def test_settings_that_sshd_refuses_stop_the_run_before_any_change(machine):
     machine.fails = {"sshd -T"}
     with pytest.raises(HostError) as caught:
         sshd.plan(machine, "root", "run-1")
@@ -279,7 +279,7 @@ def request(**more):
     return asked | {"access": {"user": "root", "password_login": False}} | more
 
 
-def test_when_sshd_does_not_accept_the_new_file_all_is_as_it_was_and_the_timer_is_gone(machine):
+def test_when_sshd_refuses_the_new_file_all_is_undone_and_no_timer_stays(machine):
     machine.fails = {"sshd -t"}
     result = main.answer(machine, request())
     assert (result["error"]["kind"], result["changed"]) == ("sshd-config", False)
@@ -325,7 +325,7 @@ def cut_short(machine, verb, what):
     record.note("begin", number=0, name="timer")
 
 
-def test_a_run_that_was_cut_short_is_ended_by_the_same_verb_and_by_no_other(machine):
+def test_a_run_that_was_cut_short_is_finished_by_the_same_verb_only(machine):
     cut_short(machine, "access", "hosts.harden")
     other = main.answer(machine, request(run="run-3", what="keys.install", access={"user": "root"}))
     assert other["error"] is None
@@ -335,7 +335,7 @@ def test_a_run_that_was_cut_short_is_ended_by_the_same_verb_and_by_no_other(mach
     assert history.unended(machine) == []
 
 
-def test_an_undo_passes_over_what_has_no_way_back_and_lets_sshd_read_its_files(machine):
+def test_an_undo_skips_what_has_no_way_back_and_reloads_sshd(machine):
     main.answer(machine, request())
     wanted = {"user": "root", "password": Secret(SECRET)}
     main.answer(machine, request(run="run-4", access=wanted, what="credentials.rotate"))

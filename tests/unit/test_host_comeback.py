@@ -45,7 +45,7 @@ def test_containers_that_live_on_are_untouched(engine: PlayedEngine) -> None:
     assert engine.started == []
 
 
-def test_what_stopped_is_started_in_the_order_in_which_it_was_started_before(engine: PlayedEngine) -> None:
+def test_what_stopped_is_started_in_its_original_order(engine: PlayedEngine) -> None:
     engine.add("web", started="2026-01-01T00:00:09Z")
     engine.add("db", started="2026-01-01T00:00:01Z")
     watch = watched(engine, kept=False)
@@ -56,7 +56,7 @@ def test_what_stopped_is_started_in_the_order_in_which_it_was_started_before(eng
     assert watch.outcome() == {"untouched": 0, "restarted": ["db", "web"], "lost": [], "silent": []}
 
 
-def test_a_container_that_does_not_start_is_named_and_the_others_are_started(engine: PlayedEngine) -> None:
+def test_a_container_that_fails_to_start_is_named_and_others_are_started(engine: PlayedEngine) -> None:
     engine.add("app")
     engine.add("web")
     watch = watched(engine, kept=False)

@@ -237,7 +237,7 @@ def test_absent_gives_back_the_operators_own_text(machine):
     assert machine.text(daemon.FILE) == text
 
 
-def test_absent_removes_a_file_that_was_all_ours_and_the_folder_that_came_with_it(machine):
+def test_absent_removes_a_file_that_was_all_ours_and_its_folder(machine):
     Path(machine.path("/etc/docker")).rmdir()
     found = before(machine)
     converge(machine)
@@ -247,7 +247,7 @@ def test_absent_removes_a_file_that_was_all_ours_and_the_folder_that_came_with_i
     assert not Path(machine.path("/etc/docker")).exists()
 
 
-def test_a_login_in_an_address_and_the_value_of_a_secret_are_masked_wherever_they_are_shown():
+def test_a_login_in_an_address_and_a_secrets_value_are_masked_everywhere():
     whole = {
         "proxies": {"http-proxy": "http://user:hunter2@proxy:3128", "no-proxy": "localhost"},
         "log-opts": {"splunk-token": "hunter2", "max-size": "10m"},

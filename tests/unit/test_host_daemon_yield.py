@@ -53,7 +53,7 @@ def test_selinux_that_was_switched_off_stays_off():
     assert "selinux-enabled" not in wanted
 
 
-def test_what_the_inventory_names_overrules_and_log_opts_go_with_their_driver(machine):
+def test_the_inventory_overrules_and_log_opts_go_with_their_driver(machine):
     put(machine, daemon.FILE, FLUENTD | {"live-restore": False})
     converge(machine, **{"log-driver": "local", "live-restore": True})
     assert held(machine) == daemon.DEFAULTS
@@ -88,7 +88,7 @@ def test_an_uninstall_gives_back_a_key_where_nothing_of_ours_is_left(machine):
     assert machine.read(daemon.OURS) is None
 
 
-def test_an_uninstall_gives_back_no_key_that_somebody_has_set_again_nor_options_of_another_driver(machine):
+def test_an_uninstall_restores_no_key_set_since_nor_other_drivers_options(machine):
     put(machine, daemon.FILE, FLUENTD | {"bip": "10.0.0.1/24"})
     found = before(machine)
     converge(machine, **{"log-driver": "journald", "bip": None})

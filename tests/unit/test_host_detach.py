@@ -38,7 +38,7 @@ def test_detached_work_that_takes_too_long_is_ended_by_an_error_in_it(monkeypatc
     assert detach.run(lambda: end_of(lambda: (detach.limit(), time.sleep(30)))) == "timed-out"
 
 
-def test_waiting_for_the_lock_is_not_counted_and_another_process_is_left_alone(monkeypatch):
+def test_waiting_for_the_lock_is_not_counted(monkeypatch):
     monkeypatch.setattr(detach, "WORK_LIMIT_S", 1)
     assert detach.run(lambda: end_of(lambda: time.sleep(1.5))) == "none"
     detach.limit()
@@ -46,7 +46,7 @@ def test_waiting_for_the_lock_is_not_counted_and_another_process_is_left_alone(m
 
 
 @pytest.mark.parametrize("number", detach.SIGNALS)
-def test_a_signal_ends_it_so_and_a_second_one_does_not_stop_what_it_does_then(number):
+def test_a_second_signal_does_not_stop_what_the_first_began(number):
     def told_to_end():
         os.kill(os.getpid(), number)
         time.sleep(30)

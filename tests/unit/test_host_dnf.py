@@ -227,7 +227,7 @@ def test_a_transaction_that_cannot_be_resolved_is_an_error(root):
         solver.resolve("install", ["docker-ce-99"])
 
 
-def test_the_workspace_of_a_killed_run_is_swept_and_that_of_a_living_one_is_not(root):
+def test_only_the_workspace_of_a_killed_run_is_swept(root):
     (root / "run").mkdir()
     living = Dnf(Recorded(root, Ran(0, "", "")), "x.repo", "")
     living.resolve("install", [])

@@ -158,7 +158,7 @@ def test_what_was_started_after_the_plan_does_not_stop_unasked(engine: PlayedEng
     assert (caught.value.kind, caught.value.evidence) == ("plan-changed", "job")
 
 
-def test_what_was_started_after_the_plan_is_watched_where_all_was_agreed_to(engine: PlayedEngine) -> None:
+def test_with_consent_what_starts_after_the_plan_is_watched_too(engine: PlayedEngine) -> None:
     keep = not_promised(engine)[0]
     keep.is_allowed = True
     engine.add("job")
@@ -175,7 +175,7 @@ def test_one_that_took_the_place_of_another_is_no_stranger(engine: PlayedEngine)
     assert keep.watch.strangers() == []
 
 
-def test_containers_of_a_silent_engine_are_named_and_live_restore_is_left_alone(
+def test_a_silent_engines_containers_are_named_and_live_restore_stays(
     engine: PlayedEngine,
 ) -> None:
     shim(engine, "moby")
@@ -271,7 +271,7 @@ def test_an_uninstall_leaves_a_containerd_running_that_ran_before(
     assert "systemctl stop docker.service docker.socket" in engine.calls
 
 
-def test_only_what_dockerd_makes_is_removed_from_a_folder_that_somebody_chose(engine: PlayedEngine) -> None:
+def test_only_dockerds_own_files_are_removed_from_a_chosen_data_root(engine: PlayedEngine) -> None:
     place = Path(engine.path("/srv/docker"))
     for name in ("overlay2", "volumes", "photographs"):
         (place / name).mkdir(parents=True)

@@ -78,7 +78,7 @@ def test_what_a_killed_run_left_is_put_back_by_the_next(engine: PlayedEngine) ->
     ("theirs", "then"),
     [(THEIRS, {}), (b'{"live-restore": false}', {"live-restore": False}), (None, {})],
 )
-def test_what_the_operator_has_edited_since_stays_and_the_key_alone_goes_back(
+def test_later_edits_of_the_operator_stay_and_only_the_key_is_restored(
     engine: PlayedEngine, theirs: bytes | None, then: dict[str, bool]
 ) -> None:
     if theirs is not None:

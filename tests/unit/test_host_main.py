@@ -269,7 +269,7 @@ def test_a_restart_tells_how_many_containers_run_and_what_becomes_of_them(host, 
     assert restart["disruptive"] is True
 
 
-def test_an_active_engine_that_is_not_enabled_is_enabled_and_restarted_and_goes_back_to_that(host, engine):
+def test_an_active_engine_is_enabled_and_restarted_and_an_undo_disables_it(host, engine):
     main.answer(host, request("apply"))
     host.enabled = False
     result = main.answer(host, request("apply", "r2", daemon_options={"init": True}))
@@ -351,7 +351,7 @@ def tell(host, run):
     history.acknowledge([past for past in history.runs(host) if past.run == run])
 
 
-def test_an_undo_that_nobody_heard_of_is_told_and_not_undone_when_it_is_asked_for_again(host, engine):
+def test_an_unacknowledged_undo_is_reported_and_not_undone_by_a_second_one(host, engine):
     main.answer(host, request("apply"))
     undo(host, "u1")
     for mode in ("plan", "apply"):
@@ -371,9 +371,7 @@ def test_a_mixture_that_a_killed_transaction_left_is_no_latest(host, engine):
     assert "package docker-ce" in names(main.answer(host, request("apply", "r2")))
 
 
-def test_a_cut_off_transaction_is_not_ended_unasked_where_its_scriptlets_would_stop_containers(
-    host, engine, monkeypatch
-):
+def test_finishing_a_transaction_that_stops_containers_needs_consent(host, engine, monkeypatch):
     main.answer(host, request("apply"))
     host.transaction = TRANSACTION.replace("Installing", "Downgrading").replace("28.5.2", "26.1.5")
     kill_at(host, "-y install", desired=request("apply", version="26.1.5")["desired"])
@@ -400,7 +398,7 @@ def test_a_stopped_engine_is_not_woken_by_a_look_at_its_socket(host, engine, mon
     assert main.answer(host, request("plan", daemon_options={"init": True}))["error"] is None
 
 
-def test_a_plugin_that_a_killed_transaction_left_half_is_no_reason_to_upgrade_the_engine(host, engine):
+def test_a_half_installed_plugin_is_no_reason_to_upgrade_the_engine(host, engine):
     main.answer(host, request("apply"))
     del host.installed["docker-compose-plugin"]
     host.transaction = "Installing:\n docker-compose-plugin x86_64 3:28.5.2-1.el10 docker 1 M\n"
@@ -691,7 +689,7 @@ def test_a_killed_run_is_seen_and_finished_by_the_next(host, engine):
     assert [line["name"] for line in told["changes"]] == WHOLE_PLAN
 
 
-def test_a_run_that_is_killed_while_it_is_undone_left_half_what_it_was_taking_back(host, engine):
+def test_a_run_killed_during_its_undo_left_half_of_what_it_took_back(host, engine):
     host.fails = {"systemctl --no-block start docker.service": Ran(1, "", "no luck")}
     kill_at(host, "--noautoremove remove")
     (dead,) = history.unended(host)
@@ -700,7 +698,7 @@ def test_a_run_that_is_killed_while_it_is_undone_left_half_what_it_was_taking_ba
     ]  # fmt: skip
 
 
-def test_after_a_killed_run_an_engine_that_may_run_old_settings_is_restarted(host, engine):
+def test_after_a_killed_run_an_engine_with_old_settings_is_restarted(host, engine):
     main.answer(host, request("apply"))
     wanted = {"daemon_options": {"init": True}}
 

@@ -154,7 +154,7 @@ def test_a_missing_client_comes_in_the_version_of_the_engine():
     [("upgrade", "docker-ce"), ("downgrade", "docker-ce"), ("remove", "docker-ce"),
      ("upgrade", "container-selinux"), ("downgrade", "container-selinux")],
 )  # fmt: skip
-def test_a_plugin_that_would_move_what_is_installed_is_refused_with_the_variable_that_allows_it(action, name):
+def test_a_plugin_that_would_move_the_engine_is_refused_with_the_variable(action, name):
     solver = Solver(row("install", "docker-compose-plugin"), row(action, name))
     installed = only(*[each for each in packages.PACKAGES if each != "docker-compose-plugin"])
     machine = Rpm()
@@ -197,7 +197,7 @@ def test_a_containerd_that_was_there_does_not_move_when_the_engine_comes():
     assert caught.value.kind == "would-move-packages"
 
 
-def test_a_removal_that_was_not_asked_for_names_package_version_and_who_needs_it():
+def test_an_unasked_removal_names_package_version_and_who_needs_it():
     machine = Rpm()
     machine.run = lambda argv, timeout_s=60: Ran(0, "podman\nbuildah\n", "")
     solver = Solver(row("install", "docker-ce"), row("remove", "runc", "1:1.1.12-1"))
@@ -215,7 +215,7 @@ def test_a_controller_that_knows_no_removals_allows_none():
     assert caught.value.kind == "would-remove-packages"
 
 
-def test_a_removal_that_was_asked_for_is_a_harm_by_name_and_only_then_dnf_may_erase():
+def test_an_allowed_removal_is_a_named_harm_and_only_then_dnf_may_erase():
     solver = Solver(row("install", "docker-ce"), row("remove", "runc"))
     (step,) = packages.plan(Rpm(), solver, only(), wanted())
     assert step.harms() == [(transaction.GOES, ["runc"])]
@@ -228,7 +228,7 @@ def test_a_removal_that_was_asked_for_is_a_harm_by_name_and_only_then_dnf_may_er
     assert [told for told in solver.told if not isinstance(told, tuple)] == [["--allowerasing"], []]
 
 
-def test_what_cannot_be_put_back_is_said_before_and_the_undo_does_not_claim_it():
+def test_what_cannot_be_restored_is_said_beforehand_and_never_claimed():
     solver = Solver(row("install", "docker-ce"), row("remove", "runc", "1:1.1.12-1"))
     solver.lost = ("runc",)
     (step,) = packages.plan(Rpm(RUNC), solver, only(), wanted())
@@ -274,9 +274,7 @@ OURS = ("/usr/bin/containerd-shim-runc-v2", "-namespace", "moby", "-id", "012345
     ("words", "answers", "named"),
     [(("sh",), True, "web"), (OURS, False, "0123456789ab"), (POD, True, "k8s.io/pod, web")],
 )
-def test_an_engine_or_containerd_of_others_does_not_go_under_its_containers(
-    engine, runtime, words, answers, named
-):
+def test_a_foreign_engine_is_not_removed_under_its_containers(engine, runtime, words, answers, named):
     engine.add("web")
     engine.answers = answers
     runs(engine, *words)
@@ -367,7 +365,7 @@ def test_what_excludes_ours_is_named_by_a_second_look_that_may_erase(kind):
 MODULES = "kernel-modules-extra-6.12.0-55.el10.x86_64"
 
 
-def test_modules_of_the_running_kernel_are_asked_for_where_all_else_is_there():
+def test_only_the_running_kernels_modules_are_asked_for_where_missing():
     solver = Solver(row("install", "kernel-modules-extra", "6.12.0-55.el10"))
     (step,) = packages.plan(Rpm(), solver, Installed(), wanted(), [MODULES])
     step.apply()
@@ -430,7 +428,7 @@ def test_what_ran_before_runs_again_when_packages_are_undone(monkeypatch, before
     assert restarted == ["restart"] * restarts
 
 
-def test_the_undo_of_a_transaction_that_was_killed_drops_the_new_half_and_makes_the_old_whole():
+def test_undoing_a_killed_transaction_drops_the_new_half_and_mends_the_old():
     step = planned(row("upgrade", "docker-ce"), row("install", "containerd.io"), found=(OLD,))
     step.records()
     step.machine.found = (OLD, NEW)
@@ -454,7 +452,7 @@ def test_half_files_of_a_transaction_that_was_killed_go_with_its_undo(tmp_path):
     assert sorted(path.name for path in (tmp_path / "usr/bin").iterdir()) == ["dockerd", "theirs;x"]
 
 
-def test_a_transaction_that_was_killed_is_finished_with_the_new_version_alone():
+def test_a_killed_transaction_is_finished_with_the_new_version_alone():
     machine, solver = Rpm(OLD, NEW, CONTAINERD), Solver()
     before = {"docker-ce": [OLD[1]], "containerd.io": [], "docker-ce-cli": []}
     transaction.Half(machine, solver, before, True).apply()
@@ -463,7 +461,7 @@ def test_a_transaction_that_was_killed_is_finished_with_the_new_version_alone():
 
 
 @pytest.mark.parametrize("whole", [True, False])
-def test_what_no_repository_has_any_more_need_not_be_installed_again_if_its_files_are_whole(whole):
+def test_a_package_with_whole_files_need_not_be_in_a_repository_any_more(whole):
     machine, solver = Rpm(NEW), Solver()
 
     def gone(verb, specs, options=()):
@@ -477,7 +475,7 @@ def test_what_no_repository_has_any_more_need_not_be_installed_again_if_its_file
         transaction.Half(machine, solver, {"docker-ce": [OLD[1]]}, True).apply()
 
 
-def test_the_way_back_is_refused_before_anything_is_changed_when_no_repository_has_the_old_version():
+def test_an_undo_is_refused_at_once_if_no_repository_has_the_old_version():
     solver = Solver()
 
     def missing(verb, specs, options=()):

@@ -108,7 +108,7 @@ def test_a_containerd_that_cannot_be_asked_is_not_purged(engine: PlayedEngine) -
     ("namespaces", "noted"),
     [({"moby": {}}, True), ({"k8s.io": {"images": "nginx:1\n"}}, False), (None, False)],
 )
-def test_an_uninstall_notes_a_containerd_as_ours_only_where_nobody_else_uses_it(
+def test_an_uninstall_takes_containerd_for_ours_only_if_nobody_uses_it(
     engine: PlayedEngine, namespaces: Any, noted: bool
 ) -> None:
     Ctr(engine, namespaces)

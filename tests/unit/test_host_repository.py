@@ -188,7 +188,7 @@ def test_the_end_of_a_key_is_read_and_a_newer_signature_moves_it(gpg, short_live
     assert openpgp.expiry(gpg("--export", "one@example.test")) is None
 
 
-def test_an_expired_key_is_refused_with_its_last_day_where_it_would_be_imported(short_lived, tmp_path):
+def test_an_expired_key_is_refused_with_its_last_day_before_its_import(short_lived, tmp_path):
     fingerprint, key, _ = short_lived
     desired = wanted(gpg_key=key.decode(), gpg_fingerprint=fingerprint)
     with pytest.raises(HostError) as caught:

@@ -60,7 +60,7 @@ def test_a_holder_that_ends_in_time_is_waited_for(machine):
         assert holder.wait() == 0
 
 
-def test_a_dnf_that_outlived_its_run_is_waited_for_by_the_directory_it_works_in(machine, tmp_path):
+def test_a_dnf_that_outlived_its_run_is_found_by_its_directory(machine, tmp_path):
     folder = tmp_path / "var/tmp/provision-abcdefgh"
     folder.mkdir(parents=True)
     command = [sys.executable, "-c", ALIVE, f"--setopt=cachedir={folder}/cachedir"]

@@ -46,7 +46,7 @@ def carried_out(tmp_path: Path, *steps: Change) -> tuple[dict[str, Any], history
     return result, history.Past(machine, "r1")
 
 
-def test_what_cannot_be_looked_at_after_an_undo_is_not_known_and_is_in_the_result(tmp_path: Path) -> None:
+def test_what_cannot_be_examined_after_an_undo_is_unknown_in_the_result(tmp_path: Path) -> None:
     result, past = carried_out(tmp_path, Step(look=_late), Step(apply=_late))
     assert result["error"]["state"] == (
         "not known to be as it was: service docker (systemctl did not finish in 60 s)"
@@ -62,7 +62,7 @@ def test_what_is_not_back_is_said_before_what_could_not_be_looked_at(tmp_path: P
     )
 
 
-def test_a_run_whose_containers_cannot_be_looked_at_has_a_result_all_the_same(tmp_path: Path) -> None:
+def test_a_run_whose_containers_cannot_be_examined_still_has_a_result(tmp_path: Path) -> None:
     for steps in ((Watching(),), (Watching(), Step(apply=_late))):
         result, past = carried_out(tmp_path, *steps)
         assert result["containers"] is None

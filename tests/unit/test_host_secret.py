@@ -137,7 +137,7 @@ def test_what_the_engine_says_of_it_is_told_without_it(machine):
         ("caf\u00e9", "caf\\u00e9"),
     ],
 )
-def test_it_is_known_however_a_program_quotes_it_and_wherever_its_words_are_cut(machine, text, form):
+def test_a_secret_is_found_however_it_is_quoted_or_wrapped(machine, text, form):
     program = Path(machine.path("/usr/bin/dockerd"))
     program.parent.mkdir(parents=True)
     program.touch(mode=0o755)

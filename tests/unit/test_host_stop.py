@@ -33,7 +33,7 @@ def engine() -> Iterator[PlayedEngine]:
         yield engine
 
 
-def test_what_was_stopped_is_started_again_in_the_order_in_which_it_was_started(engine: PlayedEngine) -> None:
+def test_what_was_stopped_is_started_again_in_its_original_order(engine: PlayedEngine) -> None:
     (step,) = stop.plan(engine, UNIT)
     (record,) = step.records()
     assert record["ids"] == ["db", "web"]
@@ -48,7 +48,7 @@ def test_what_was_stopped_is_started_again_in_the_order_in_which_it_was_started(
     assert not any(each["State"]["Running"] for each in engine.containers.values())
 
 
-def test_a_container_started_with_rm_is_named_as_lost_and_not_started_again(engine: PlayedEngine) -> None:
+def test_a_container_started_with_rm_is_reported_lost_and_stays_gone(engine: PlayedEngine) -> None:
     engine.add("job", rm=True, started="2026-01-01T00:00:03Z")
     (step,) = stop.plan(engine, UNIT)
     assert step.harms() == [
@@ -60,7 +60,7 @@ def test_a_container_started_with_rm_is_named_as_lost_and_not_started_again(engi
     assert engine.started == ["db", "web"]
 
 
-def test_a_container_that_does_not_start_is_named_and_the_others_are_started(engine: PlayedEngine) -> None:
+def test_a_container_that_fails_to_start_is_named_and_others_are_started(engine: PlayedEngine) -> None:
     (step,) = stop.plan(engine, UNIT)
     step.apply()
     engine.refuses = {"db"}
@@ -86,7 +86,7 @@ def test_a_container_that_somebody_starts_again_is_named(engine: PlayedEngine) -
     assert "stop the unit" in caught.value.hint
 
 
-def test_a_unit_that_stops_with_the_engine_is_stopped_before_its_container_and_started_after_an_undo(
+def test_a_unit_stops_before_its_container_and_starts_after_an_undo(
     engine: PlayedEngine,
 ) -> None:
     (step,) = stop.plan(engine, SimpleNamespace(live_restore_flag=None, disturbed=lambda: ["app.service"]))
@@ -133,7 +133,7 @@ def test_a_flag_of_the_unit_is_not_contradicted_by_the_file(engine: PlayedEngine
     assert not any("reload" in call for call in engine.calls)
 
 
-def test_an_engine_that_stays_but_was_stopped_before_us_has_its_containers_stopped_by_name(
+def test_containers_of_an_engine_stopped_before_us_are_stopped_by_name(
     engine: PlayedEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = SimpleNamespace(

@@ -36,7 +36,7 @@ def calls(tmp_path_factory):
     return record
 
 
-def test_a_file_is_on_the_disk_before_it_is_put_in_place_and_then_its_folder(calls, tmp_path):
+def test_a_file_is_synced_before_it_is_renamed_and_then_its_folder(calls, tmp_path):
     (tmp_path / "file").write_text("old")
     found = calls(tmp_path, "files.replace_file(machine.path('/file'), b'new')")
     temporary = found[0][1]

@@ -72,7 +72,7 @@ def test_once_all_is_done_a_signal_changes_nothing() -> None:
         assert not cancel.is_set()
 
 
-def test_after_a_signal_the_last_words_are_not_disturbed_and_without_one_all_is_as_before() -> None:
+def test_after_a_signal_the_report_is_not_disturbed() -> None:
     before = signal.getsignal(signal.SIGINT)
     with catch_signals():
         pass

@@ -18,7 +18,7 @@ def asked(limit):
     return Request("plan", f"fab plan --limit {limit} --diff", limit)
 
 
-def test_the_last_runs_failed_hosts_are_meant_by_name_also_in_what_comes_after(tmp_path):
+def test_last_failed_keeps_its_hosts_in_the_commands_that_follow(tmp_path):
     ended(tmp_path, "20261124-0218-7f3a", web1="failed", web2="changed", web3="unreachable")
     found = resolve(asked("@last.failed"), tmp_path)
     assert found.limit == "web1,web3"

@@ -84,7 +84,7 @@ def test_ansible_reads_every_value_as_it_was_and_evaluates_nothing(tmp_path_fact
 
 
 @given(hostile.json_value)
-def test_a_value_that_read_lets_through_holds_no_template_and_no_control_character(value):
+def test_an_accepted_value_holds_no_template_and_no_control_character(value):
     with suppress(InventoryError):
         values = {"docker_engine_x": value}
         host = host_values.host("web1", {"ansible_host": "192.0.2.1", **values}, (), "public")

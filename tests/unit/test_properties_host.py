@@ -85,7 +85,7 @@ CENTOS = facts.Facts({"ID": "centos", "VERSION_ID": "10"}, "x86_64", "CentOS Str
 @example("https://mirror.example/x\ngpgcheck=0", "stable")
 @example("https://mirror.example/%20$releasever", "stable")
 @example("https://mirror.example", "stable]\n[other")
-def test_a_mirror_and_a_channel_change_nothing_but_the_address_or_are_refused(mirror, channel):
+def test_a_mirror_and_a_channel_change_only_the_address_or_are_refused(mirror, channel):
     try:
         text = repository.repo_text(CENTOS, {"channel": channel, "mirror": mirror})
     except HostError:
@@ -217,9 +217,7 @@ def machine_with(place, text):
 @example("", {"hosts": ["0.0.0.0:2375"]})
 @example('{"log-opts": null}', {"log-opts": None})
 @example('{"log-opts": {"tag": "x"}}', {"log-driver": "syslog"})
-def test_options_reach_the_file_what_others_wrote_stays_and_undo_brings_all_back(
-    tmp_path_factory, text, options
-):
+def test_options_are_merged_into_the_file_and_an_undo_restores_it(tmp_path_factory, text, options):
     machine = machine_with(tmp_path_factory.mktemp("host"), text)
     before = machine.read(daemon.FILE)
     refused, changes = kind_of(lambda: daemon.plan(machine, {"daemon_options": options}, UNIT))

@@ -71,7 +71,7 @@ def test_a_command_for_root_reaches_the_inner_shell_as_it_was(fakes, text):
 @FEW
 @given(hostile.os_text, st.binary(max_size=40), hostile.os_text)
 @example("é😀", b"\xff\x00\n", "'; id #")
-def test_a_command_for_sudo_reaches_its_shell_as_it_was_and_so_does_its_stdin(fakes, text, data, password):
+def test_a_command_for_sudo_and_its_stdin_reach_the_shell_unchanged(fakes, text, data, password):
     secret = Secret(password.replace("\n", "") or "x")
     command, stdin = sent(f"printf %s {shlex.quote(text)}; cat", data, "ops", secret)
     # the login shell is the real one: only what sudo starts is found among the fakes

@@ -276,7 +276,7 @@ def test_a_verify_is_compared_with_the_newest_run_that_checked(tmp_path):
     assert last_with_checks(tmp_path).run == RUN.run
 
 
-def test_page_and_record_say_what_a_plan_disrupts_and_what_became_of_the_containers():
+def test_page_and_record_name_disruptions_and_the_fate_of_the_containers():
     harms = (harm(kept.RESTART, ("db", "<web>"), 2),)
     waits = HostReport(
         "el1", Status.CHANGED, (seen("restart", "docker"),), consent=Consent("d", ("i",), harms)

@@ -67,7 +67,7 @@ def test_the_view_is_as_high_for_12_hosts_as_for_12_000(running):
     assert len(view.lines()) == MOST_RUNNING_LINES + 2
 
 
-def test_the_view_counts_finished_hosts_and_shows_the_stage_of_running_ones():
+def test_the_view_counts_finished_hosts_and_shows_running_stages():
     clock = Clock()
     view = live(Terminal(), 3, clock=clock)
     view.stage("web1", Stage.CONNECT)

@@ -138,7 +138,7 @@ Again    fab verify --limit @last.failed
 """
 
 
-def test_a_plan_groups_hosts_with_the_same_changes_and_ends_with_the_next_command():
+def test_a_plan_groups_hosts_by_changes_and_ends_with_the_next_command():
     lost = Failure("no-answer", "10.0.3.12:22 no answer in 10 s")
     hosts = (
         changed("web-03", system=SYSTEM),
@@ -156,7 +156,7 @@ def test_a_run_puts_failures_last_and_says_what_to_type_next():
     assert provision_text(report(*hosts), width=90) == RESULT
 
 
-def test_a_verify_says_what_is_proven_what_not_and_what_is_new_since_the_last_run():
+def test_a_verify_says_what_is_proven_and_what_is_new_since_the_last_run():
     good = [HostReport(name, Status.OK, checks=PROVEN) for name in ("el1", "el2", "el3")]
     before = report(good[0], broken("el2"), good[2])
     now = report(*good[:2], broken("el3"), broken("el4"), command="fab verify", seconds=12.0)
@@ -312,7 +312,7 @@ def test_a_message_of_many_lines_cannot_look_like_a_line_of_ours():
     assert len(re.findall("^Result", text, re.MULTILINE)) == 1
 
 
-def test_without_colour_there_is_no_escape_and_with_it_the_words_are_the_same():
+def test_without_colour_there_is_no_escape_and_the_words_are_the_same():
     run = report(*RIGHT, changed("web-03"), silent("db-02", "10.0.3.12"), without_repository("app-02"))
     plain, coloured = provision_text(run), provision_text(run, colour=True)
     assert "\x1b" not in plain

@@ -70,7 +70,7 @@ def test_what_was_left_before_it_had_its_name_is_swept_when_it_is_old(runtime: P
         assert (fresh.exists(), old.exists()) == (True, False)
 
 
-def test_what_something_wrote_into_while_it_was_removed_is_swept_when_it_is_old(runtime: Path) -> None:
+def test_a_directory_written_to_during_its_removal_is_swept_when_old(runtime: Path) -> None:
     left = runtime / f"provision-{os.getuid()}-half"
     left.mkdir()
     with open_run_dir():

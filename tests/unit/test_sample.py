@@ -152,7 +152,7 @@ def fetch(port: int) -> str:
     raise AssertionError("the program does not listen")
 
 
-def test_serve_answers_each_request_with_host_name_and_token_and_ends_on_sigterm(port: int) -> None:
+def test_serve_answers_with_host_name_and_token_and_ends_on_sigterm(port: int) -> None:
     want = f"{socket.gethostname()} a-token\n"
     assert [fetch(port), fetch(port)] == [want, want]
 

@@ -142,7 +142,7 @@ class AdvisingShard(verify.Shard):
     (False, 0, "VERIFIED       1", "Next     fab plan"),
     (True, 2, "NOT VERIFIED   1", "Again    fab verify --strict --limit @last.failed"),
 ])  # fmt: skip
-def test_an_advice_is_a_failure_in_every_place_where_strict_asks_for_it_and_in_none_otherwise(
+def test_strict_makes_advice_a_failure_everywhere_and_nothing_else_does(
     strict: bool, code: int, named: str, last: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(verify, "Shard", AdvisingShard)
@@ -196,7 +196,7 @@ def test_an_interrupt_ends_the_shards(run_dir: Path, ssh: Path, tmp_path: Path) 
         time.sleep(0.05)
 
 
-def test_a_run_that_is_cancelled_ends_in_time_and_says_so_of_each_unfinished_host(
+def test_a_cancelled_run_ends_in_time_and_names_each_unfinished_host(
     run_dir: Path, ssh: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(verify, "CLEANING_S", 0.2)

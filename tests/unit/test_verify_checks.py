@@ -648,7 +648,7 @@ def test_packages_are_signed_by_the_key_that_the_inventory_names(key_files: str)
 
 
 @pytest.mark.parametrize("key_files", ["", HEALTHY["key_files"]])
-def test_a_key_that_the_host_trusts_and_the_inventory_does_not_name_is_a_failure(key_files: str) -> None:
+def test_a_trusted_key_that_the_inventory_does_not_name_is_a_failure(key_files: str) -> None:
     with no_skip(), pytest.raises(AssertionError) as failed:
         call(
             packages.test_packages_are_signed_by_a_trusted_key,
@@ -658,7 +658,7 @@ def test_a_key_that_the_host_trusts_and_the_inventory_does_not_name_is_a_failure
     assert f"want containerd.io signed by {wants}, is {KEY_ID}" in str(failed.value)
 
 
-def test_a_subkey_of_the_named_key_passes_and_another_key_beside_it_does_not() -> None:
+def test_a_subkey_of_the_named_key_passes_and_another_key_does_not() -> None:
     primary, other = BODY + b"!", BODY + b"?"
     packets = {name: bytes([first, len(body)]) + body for name, first, body in (
         ("primary", 0x98, primary), ("subkey", 0xB8, BODY), ("other", 0x98, other), ("beside", 0x98, BODY)
