@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from . import access, packages, plans, recover, undo
 from .engine import api, kept, unit
 from .ground import clock, facts, secret
-from .ground.errors import as_host_error
+from .ground.errors import HostError, as_host_error
 from .ground.machine import Machine
 from .packages import dnf, repository
 from .runs import consent, detach, history, lock, run
@@ -70,6 +70,7 @@ class Attempt(object):
         self.request = request
         self.applies = request["mode"] == "apply"
         self.unended = []
+        self.has_finished = False
         self.result = _empty()
 
     def run(self):
@@ -127,10 +128,16 @@ class Attempt(object):
         changes = kept.around(self.machine, fate, halves)
         consent.expect(self.machine, self.request, changes, self.result)
         recover.finish(self.machine, changes)
+        self.has_finished = True
 
     def do(self, changes, of=(), cancels=False):
         """Show the Changes, or carry them out; ``of`` and ``cancels`` as in the journal."""
-        consent.expect(self.machine, self.request, changes, self.result)
+        try:
+            consent.expect(self.machine, self.request, changes, self.result)
+        except HostError as error:
+            if self.has_finished:
+                error.state = "packages that an earlier run left half are whole; nothing else was changed"
+            raise
         if not self.applies:
             self.result.update(run.show(changes))
         elif changes:

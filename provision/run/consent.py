@@ -12,29 +12,33 @@ from provision.errors import ProvisionError
 from provision.model import Consent, Outcome, Session, Status
 
 REFUSED = "disruption-refused"
+Values = Mapping[str, Any]
+# The role's values that agree to whatever it takes, also if that changes meanwhile.
+ANYTHING: Values = {"disruption": "allow"}
+
+
+def exactly(consent: Consent) -> Values:
+    """Return the role's values that agree to this plan on a host, and to no other."""
+    return {"consent": {"digest": consent.digest, "ids": list(consent.ids)}}
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """One host that waits, and the consent that it needs."""
+    """One host that waits, and the consent that it needs; ``values`` carry what was agreed to."""
 
     session: Session
     outcome: Outcome
     consent: Consent
+    values: Values = field(default_factory=dict, hash=False)
 
     @property
     def name(self) -> str:
         """The host's inventory name."""
         return self.session.host.name
 
-    @property
-    def values(self) -> Mapping[str, Any]:
-        """The role's values that carry the consent to the host."""
-        return {"consent": {"digest": self.consent.digest, "ids": list(self.consent.ids)}}
 
-
-# Returns the consent given, by host name; a host that is not in it has none.
-Ask = Callable[[tuple[Waiting, ...]], Mapping[str, Consent]]
+# Returns the role's values that carry a consent, by host name; a host that is not in it has none.
+Ask = Callable[[tuple[Waiting, ...]], Mapping[str, Values]]
 
 
 @dataclass(slots=True)
@@ -60,7 +64,7 @@ class Room:
         if not waiting or ask is None:
             return (), waiting
         found = ask(waiting)
-        agreed = tuple(replace(each, consent=found[each.name]) for each in waiting if each.name in found)
+        agreed = tuple(replace(each, values=found[each.name]) for each in waiting if each.name in found)
         return agreed, tuple(each for each in waiting if each.name not in found)
 
     def everybody(self) -> tuple[Waiting, ...]:

@@ -8,12 +8,12 @@ from typing import Any
 
 from provision.errors import UsageError
 from provision.hints import Command
-from provision.model import Consent, Report, Status
+from provision.model import Report, Status
 from provision.pipeline import Request
 from provision.report.console import page_for
 from provision.report.harms import consent_lines
 from provision.report.layout import Page, count
-from provision.run.consent import Ask, Waiting
+from provision.run.consent import ANYTHING, Ask, Values, Waiting, exactly
 from provision.run.ledger import View
 from provision.tasks import runs
 from provision.tasks.confirm import confirm
@@ -81,7 +81,7 @@ def plan_then_do(request: Request, flags: Flags, question: Question, *, plan: bo
 
 def _as_planned(report: Report) -> MakeAsk:
     """Return the consent to exactly the plan that a person has seen; the host compares."""
-    seen = {host.name: host.consent for host in report.hosts if host.consent}
+    seen = {host.name: exactly(host.consent) for host in report.hosts if host.consent}
     return lambda view: lambda waiting: seen
 
 
@@ -103,14 +103,10 @@ def nobody(_view: View) -> None:
 
 
 def _everybody(_view: View) -> Ask:
-    return _as_they_say
+    return lambda waiting: {each.name: ANYTHING for each in waiting}
 
 
-def _as_they_say(waiting: tuple[Waiting, ...]) -> Mapping[str, Consent]:
-    return {each.name: each.consent for each in waiting}
-
-
-def _ask_at_terminal(view: View, page: Page, waiting: tuple[Waiting, ...]) -> Mapping[str, Consent]:
+def _ask_at_terminal(view: View, page: Page, waiting: tuple[Waiting, ...]) -> Mapping[str, Values]:
     lines = [f"{count(len(waiting), 'host')} would be disrupted:"]
     width = max(len(each.name) for each in waiting)
     for each in waiting:
@@ -120,7 +116,7 @@ def _ask_at_terminal(view: View, page: Page, waiting: tuple[Waiting, ...]) -> Ma
         agreed = confirm(
             "\n".join([*lines, "All other hosts are done. Anything but yes leaves these unchanged."])
         )
-    return _as_they_say(waiting) if agreed else {}
+    return {each.name: exactly(each.consent) for each in waiting} if agreed else {}
 
 
 def serial_of(text: str) -> int:

@@ -24,7 +24,7 @@ from provision.model import (
     Status,
     Verdict,
 )
-from provision.run.consent import Ask, Room, Waiting
+from provision.run.consent import Ask, Room, Values, Waiting, exactly
 from provision.run.interrupts import Cancel
 from provision.run.ledger import Ledger
 from provision.settings import Settings
@@ -121,12 +121,12 @@ class Fleet:
         return {report.name: report for report in ledger.reports()}
 
 
-def all_of(waiting: tuple[Waiting, ...]) -> Mapping[str, Consent]:
-    return {each.name: each.consent for each in waiting}
+def all_of(waiting: tuple[Waiting, ...]) -> Mapping[str, Values]:
+    return {each.name: exactly(each.consent) for each in waiting}
 
 
 def test_a_host_where_nothing_runs_is_never_asked_about(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(_: Any) -> Mapping[str, Consent]:
+    def fail(_: Any) -> Mapping[str, Values]:
         raise AssertionError
 
     fleet = Fleet(monkeypatch, "web1", "web2")
@@ -137,7 +137,7 @@ def test_all_others_are_done_and_proven_before_anybody_is_asked(monkeypatch: pyt
     fleet = Fleet(monkeypatch, "app1", "web1", "app2", "web2", lived="app1 app2")
     asked: list[list[str]] = []
 
-    def ask(waiting: tuple[Waiting, ...]) -> Mapping[str, Consent]:
+    def ask(waiting: tuple[Waiting, ...]) -> Mapping[str, Values]:
         assert fleet.proven == ["web1", "web2"]
         asked.append([each.name for each in waiting])
         return all_of(waiting)
@@ -204,7 +204,7 @@ def test_a_host_hears_what_was_agreed_to_and_not_what_it_would_do_by_now(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     fleet = Fleet(monkeypatch, "app1", lived="app1")
-    reports = fleet.walk(lambda _: {"app1": Consent("of an earlier plan", (), HARMS)})
+    reports = fleet.walk(lambda _: {"app1": exactly(Consent("of an earlier plan", (), HARMS))})
     failure = reports["app1"].failure
     assert failure
     assert (failure.kind, fleet.changed) == ("plan-changed", set())
@@ -223,7 +223,7 @@ def test_a_signal_at_the_question_ends_it_and_changes_nothing(
 ) -> None:
     fleet = Fleet(monkeypatch, "app1", "web1", lived="app1")
 
-    def ask(waiting: tuple[Waiting, ...]) -> Mapping[str, Consent]:
+    def ask(waiting: tuple[Waiting, ...]) -> Mapping[str, Values]:
         fleet.cancel.trigger(number, None)
         return all_of(waiting)
 

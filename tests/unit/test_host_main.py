@@ -383,8 +383,12 @@ def test_finishing_a_transaction_that_stops_containers_needs_consent(host, engin
     assert result["error"]["kind"] == "disruption-refused"
     assert result["consent"]["harms"][0]["names"] == ["db", "web"]
     assert not [call for call in host.calls if "reinstall" in call or "-y install" in call]
-    main.answer(host, request("apply", "r3") | {"disruption": "allow"})
+    agreed = {"consent": {"digest": result["consent"]["digest"], "ids": result["consent"]["ids"]}}
+    error = main.answer(host, request("apply", "r3") | agreed)["error"]
     assert [call for call in host.calls if "reinstall" in call]
+    # What comes after it is another plan.
+    assert (error["kind"], error["state"].endswith("nothing else was changed")) == ("plan-changed", True)
+    assert main.answer(host, request("apply", "r4") | {"disruption": "allow"})["error"] is None
 
 
 def test_a_stopped_engine_is_not_woken_by_a_look_at_its_socket(host, engine, monkeypatch):
