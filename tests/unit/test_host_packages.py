@@ -537,3 +537,13 @@ def test_a_package_of_others_that_would_go_for_what_comes_back_is_a_harm():
     solver = Solver(row("install", "runc"), row("remove", "docker-ce"), row("remove", "theirs"))
     (step,) = packages.plan_back(Rpm(NEW), solver, Installed(), {"runc": [RUNC[1]], "docker-ce": []}, False)
     assert step.harms() == [(transaction.GOES, ["theirs"])]
+
+
+@pytest.mark.parametrize("comes_up", [True, False])
+def test_an_engine_that_ran_runs_after_a_half_transaction_is_ended(monkeypatch, comes_up):
+    started = []
+    monkeypatch.setattr(transaction.api, "version", lambda machine: "28.5.2")
+    monkeypatch.setattr(transaction.api, "answers", lambda machine: comes_up)
+    monkeypatch.setattr(transaction.health, "bring_up", lambda machine, verb: started.append(verb))
+    transaction.Half(Rpm(NEW), Solver(), {"docker-ce": [OLD[1]]}, True).apply()
+    assert started == ([] if comes_up else ["start"])
