@@ -67,6 +67,8 @@ def test_the_inventorys_decision_is_advice_and_a_restart_needs_a_request(
     def started() -> str:
         return in_host(lab, "el5", "systemctl show docker.service -p ActiveEnterTimestampMonotonic")
 
+    # The engine is restarted for the proof only where the same run has installed it.
+    project.fab("uninstall", "--limit", "el5", "--yes", "--allow-disruption").expect(0)
     done = project.fab("provision")
     assert (done.rc, ends()[LIVES_ON], ends()[RESTARTS]) == (0, "advice", "passed"), done.out
     said = " ".join(done.out.split())
