@@ -316,7 +316,13 @@ ENDINGS: dict[str, Callable[[Person], None]] = {
 }
 
 
-@pytest.mark.parametrize("runbook", sorted(path.stem for path in RUNBOOKS.glob("*.md")))
+# The one of a foreign engine comes last: data of an engine that is not ours are not purged.
+@pytest.mark.parametrize(
+    "runbook",
+    sorted(
+        (path.stem for path in RUNBOOKS.glob("*.md")), key=lambda name: (BEGINNINGS[name] is live_in, name)
+    ),
+)
 def test_every_command_of_a_runbook_does_what_it_says(lab: Lab, tmp_path: Path, runbook: str) -> None:
     shutil.copy(CHECKOUT / "fabfile.py", tmp_path)
     person = Person(Project(tmp_path, lab, {}))
