@@ -246,7 +246,10 @@ BARE = """\
 systemctl disable --now app docker docker.socket containerd 2> /dev/null
 rm -rf /etc/systemd/system/app.service /var/lib/provision
 dnf -y -q remove docker-ce docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin
-pkill -f containerd-shim
+# With the plain word it would end this shell, whose own command line has it.
+pkill -f '[c]ontainerd-shim'
+pkill -KILL -x sample
+grep -o ' /var/lib/docker/[^ ]*' /proc/self/mounts | sort -r | xargs -r umount -l
 rm -rf /etc/docker /etc/yum.repos.d/* /var/lib/docker/* /var/lib/containerd/*
 systemctl daemon-reload
 """
