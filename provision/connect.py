@@ -7,7 +7,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -31,8 +31,6 @@ from provision.ssh.errors import (
 )
 from provision.ssh.greeting import Greeting, listen
 
-# Hosts that answer within this go on at once; latecomers follow together.
-LATE_AFTER_S = 5.0
 LOGIN_TIMEOUT_S = 30.0
 # An unreachable host is tried again until this long after the first attempt.
 CONNECT_BUDGET_S = 30.0
@@ -105,8 +103,8 @@ class Connections:
             if master not in self._open_masters:
                 master.terminate()
 
-    def arrivals(self, entrants: tuple[Entrant, ...]) -> Iterator[dict[str, Answer]]:
-        """Yield each host's Session or its error, by name: first those in time, then the latecomers."""
+    def arrivals(self, entrants: tuple[Entrant, ...]) -> Iterator[tuple[str, Answer]]:
+        """Yield each host's name and its Session or its error, as soon as it is known."""
         if not entrants:
             return
         self._prepare(entrants)
@@ -115,11 +113,9 @@ class Connections:
         for entrant in _jumps_first(entrants):
             via = answers.get(entrant.host.jump or "")
             answers[entrant.host.name] = self._pool.submit(self._open, entrant, via)
-        done, late = wait(answers.values(), timeout=LATE_AFTER_S)
-        if late and any(isinstance(future.result(), Session) for future in done):
-            yield {name: future.result() for name, future in answers.items() if future in done}
-            answers = {name: future for name, future in answers.items() if future in late}
-        yield {name: future.result() for name, future in answers.items()}
+        names = {future: name for name, future in answers.items()}
+        for future in as_completed(names):
+            yield names[future], future.result()
 
     def _prepare(self, entrants: tuple[Entrant, ...]) -> None:
         refuse_old_ssh(subprocess.run(["ssh", "-V"], capture_output=True, text=True, check=False).stderr)

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from provision.errors import InventoryError
+from provision.role import PREFIX
 
-PREFIX = "docker_engine_"
 # The variables of meta/argument_specs.yml that a person may set.
 KNOWN = tuple(
     PREFIX + word

@@ -258,7 +258,6 @@ class Outcome:
     changes: tuple[Change, ...] = ()
     system: str = ""
     failure: Failure | None = None
-    seconds: float = 0.0
     earlier: tuple[Earlier, ...] = ()
     received: bool = False
     consent: Consent | None = None

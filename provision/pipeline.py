@@ -126,12 +126,15 @@ def _prepare(request: Request, settings: Settings, clock: Clock) -> tuple[Select
     with ThreadPoolExecutor(1, "keyring") as pool:
         # Half a second each, ansible-inventory and the key derivation, so they run at the same time.
         opened = pool.submit(open_early, settings)
-        with clock.time(Stage.READ):
-            selection = read(settings, request.limit, request.via)
+        clock.mark(Stage.READ)
+        selection = read(settings, request.limit, request.via)
+        clock.mark(Stage.READ)
         # May ask for the master password, so there is no live view, and Ctrl-C stops it at once.
-        with clock.time(Stage.UNLOCK):
-            opened.result()
-            return selection, entrants(selection, unlock(selection, settings), trust(selection, settings))
+        clock.mark(Stage.UNLOCK)
+        opened.result()
+        found = entrants(selection, unlock(selection, settings), trust(selection, settings))
+        clock.mark(Stage.UNLOCK)
+        return selection, found
 
 
 def _carry_out(request: Request, candidates: Entrants, run: Run, opened: ExitStack) -> None:
@@ -142,6 +145,7 @@ def _carry_out(request: Request, candidates: Entrants, run: Run, opened: ExitSta
     run.cancel.begin()
     try:
         connections, run_dir = opened.enter_context(masters(run.cancel, run.ledger.note))
+        run = replace(run, run_dir=run_dir, expected=len(ready))
         with room_in(run_dir):
             if flow := request.row.access:
                 run = replace(run, access=Access(flow(Rotation(run.settings)), ready, connections.grant))

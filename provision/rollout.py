@@ -1,21 +1,18 @@
 """The order of hosts in the steps: each as soon as it is ready, and last those that are disrupted."""
 
-from collections.abc import Iterable, Iterator
-from contextlib import closing
+from dataclasses import replace
 
 from provision.hints import HOST
 from provision.run.consent import Waiting, stopped
-from provision.ssh.remote import save_sessions
-from provision.steps import Batch, Run, Step, Target
+from provision.steps import Run, Step, Stream, Target
 
 
-def roll_out(steps: tuple[Step, ...], run: Run, batches: Iterable[Batch]) -> None:
-    """Take the hosts of ``batches`` through the steps; then ask about those that wait for consent.
+def roll_out(steps: tuple[Step, ...], run: Run, arrivals: Stream) -> None:
+    """Take the hosts that arrive through the steps; then ask about those that wait for consent.
 
     Hosts with consent go through the same steps, a few at a time, until one fails.
     """
-    for batch in batches:
-        _finish(steps, run, batch)
+    _finish(steps, run, arrivals)
     agreed, refused = _answer(run)
     for each in refused:
         run.ledger.converged(each.name, each.outcome)
@@ -26,28 +23,18 @@ def roll_out(steps: tuple[Step, ...], run: Run, batches: Iterable[Batch]) -> Non
                 again = run.order.words.again.replace(HOST, each.name)
                 run.ledger.drop(each.name, stopped(each.name, failed, again))
             continue
-        _finish(steps, run, tuple(Target(each.session, each.values) for each in waiting))
+        ready = (Target(each.session, each.values) for each in waiting)
+        _finish(steps, replace(run, expected=len(waiting)), ready)
         failed = next((each.name for each in waiting if run.ledger.has_failed(each.name)), "")
 
 
-def _finish(steps: tuple[Step, ...], run: Run, batch: Batch) -> None:
-    if batch:
-        save_sessions(tuple(target.session for target in batch), batch[0].session.run_dir)
-    for done in _through(steps, run, batch):
-        for target in done:
-            run.ledger.leave(target.name)
-
-
-def _through(steps: tuple[Step, ...], run: Run, batch: Batch) -> Iterator[Batch]:
-    """Take ``batch`` through the steps; hosts that a step yields go on while it handles the rest."""
-    if not steps:
-        yield batch
+def _finish(steps: tuple[Step, ...], run: Run, stream: Stream) -> None:
+    if run.cancel.is_set():
         return
-    if not batch or run.cancel.is_set():
-        return
-    with closing(steps[0](run, batch)) as parts:
-        for part in parts:
-            yield from _through(steps[1:], run, part)
+    for step in steps:
+        stream = step(run, stream)
+    for target in stream:
+        run.ledger.leave(target.name)
 
 
 def _answer(run: Run) -> tuple[tuple[Waiting, ...], tuple[Waiting, ...]]:

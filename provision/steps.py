@@ -1,18 +1,18 @@
-"""The steps of a run: each takes hosts that are ready, and yields those that can go on."""
+"""The steps of a run: each takes the hosts that arrive, and yields those that can go on, one by one."""
 
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from provision.access import Access, Begun, settled
 from provision.connect import Connections, Entrant
-from provision.converge import Order
+from provision.converge import Arrival, Order
 from provision.converge import converge as converge_all
 from provision.errors import ProvisionError
-from provision.model import Outcome, Session, Stage
+from provision.model import Session, Stage
 from provision.run.batches import in_batches
 from provision.run.consent import Room
 from provision.run.interrupts import Cancel
@@ -46,28 +46,32 @@ class Target:
         return self.session.host.name
 
 
-Batch = tuple[Target, ...]
+Stream = Iterator[Target]
 
 
 @dataclass(slots=True)
 class Clock:
-    """The seconds spent in each stage."""
+    """The seconds of each stage, from its first mark to its last; stages overlap."""
 
-    seconds: dict[str, float] = field(default_factory=dict)
+    _marks: dict[str, tuple[float, float]] = field(default_factory=dict)
 
-    @contextmanager
-    def time(self, stage: Stage) -> Iterator[None]:
-        """Add the time of the context to ``stage``."""
-        started = time.monotonic()
-        try:
-            yield
-        finally:
-            self.seconds[stage] = self.seconds.get(stage, 0.0) + time.monotonic() - started
+    def mark(self, stage: Stage) -> None:
+        """Record that a host enters or leaves ``stage`` now."""
+        now = time.monotonic()
+        self._marks[stage] = self._marks.get(stage, (now, now))[0], now
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        """The seconds by stage."""
+        return {stage: last - first for stage, (first, last) in self._marks.items()}
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """The values that all steps of one run share; steps change only ledger, clock and room."""
+    """The values that all steps of one run share; steps change only ledger, clock and room.
+
+    ``expected`` is how many hosts may come, ``run_dir`` the private directory of the run.
+    """
 
     order: Order
     ledger: Ledger
@@ -78,80 +82,80 @@ class Run:
     restart: bool = False
     strict: bool = False
     access: Access | None = None
+    run_dir: Path = Path()
+    expected: int = 1
 
 
-Step = Callable[[Run, Batch], Generator[Batch, None, None]]
+Step = Callable[[Run, Stream], Stream]
 
 
-def connect(run: Run, connections: Connections, entrants: tuple[Entrant, ...]) -> Iterator[Batch]:
-    """Log in to all hosts at once; yield those that answer in time, then the latecomers."""
-    run.ledger.enter((entrant.host.name for entrant in entrants), Stage.CONNECT)
-    arrivals = connections.arrivals(entrants)
-    while True:
-        with run.clock.time(Stage.CONNECT):
-            answers = next(arrivals, None)
-        if answers is None:
-            return
-        opened = kept(settled(answers, entrants, run.settings), run.ledger, Session)
-        yield tuple(Target(session) for session in run.ledger.opened(opened))
+def connect(run: Run, connections: Connections, entrants: tuple[Entrant, ...]) -> Stream:
+    """Log in to all hosts at once; each goes on as soon as it answers."""
+    by_name = {entrant.host.name: entrant for entrant in entrants}
+    run.ledger.enter(by_name, Stage.CONNECT)
+    run.clock.mark(Stage.CONNECT)
+    for name, found in connections.arrivals(entrants):
+        answer = settled(found, by_name[name].credential.pending, run.settings)
+        run.clock.mark(Stage.CONNECT)
+        for session in run.ledger.opened(kept({name: answer}, run.ledger, Session)):
+            yield Target(session)
 
 
-def converge(run: Run, batch: Batch) -> Generator[Batch, None, None]:
-    """Bring hosts to their desired state; a slow host does not delay the others.
+def converge(run: Run, arrivals: Stream) -> Stream:
+    """Bring hosts to their desired state; those that would be disrupted wait in ``run.room``."""
+    targets: dict[str, Target] = {}
 
-    Hosts that would be disrupted wait in ``run.room``.
-    """
-    run.ledger.enter((target.name for target in batch), Stage.CONVERGE)
-    targets = {target.name: target for target in batch}
-    order = replace(run.order, by_host={name: target.values for name, target in targets.items()})
+    def entering() -> Iterator[Arrival]:
+        for target in arrivals:
+            targets[target.name] = target
+            run.ledger.enter((target.name,), Stage.CONVERGE)
+            run.clock.mark(Stage.CONVERGE)
+            yield target.session, target.values
 
-    def work(hand_on: Callable[[Target], None]) -> None:
-        def ended(name: str, outcome: Outcome) -> None:
+    outcomes = converge_all(
+        entering(), run.run_dir, run.order, expected=run.expected, cancelled=run.cancel.is_set
+    )
+    with closing(outcomes):
+        for name, outcome in outcomes:
+            run.clock.mark(Stage.CONVERGE)
             if run.room.takes(targets[name].session, outcome):
                 run.ledger.wait(name)
-                return
+                continue
             run.ledger.converged(name, outcome)
             if outcome.failure is None:
-                hand_on(replace(targets[name], installed=outcome.installed))
-
-        with run.clock.time(Stage.CONVERGE):
-            cancelled = run.cancel.is_set
-            converge_all(_sessions(batch), _run_dir(batch), order, on_outcome=ended, cancelled=cancelled)
-
-    yield from in_batches(work, HAND_ON_S, HAND_ON_MOST_S)
+                yield replace(targets[name], installed=outcome.installed)
 
 
-def verify(run: Run, batch: Batch) -> Generator[Batch, None, None]:
+def verify(run: Run, arrivals: Stream) -> Stream:
     """Prove that hosts are Docker hosts; each is done as soon as its checks are."""
-    run.ledger.enter((target.name for target in batch), Stage.VERIFY)
-    restart = frozenset(target.name for target in batch if run.restart or target.installed)
-    with run.clock.time(Stage.VERIFY):
-        verify_all(
-            _sessions(batch), _run_dir(batch), run.cancel.is_set, run.ledger.verified, restart, run.strict
-        )
-    yield ()
+    for batch in _batches(run, arrivals, HAND_ON_S):
+        restart = frozenset(target.name for target in batch if run.restart or target.installed)
+        save_sessions(_sessions(batch), run.run_dir)
+        run.ledger.enter((target.name for target in batch), Stage.VERIFY)
+        run.clock.mark(Stage.VERIFY)
+        verify_all(_sessions(batch), run.run_dir, run.cancel.is_set, run.ledger.verified, restart, run.strict)
+        run.clock.mark(Stage.VERIFY)
+    yield from ()
 
 
-def begin_access(run: Run, batch: Batch) -> Generator[Batch, None, None]:
+def begin_access(run: Run, arrivals: Stream) -> Stream:
     """Decide the access to each host; refuse hosts that nobody could log in to then."""
     assert run.access
-    values = {target.name: target.values for target in batch}
-    begun = kept(run.access.begin(_sessions(batch)), run.ledger, Begun)
-    ready = tuple(
-        Target(each.session, dict(values[each.session.host.name]) | dict(each.values)) for each in begun
-    )
-    if ready:
-        save_sessions(_sessions(ready), _run_dir(ready))
-        yield ready
+    for batch in _batches(run, arrivals, 0.0):
+        values = {target.name: target.values for target in batch}
+        for each in kept(run.access.begin(_sessions(batch)), run.ledger, Begun):
+            yield Target(each.session, dict(values[each.session.host.name]) | dict(each.values))
 
 
-def prove_access(run: Run, batch: Batch) -> Generator[Batch, None, None]:
+def prove_access(run: Run, arrivals: Stream) -> Stream:
     """Prove the new access by new logins."""
     assert run.access
-    run.ledger.enter((target.name for target in batch), Stage.VERIFY)
-    with run.clock.time(Stage.VERIFY):
+    for batch in _batches(run, arrivals, 0.0):
+        run.ledger.enter((target.name for target in batch), Stage.VERIFY)
+        run.clock.mark(Stage.VERIFY)
         proven = kept(run.access.finish(_sessions(batch)), run.ledger, Session)
-    yield tuple(Target(session) for session in run.ledger.opened(proven))
+        run.clock.mark(Stage.VERIFY)
+        yield from (Target(session) for session in run.ledger.opened(proven))
 
 
 def kept(answers: Mapping[str, T | ProvisionError], ledger: Ledger, kind: type[T]) -> tuple[T, ...]:
@@ -162,9 +166,13 @@ def kept(answers: Mapping[str, T | ProvisionError], ledger: Ledger, kind: type[T
     return tuple(answer for answer in answers.values() if isinstance(answer, kind))
 
 
-def _sessions(batch: Batch) -> tuple[Session, ...]:
+def _batches(run: Run, arrivals: Stream, wait_s: float) -> Iterator[tuple[Target, ...]]:
+    """Yield what has arrived, until the run is stopped."""
+    with closing(in_batches(arrivals, wait_s, HAND_ON_MOST_S)) as batches:
+        for batch in batches:
+            if not run.cancel.is_set():
+                yield batch
+
+
+def _sessions(batch: tuple[Target, ...]) -> tuple[Session, ...]:
     return tuple(target.session for target in batch)
-
-
-def _run_dir(batch: Batch) -> Path:
-    return batch[0].session.run_dir

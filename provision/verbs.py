@@ -3,7 +3,7 @@
 Read VERBS first. A new verb is a row there, its command in tasks/, and the step or flow that is new in it.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,13 +14,13 @@ from provision.hints import HOST
 from provision.inventory import Selection
 from provision.report.text import Text, ping_text, plan_text, provision_text, verify_text
 from provision.settings import Settings
-from provision.steps import Batch, Run, Step, begin_access, connect, converge, prove_access, verify
+from provision.steps import Run, Step, Stream, begin_access, connect, converge, prove_access, verify
 from provision.wording import Wording
 
 Read = Callable[[Settings, str, str], Selection]
 Unlock = Callable[[Selection, Settings], Credentials]
 Trust = Callable[[Selection, Settings], Keys]
-Connect = Callable[[Run, Connections, tuple[Entrant, ...]], Iterator[Batch]]
+Connect = Callable[[Run, Connections, tuple[Entrant, ...]], Stream]
 # The first three run for all hosts, before any is touched. From connect on, each host goes on as soon as it
 # is ready; one that fails a step stops there with its error. The last returns the text of the report.
 Steps = tuple[Read, Unlock, Trust, Connect, *tuple[Step, ...], Text]

@@ -62,20 +62,16 @@ class Access:
 
 
 def settled(
-    answers: Mapping[str, Session | ProvisionError], entrants: tuple[Entrant, ...], settings: Settings
-) -> Answers[Session]:
-    """Promote the pending password of each host that accepted it, which proves it; return the answers."""
-    rotation = Rotation(settings)
-    tried = {entrant.host.name: entrant.credential.pending for entrant in entrants}
-
-    def settle(session: Session) -> Session:
-        pending = tried[session.host.name]
-        if session.by_pending and pending:
-            rotation.promote_password(session.host, pending, opens_sudo=session.sudo_by_pending)
-        return session
-
-    opened = tuple(answer for answer in answers.values() if isinstance(answer, Session))
-    return dict(answers) | _side_by_side(settle, opened)
+    answer: Session | ProvisionError, pending: Secret | None, settings: Settings
+) -> Session | ProvisionError:
+    """Promote the ``pending`` password that the login proved; return the answer, or the error of that."""
+    if not (isinstance(answer, Session) and answer.by_pending and pending):
+        return answer
+    try:
+        Rotation(settings).promote_password(answer.host, pending, opens_sudo=answer.sudo_by_pending)
+    except ProvisionError as error:
+        return error
+    return answer
 
 
 def _side_by_side(work: Callable[[Session], T], sessions: Sessions) -> Answers[T]:

@@ -1,7 +1,7 @@
-"""Pass on results while others are still in progress, in batches."""
+"""Pass on what arrives in batches, while more is still on its way."""
 
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from queue import Empty, Queue
 from typing import TypeVar
@@ -9,27 +9,26 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def in_batches(
-    work: Callable[[Callable[[T], None]], None], wait_s: float, longest_s: float
-) -> Generator[tuple[T, ...], None, None]:
-    """Run ``work`` in a thread, and yield in batches what it passes to its argument.
+def in_batches(items: Iterable[T], wait_s: float, longest_s: float) -> Generator[tuple[T, ...], None, None]:
+    """Iterate ``items`` in a thread, and yield in batches what comes.
 
     A batch ends when nothing has followed for ``wait_s``, when ``longest_s`` have passed since its first
-    item, and when ``work`` ends. Raises what ``work`` raises. A caller that stops early must close the
-    iterator, which then waits for ``work``.
+    item, and when ``items`` end. Raises what ``items`` raise. A caller that stops early must close the
+    iterator, which then waits for the end of ``items``.
     """
     done: Queue[T | None] = Queue()
 
-    def run() -> None:
+    def take() -> None:
         try:
-            work(done.put)
+            for item in items:
+                done.put(item)
         finally:
             done.put(None)
 
     with ThreadPoolExecutor(1, "batches") as pool:
-        running = pool.submit(run)
+        taking = pool.submit(take)
         yield from _batches(done, wait_s, longest_s)
-        running.result()
+        taking.result()
 
 
 def _batches(done: Queue[T | None], wait_s: float, longest_s: float) -> Iterator[tuple[T, ...]]:
@@ -42,8 +41,9 @@ def _batches(done: Queue[T | None], wait_s: float, longest_s: float) -> Iterator
             yield tuple(batch)
             batch = []
             continue
-        end = end if batch else time.monotonic() + longest_s
         if one is None:
-            yield tuple(batch)
+            if batch:
+                yield tuple(batch)
             return
+        end = end if batch else time.monotonic() + longest_s
         batch.append(one)

@@ -167,6 +167,19 @@ def bad_value(evidence: str) -> NoResult:
     )
 
 
+def unexpected(error: Exception) -> dict[str, Any]:
+    """Return what is sent in place of a result for an error that nobody foresaw."""
+    return asdict(
+        WireError(
+            "unexpected",
+            "the controller's worker failed at this host",
+            "`fab plan --limit {host}`",
+            shown(f"{type(error).__name__}: {error}")[:200],
+            state=_UNKNOWN,
+        )
+    )
+
+
 def no_key_file(evidence: str) -> NoResult:
     """Return the error for a file with Docker's key that is not here."""
     return NoResult(

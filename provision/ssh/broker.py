@@ -86,7 +86,7 @@ class Broker:
         peer.settimeout(_PATIENCE_S)
         with peer, suppress(OSError):
             token = _read_line(peer)
-            if _peer_uid(peer) == os.getuid():
+            if peer_uid(peer) == os.getuid():
                 peer.sendall(self._redeem(token).encode())
 
     def _redeem(self, token: str) -> str:
@@ -111,7 +111,7 @@ def ask(path: Path, token: str) -> Secret | None:
     return Secret(text) if text else None
 
 
-def _peer_uid(peer: socket.socket) -> int:
+def peer_uid(peer: socket.socket) -> int:
     size = struct.calcsize("3i")
     return int(struct.unpack("3i", peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size))[1])
 

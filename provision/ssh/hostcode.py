@@ -5,8 +5,12 @@ imported from memory by ``host/loader.py``.
 """
 
 import functools
+import getpass
 import io
 import json
+import secrets as random_source
+import socket
+import time
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
@@ -14,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from provision.errors import CommandTimedOut
+from provision.model import Session
 from provision.ssh import answer, remote
 from provision.ssh.elevate import Elevated, wrap
 
@@ -32,16 +37,60 @@ def plain(request: Mapping[str, Any]) -> Elevated:
     return marked(wrap(loader(), payload(resolve(request, lambda _: None))))
 
 
-def over_session(run_dir: Path, name: str, request: Mapping[str, Any]) -> tuple[str, str]:
-    """Run the host code over the run's own Session; give its stdout and stderr.
+def request(values: Mapping[str, Any], *, plan: bool, diff: bool, acknowledges: bool) -> dict[str, Any]:
+    """Return what the host code is asked for; ``values`` are all variables of the role, in their types.
 
-    The run's broker gives the secrets, and the password for sudo. Ends with the run: an orphan of Ansible
-    would wait for a result that nobody reads. Ansible's own connection has no limit for what a host prints
-    before the command begins, so it is not used.
+    With ``acknowledges`` the caller says so once the result is in a report. Raises NoResult when the key is a
+    file that cannot be read.
+    """
+    wanted = dict(values)
+    verb, state = wanted.pop("verb"), wanted["state"]
+    if verb != "converge" or state == "absent":
+        # What is not written now is not sent: there may be secrets in it.
+        wanted |= {"daemon_options": {}, "registry_logins": {}}
+    return {
+        "run": wanted.pop("run") or time.strftime("%Y%m%d-%H%M%S-") + random_source.token_hex(2),
+        "verb": verb,
+        "what": wanted.pop("what") or _what(verb, state),
+        "mode": "plan" if plan else "apply",
+        "purge_data": wanted.pop("purge_data") and state == "absent",
+        "diff": diff,
+        "who": f"{getpass.getuser()}@{socket.gethostname()}",
+        "lock_timeout_s": wanted.pop("lock_timeout"),
+        "acknowledges": acknowledges,
+        "now": int(time.time()),
+        "access": wanted.pop("access"),
+        "disruption": wanted.pop("disruption"),
+        "consent": wanted.pop("consent"),
+        "desired": wanted | _key(wanted.pop("gpg_key"), wanted["mirror"]),
+    }
+
+
+def _what(verb: str, state: str) -> str:
+    if verb == "undo":
+        return verb
+    return "uninstall" if state == "absent" else "provision"
+
+
+def _key(where: str, mirror: str) -> dict[str, str]:
+    """Return the key's text, or its URL: then a host fetches it, if it has no good one yet."""
+    where = where or f"{mirror.rstrip('/')}/linux/centos/gpg"
+    if where.startswith(("http://", "https://")):
+        return {"gpg_key_url": where}
+    try:
+        return {"gpg_key": Path(where).expanduser().read_bytes().decode("latin-1")}
+    except OSError as error:
+        raise answer.no_key_file(str(error)) from error
+
+
+def over_session(session: Session, request: Mapping[str, Any]) -> tuple[str, str]:
+    """Run the host code over the run's own Session, and return its stdout and stderr.
+
+    The run's broker gives the secrets, and the password for sudo. Ansible's own connection has no limit for
+    what a host prints before the command begins, so it is not used.
 
     Raises ConnectionLost, and NoResult when the time is over or a secret is not known.
     """
-    session = remote.load_sessions(run_dir)[name]
 
     def text_of(secret: str) -> str | None:
         found = remote.named_secret(session, secret)
@@ -51,9 +100,7 @@ def over_session(run_dir: Path, name: str, request: Mapping[str, Any]) -> tuple[
     started = marked(wrap(loader(), data, sudo=session.host.user != "root", password=password))
     timeout_s = ANSWER_TIMEOUT_S + 3 * request["lock_timeout_s"]
     try:
-        done = remote.over_master(
-            session, started.command, stdin=started.stdin, timeout_s=timeout_s, with_run=True
-        )
+        done = remote.over_master(session, started.command, stdin=started.stdin, timeout_s=timeout_s)
     except CommandTimedOut as error:
         raise answer.no_end(str(error), timeout_s) from None
     return done.out.decode("utf-8", "replace"), done.err.decode("utf-8", "replace")
@@ -85,6 +132,7 @@ def payload(request: Mapping[str, Any]) -> bytes:
     return f"{len(archive())}\n".encode() + archive() + json.dumps(request).encode()
 
 
+@functools.cache
 def loader() -> str:
     """Return the program that imports the zip."""
     return (_PACKAGE / "loader.py").read_text()

@@ -1,17 +1,17 @@
 """Run a command as root on a host over its open master, with limits on time and output."""
 
-import fcntl
 import json
+import os
+import selectors
 import shlex
 import socket
 import subprocess
-import threading
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+import time
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import Any
 
 from provision.errors import CommandTimedOut, ConnectionLost
 from provision.model import Host, Secret, Session
@@ -21,6 +21,7 @@ from provision.ssh.elevate import wrap
 OUTPUT_CAP_BYTES = 4 << 20
 COMMAND_TIMEOUT_S = 30.0
 CHECK_TIMEOUT_S = 5.0
+_CHUNK_BYTES = 1 << 16
 
 # ssh's own exit code; every other is the remote command's.
 SSH_FAILED = 255
@@ -71,15 +72,13 @@ def over_master(
     stdin: bytes,
     timeout_s: float,
     cap_bytes: int = OUTPUT_CAP_BYTES,
-    with_run: bool = False,
 ) -> Completed:
-    """Run ``command`` as the login user; raises as ``run``.
-
-    With ``with_run`` the command ends with the run's controller, for a process that may outlive it.
-    """
-    argv = [*_ssh(session), session.host.name, command]
-    completed, late = _bounded(argv, stdin, timeout_s, cap_bytes, session if with_run else None)
-    if late:
+    """Run ``command`` as the login user; raises as ``run``."""
+    argv, pipe = [*_ssh(session), session.host.name, command], subprocess.PIPE
+    with subprocess.Popen(argv, stdin=pipe, stdout=pipe, stderr=pipe) as process:
+        exchange = Exchange(process, stdin, cap_bytes)
+        completed = exchange.run(timeout_s)
+    if exchange.is_late:
         raise CommandTimedOut(
             f"a command on {session.host.name} did not end in {timeout_s:.0f} s",
             f"look at the host: `fab hosts.shell {session.host.name}`",
@@ -131,93 +130,97 @@ def way_through(session: Session, host: Host) -> Iterator[socket.socket]:
             way.terminate()
 
 
+def end_master(session: Session) -> None:
+    """End the session's master, and with it whatever uses it."""
+    argv = [*_ssh(session), "-O", "exit", session.host.name]
+    with suppress(subprocess.TimeoutExpired):
+        subprocess.run(argv, capture_output=True, check=False, timeout=CHECK_TIMEOUT_S)
+
+
+def to_row(session: Session) -> dict[str, Any]:
+    """Return what a child process of this run needs to use ``session``, without secrets."""
+    host = session.host
+    return {
+        "name": host.name, "address": host.address, "port": host.port, "user": host.user, "jump": host.jump,
+        "sudo_token": session.sudo_token, "secret_tokens": dict(session.secret_tokens),
+        "decided": dict(host.decided),
+    }  # fmt: skip
+
+
+def from_row(row: Mapping[str, Any], run_dir: Path) -> Session:
+    """Return the Session of a row of ``to_row``."""
+    values = dict(row)
+    tokens = values.pop("sudo_token"), values.pop("secret_tokens")
+    return Session(Host(**values), run_dir, *tokens)
+
+
 def save_sessions(sessions: tuple[Session, ...], run_dir: Path) -> None:
-    """Write what child processes of this run need to use its sessions, without secrets."""
-    rows = [
-        {"name": s.host.name, "address": s.host.address, "port": s.host.port, "user": s.host.user,
-         "jump": s.host.jump, "sudo_token": s.sudo_token, "secret_tokens": dict(s.secret_tokens),
-         "decided": dict(s.host.decided)}
-        for s in sessions
-    ]  # fmt: skip
+    """Write the rows of ``sessions`` for child processes of this run."""
     path = run_dir / "sessions.json"
     path.touch(mode=0o600)
-    path.write_text(json.dumps(rows))
+    path.write_text(json.dumps([to_row(each) for each in sessions]))
 
 
 def load_sessions(run_dir: Path) -> dict[str, Session]:
     """Return what ``save_sessions`` wrote, by host name."""
-    sessions = {}
-    for row in json.loads((run_dir / "sessions.json").read_text()):
-        tokens = row.pop("sudo_token"), row.pop("secret_tokens")
-        sessions[row["name"]] = Session(Host(**row), run_dir, *tokens)
-    return sessions
+    rows = json.loads((run_dir / "sessions.json").read_text())
+    return {row["name"]: from_row(row, run_dir) for row in rows}
 
 
 def _ssh(session: Session) -> list[str]:
     return ["ssh", "-F", str(session.ssh_config)]
 
 
-def _bounded(
-    argv: list[str], stdin: bytes, timeout_s: float, cap_bytes: int, of_run: Session | None
-) -> tuple[Completed, bool]:
-    pipe = subprocess.PIPE
-    with (
-        subprocess.Popen(argv, stdin=pipe, stdout=pipe, stderr=pipe) as process,
-        ThreadPoolExecutor(3) as pool,
-    ):
-        bound = Bound(process, timeout_s)
-        if of_run:
-            threading.Thread(target=_end_with, args=(of_run, process), daemon=True).start()
-        pool.submit(_feed, process.stdin, stdin)
-        out = pool.submit(_read, process, process.stdout, cap_bytes)
-        err = pool.submit(_read, process, process.stderr, cap_bytes)
-        completed = Completed(process.wait(), out.result(), err.result())
-        return completed, bound.over()
+class Exchange:
+    """Feed a process and read what it prints, in one thread, within limits on time and output.
 
-
-class Bound:
-    """Kill ``process`` after ``seconds``."""
-
-    def __init__(self, process: subprocess.Popen[bytes], seconds: float) -> None:
-        self._process = process
-        self._rang = threading.Event()
-        self._timer = threading.Timer(seconds, self._ring)
-        self._timer.daemon = True
-        self._timer.start()
-
-    def _ring(self) -> None:
-        self._rang.set()
-        self._process.kill()
-
-    def over(self) -> bool:
-        """Stop the timer, and return whether it has fired."""
-        self._timer.cancel()
-        return self._rang.is_set()
-
-
-def _end_with(session: Session, process: subprocess.Popen[bytes]) -> None:
-    """Kill ``process`` and the master once the controller, which holds the run's lock, is gone.
-
-    The master alone would wait for the command on the host, and receive its answer.
+    ``is_late`` is True when the time was over.
     """
-    with suppress(FileNotFoundError), (session.run_dir / "lock").open() as file:
-        fcntl.flock(file, fcntl.LOCK_SH)
-    argv = [*_ssh(session), "-O", "exit", session.host.name]
-    with suppress(subprocess.TimeoutExpired):
-        subprocess.run(argv, capture_output=True, check=False, timeout=CHECK_TIMEOUT_S)
-    process.kill()
 
+    def __init__(self, process: subprocess.Popen[bytes], stdin: bytes, cap_bytes: int) -> None:
+        assert process.stdin
+        assert process.stdout
+        assert process.stderr
+        self.is_late = False
+        self._process = process
+        self._left = memoryview(stdin)
+        self._cap = cap_bytes
+        self._feed = process.stdin
+        self._read = {process.stdout: bytearray(), process.stderr: bytearray()}
+        self._open = selectors.PollSelector()  # without a descriptor of its own
 
-def _feed(pipe: IO[bytes] | None, data: bytes) -> None:
-    assert pipe
-    for step in (lambda: pipe.write(data), pipe.close):
-        with suppress(BrokenPipeError):
-            step()
+    def run(self, timeout_s: float) -> Completed:
+        """Return the result once the process has ended; it is killed at a limit."""
+        end = time.monotonic() + timeout_s
+        os.set_blocking(self._feed.fileno(), False)
+        self._open.register(self._feed, selectors.EVENT_WRITE)
+        for pipe in self._read:
+            self._open.register(pipe, selectors.EVENT_READ)
+        while self._open.get_map() and not self._is_full() and time.monotonic() < end:
+            for key, _ in self._open.select(end - time.monotonic()):
+                self._write() if key.fileobj is self._feed else self._receive(key.fileobj)
+        try:
+            self._process.wait(0 if self._is_full() else max(0.0, end - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            self.is_late = not self._is_full()
+            self._process.kill()
+        out, err = (bytes(data[: self._cap]) for data in self._read.values())
+        return Completed(self._process.wait(), out, err)
 
+    def _is_full(self) -> bool:
+        return any(len(data) > self._cap for data in self._read.values())
 
-def _read(process: subprocess.Popen[bytes], pipe: IO[bytes] | None, cap_bytes: int) -> bytes:
-    assert pipe
-    data = pipe.read(cap_bytes)
-    if pipe.read(1):
-        process.kill()
-    return data
+    def _write(self) -> None:
+        try:
+            self._left = self._left[os.write(self._feed.fileno(), self._left[:_CHUNK_BYTES]) :]
+        except BrokenPipeError:
+            self._left = self._left[:0]
+        if not self._left:
+            self._open.unregister(self._feed)
+            self._feed.close()
+
+    def _receive(self, pipe: Any) -> None:
+        data = os.read(pipe.fileno(), _CHUNK_BYTES)
+        self._read[pipe] += data
+        if not data:
+            self._open.unregister(pipe)

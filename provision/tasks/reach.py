@@ -94,6 +94,5 @@ def sessions(ready: Mapping[str, Entrant | ProvisionError]) -> Iterator[dict[str
         answers: dict[str, Session | ProvisionError] = {
             name: each for name, each in ready.items() if isinstance(each, ProvisionError)
         }
-        for arrived in connections.arrivals(tuple(e for e in ready.values() if isinstance(e, Entrant))):
-            answers |= arrived
+        answers |= connections.arrivals(tuple(e for e in ready.values() if isinstance(e, Entrant)))
         yield answers

@@ -17,8 +17,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from provision import lab as labs
 from provision.credentials.master import VARIABLE
-from provision.desired import PREFIX
 from provision.lab import Lab
+from provision.role import PREFIX
 from tests.lab.conftest import BIN, CHECKOUT, Project
 from tests.lab.test_bad_controller import processes_in
 from tests.leak import keyring

@@ -11,7 +11,7 @@ from unittest.mock import patch
 
 from ansible_runner import RunnerConfig
 
-from provision import converge
+from provision.converge import play
 from provision.tasks import program
 
 VERBOSITY = 4
@@ -21,7 +21,7 @@ LOG = "ansible.log"
 
 def main() -> None:
     """Let Invoke, Ansible and what it starts speak at length, and run the task."""
-    environment = converge._environment
+    environment = play.environment
 
     def loud(prepared: Mapping[str, str], run_dir: Path) -> dict[str, str]:
         return environment(prepared, run_dir) | {
@@ -30,7 +30,7 @@ def main() -> None:
         }
 
     config = functools.partial(RunnerConfig, verbosity=VERBOSITY)
-    with patch.multiple(converge, _environment=loud, RunnerConfig=config):
+    with patch.multiple(play, environment=loud, RunnerConfig=config):
         program.run([sys.argv[0], "--debug", *sys.argv[1:]])
 
 

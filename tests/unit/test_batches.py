@@ -1,7 +1,7 @@
-"""What is done is handed on while the rest is at work."""
+"""What arrives is handed on in batches while the rest is on its way."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Iterator
 
 import pytest
 
@@ -9,22 +9,22 @@ from provision.run.batches import in_batches
 
 
 def test_what_comes_together_is_handed_on_together() -> None:
-    def work(hand_on: Callable[[int], None]) -> None:
-        for number in range(5):
-            hand_on(number)
+    assert list(in_batches(range(5), 60, 60)) == [(0, 1, 2, 3, 4)]
 
-    assert list(in_batches(work, 60, 60)) == [(0, 1, 2, 3, 4)]
+
+def test_nothing_is_no_batch() -> None:
+    assert list(in_batches((), 60, 60)) == []
 
 
 def test_one_that_takes_its_time_holds_nobody() -> None:
     others_went_on = threading.Event()
 
-    def work(hand_on: Callable[[str], None]) -> None:
-        hand_on("quick")
+    def items() -> Iterator[str]:
+        yield "quick"
         assert others_went_on.wait(60)
-        hand_on("slow")
+        yield "slow"
 
-    batches = in_batches(work, 0.01, 60)
+    batches = in_batches(items(), 0.01, 60)
     assert next(batches) == ("quick",)
     others_went_on.set()
     assert list(batches) == [("slow",)]
@@ -33,36 +33,36 @@ def test_one_that_takes_its_time_holds_nobody() -> None:
 def test_many_that_follow_each_other_do_not_hold_the_first() -> None:
     first_went_on = threading.Event()
 
-    def work(hand_on: Callable[[str], None]) -> None:
+    def items() -> Iterator[str]:
         while not first_went_on.wait(0.01):
-            hand_on("one")
+            yield "one"
 
-    batches = in_batches(work, 60, 0.1)
+    batches = in_batches(items(), 60, 0.1)
     assert set(next(batches)) == {"one"}
     first_went_on.set()
     list(batches)
 
 
-def test_what_goes_wrong_in_the_work_is_raised_after_what_was_done() -> None:
-    def work(hand_on: Callable[[str], None]) -> None:
-        hand_on("done")
+def test_an_error_is_raised_after_what_came_before_it() -> None:
+    def items() -> Iterator[str]:
+        yield "done"
         raise OSError("no room")
 
-    batches = in_batches(work, 60, 60)
+    batches = in_batches(items(), 60, 60)
     assert next(batches) == ("done",)
     with pytest.raises(OSError, match="no room"):
         next(batches)
 
 
-def test_who_stops_early_waits_for_the_end_of_the_work() -> None:
+def test_who_stops_early_waits_for_the_end_of_the_items() -> None:
     ended, may_end = threading.Event(), threading.Event()
 
-    def work(hand_on: Callable[[str], None]) -> None:
-        hand_on("done")
+    def items() -> Iterator[str]:
+        yield "done"
         may_end.wait(60)
         ended.set()
 
-    batches = in_batches(work, 0.01, 60)
+    batches = in_batches(items(), 0.01, 60)
     next(batches)
     threading.Timer(0.1, may_end.set).start()
     batches.close()

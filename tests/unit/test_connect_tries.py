@@ -50,7 +50,7 @@ def answer(place: Path, *script: str) -> tuple[Session | ProvisionError, list[st
         Broker(place / "broker") as broker,
         Connections(place, broker, lambda _, text: told.append(text)) as c,
     ):
-        found = next(c.arrivals((entrant,)))["web1"]
+        found = dict(c.arrivals((entrant,)))["web1"]
     return found, (place / "calls").read_text().splitlines(), told
 
 

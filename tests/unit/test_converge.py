@@ -1,55 +1,41 @@
-"""How Ansible's events become one Outcome a host."""
+"""How the answer of a shard becomes one Outcome a host, and what is asked of the host."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-from provision.converge import Listener, Order, _inventory
+from provision.converge import Order, job
+from provision.converge.outcome import of_answer, without_answer
 from provision.host.ground.change import line
-from provision.model import Earlier, Host, Outcome, Session, Status
+from provision.model import Earlier, Failure, Host, Outcome, Session, Status
 from provision.verbs import VERBS
 from tests.unit.changes import seen
 
 
-def event(kind: str, host: str = "web1", action: str = "docker_engine", **result: Any) -> dict[str, Any]:
-    return {"event": kind, "event_data": {"host": host, "task_action": action, "res": result}}
+def outcome(verb: str = "provision", **result: Any) -> Outcome:
+    return of_answer("web1", VERBS[verb].words, {"host": "web1", "result": result})
 
 
-def outcome(
-    *events: dict[str, Any], said: str = "", cancelled: bool = False, verb: str = "provision"
-) -> Outcome:
-    heard: dict[str, Outcome] = {}
-    listener = Listener(heard.__setitem__, lambda: cancelled, VERBS[verb].words)
-    for one in events:
-        assert listener.hear(one) is False
-    assert listener.all_of(("web1",), said) == heard
-    return heard["web1"]
+def failure(verb: str = "provision", **answer: Any) -> Failure:
+    found = of_answer("web1", VERBS[verb].words, answer).failure
+    assert found
+    return found
 
 
-def test_a_task_before_ours_says_nothing_of_the_host() -> None:
-    validated = event("runner_on_ok", action="ansible.builtin.validate_argument_spec", changed=False)
-    found = outcome(validated, said="ERROR! ansible-playbook was killed\n")
-    assert found.failure
-    assert (found.failure.status, found.failure.evidence) == (
-        Status.UNKNOWN,
-        "ERROR! ansible-playbook was killed",
-    )
+def test_a_host_whose_shard_ended_is_unknown_with_the_reason() -> None:
+    said = "ERROR! ansible-playbook was killed\n"
+    found = without_answer("web1", VERBS["provision"].words, said, cancelled=False).failure
+    assert found
+    assert (found.status, found.evidence) == (Status.UNKNOWN, "ERROR! ansible-playbook was killed")
 
 
-def test_our_task_says_what_changed() -> None:
+def test_the_result_says_what_changed() -> None:
     change = line("package", "docker-ce", "", "28.5.2", "+")
-    found = outcome(event("runner_on_ok", changes=[change], system="CentOS Stream 10 (x86_64)"))
+    found = outcome(changes=[change], system="CentOS Stream 10 (x86_64)")
     assert found.failure is None
     assert (found.system, found.changes[0].after) == ("CentOS Stream 10 (x86_64)", "28.5.2")
-
-
-def test_a_failure_of_any_task_is_a_failure_of_the_host() -> None:
-    failed = event("runner_on_failed", action="ansible.builtin.validate_argument_spec", msg="bad argument")
-    found = outcome(failed)
-    assert found.failure
-    assert (found.failure.kind, found.failure.message) == ("unexpected", "bad argument")
 
 
 @pytest.mark.parametrize(("kind", "status"), [("not-root", Status.REFUSED), ("disk-full", Status.FAILED)])
@@ -63,21 +49,15 @@ def test_a_typed_error_keeps_its_kind_and_its_hint_names_the_host(kind: str, sta
         "evidence": "e",
         "state": "s",
     }
-    found = outcome(event("runner_on_failed", error=error))
-    assert found.failure
-    assert (found.failure.kind, found.failure.status) == (kind, status)
-    assert (found.failure.hint, found.failure.state) == ("fab hosts.shell web1", "s")
+    found = failure(error=error)
+    assert (found.kind, found.status) == (kind, status)
+    assert (found.hint, found.state) == ("fab hosts.shell web1", "s")
 
 
-def test_a_lost_connection_is_unreachable_unless_the_run_was_stopped() -> None:
-    lost = event("runner_on_unreachable", msg="Shared connection closed")
-    found, stopped = outcome(lost), outcome(lost, cancelled=True)
-    assert found.failure
-    assert stopped.failure
-    assert (found.failure.kind, stopped.failure.kind) == ("connection-lost", "interrupted")
-
-
-LOST = event("runner_on_unreachable", msg="Shared connection closed")
+def test_a_lost_connection_is_unreachable_and_a_stopped_run_is_not() -> None:
+    stopped = without_answer("web1", VERBS["provision"].words, "", cancelled=True).failure
+    assert stopped
+    assert (failure(lost="ssh ended").kind, stopped.kind) == ("connection-lost", "interrupted")
 
 
 @pytest.mark.parametrize(
@@ -90,9 +70,7 @@ LOST = event("runner_on_unreachable", msg="Shared connection closed")
     ],
 )
 def test_what_to_type_for_a_lost_host_harms_nothing_that_came_to_its_end(verb: str, hint: str) -> None:
-    failure = outcome(LOST, verb=verb).failure
-    assert failure
-    assert failure.hint == hint
+    assert failure(verb, lost="ssh ended").hint == hint
 
 
 @pytest.mark.parametrize(
@@ -100,9 +78,7 @@ def test_what_to_type_for_a_lost_host_harms_nothing_that_came_to_its_end(verb: s
 )
 def test_the_advice_of_a_host_names_the_command_that_was_typed(verb: str, again: str) -> None:
     error = {"kind": "disk-full", "message": "m", "hint": "make room, then: `again`"}
-    failure = outcome(event("runner_on_failed", error=error), verb=verb).failure
-    assert failure
-    assert failure.hint == f"make room, then: {again}"
+    assert failure(verb, error=error).hint == f"make room, then: {again}"
 
 
 @pytest.mark.parametrize(
@@ -115,9 +91,7 @@ def test_the_advice_of_a_host_names_the_command_that_was_typed(verb: str, again:
 )
 def test_consent_is_advised_for_one_host_alone(verb: str, again: str) -> None:
     error = {"kind": "k", "message": "m", "hint": "`again {host} --allow-disruption` does it"}
-    failure = outcome(event("runner_on_failed", error=error), verb=verb).failure
-    assert failure
-    assert failure.hint == f"{again} --allow-disruption does it"
+    assert failure(verb, error=error).hint == f"{again} --allow-disruption does it"
 
 
 def test_earlier_runs_of_a_host_come_with_its_outcome() -> None:
@@ -127,22 +101,47 @@ def test_earlier_runs_of_a_host_come_with_its_outcome() -> None:
         {"run": "r1", "who": "w", "at": 5, "how": "finished", "changes": [change], "error": None},
         {"run": "r2", "who": "w", "at": 6, "how": "undone", "changes": [], "error": error},
     ]
-    first, second = outcome(event("runner_on_ok", earlier=runs)).earlier
+    first, second = outcome(earlier=runs).earlier
     assert first == Earlier("r1", "w", 5, "finished", (seen("file", "x", "", "1 key", sign="+"),))
     assert second.failure
     assert second.failure.message == "m"
 
 
+def request(desired: dict[str, Any], own: dict[str, Any] | None = None, **values: Any) -> dict[str, Any]:
+    session = Session(Host("web1", "192.0.2.1", desired=desired), Path("/nowhere"))
+    found = job((session, own or {}), Order("a-run", VERBS["uninstall"].words, values=values))
+    assert found.answer is None
+    return dict(found.request)
+
+
 def test_what_the_command_asks_for_stands_above_the_inventory() -> None:
     desired = {"docker_engine_state": "present", "docker_engine_version": "28.5.2"}
-    session = Session(Host("web1", "192.0.2.1", desired=desired), Path("/nowhere"))
-    order = Order("a-run", VERBS["uninstall"].words, values={"state": "absent", "lock_timeout": 7})
-    text = _inventory((session,), order).replace("!unsafe", "")
-    values = yaml.safe_load(text)["all"]["hosts"]["web1"]
-    assert {name: value for name, value in values.items() if name.startswith("docker_engine_")} == {
-        "docker_engine_run": "a-run",
-        "docker_engine_what": "uninstall",
-        "docker_engine_state": "absent",
-        "docker_engine_lock_timeout": 7,
-        "docker_engine_version": "28.5.2",
-    }
+    found = request(desired, state="absent", lock_timeout=7)
+    assert (found["run"], found["what"], found["lock_timeout_s"]) == ("a-run", "uninstall", 7)
+    assert (found["desired"]["state"], found["desired"]["version"]) == ("absent", "28.5.2")
+
+
+def test_what_is_asked_of_one_host_stands_above_all() -> None:
+    assert request({}, {"disruption": "allow"}, disruption="refuse")["disruption"] == "allow"
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [
+        ({"docker_engine_lock_timeout": "soon"}, "bad-variable"),
+        ({"docker_engine_gpg_key": "/nowhere/key"}, "no-key-file"),
+    ],
+)
+def test_a_value_that_cannot_be_sent_is_that_hosts_error(value: dict[str, str], kind: str) -> None:
+    session = Session(Host("web1", "192.0.2.1", desired=value), Path("/nowhere"))
+    found = job((session, {}), Order("a-run", VERBS["provision"].words))
+    assert found.answer
+    assert found.answer["error"]["kind"] == kind
+
+
+def test_a_secret_is_sent_by_its_name_alone() -> None:
+    desired = {"docker_engine_daemon_options": {"proxies": {"http-proxy": {"secret": "proxy"}}}}
+    session = Session(Host("web1", "192.0.2.1", desired=desired), Path("/nowhere"), None, {"proxy": "token"})
+    found = job((session, {}), Order("a-run", VERBS["provision"].words))
+    assert json.dumps(found.request).count('"proxy"') == 1
+    assert found.row["secret_tokens"] == {"proxy": "token"}

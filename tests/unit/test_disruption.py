@@ -1,7 +1,7 @@
 """Hosts that would be disrupted: who waits, who is asked, in which order they go, and when that ends."""
 
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from provision import rollout, steps
-from provision.converge import Order
+from provision.converge import Arrival, Order
 from provision.host.engine import kept
 from provision.model import (
     Check,
@@ -76,17 +76,16 @@ class Fleet:
         self.view = Quiet()
         monkeypatch.setattr(steps, "converge_all", self.converge)
         monkeypatch.setattr(steps, "verify_all", self.verify)
-        monkeypatch.setattr(rollout, "save_sessions", lambda *_: None)
+        monkeypatch.setattr(steps, "save_sessions", lambda *_: None)
         monkeypatch.setattr(steps, "HAND_ON_S", 0.05)
 
     def converge(
-        self, sessions: tuple[Session, ...], run_dir: Path, order: Order, *,
-        on_outcome: Callable[[str, Outcome], None], cancelled: Callable[[], bool],
-    ) -> None:  # fmt: skip
-        self.calls.append(tuple(session.host.name for session in sessions))
-        for session in sessions:
-            name = session.host.name
-            on_outcome(name, self.outcome(name, order.by_host.get(name, {}).get("consent")))
+        self, arrivals: Iterable[Arrival], run_dir: Path, order: Order, **_: Any
+    ) -> Generator[tuple[str, Outcome], None, None]:
+        came = tuple(arrivals)
+        self.calls.append(tuple(session.host.name for session, _ in came))
+        for session, values in came:
+            yield session.host.name, self.outcome(session.host.name, values.get("consent"))
 
     def outcome(self, name: str, given: Mapping[str, Any] | None) -> Outcome:
         if name not in self.lived:
@@ -116,8 +115,8 @@ class Fleet:
         order, ledger = Order("r", VERBS[verb].words), Ledger(hosts, self.view)
         settings = Settings((), Path(), Path(), Path())
         run = Run(order, ledger, self.cancel, Clock(), settings, Room(ask, serial))
-        batches = ((Target(Session(host, Path("/nowhere"))),) for host in hosts)
-        rollout.roll_out((steps.converge, steps.verify), run, batches)
+        arrivals = (Target(Session(host, Path("/nowhere"))) for host in hosts)
+        rollout.roll_out((steps.converge, steps.verify), run, arrivals)
         return {report.name: report for report in ledger.reports()}
 
 
@@ -159,7 +158,7 @@ def test_without_anybody_to_ask_they_are_refused_and_the_others_go_on(
     assert (reports["app1"].status, reports["web1"].status) == (Status.REFUSED, Status.OK)
     assert reports["app1"].consent == consent("app1")
     assert fleet.changed == set()
-    assert fleet.calls == [("app1",), ("web1",)]
+    assert fleet.calls == [("app1", "web1")]
 
 
 def test_a_no_leaves_them_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -174,7 +173,7 @@ def test_they_go_one_at_a_time_unless_serial_says_otherwise(
 ) -> None:
     fleet = Fleet(monkeypatch, "app1", "app2", "app3", lived="app1 app2 app3")
     fleet.walk(all_of, serial)
-    assert [" ".join(call) for call in fleet.calls[3:]] == batches
+    assert [" ".join(call) for call in fleet.calls[1:]] == batches
 
 
 def test_the_first_that_fails_spares_those_after_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from provision.converge import _containers
+from provision.converge.outcome import _containers
 from provision.model import Containers
 from provision.ssh import answer, elevate, hostcode
 from provision.ssh.remote import OUTPUT_CAP_BYTES
@@ -148,8 +148,10 @@ def test_a_value_of_another_type_is_an_error_that_names_it(plugin):
 def test_words_become_the_types_that_the_manual_names(plugin):
     action = plugin.ActionModule.__new__(plugin.ActionModule)
     action._task = SimpleNamespace(args={"lock_timeout": "7", "upgrade": "yes"})
-    wanted = action._wanted()
-    assert (wanted["lock_timeout"], wanted["upgrade"], wanted["state"]) == (7, True, "present")
+    action._task.check_mode = action._task.diff = False
+    request = action._request()
+    wanted = request["lock_timeout_s"], request["desired"]["upgrade"], request["desired"]["state"]
+    assert wanted == (7, True, "present")
 
 
 def test_the_host_code_keeps_to_old_pythons():
@@ -178,10 +180,9 @@ def test_more_output_than_the_cap_is_named():
     assert len(json.dumps(found)) < 2000
 
 
-def asked(plugin, monkeypatch, **args):
+def asked(plugin, **args):
     action = plugin.ActionModule.__new__(plugin.ActionModule)
     action._task = SimpleNamespace(args=args, check_mode=False, diff=False)
-    monkeypatch.setattr(action, "_key", lambda where, mirror: {}, raising=False)
     return action._request()
 
 
@@ -194,17 +195,17 @@ def asked(plugin, monkeypatch, **args):
         ({"verb": "undo", "what": "my own word"}, "my own word"),
     ],
 )
-def test_the_lock_says_what_is_done(plugin, monkeypatch, args, what):
-    assert asked(plugin, monkeypatch, **args)["what"] == what
+def test_the_lock_says_what_is_done(plugin, args, what):
+    assert asked(plugin, **args)["what"] == what
 
 
-def test_data_are_purged_only_together_with_the_engine(plugin, monkeypatch):
-    assert asked(plugin, monkeypatch, purge_data="yes")["purge_data"] is False
-    assert asked(plugin, monkeypatch, purge_data="yes", state="absent")["purge_data"] is True
+def test_data_are_purged_only_together_with_the_engine(plugin):
+    assert asked(plugin, purge_data="yes")["purge_data"] is False
+    assert asked(plugin, purge_data="yes", state="absent")["purge_data"] is True
 
 
-def test_no_word_of_the_command_is_among_what_a_host_shall_be(plugin, monkeypatch):
-    request = asked(plugin, monkeypatch, verb="undo", run="r")
+def test_no_word_of_the_command_is_among_what_a_host_shall_be(plugin):
+    request = asked(plugin, verb="undo", run="r")
     assert request["verb"] == "undo"
     assert not {"verb", "what", "purge_data", "run", "lock_timeout"} & set(request["desired"])
 

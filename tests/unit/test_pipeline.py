@@ -1,14 +1,14 @@
 """What one run asks of its hosts, from the row of its verb to the acknowledgement, with played stages."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from provision import entrants, pipeline, rollout, steps
+from provision import entrants, pipeline, steps
 from provision.access import Harden, Rotate
 from provision.access.case import Wanted
 from provision.converge import Order
@@ -32,6 +32,7 @@ class Played:
     unlocked: list[Any] = field(default_factory=list)
     orders: list[Order] = field(default_factory=list)
     tokens: list[Any] = field(default_factory=list)
+    values: list[Any] = field(default_factory=list)
     restarted: list[frozenset[str]] = field(default_factory=list)
     acknowledged: list[Any] = field(default_factory=list)
 
@@ -39,16 +40,20 @@ class Played:
         self.unlocked.append(hosts[0].desired)
         return {host.name: Credential() for host in hosts}
 
-    def arrivals(self, ready: Any) -> Iterator[dict[str, Session]]:
-        yield {each.host.name: Session(each.host, NOWHERE) for each in ready}
+    def arrivals(self, ready: Any) -> Iterator[tuple[str, Session]]:
+        yield from ((each.host.name, Session(each.host, NOWHERE)) for each in ready)
 
     def grant(self, secret: Secret) -> str:
         return f"token of {secret.reveal()}"
 
-    def converge(self, sessions: tuple[Session, ...], _: Path, order: Order, **more: Any) -> None:
+    def converge(
+        self, arrivals: Any, _: Path, order: Order, **__: Any
+    ) -> Generator[tuple[str, Outcome], None, None]:
         self.orders.append(order)
-        self.tokens += [dict(session.secret_tokens) for session in sessions]
-        more["on_outcome"]("web1", Outcome((Change("file x"),), received=True, installed=True))
+        for session, values in arrivals:
+            self.tokens.append(dict(session.secret_tokens))
+            self.values.append(dict(values))
+            yield "web1", Outcome((Change("file x"),), received=True, installed=True)
 
     def verify(self, _s: Any, _d: Any, _c: Any, on_proof: Any, restart: frozenset[str], strict: bool) -> None:
         self.restarted.append(restart)
@@ -67,8 +72,7 @@ def played(monkeypatch: pytest.MonkeyPatch) -> Played:
     monkeypatch.setattr(pipeline, "room_in", lambda _: contextlib.nullcontext())
     monkeypatch.setattr(steps, "converge_all", found.converge)
     monkeypatch.setattr(steps, "verify_all", found.verify)
-    for module in (steps, rollout):
-        monkeypatch.setattr(module, "save_sessions", lambda *_: None)
+    monkeypatch.setattr(steps, "save_sessions", lambda *_: None)
     monkeypatch.setattr(acknowledgements, "send", lambda *given: found.acknowledged.append(given))
     return found
 
@@ -122,7 +126,7 @@ def test_access_is_asked_host_by_host_and_proven(played: Played, monkeypatch: py
     monkeypatch.setattr(Harden, "finish", lambda _, case: proven.append(case.host.name))
     (host,) = ended(Request("hosts.harden", "fab hosts.harden web1")).report.hosts
     asked = {"verb": "access", "access": {"user": "root", "password_login": False}}
-    assert [dict(order.by_host) for order in played.orders] == [{"web1": asked}]
+    assert played.values == [asked]
     assert (proven, str(host.status)) == (["web1"], "changed")
 
 

@@ -8,19 +8,17 @@ import shlex
 import subprocess
 from contextlib import suppress
 from html.parser import HTMLParser
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from ansible.inventory.manager import InventoryManager
-from ansible.parsing.dataloader import DataLoader
-from ansible.template import Templar, trust_as_template
-from ansible.vars.manager import VariableManager
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from provision import converge, trust
 from provision.checks import facts
 from provision.checks.questions import Answer
+from provision.converge.outcome import of_answer
 from provision.errors import InventoryError, UsageError
 from provision.hints import Command
 from provision.inventory import host_values
@@ -55,32 +53,22 @@ from tests.unit import hostile
 STEPS = settings(max_examples=50)
 
 
-# --- YAML: the inventory that Ansible gets ------------------------------------------------------------------
-
-
-def read_by_ansible(place, desired):
-    """Give a host's variables as Ansible's own inventory has them, and its way to evaluate a template."""
-    session = Session(Host("web1", "192.0.2.1", desired=desired), place)
-    source = place / "inventory.yml"
-    source.write_text(converge._inventory((session,), converge.Order("a-run", EARLIER)))
-    loader = DataLoader()
-    inventory = InventoryManager(loader=loader, sources=[str(source)])
-    assert [host.name for host in inventory.get_hosts()] == ["web1"]
-    found = VariableManager(loader=loader, inventory=inventory).get_vars(host=inventory.get_host("web1"))
-    return found, Templar(loader=loader, variables=found)
+# --- JSON: what is asked of a host, on its way through a shard ----------------------------------------------
 
 
 @STEPS
 @given(hostile.os_text, hostile.json_of(hostile.os_text))
 @example("{{ 7*7 }}", {"{{ 7*7 }}": ["{{ lookup('pipe', 'id') }}", "{% raw %}"]})
 @example("!unsafe x", {"a: b": "- c", "no": None, "0x1": "1e3", "x": "2001-01-01"})
-def test_ansible_reads_every_value_as_it_was_and_evaluates_nothing(tmp_path_factory, text, value):
-    desired = {"docker_engine_version": text, "docker_engine_daemon_options": value}
-    found, templar = read_by_ansible(tmp_path_factory.mktemp("run"), desired)
-    for key, was in desired.items():
-        assert found[key] == was
-        assert templar.template(found[key]) == was
-        assert templar.template(trust_as_template("{{ " + key + " }}")) == was
+def test_every_value_reaches_the_host_code_as_it_was(text, value):
+    options = {"key": value}
+    desired = {"docker_engine_version": text, "docker_engine_daemon_options": options}
+    session = Session(Host("web1", "192.0.2.1", desired=desired), Path("/nowhere"))
+    found = converge.job((session, {}), converge.Order("a-run", EARLIER))
+    line = json.dumps({"session": found.row, "request": found.request}).encode() + b"\n"
+    assert line.count(b"\n") == 1
+    sent = json.loads(line)["request"]["desired"]
+    assert (sent["version"], sent["daemon_options"]) == (text, json.loads(json.dumps(options)))
 
 
 @given(hostile.json_value)
@@ -318,12 +306,7 @@ LINES = st.fixed_dictionaries({}, optional={
 def test_whatever_a_host_answers_is_words_in_the_report(lines, noise):
     result = answer.task_result(answer.read(f"{noise}\n{json.dumps(ANSWER | lines)}\n{noise}", noise))
     assert set(result) <= {*ANSWER, "heard", "diff", "failed", "msg"}
-    kind = "runner_on_failed" if result.get("failed") else "runner_on_ok"
-    listener = converge.Listener(lambda name, outcome: None, lambda: False)
-    listener.hear(
-        {"event": kind, "event_data": {"host": "web1", "task_action": converge.ACTION, "res": result}}
-    )
-    outcome = listener.all_of(("web1",), "")["web1"]
+    outcome = of_answer("web1", EARLIER, {"result": result})
     text_only(outcome)
     host = HostReport(
         "web1", Status.FAILED, outcome.changes, (), outcome.failure, outcome.system, 1.0, outcome.earlier

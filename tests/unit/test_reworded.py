@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from provision.converge import Listener
+from provision.converge.outcome import of_answer
 from provision.hints import Command
 from provision.host import main
 from provision.host.ground import change
@@ -16,6 +16,7 @@ from provision.model import Status
 from provision.report.changes import plan_lines, summary
 from provision.report.layout import Page
 from provision.ssh import answer
+from provision.wording import EARLIER
 from tests.unit.test_host_main import (
     engine,
     files,
@@ -82,14 +83,7 @@ def typed(result):
 
 def outcome(result):
     """Return what the controller makes of a host's result."""
-    heard = {}
-    listener = Listener(heard.__setitem__, lambda: False)
-    found = answer.known(json.loads(json.dumps(result)))
-    kind = "runner_on_failed" if found["error"] else "runner_on_ok"
-    listener.hear(
-        {"event": kind, "event_data": {"host": "web1", "task_action": "docker_engine", "res": found}}
-    )
-    return heard["web1"]
+    return of_answer("web1", EARLIER, {"result": answer.known(json.loads(json.dumps(result)))})
 
 
 def test_the_plan_and_its_undo_are_the_same_in_other_words(host, root, engine, reworded):

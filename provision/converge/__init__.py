@@ -1,0 +1,71 @@
+"""converge: bring the hosts of open Sessions to their desired state, by one Ansible play.
+
+The play's "hosts" are shards (see docs/decisions/0014-shards.md): each drives many hosts at once.
+"""
+
+from collections.abc import Callable, Generator, Iterable, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from provision.converge.outcome import of_answer, without_answer
+from provision.converge.shards import Desk, Job
+from provision.model import Outcome, Session
+from provision.role import PREFIX, typed
+from provision.ssh import answer, hostcode, remote
+from provision.wording import Wording
+
+__all__ = ["Order", "converge"]
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is asked of every host; ``words`` are those of the verb, and the lock on the host shows its name.
+
+    ``check`` only plans. ``values`` are the role's, without their prefix, and override the inventory.
+    """
+
+    run: str
+    words: Wording
+    check: bool = False
+    values: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+
+# A Session, and the role's values for this host alone, which override the others.
+Arrival = tuple[Session, Mapping[str, Any]]
+
+
+def converge(
+    arrivals: Iterable[Arrival],
+    run_dir: Path,
+    order: Order,
+    *,
+    expected: int,
+    cancelled: Callable[[], bool],
+) -> Generator[tuple[str, Outcome], None, None]:
+    """Carry ``order`` out on each host that arrives, and yield its name and Outcome as soon as it is done.
+
+    ``expected`` is about how many will come. A host without a result is lost, interrupted or unknown.
+    """
+    desk = Desk(run_dir, cancelled)
+    with closing(desk.answers((job(each, order) for each in arrivals), expected)) as answers:
+        for name, found in answers:
+            if found is None or ("lost" in found and cancelled()):  # then the run ended the connection
+                yield name, without_answer(name, order.words, desk.said, cancelled=cancelled())
+            else:
+                yield name, of_answer(name, order.words, found)
+
+
+def job(arrival: Arrival, order: Order) -> Job:
+    """Return the Job for one host."""
+    session, own = arrival
+    desired = {key.removeprefix(PREFIX): value for key, value in session.host.desired.items()}
+    asked = {"run": order.run, "what": order.words.called} | dict(order.values) | dict(own)
+    try:
+        request = hostcode.request(typed(desired | asked), plan=order.check, diff=True, acknowledges=True)
+    except ValueError as error:
+        return Job(session.host.name, answer={"error": answer.bad_value(str(error)).error})
+    except answer.NoResult as error:
+        return Job(session.host.name, answer={"error": error.error})
+    return Job(session.host.name, remote.to_row(session), request)

@@ -1,0 +1,107 @@
+"""Turn what a host has answered, or that it has not, into its Outcome."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from provision import errors
+from provision.hints import HOST, parse
+from provision.model import (
+    Change,
+    Consent,
+    Containers,
+    Earlier,
+    Failure,
+    Harm,
+    Outcome,
+    Stage,
+    Status,
+)
+from provision.wording import EARLIER, Wording
+
+
+def of_answer(name: str, words: Wording, answer: Mapping[str, Any]) -> Outcome:
+    """Return one host's Outcome from the ``answer`` of its shard: a result, an error, or what was lost."""
+    if "lost" in answer:
+        return Outcome(failure=_lost(name, words, answer["lost"]))
+    result = answer.get("result", {})
+    error = answer.get("error") or result.get("error")
+    return _outcome(name, result, _failure(name, words, error) if error else None)
+
+
+def _outcome(name: str, result: Mapping[str, Any], failure: Failure | None) -> Outcome:
+    earlier = tuple(_earlier(name, run) for run in result.get("earlier", ()))
+    return Outcome(
+        _changes(result),
+        str(result.get("system", "")),
+        failure,
+        earlier=earlier,
+        received=bool(result.get("heard")),
+        consent=_consent(result.get("consent")),
+        containers=_containers(result.get("containers")),
+        installed=bool(result.get("installed")),
+        waited=tuple(result.get("waited", ())),
+    )
+
+
+def _consent(found: Mapping[str, Any] | None) -> Consent | None:
+    if not found:
+        return None
+    harms = tuple(Harm(**harm | {"names": tuple(harm["names"])}) for harm in found["harms"])
+    return Consent(found["digest"], tuple(found["ids"]), harms)
+
+
+def _containers(found: Mapping[str, Any] | None) -> Containers | None:
+    if not found:
+        return None
+    restarted, lost, silent = (tuple(found[name]) for name in ("restarted", "lost", "silent"))
+    return Containers(found["untouched"], restarted, lost, silent)
+
+
+def _changes(result: Mapping[str, Any]) -> tuple[Change, ...]:
+    changes = result.get("changes", ())
+    return tuple(Change(**change | {"implied": tuple(change["implied"])}) for change in changes)
+
+
+def _earlier(name: str, run: Mapping[str, Any]) -> Earlier:
+    failure = _failure(name, EARLIER, run["error"]) if run["error"] else None
+    return Earlier(run["run"], run["who"], run["at"], run["how"], _changes(run), failure)
+
+
+def _failure(name: str, words: Wording, error: Mapping[str, Any]) -> Failure:
+    hint = error.get("hint") or f"`fab hosts.shell {HOST}`"
+    return Failure(
+        kind=error["kind"],
+        message=error["message"],
+        next=parse(hint, again=words.anew, alone=words.again, host=name),
+        stage=Stage.CONVERGE,
+        evidence=error.get("evidence", ""),
+        meaning=error.get("meaning", ""),
+        state=error.get("state", ""),
+        status=Status.REFUSED if error.get("refused") else Status.FAILED,
+    )
+
+
+def _lost(name: str, words: Wording, evidence: str) -> Failure:
+    return errors.ConnectionLost(
+        f"the connection to {name} was lost",
+        parse(f"`fab hosts.ping {HOST}`; then: `again {HOST}`", alone=words.safely, host=name),
+        evidence=" ".join(evidence.split())[:200],
+        meaning="the network or the host went away; the host finishes or rolls back by itself",
+        state="unknown until the next run, which reports it",
+    ).at(Stage.CONVERGE)
+
+
+def without_answer(name: str, words: Wording, said: str, *, cancelled: bool) -> Outcome:
+    """Return the Outcome of a host whose shard ended before it; ``said`` is Ansible's output."""
+    if cancelled:
+        interrupted = errors.Interrupted(
+            f"interrupted before {name} reported",
+            parse(f"`again {HOST}`", alone=words.safely, host=name),
+            state="the host finishes or rolls back by itself; the next run says which",
+        )
+        return Outcome(failure=interrupted.at(Stage.CONVERGE))
+    lines = [line.strip() for line in said.splitlines() if "ERROR" in line or "rror:" in line]
+    silent = errors.NotProven(
+        f"{name} sent no result", f"`fab plan --limit {name}`", evidence=(lines or [""])[0][:200]
+    )
+    return Outcome(failure=silent.at(Stage.CONVERGE))

@@ -1,0 +1,105 @@
+"""Run Ansible's play, in which each "host" is a shard that drives many hosts."""
+
+import json
+import os
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from ansible_runner import Runner, RunnerConfig
+
+from provision.role import playbooks
+
+# A shard mostly waits, but what it reads and writes for its hosts takes a core's time.
+SHARDS_PER_CORE = 1
+# ansible-runner writes its environment to disk, so it gets only these.
+_INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "USER", "LOGNAME")
+_PACKAGES = Path(__file__).resolve().parents[2]
+
+
+def how_many(hosts: int) -> int:
+    """Return the number of shards for so many hosts."""
+    return max(1, min(hosts, SHARDS_PER_CORE * (os.cpu_count() or 1)))
+
+
+class Play:
+    """One run of Ansible with so many ``shards``, in a thread; it is waited for at the end of the context.
+
+    ``on_end`` is called when Ansible has ended, with its output unless it was successful, and with what was
+    raised. When ``cancelled`` returns True, Ansible is killed.
+    """
+
+    def __init__(
+        self,
+        run_dir: Path,
+        shards: int,
+        on_end: Callable[[str, Exception | None], None],
+        cancelled: Callable[[], bool],
+    ) -> None:
+        self._run_dir = run_dir
+        self._shards = shards
+        self._on_end = on_end
+        self._cancelled = cancelled
+        self._thread = threading.Thread(target=self._run, name="ansible", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            self._on_end(self._play(), None)
+        except Exception as error:  # raised where the answers are awaited
+            self._on_end("", error)
+
+    def _play(self) -> str:
+        private = self._run_dir / "runner"
+        private.mkdir(mode=0o700, exist_ok=True)
+        inventory = self._run_dir / "shards.yml"
+        inventory.write_text(_inventory(self._shards))
+        config = RunnerConfig(
+            private_data_dir=str(private),
+            playbook=str(playbooks() / "shards.yml"),
+            inventory=str(inventory),
+            forks=self._shards,
+            quiet=True,
+            suppress_env_files=True,
+            settings={"pexpect_timeout": 1},
+        )
+        config.prepare()
+        config.env = environment(config.env, self._run_dir)
+        runner = Runner(
+            config=config,
+            event_handler=lambda _: False,
+            cancel_callback=self._cancelled,
+            remove_partials=True,
+        )
+        runner.run()
+        return runner.stdout.read() if runner.status != "successful" else ""
+
+
+def _inventory(shards: int) -> str:
+    """Return an inventory of so many shards, which are workers on this machine. JSON is YAML."""
+    hosts = {f"shard{number}": {"ansible_connection": "local"} for number in range(shards)}
+    return json.dumps({"all": {"hosts": hosts}})
+
+
+def environment(prepared: Mapping[str, str], run_dir: Path) -> dict[str, str]:
+    """Return what ansible-runner set, and the allowed part of our environment."""
+    kept = {k: v for k, v in prepared.items() if k in _INHERITED or os.environ.get(k) != v}
+    return kept | {
+        "PATH": f"{Path(sys.executable).parent}:{kept.get('PATH', os.defpath)}",
+        "PYTHONPATH": str(_PACKAGES),
+        "ANSIBLE_CONFIG": str(playbooks() / "ansible.cfg"),
+        "ANSIBLE_LOCAL_TEMP": str(run_dir / "ansible"),
+        "ANSIBLE_HOME": str(run_dir / "ansible"),
+        "PROVISION_RUN_DIR": str(run_dir),
+    }

@@ -1,0 +1,193 @@
+"""The controller's end of the shards: hand hosts out, and take their answers as they come."""
+
+import json
+import math
+import os
+import socket
+import threading
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any
+
+from provision.converge.play import Play, how_many
+from provision.ssh import shard
+from provision.ssh.broker import peer_uid
+
+# How often it is looked whether the run was stopped.
+POLL_S = 0.2
+
+Answer = Mapping[str, Any]
+# Each host that has ended, with its answer; None for one that got none.
+Ended = Generator[tuple[str, Answer | None], None, None]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One host to drive: the ``row`` of its session, and the ``request`` to its host code.
+
+    With an ``answer`` the host is not driven: that is its answer.
+    """
+
+    name: str
+    row: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    request: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    answer: Answer | None = None
+
+
+class Desk:
+    """Hand jobs to the shards of one play.
+
+    Threads put what happens into a queue; all else belongs to the thread that iterates ``answers``. ``said``
+    is Ansible's output, once it has ended without success.
+    """
+
+    def __init__(self, run_dir: Path, cancelled: Callable[[], bool]) -> None:
+        self.said = ""
+        self._run_dir = run_dir
+        self._cancelled = cancelled
+        self._events: SimpleQueue[Callable[[], Ended]] = SimpleQueue()
+        self._links: list[socket.socket] = []
+        self._waiting: deque[Job] = deque()
+        self._at_work: dict[socket.socket, set[str]] = {}
+        self._share = 1  # how many hosts a shard drives at once, so that the first to come does not take all
+        self._has_all = False
+        self._is_over = False
+
+    def answers(self, jobs: Iterable[Job], expected: int) -> Ended:
+        """Yield each job's name and its answer as soon as it is there; None for one that got none.
+
+        ``expected`` is about how many hosts will come. Raises what ``jobs`` raises.
+        """
+        count = how_many(expected)
+        self._share = math.ceil(expected / count)
+        play = Play(self._run_dir, count, self._put(self._ansible_ended), self._cancelled)
+        with play, self._listening(), self._taking(jobs):
+            try:
+                while not (self._has_all and not self._waiting and not any(self._at_work.values())):
+                    if self._cancelled() and not self._is_over:
+                        self._close_links()
+                        yield from self._give_up()
+                    with suppress(Empty):
+                        yield from self._events.get(timeout=POLL_S)()
+            finally:
+                self._close_links()
+
+    def _put(self, handle: Callable[..., Ended]) -> Callable[..., None]:
+        """Return a function for any thread, after which this one calls ``handle`` with its arguments."""
+        return lambda *given: self._events.put(lambda: handle(*given))
+
+    def _job(self, job: Job) -> Ended:
+        if job.answer is not None or self._is_over:
+            yield job.name, job.answer
+        else:
+            self._waiting.append(job)
+            self._hand_out()
+
+    def _jobs_ended(self, error: BaseException | None) -> Ended:
+        self._has_all = True
+        if error:
+            raise error
+        yield from ()
+
+    def _shard_came(self, link: socket.socket) -> Ended:
+        self._at_work[link] = set()
+        self._hand_out()
+        yield from ()
+
+    def _answered(self, link: socket.socket, row: Mapping[str, Any]) -> Ended:
+        name = row["host"]
+        if name in self._at_work.get(link, ()):
+            self._at_work[link].remove(name)
+            self._hand_out()
+            yield name, row
+
+    def _shard_ended(self, link: socket.socket) -> Ended:
+        for name in self._at_work.pop(link, ()):
+            yield name, None
+
+    def _ansible_ended(self, said: str, error: Exception | None) -> Ended:
+        if error:
+            raise error
+        self.said = said
+        yield from self._give_up()
+
+    def _give_up(self) -> Ended:
+        self._is_over = True
+        while self._waiting:
+            yield self._waiting.popleft().name, None
+
+    def _hand_out(self) -> None:
+        while self._waiting and self._at_work:
+            link, names = min(self._at_work.items(), key=lambda each: len(each[1]))
+            if len(names) >= self._share:
+                return
+            job = self._waiting.popleft()
+            names.add(job.name)
+            with suppress(OSError):  # a shard that has ended says so itself
+                link.sendall(json.dumps({"session": job.row, "request": job.request}).encode() + b"\n")
+
+    def _close_links(self) -> None:
+        """Close every shard's socket, which ends what is at work there."""
+        for link in self._links:
+            with suppress(OSError):
+                link.shutdown(socket.SHUT_RDWR)
+
+    @contextmanager
+    def _taking(self, jobs: Iterable[Job]) -> Iterator[None]:
+        """Take jobs in a thread until the context ends."""
+        put, ended = self._put(self._job), self._put(self._jobs_ended)
+
+        def take() -> None:
+            try:
+                for job in jobs:
+                    put(job)
+            except BaseException as error:  # raised where the answers are awaited
+                ended(error)
+            else:
+                ended(None)
+
+        thread = threading.Thread(target=take, name="jobs", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            thread.join()
+
+    @contextmanager
+    def _listening(self) -> Iterator[None]:
+        """Let shards connect until the context ends."""
+        path = self._run_dir / shard.SOCKET
+        path.unlink(missing_ok=True)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as server:
+            server.bind(str(path))
+            server.listen()
+            thread = threading.Thread(target=self._accept, args=(server,), name="shards", daemon=True)
+            thread.start()
+            try:
+                yield
+            finally:
+                server.shutdown(socket.SHUT_RDWR)
+                thread.join()
+                self._close_links()  # also of one that has come too late for a job
+
+    def _accept(self, server: socket.socket) -> None:
+        with suppress(OSError):
+            while True:
+                link, _ = server.accept()
+                if peer_uid(link) != os.getuid():
+                    link.close()
+                    continue
+                self._links.append(link)
+                threading.Thread(target=self._hear, args=(link,), daemon=True).start()
+
+    def _hear(self, link: socket.socket) -> None:
+        self._put(self._shard_came)(link)
+        with link, suppress(OSError):
+            for line in link.makefile("rb"):
+                if line.endswith(b"\n"):
+                    self._put(self._answered)(link, json.loads(line))
+        self._put(self._shard_ended)(link)

@@ -1,0 +1,145 @@
+"""The controller's end of the shards, with played shards that connect as real ones do."""
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from provision.converge import shards
+from provision.converge.shards import Desk, Job
+
+Play = Callable[[Path, Callable[[str, Exception | None], None]], None]
+
+
+def jobs(*names: str) -> tuple[Job, ...]:
+    return tuple(Job(name, {"name": name}) for name in names)
+
+
+def shard(run_dir: Path, answers: Callable[[str], bool] = lambda name: True) -> list[str]:
+    """Connect, and answer each job; stop where ``answers`` returns False."""
+    seen: list[str] = []
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as link:
+        try:
+            link.connect(str(run_dir / "shards"))
+        except ConnectionRefusedError:  # the other shard did it all
+            return seen
+        for line in link.makefile("rb"):
+            name = json.loads(line)["session"]["name"]
+            seen.append(name)
+            if not answers(name):
+                return seen
+            link.sendall(json.dumps({"host": name, "result": {}}).encode() + b"\n")
+    return seen
+
+
+@pytest.fixture
+def walk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., dict[str, Any]]:
+    def walk(
+        played: Callable[[Path], str], given: Any, cancelled: Callable[[], bool] = lambda: False
+    ) -> dict[str, Any]:
+        @contextmanager
+        def play(run_dir: Path, _: int, on_end: Any, __: Any) -> Iterator[None]:
+            thread = threading.Thread(target=lambda: on_end(played(run_dir), None))
+            # The real one takes half a second until a shard connects.
+            threading.Timer(0.05, thread.start).start()
+            yield
+            time.sleep(0.06)
+            thread.join(10)
+            assert not thread.is_alive()
+
+        monkeypatch.setattr(shards, "Play", play)
+        return dict(Desk(tmp_path, cancelled).answers(given, 2))
+
+    return walk
+
+
+def two(run_dir: Path, *more: Any) -> str:
+    threads = [threading.Thread(target=shard, args=(run_dir, *more)) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return ""
+
+
+def test_every_host_is_driven_once_and_answered(walk: Any) -> None:
+    found = walk(two, jobs(*"abcdefgh"))
+    assert sorted(found) == list("abcdefgh")
+    assert all(answer["result"] == {} for answer in found.values())
+
+
+def test_the_hosts_are_shared_out_evenly(walk: Any) -> None:
+    came, both = [], threading.Barrier(2)
+
+    def hold(name: str) -> bool:
+        came.append((threading.get_ident(), name))
+        both.wait(10)
+        return True
+
+    walk(lambda place: two(place, hold), jobs(*"abcd"))
+    assert len({thread for thread, _ in came[:2]}) == 2
+
+
+def test_a_host_is_driven_as_soon_as_it_comes(walk: Any) -> None:
+    first_is_driven = threading.Event()
+
+    def given() -> Iterator[Job]:
+        yield from jobs("a")
+        assert first_is_driven.wait(10)
+        yield from jobs("b")
+
+    def driven(name: str) -> bool:
+        first_is_driven.set()
+        return True
+
+    assert set(walk(lambda place: two(place, driven), given())) == {"a", "b"}
+
+
+def test_a_shard_that_dies_leaves_only_its_own_hosts_unknown(walk: Any) -> None:
+    found = walk(lambda place: two(place, lambda name: name != "b"), jobs(*"abcd"))
+    assert set(found) == set("abcd")
+    assert found["b"] is None
+    assert found["a"] is not None
+
+
+def test_without_a_shard_all_are_unknown_with_what_ansible_said(walk: Any) -> None:
+    def given() -> Iterator[Job]:
+        yield from jobs("a")
+        time.sleep(0.3)
+        yield from jobs("late")
+
+    assert walk(lambda place: "ERROR! no such plugin", given()) == {"a": None, "late": None}
+
+
+def test_a_host_with_an_answer_is_not_driven(walk: Any) -> None:
+    found = walk(two, (Job("a", answer={"error": {"kind": "bad-variable"}}), *jobs("b")))
+    assert found["a"] == {"error": {"kind": "bad-variable"}}
+
+
+def test_an_error_while_hosts_are_taken_is_raised(walk: Any) -> None:
+    def given() -> Iterator[Job]:
+        yield from jobs("a")
+        raise OSError("no room")
+
+    with pytest.raises(OSError, match="no room"):
+        walk(two, given())
+
+
+def test_a_stopped_run_waits_for_no_host(walk: Any) -> None:
+    stopped = threading.Event()
+
+    def hang(name: str) -> bool:
+        stopped.set()
+        return threading.Event().wait(0.5)
+
+    def of_shard(place: Path) -> str:
+        shard(place, hang)
+        return ""
+
+    assert walk(of_shard, jobs("a", "b"), stopped.is_set) == {"a": None, "b": None}
