@@ -1,5 +1,6 @@
 """credentials.rotate: a new password, pending in the keyring until a new login has proven it."""
 
+from contextlib import suppress
 from dataclasses import replace
 
 from provision.access.case import Case, Flow, Wanted
@@ -41,18 +42,13 @@ class Rotate(Flow):
     def _put_back(self, case: Case) -> ProvisionError:
         old = self.rotation.password(case.host)
         state = "the new password is pending in the keyring; the next login tries it too"
-        if old and _set(case, old):
-            state = "the old password is set again"
+        if old:
+            line = f"{case.host.user}:{old.reveal()}\n".encode()
+            with suppress(ProvisionError):
+                if remote.run(case.session, "chpasswd", stdin=line).rc == 0:
+                    state = "the old password is set again"
         return NotProvenFromOutside(
             f"{case.host.name} set the new password, and does not accept it",
             f"on the host, journalctl -t sshd says why; then: `fab credentials.rotate {case.host.name}`",
             state=state,
         )
-
-
-def _set(case: Case, password: Secret) -> bool:
-    line = f"{case.host.user}:{password.reveal()}\n".encode()
-    try:
-        return remote.run(case.session, "chpasswd", stdin=line).rc == 0
-    except ProvisionError:
-        return False

@@ -9,7 +9,7 @@ from typing import Any
 
 from provision.errors import InventoryError, NothingSelected
 from provision.inventory import host_values
-from provision.inventory.sources import Listing, listing
+from provision.inventory.sources import listing
 from provision.model import Host
 from provision.settings import LONGEST_SHOWN, Settings, is_there
 
@@ -63,17 +63,13 @@ def _listed(
             raise NothingSelected("the inventory holds no host", hint)
         _check_names(names, data)
         _check_limit(limit, names, data)
-        chosen = names if part is None else _chosen(part)
+        try:
+            chosen = names if part is None else _names(part.result())
+        except InventoryError:  # listing all hosts worked, so the pattern is wrong
+            chosen = ()
     if not chosen:
         raise _no_match(f"{limit} matches no host", names, data)
     return data, chosen
-
-
-def _chosen(part: Listing) -> tuple[str, ...]:
-    try:
-        return _names(part.result())
-    except InventoryError:  # listing all hosts worked, so the pattern is wrong
-        return ()
 
 
 def _select(data: Mapping[str, Any], chosen: tuple[str, ...], via: str) -> Selection:

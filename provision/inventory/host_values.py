@@ -98,16 +98,13 @@ def _refuse_unsafe(name: str, values: Mapping[str, Any]) -> None:
                 f"`fab credentials.set {name}{kind}`, then remove {key} from the inventory; "
                 "`fab credentials.import` takes all that are there",
             )
-        if key.startswith("ansible_") and not _is_accepted(key, value):
+        is_accepted = key in _UNDERSTOOD | _IGNORED or value in _HARMLESS.get(key, ())
+        if key.startswith("ansible_") and not is_accepted:
             shown = ascii(key)[1:80].rstrip("'")
             raise InventoryError(
                 f"{name} sets {shown}, which is refused",
                 _ADVICE.get(key, "remove it: it would change how the host is reached, unchecked"),
             )
-
-
-def _is_accepted(key: str, value: Any) -> bool:
-    return key in _UNDERSTOOD | _IGNORED or value in _HARMLESS.get(key, ())
 
 
 def _address(name: str, values: Mapping[str, Any], via: str) -> str:

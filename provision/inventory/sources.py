@@ -90,9 +90,7 @@ class Listing:
             raise self._failed(f"reading the inventory did not end in {READ_TIMEOUT_S} s") from None
         if code != 0:
             raise self._failed(f"the inventory cannot be read: {self._names()}", cause(_text(self._err)))
-        return self._parsed(_text(self._out))
-
-    def _parsed(self, text: str) -> dict[str, Any]:
+        text = _text(self._out)
         try:
             found = json.loads(text)
         except (ValueError, RecursionError):

@@ -57,7 +57,7 @@ def record(pins: Path, key: HostKey, replace: str | None = None) -> None:
             raise ChangedHostKey.than_pinned(key.name, old[0].fingerprint, key.fingerprint)
         doomed = [pin for pin in old if is_named and not any(_same(each, pin) for each in key.all)]
         if fresh or doomed:
-            lines = "".join(f"{_line(each)}\n" for each in fresh)
+            lines = "".join(f"{each.name} {each.type} {each.key} trust={each.trust}\n" for each in fresh)
             _write(pins, _without(doomed, _text(pins)) + lines)
 
 
@@ -88,11 +88,11 @@ def _from_pins(host: Host, pinned: tuple[HostKey, ...]) -> HostKey:
         pin = pinned[0].fingerprint
         raise ChangedHostKey(
             f"for {host.name} the inventory names another host key than its pin",
-            f"compare with the cloud console; if the inventory is right: {_replace(host.name, pin)}; "
-            "else correct host_key in the inventory",
+            "compare with the cloud console; if the inventory is right: "
+            f"`fab hosts.trust {host.name} --replace {pin}`; else correct host_key in the inventory",
             evidence=f"inventory {host.host_key}, pinned {pin}",
         )
-    best = min(matching, key=_rank)
+    best = min(matching, key=lambda key: _ORDER.index(key.type) if key.type in _ORDER else len(_ORDER))
     return changed(best, others=tuple(key for key in matching if key is not best))
 
 
@@ -116,25 +116,18 @@ def _from_inventory(host: Host, fetch: Fetch) -> HostKey:
     )
 
 
-def _rank(key: HostKey) -> int:
-    return _ORDER.index(key.type) if key.type in _ORDER else len(_ORDER)
-
-
-def _replace(name: str, pin: str) -> str:
-    return f"`fab hosts.trust {name} --replace {pin}`"
-
-
 def _parsed(line: str, place: str) -> HostKey:
     name, kind, blob, *comment = [*line.split(), "", "", ""]
     if not INVENTORY_NAME.fullmatch(name):
         raise _bad_line(place, f"{name[:40]!r} is not the inventory name of one host")
-    if not blob or _kind_inside(blob) != kind:
+    if not blob or type_inside(blob) != kind:
         raise _bad_line(place, f"the key of {name} is not a whole public key of its type")
     mark = TRUST.search(" ".join(comment))
     return HostKey(name, kind, blob, mark.group(1) if mark else "console")
 
 
-def _kind_inside(blob: str) -> str:
+def type_inside(blob: str) -> str:
+    """Return the key type inside the base64 text of a public key; empty for other text."""
     try:
         data = base64.b64decode(blob, validate=True)
     except (binascii.Error, ValueError):
@@ -157,10 +150,6 @@ def _without(doomed: list[HostKey], text: str) -> str:
 
 def _same(one: HostKey, other: HostKey) -> bool:
     return (one.type, one.key) == (other.type, other.key)
-
-
-def _line(key: HostKey) -> str:
-    return f"{key.name} {key.type} {key.key} trust={key.trust}"
 
 
 def _text(pins: Path) -> str:

@@ -1,13 +1,12 @@
 """Parse a cloud console's export of host keys: the log of a first boot, or a list."""
 
-import base64
-import binascii
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from provision.errors import UsageError
 from provision.model import HostKey
+from provision.trust import type_inside
 
 _KEY = re.compile(
     r"\b(ssh-ed25519|ecdsa-sha2-nistp(?:256|384|521)|ssh-rsa) (AAAA[A-Za-z0-9+/]+={0,2})(?![A-Za-z0-9+/=])"
@@ -51,7 +50,7 @@ def exported(text: str, name: str, names: Iterable[str]) -> Exported:
         HostKey(name, kind, blob)
         for line in own
         for kind, blob in _KEY.findall(line)
-        if _is_whole(kind, blob)
+        if type_inside(blob) == kind
     }
     fingerprints = {found for line in own for found in _FINGERPRINT.findall(line)}
     if not keys and not fingerprints:
@@ -68,11 +67,3 @@ def exported(text: str, name: str, names: Iterable[str]) -> Exported:
 def _key_blocks(text: str) -> str:
     blocks = _BLOCK.findall(text.replace("\r", ""))
     return "".join(blocks) if blocks else text
-
-
-def _is_whole(kind: str, blob: str) -> bool:
-    try:
-        data = base64.b64decode(blob, validate=True)
-    except (binascii.Error, ValueError):
-        return False
-    return data[4 : 4 + int.from_bytes(data[:4])] == kind.encode()
