@@ -30,7 +30,10 @@ def key(*parts: str | bytes) -> str:
 @contextmanager
 def building(target: Path) -> Iterator[Path]:
     """Yield a directory to fill; it becomes ``target`` only when it is complete."""
-    _drop_abandoned(target.parent)
+    for abandoned in target.parent.glob(".building-*"):
+        pid = abandoned.name.split("-")[1]
+        if not Path("/proc", pid).exists():
+            shutil.rmtree(abandoned, ignore_errors=True)
     half = target.parent / f".building-{os.getpid()}-{target.name}"
     shutil.rmtree(half, ignore_errors=True)
     half.mkdir(parents=True)
@@ -47,10 +50,3 @@ def drop_older(target: Path, *, in_use: str) -> None:
     for old in target.parent.glob(f"{target.name.rsplit('-', 1)[0]}-*"):
         if old != target and str(old) not in in_use:
             shutil.rmtree(old, ignore_errors=True)
-
-
-def _drop_abandoned(directory: Path) -> None:
-    for half in directory.glob(".building-*"):
-        pid = half.name.split("-")[1]
-        if not Path("/proc", pid).exists():
-            shutil.rmtree(half, ignore_errors=True)

@@ -20,7 +20,9 @@ def make(machine: str) -> list[Path]:
     groups = [hierarchy / _name(machine) for hierarchy in _hierarchies()]
     for group in groups:
         group.mkdir(exist_ok=True)
-        _fill_cpuset(group)
+        for file in (group / name for name in CPUSET):
+            if file.exists() and not file.read_text().strip():
+                file.write_text((group.parent / file.name).read_text())
     return groups
 
 
@@ -51,10 +53,3 @@ def _hierarchies() -> list[Path]:
     if (ROOT / "cgroup.procs").exists():
         return [ROOT]
     return sorted(path.parent for path in ROOT.glob("*/cgroup.procs") if not path.parent.is_symlink())
-
-
-def _fill_cpuset(group: Path) -> None:
-    for name in CPUSET:
-        file = group / name
-        if file.exists() and not file.read_text().strip():
-            file.write_text((group.parent / name).read_text())

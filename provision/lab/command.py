@@ -1,12 +1,13 @@
 """Run the programs that build the lab."""
 
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from provision.errors import LabError
 
 TIMEOUT_S = 600
+_HINT = "`fab lab.down` removes what was made so far; then run `fab lab.up` again"
 
 
 def run(
@@ -26,17 +27,10 @@ def run(
             capture_output=True, text=True, errors="replace", check=False,
         )  # fmt: skip
     except subprocess.TimeoutExpired as error:
-        raise LabError(f"{argv[0]} did not end within {timeout_s:.0f} s", _again()) from error
+        raise LabError(f"{argv[0]} did not end within {timeout_s:.0f} s", _HINT) from error
     if done.returncode:
-        raise _failed(argv, done.returncode, done.stderr or done.stdout)
+        lines = [line for line in (done.stderr or done.stdout).splitlines() if line.strip()]
+        command = f"{Path(argv[0]).name} {' '.join(str(word) for word in argv[1:3])}"
+        message = f"{command} failed (exit code {done.returncode})"
+        raise LabError(message, _HINT, evidence=lines[-1].strip() if lines else "")
     return done.stdout
-
-
-def _failed(argv: Sequence[str | Path], code: int, complaint: str) -> LabError:
-    lines = [line for line in complaint.splitlines() if line.strip()]
-    message = f"{Path(argv[0]).name} {' '.join(str(word) for word in argv[1:3])} failed (exit code {code})"
-    return LabError(message, _again(), evidence=lines[-1].strip() if lines else "")
-
-
-def _again() -> str:
-    return "`fab lab.down` removes what was made so far; then run `fab lab.up` again"

@@ -48,8 +48,11 @@ def make(lab: Lab, index: int, profile: Profile, tree: Path, users: bool) -> Lab
     for part in ("root", "upper", "work", *PLAIN):
         (directory / part).mkdir(parents=True)
     mount(directory, tree)
+    key = directory / "root/etc/ssh/ssh_host_ed25519_key"
+    run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", key)
+    public = " ".join(key.with_suffix(".pub").read_text().split()[:2])
     password = Secret(secrets.token_urlsafe(PASSWORD_BYTES))
-    host = LabHost(name, lab.address(index), profile.name, _make_host_key(directory), directory, password)
+    host = LabHost(name, lab.address(index), profile.name, public, directory, password)
     _personalise(lab, host)
     _set_passwords(host, password, users)
     return host
@@ -120,12 +123,6 @@ def _command(lab: Lab, host: LabHost) -> list[str]:
         "--capability=all", "--drop-capability=CAP_SYS_TIME",
         "--system-call-filter=add_key keyctl bpf", *binds,
     ]  # fmt: skip
-
-
-def _make_host_key(directory: Path) -> str:
-    file = directory / "root/etc/ssh/ssh_host_ed25519_key"
-    run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", file)
-    return " ".join(file.with_suffix(".pub").read_text().split()[:2])
 
 
 def _personalise(lab: Lab, host: LabHost) -> None:

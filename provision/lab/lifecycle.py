@@ -1,20 +1,21 @@
 """Bring a lab up and take it down; a lab, also a half-built one, is found by its name."""
 
+import shutil
+import signal
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from provision.errors import LabError
 from provision.lab import host as hosts
-from provision.lab import image, inotify, network, packages, prerequisites, profiles, record, services, wait
+from provision.lab import image, network, packages, prerequisites, processes, profiles, record, services, wait
+from provision.lab.command import run
 from provision.lab.record import Lab, LabHost
-from provision.lab.teardown import down
 
 WORKERS = 8
 Progress = Callable[[str], None]
-
-__all__ = ["down", "status", "up"]
 
 
 def up(
@@ -45,6 +46,29 @@ def up(
     except BaseException:
         down(name, state_dir)
         raise
+
+
+def down(name: str, state_dir: Path) -> None:
+    """Remove lab ``name`` and all that belongs to it, if it exists.
+
+    Also removes what an interrupted ``up`` left. Raises LabError when a file system stays mounted.
+    """
+    directory = record.directory(state_dir, name)
+    if not directory.exists():
+        return
+    lab = None
+    with suppress(LabError):
+        lab = record.read(directory)
+    made = [root.parent for root in directory.glob("*/root")]
+    _kill(made, services.pids(directory))
+    for host in made:
+        hosts.forget(hosts.machine(name, host.name), host)
+    _unmount(directory)
+    network.down(directory)
+    prerequisites.restore_inotify(lab)
+    shutil.rmtree(directory)
+    with suppress(OSError):
+        directory.parent.rmdir()
 
 
 def status(state_dir: Path, name: str | None = None) -> Lab | None:
@@ -82,9 +106,9 @@ def _make(lab: Lab, count: int, profile: profiles.Profile, users: bool, progress
         tree = pool.submit(image.tree, profile, progress)
         repo = packages.repository(profile, progress)
         lab = replace(lab, gpg_key=repo.gpg_key, gpg_fingerprint=repo.fingerprint)
-        lab = replace(lab, inotify_before=inotify.before_raise(count))
+        lab = replace(lab, inotify_before=prerequisites.inotify_before(count))
         record.write(lab)
-        inotify.raise_for(lab, progress)
+        prerequisites.raise_inotify(lab, progress)
         network.up(lab)
         progress(f"booting {count} stand-in hosts ({profile.name})")
         serving = pool.submit(services.up, lab, repo.www)
@@ -101,3 +125,31 @@ def _boot(lab: Lab, index: int, profile: profiles.Profile, tree: Path, users: bo
     hosts.boot(lab, host)
     wait.for_ssh(host.name, host.address, host.console)
     return host
+
+
+def _kill(directories: list[Path], others: list[int]) -> None:
+    supervisors = [pid for directory in directories for pid in hosts.supervisors(directory)]
+    leaders = [hosts.leader(directory) for directory in directories]
+    # nspawn cleans up after its container, so the container is killed.
+    processes.send([pid for pid in leaders if pid], signal.SIGKILL)
+    processes.send(others, signal.SIGTERM)
+    if not processes.gone(supervisors + others, processes.STOP_TIMEOUT_S):
+        processes.kill(supervisors + others)
+
+
+def _unmount(directory: Path) -> None:
+    for point in mounts_under(directory):
+        run("umount", point)
+    left = mounts_under(directory)
+    if left:
+        raise LabError(f"{left[0]} stays mounted", "end what uses it, then `fab lab.down` again")
+
+
+def mounts_under(directory: Path) -> list[Path]:
+    """Return the mount points below ``directory``, the deepest first."""
+    points = []
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        point = Path(line.split()[4].encode().decode("unicode_escape"))
+        if point.is_relative_to(directory):
+            points.append(point)
+    return sorted(points, key=lambda point: len(point.parts), reverse=True)

@@ -2,10 +2,8 @@
 
 import json
 import re
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from provision.errors import LabError
 from provision.model import Secret
@@ -114,15 +112,12 @@ def write(lab: Lab) -> None:
 def read(directory: Path) -> Lab | None:
     """Return the lab recorded in ``directory``; None when there is none."""
     try:
-        return _parse(json.loads((directory / FILE).read_text()))
+        fields = json.loads((directory / FILE).read_text())
+        hosts = tuple(LabHost(**{**host, "directory": Path(host["directory"])}) for host in fields["hosts"])
+        paths = {name: Path(fields[name]) for name in ("directory", "gpg_key")}
+        return Lab(**{**fields, **paths, "hosts": hosts})
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError) as error:
         hint = "`fab lab.down` removes that lab"
         raise LabError(f"{directory / FILE} is not a lab's record", hint) from error
-
-
-def _parse(fields: Mapping[str, Any]) -> Lab:
-    hosts = tuple(LabHost(**{**host, "directory": Path(host["directory"])}) for host in fields["hosts"])
-    paths = {name: Path(fields[name]) for name in ("directory", "gpg_key")}
-    return Lab(**{**fields, **paths, "hosts": hosts})

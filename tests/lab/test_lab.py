@@ -13,10 +13,10 @@ import pytest
 
 from provision import lab as labs
 from provision.errors import LabError
-from provision.lab import Lab, LabHost, fetch, inotify, prerequisites, processes, record, wait
+from provision.lab import Lab, LabHost, fetch, prerequisites, processes, record, wait
 from provision.lab.cgroups import ROOT as CGROUPS
 from provision.lab.host import NSPAWN, leader
-from provision.lab.teardown import mounts_under
+from provision.lab.lifecycle import mounts_under
 from provision.model import Secret
 
 NAME, SUBNET = "labtest", 77
@@ -273,10 +273,10 @@ def test_down_cleans_up_after_an_up_that_was_killed(after_s: float, tmp_path: Pa
 @pytest.fixture
 def stock_setting() -> Iterator[str]:
     """The kernel setting as Debian has it, also on a machine where somebody has raised it."""
-    found = inotify.SETTING.read_text()
-    inotify.SETTING.write_text("128\n")
+    found = prerequisites.INOTIFY.read_text()
+    prerequisites.INOTIFY.write_text("128\n")
     yield "128\n"
-    inotify.SETTING.write_text(found)
+    prerequisites.INOTIFY.write_text(found)
 
 
 def test_twenty_hosts_at_once_answer_and_the_kernel_setting_is_put_back(
@@ -290,7 +290,7 @@ def test_twenty_hosts_at_once_answer_and_the_kernel_setting_is_put_back(
         assert {banner(host, 5) for host in lab.hosts} == {b"SSH-"}
     finally:
         labs.down("labmany", tmp_path)
-    assert inotify.SETTING.read_text() == stock_setting
+    assert prerequisites.INOTIFY.read_text() == stock_setting
     assert left_of("labmany", tmp_path) == {}
 
 
