@@ -110,7 +110,9 @@ class Facts:
     def signing_keys(self) -> dict[str, str]:
         """The key that signed each package of ``owners``, in lower case hex; empty for none."""
         parts = re.split(r"^Name\s*:\s*", self["signatures"].text, flags=re.MULTILINE)[1:]
-        return {part.split()[0]: _signing_key(part) for part in parts if part.split()}
+        pattern = "Key (?:ID|Fingerprint:) ([0-9a-fA-F]{8,40})"
+        found = {part.split()[0]: re.search(pattern, part) for part in parts if part.split()}
+        return {name: key[1].lower() if key else "" for name, key in found.items()}
 
     @cached_property
     def trusted_keys(self) -> list[str]:
@@ -134,7 +136,8 @@ class Facts:
     @property
     def _repository_keys(self) -> list[list[str]]:
         """Each key in the key files of Docker's repositories, with its subkeys, in lower case hex."""
-        named = _words(" ".join(values.get("gpgkey", "") for values in self.docker_repositories.values()))
+        urls = " ".join(values.get("gpgkey", "") for values in self.docker_repositories.values())
+        named = urls.replace(",", " ").split()
         rows = [line.split() for line in self["key_files"].text.splitlines()]
         files = [row[1] for row in rows if len(row) == 2 and f"file://{row[0]}" in named]
         return [key for text in files for key in certificates(_octets(text))]
@@ -142,7 +145,10 @@ class Facts:
     @cached_property
     def units(self) -> dict[str, dict[str, str]]:
         """systemd's properties of docker.service, docker.socket and containerd.service."""
-        blocks = (_properties(block) for block in self["units"].text.split("\n\n"))
+        blocks = (
+            dict(line.partition("=")[::2] for line in block.splitlines() if "=" in line)
+            for block in self["units"].text.split("\n\n")
+        )
         return {block["Id"]: block for block in blocks if "Id" in block}
 
     @cached_property
@@ -248,19 +254,6 @@ def json_line(answer: Answer) -> dict[str, Any] | None:
 def same_key(one: str, other: str) -> bool:
     """Return whether two hex names, each a key's fingerprint or its end, can mean the same key."""
     return one.endswith(other) or other.endswith(one)
-
-
-def _signing_key(description: str) -> str:
-    found = re.search(r"Key (?:ID|Fingerprint:) ([0-9a-fA-F]{8,40})", description)
-    return found[1].lower() if found else ""
-
-
-def _properties(block: str) -> dict[str, str]:
-    return dict(line.partition("=")[::2] for line in block.splitlines() if "=" in line)
-
-
-def _words(text: str) -> list[str]:
-    return text.replace(",", " ").split()
 
 
 def _octets(text: str) -> bytes:

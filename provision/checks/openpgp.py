@@ -29,7 +29,8 @@ def certificates(data: bytes) -> list[list[str]]:
         if tag == _PRIMARY:
             found.append([])
         if tag in (_PRIMARY, _SUBKEY) and body[:1] == b"\x04":
-            found[-1].append(_fingerprint(body))
+            content = b"\x99" + len(body).to_bytes(2, "big") + body
+            found[-1].append(hashlib.sha1(content, usedforsecurity=False).hexdigest())
     return [keys for keys in found if keys]
 
 
@@ -41,10 +42,6 @@ def _octets(armor: bytes) -> bytes:
         return base64.b64decode(b"".join(line for line in body if not line.startswith(b"=")))
     except binascii.Error:
         return b""
-
-
-def _fingerprint(body: bytes) -> str:
-    return hashlib.sha1(b"\x99" + len(body).to_bytes(2, "big") + body, usedforsecurity=False).hexdigest()
 
 
 def _packets(data: bytes) -> Iterator[tuple[int, bytes]]:

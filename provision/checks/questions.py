@@ -38,17 +38,17 @@ class Questions:
 
     def script(self) -> str:
         """Return one sh script that runs ``before`` and then each command, regardless of the others."""
-        return "\n".join([self.before, *(self._ask(name, text) for name, text in self.commands.items())])
+        lines = [self.before]
+        for name, command in self.commands.items():
+            lines += [
+                f"printf '\\n%s\\n' '{self.mark} {name}'",
+                f"(\n{command}\n) 2>&1 </dev/null",
+                f"printf '\\n%s %s\\n' '{self.mark} =' $?",
+            ]
+        return "\n".join(lines)
 
     def answers(self, output: str) -> dict[str, Answer]:
         """Return every question's Answer; one that is missing in ``output`` has NO_ANSWER."""
         pattern = rf"\n{self.mark} (\w+)\n(.*?)\n{self.mark} = (\d+)\n"
         found = {m[1]: Answer(int(m[3]), m[2]) for m in re.finditer(pattern, output, re.DOTALL)}
         return {name: found.get(name, NO_ANSWER) for name in self.commands}
-
-    def _ask(self, name: str, command: str) -> str:
-        return (
-            f"printf '\\n%s\\n' '{self.mark} {name}'\n"
-            f"(\n{command}\n) 2>&1 </dev/null\n"
-            f"printf '\\n%s %s\\n' '{self.mark} =' $?"
-        )

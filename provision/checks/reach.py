@@ -2,6 +2,7 @@
 
 import http.client
 import ipaddress
+from contextlib import closing
 from dataclasses import dataclass
 
 from provision.model import Host
@@ -30,7 +31,10 @@ def reach(host: Host, address: str, port: str, timeout_s: float = REACH_TIMEOUT_
     if not port.isdigit():
         return Reach(error="no published port")
     try:
-        return Reach(answer=_get(host.address, int(port), timeout_s))
+        with closing(http.client.HTTPConnection(host.address, int(port), timeout=timeout_s)) as connection:
+            connection.request("GET", "/")
+            answer = connection.getresponse().read(_ANSWER_CAP_BYTES)
+        return Reach(answer=answer.decode("utf-8", "replace"))
     except (ConnectionRefusedError, ConnectionResetError) as error:
         return Reach(error=f"{host.address}:{port} {error.strerror}")
     except (OSError, http.client.HTTPException) as error:
@@ -53,12 +57,3 @@ def _is_loopback(address: str) -> bool:
         return ipaddress.ip_address(address).is_loopback
     except ValueError:
         return address == "localhost"
-
-
-def _get(address: str, port: int, timeout_s: float) -> str:
-    connection = http.client.HTTPConnection(address, port, timeout=timeout_s)
-    try:
-        connection.request("GET", "/")
-        return connection.getresponse().read(_ANSWER_CAP_BYTES).decode("utf-8", "replace")
-    finally:
-        connection.close()

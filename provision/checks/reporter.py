@@ -29,8 +29,20 @@ class Reporter:
         """Write the line of a check that has ended, in a fixture or in its body."""
         report = yield
         self._seconds[item.nodeid] = self._seconds.get(item.nodeid, 0.0) + report.duration
-        if report.when == "call" or not report.passed:
-            self._write(item, call, report)
+        if report.when != "call" and report.passed:
+            return report
+        error = call.excinfo.value if call.excinfo else None
+        row: dict[str, Any] = {"host": host_name(item)}
+        if isinstance(error, ConnectionLost):
+            row["failure"] = asdict(error.at(Stage.VERIFY))
+        else:
+            row["check"] = {
+                "name": sentence(item),
+                "verdict": str(verdict(report, error)),
+                "detail": detail(error),
+                "seconds": round(self._seconds[item.nodeid], 3),
+            }
+        self._line(row)
         return report
 
     @pytest.hookimpl(trylast=True)
@@ -47,19 +59,6 @@ class Reporter:
         if nextitem is None or host_name(nextitem) != host_name(item):
             self._line({"host": host_name(item), "done": True})
         return result
-
-    def _write(self, item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
-        error = call.excinfo.value if call.excinfo else None
-        if isinstance(error, ConnectionLost):
-            self._line({"host": host_name(item), "failure": asdict(error.at(Stage.VERIFY))})
-            return
-        check = {
-            "name": sentence(item),
-            "verdict": str(verdict(report, error)),
-            "detail": detail(error),
-            "seconds": round(self._seconds[item.nodeid], 3),
-        }
-        self._line({"host": host_name(item), "check": check})
 
     def _line(self, row: dict[str, Any]) -> None:
         self._out.write(json.dumps(row) + "\n")

@@ -34,35 +34,24 @@ def test_engine_accepts_the_file(facts: Facts) -> None:
 
 def test_file_is_what_the_engine_runs_with(facts: Facts, engine: dict[str, Any]) -> None:
     """The engine runs with what daemon.json says."""
-    apart = [*_other_values(facts.daemon or {}, engine), *_missing_entries(facts.daemon or {}, engine)]
-    assert not apart, "; ".join(apart)
-
-
-def _other_values(daemon: dict[str, Any], engine: dict[str, Any]) -> list[str]:
+    daemon = facts.daemon or {}
     pairs = {key: (daemon[key], engine.get(shown)) for key, shown in SHOWN.items() if key in daemon}
-    return [f"{key}: {wanted(want, found)}" for key, (want, found) in pairs.items() if want != found]
-
-
-def _missing_entries(daemon: dict[str, Any], engine: dict[str, Any]) -> list[str]:
+    apart = [f"{key}: {wanted(want, found)}" for key, (want, found) in pairs.items() if want != found]
     mirrors = [url.rstrip("/") for url in (engine.get("RegistryConfig") or {}).get("Mirrors") or []]
-    want = [url.rstrip("/") for url in daemon.get("registry-mirrors") or []] + (daemon.get("labels") or [])
-    found = mirrors + (engine.get("Labels") or [])
-    return [wanted(entry, found) for entry in want if entry not in found]
+    entries = mirrors + (engine.get("Labels") or [])
+    asked = [url.rstrip("/") for url in daemon.get("registry-mirrors") or []] + (daemon.get("labels") or [])
+    apart += [wanted(entry, entries) for entry in asked if entry not in entries]
+    assert not apart, "; ".join(apart)
 
 
 def test_logs_are_rotated(facts: Facts, engine: dict[str, Any]) -> None:
     """Logs of containers cannot fill the disk."""
     want, found = facts.options.get("log-driver"), engine["LoggingDriver"]
     assert want in (None, found), wanted(f"log-driver {want} ({OPTIONS})", found)
-    if found == "json-file" and not _has_size(facts):
-        judge_unrotated(facts, "container logs are", "they can fill the disk")
-
-
-def _has_size(facts: Facts) -> bool:
     options = (facts.daemon or {}).get("log-opts") or {}
-    return (
-        "max-size" in options or re.search(r"--log-opt[=\s]+max-size=", facts["arguments"].text) is not None
-    )
+    flag = re.search(r"--log-opt[=\s]+max-size=", facts["arguments"].text)
+    if found == "json-file" and "max-size" not in options and not flag:
+        judge_unrotated(facts, "container logs are", "they can fill the disk")
 
 
 def test_live_restore_is_on(facts: Facts, engine: dict[str, Any]) -> None:

@@ -40,18 +40,16 @@ def test_packages_are_signed_by_a_trusted_key(facts: Facts) -> None:
         pytest.skip("the engine belongs to no package")
     if set(names) & DOCKERS and not facts.docker_keys:
         pytest.skip("no repository of docker-ce names a key file of this host")
+    docker_key = "the key in the repository's file"
+    if facts.named_key:
+        docker_key = f"the key {facts.named_key} ({FINGERPRINT})"
     for name in names:
         key = facts.signing_keys.get(name, "")
         # rpm's keyring may hold any vendor's key, which must not pass for Docker's.
         keys = facts.docker_keys if name in DOCKERS else facts.trusted_keys
-        whose = _dockers_key(facts) if name in DOCKERS else "one of rpm's keys"
+        whose = docker_key if name in DOCKERS else "one of rpm's keys"
         trusted = any(same_key(key, other) for other in keys) if key else False
         assert trusted, f"want {name} signed by {whose}, is {key or 'not signed'}"
-
-
-def _dockers_key(facts: Facts) -> str:
-    named = facts.named_key
-    return f"the key {named} ({FINGERPRINT})" if named else "the key in the repository's file"
 
 
 @pytest.mark.parametrize("plugin", PLUGINS)
