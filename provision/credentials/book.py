@@ -33,7 +33,12 @@ class Book:
 
     def __init__(self, database: Any) -> None:
         self._database = database
-        self._entries = {_key(entry): entry for entry in _living(database)}
+        bin_ = database.recyclebin_group
+        self._entries = {
+            (entry.title or "", entry.username or ""): entry
+            for entry in database.entries
+            if bin_ is None or not _inside(entry, bin_)
+        }
 
     @property
     def version(self) -> tuple[int, int]:
@@ -114,17 +119,8 @@ class Book:
         return {key: entry.password or "" for key, entry in self._entries.items()}
 
 
-def _living(database: Any) -> list[Any]:
-    bin_ = database.recyclebin_group
-    return [entry for entry in database.entries if bin_ is None or not _inside(entry, bin_)]
-
-
 def _inside(entry: Any, group: Any) -> bool:
     above = entry.parentgroup
     while above is not None and above != group:
         above = above.parentgroup
     return above is not None
-
-
-def _key(entry: Any) -> tuple[str, str]:
-    return entry.title or "", entry.username or ""

@@ -34,7 +34,7 @@ class KdbxKeyring(KeyringBackend):
     def __init__(self, file: Path | None = None, obtain: Callable[[], Secret] | None = None) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.path = (file or default_keyring_file(project_root(Path.cwd()))).resolve()
-        self._obtain = obtain or self._obtain_alone
+        self._obtain = obtain or (lambda: master.obtain(self.path, master.Sources(person=sys.stdin.isatty())))
         self._master: Secret | None = None
         self._open: tuple[Stamp, Book] | None = None
 
@@ -139,9 +139,6 @@ class KdbxKeyring(KeyringBackend):
                 f"cp {storage.previous(self.path)} {self.path}",
                 evidence=f"it does not pass its own checksum ({damage})",
             ) from None
-
-    def _obtain_alone(self) -> Secret:
-        return master.obtain(self.path, master.Sources(person=sys.stdin.isatty()))
 
 
 def _stamp(status: os.stat_result) -> Stamp:

@@ -41,7 +41,14 @@ def unlock(hosts: tuple[Host, ...], settings: Settings) -> dict[str, Credential 
 def find_ways(hosts: tuple[Host, ...], settings: Settings) -> dict[str, Way | ProvisionError]:
     """Return what ``unlock`` does, with the origin of each part."""
     vault, agent = Vault.of(settings), functools.cache(agent_has_keys)
-    return {host.name: _way_or_error(host, vault, agent) for host in hosts}
+    ways: dict[str, Way | ProvisionError] = {}
+    for host in hosts:
+        try:
+            way = _with_sudo(host, vault, _login(host, vault, agent))
+            ways[host.name] = _with_secrets(host, vault, _with_pending(host, vault, way))
+        except MissingCredential as error:
+            ways[host.name] = error
+    return ways
 
 
 def agent_has_keys() -> bool:
@@ -53,14 +60,6 @@ def agent_has_keys() -> bool:
     except (OSError, subprocess.TimeoutExpired):
         return False
     return listing.returncode == 0
-
-
-def _way_or_error(host: Host, vault: Vault, agent: Callable[[], bool]) -> Way | ProvisionError:
-    try:
-        way = _with_sudo(host, vault, _login(host, vault, agent))
-        return _with_secrets(host, vault, _with_pending(host, vault, way))
-    except MissingCredential as error:
-        return error
 
 
 def _login(host: Host, vault: Vault, agent: Callable[[], bool]) -> Way:

@@ -67,7 +67,9 @@ def invent(keyring_file: Path, sources: Sources) -> Secret:
         _make(sources.file)
     given = _given(sources)
     if given is None and sources.person:
-        given = _ask_twice(keyring_file)
+        given = _ask(f"New master password for {keyring_file}: ")
+        if _ask("The same again: ") != given:
+            raise KeyringError("the two master passwords differ", "`fab credentials.init`")
     master = _nonempty(variable if given is None else given, keyring_file)
     if len(master.reveal()) < SHORTEST_MASTER:
         raise KeyringError(
@@ -140,13 +142,6 @@ def _ask(prompt: str) -> str:
         return getpass.getpass(prompt)
     except EOFError:
         return ""
-
-
-def _ask_twice(keyring_file: Path) -> str:
-    master = _ask(f"New master password for {keyring_file}: ")
-    if _ask("The same again: ") != master:
-        raise KeyringError("the two master passwords differ", "`fab credentials.init`")
-    return master
 
 
 def _nonempty(master: str | None, keyring_file: Path) -> Secret:

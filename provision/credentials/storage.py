@@ -110,21 +110,16 @@ def _sync_directory(directory: Path) -> None:
 
 def _wait_for(lock: int, file: Path) -> None:
     end = time.monotonic() + LOCK_WAIT_S
-    while not _taken(lock):
-        if time.monotonic() > end:
-            raise KeyringError(
-                f"another process has been writing {file} for {LOCK_WAIT_S:.0f} s",
-                f"end it (fuser {_beside(file, '.lock')} names it), then try again",
-            )
+    while True:
+        try:
+            return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > end:
+                raise KeyringError(
+                    f"another process has been writing {file} for {LOCK_WAIT_S:.0f} s",
+                    f"end it (fuser {_beside(file, '.lock')} names it), then try again",
+                ) from None
         time.sleep(LOCK_STEP_S)
-
-
-def _taken(lock: int) -> bool:
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _beside(file: Path, suffix: str) -> Path:

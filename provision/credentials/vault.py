@@ -52,15 +52,15 @@ class Vault:
 
     def get(self, owner: Owner, kind: Sort) -> Secret | None:
         """Return one secret, or None; raises MissingCredential for one that cannot be used."""
-        text = self._ask(lambda: self.backend.get_password(self.service, username(owner, kind)))
-        if text is None:
+        secret = self.held(owner, kind)
+        if secret is None:
             return None
-        problem = flaw(Secret(text))
+        problem = flaw(secret)
         if problem:
             raise MissingCredential(
                 f"the entry {username(owner, kind)} cannot be used: {problem}", set_command(owner, kind)
             )
-        return Secret(text)
+        return secret
 
     def held(self, owner: Owner, kind: Sort) -> Secret | None:
         """Return the stored secret, usable or not."""
@@ -83,7 +83,14 @@ class Vault:
             _expect_usable(owner, kind, secret)
             old = self.held(owner, kind)
             if old is not None and old != secret:
-                rows.append((owner, _place_of_old(owner, kind), old))
+                place = previous(kind)
+                if place is None:
+                    raise UsageError(
+                        f"another {kind} of {owner} is stored already, and may be the only copy: "
+                        "nothing was stored",
+                        f"{forget_command(owner, kind)} removes it",
+                    )
+                rows.append((owner, place, old))
             rows.append((owner, kind, secret))
         self._write(rows)
 
@@ -104,10 +111,9 @@ class Vault:
 
     def drop(self, owner: Owner, kind: Sort) -> bool:
         """Remove one secret; return whether there was one."""
-        name = username(owner, kind)
-        if self._ask(lambda: self.backend.get_password(self.service, name)) is None:
+        if self.held(owner, kind) is None:
             return False
-        self._ask(lambda: self.backend.delete_password(self.service, name))
+        self._ask(lambda: self.backend.delete_password(self.service, username(owner, kind)))
         return True
 
     def names(self, candidates: Iterable[Owner]) -> tuple[str, ...]:
@@ -119,11 +125,7 @@ class Vault:
         if isinstance(backend, KdbxKeyring):
             return backend.usernames(self.service)
         pairs: list[tuple[Owner, Sort]] = [(owner, kind) for owner in candidates for kind in Kind]
-        return tuple(sorted(username(*pair) for pair in pairs if self._holds(*pair)))
-
-    def _holds(self, owner: Owner, kind: Sort) -> bool:
-        name = username(owner, kind)
-        return self._ask(lambda: self.backend.get_password(self.service, name)) is not None
+        return tuple(sorted(username(*pair) for pair in pairs if self.held(*pair) is not None))
 
     @property
     def writes_at_once(self) -> bool:
@@ -139,17 +141,6 @@ class Vault:
                 "unlock it, or use the embedded file: --keyring kdbx",
                 evidence=f"{type(error).__name__}: {error}",
             ) from None
-
-
-def _place_of_old(owner: Owner, kind: Sort) -> Sort:
-    """Return the sort under which a replaced value is kept; raises UsageError where there is none."""
-    place = previous(kind)
-    if place is None:
-        raise UsageError(
-            f"another {kind} of {owner} is stored already, and may be the only copy: nothing was stored",
-            f"{forget_command(owner, kind)} removes it",
-        )
-    return place
 
 
 def _expect_usable(owner: Owner, kind: Sort, secret: Secret) -> None:
