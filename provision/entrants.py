@@ -40,8 +40,16 @@ def trust(selection: Selection, settings: Settings) -> Keys:
 
 def entrants(selection: Selection, unlocked: Credentials, keys: Keys) -> Entrants:
     """Return, by host and with jump hosts, the Entrant to log in with, or the error that prevents it."""
-    hosts = selection.jumps + selection.hosts
-    return {host.name: _entrant(host, unlocked[host.name], keys[host.name]) for host in hosts}
+    found: Entrants = {}
+    for host in selection.jumps + selection.hosts:
+        credential, key = unlocked[host.name], keys[host.name]
+        if isinstance(key, ProvisionError):
+            found[host.name] = key
+        elif isinstance(credential, ProvisionError):
+            found[host.name] = credential
+        else:
+            found[host.name] = Entrant(host, credential, key)
+    return found
 
 
 def fingerprint(entrant: Entrant | ProvisionError) -> str:
@@ -59,11 +67,3 @@ def _fetch_keys(host: Host) -> Iterator[HostKey]:
             f"{host.name} lies behind {host.jump} and has no pin yet", f"`fab hosts.trust {host.name}`"
         )
     return witness.fetch_keys(host)
-
-
-def _entrant(
-    host: Host, credential: Credential | ProvisionError, key: HostKey | ProvisionError
-) -> Entrant | ProvisionError:
-    if isinstance(key, ProvisionError):
-        return key
-    return credential if isinstance(credential, ProvisionError) else Entrant(host, credential, key)

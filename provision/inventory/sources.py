@@ -113,19 +113,17 @@ def cause(words: str) -> str:
 
     The line may quote the inventory, so passwords in it are masked.
     """
-    return _PASSWORD.sub(r"\1***", _cause(words))
-
-
-def _cause(words: str) -> str:
     lines = [" ".join(line.split()) for line in words.splitlines() if line.strip()]
-    if _SCRIPT_SAID in lines[:-1]:
-        return lines[lines.index(_SCRIPT_SAID) + 1]
     refusals = [found for line in lines if (found := _REFUSAL.match(line))]
     telling = [found for found in refusals if not _NOT_MINE.search(found[2])] or refusals
-    if telling:
+    if _SCRIPT_SAID in lines[:-1]:
+        why = lines[lines.index(_SCRIPT_SAID) + 1]
+    elif telling:
         place = _PLACE.search(words)
-        return telling[0][2] + (f" ({place[1]})" if place else "")
-    return ([line for line in lines if "rror" in line] or lines or [""])[0]
+        why = telling[0][2] + (f" ({place[1]})" if place else "")
+    else:
+        why = ([line for line in lines if "rror" in line] or lines or [""])[0]
+    return _PASSWORD.sub(r"\1***", why)
 
 
 @contextmanager

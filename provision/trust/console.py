@@ -33,9 +33,9 @@ def exported(text: str, name: str, names: Iterable[str]) -> Exported:
     Raises UsageError when it has no key of this host, or two of one type, or could belong to several hosts.
     """
     names = tuple(names)
-    lines = [
-        line for line in _key_blocks(text).splitlines() if _KEY.search(line) or _FINGERPRINT.search(line)
-    ]
+    blocks = _BLOCK.findall(text.replace("\r", ""))
+    printed = "".join(blocks) if blocks else text
+    lines = [line for line in printed.splitlines() if _KEY.search(line) or _FINGERPRINT.search(line)]
     named = [line for line in lines if line.split()[0] in names]
     if not named and len(names) > 1:
         raise UsageError(
@@ -62,8 +62,3 @@ def exported(text: str, name: str, names: Iterable[str]) -> Exported:
             f"that file holds two different keys of one type for {name}", "see which boot is the last one"
         )
     return Exported(tuple(sorted(keys, key=lambda key: key.type)), tuple(sorted(fingerprints)))
-
-
-def _key_blocks(text: str) -> str:
-    blocks = _BLOCK.findall(text.replace("\r", ""))
-    return "".join(blocks) if blocks else text
