@@ -24,7 +24,10 @@ FOREIGN = {"new", "current", "old", "retype", "expired", "otp"}
 
 def kind(prompt: str) -> str:
     """Return 'password', 'passphrase', or '' for any other prompt."""
-    text = _without_host(prompt).lower().rstrip()
+    # A host may be called new-db: `root@new-db's password: `, `(root@new-db) Password: `.
+    first, _, rest = prompt.partition(" ")
+    is_host = "@" in first and (first.endswith("'s") or (first[0] == "(" and first[-1] == ")"))
+    text = (rest if is_host else prompt).lower().rstrip()
     if "passphrase for" in text:
         return "passphrase"
     words = "".join(letter if letter.isalnum() or letter == "_" else " " for letter in text).split()
@@ -32,18 +35,8 @@ def kind(prompt: str) -> str:
         return ""
     parts = text.split("password")
     ends = ["password".join(parts[i:]) for i in range(1, len(parts))]
-    return "password" if any(map(_is_end, ends)) else ""
-
-
-def _without_host(prompt: str) -> str:
-    # A host may be called new-db: `root@new-db's password: `, `(root@new-db) Password: `.
-    first, _, rest = prompt.partition(" ")
-    is_host = "@" in first and (first.endswith("'s") or (first[0] == "(" and first[-1] == ")"))
-    return rest if is_host else prompt
-
-
-def _is_end(text: str) -> bool:
-    return text == ":" or (text.startswith(" for ") and text.endswith(":"))
+    asks = any(end == ":" or (end.startswith(" for ") and end.endswith(":")) for end in ends)
+    return "password" if asks else ""
 
 
 def forbid_dump() -> None:

@@ -4,7 +4,9 @@ The token of a login is valid for one answer, that of a sudo password for the wh
 private run directory, and the user of the peer is checked too.
 """
 
+import ctypes
 import os
+import resource
 import secrets as random_source
 import socket
 import struct
@@ -15,10 +17,12 @@ from types import TracebackType
 from typing import Self
 
 from provision.model import Secret
-from provision.ssh import dumps
 
 _TOKEN_BYTES = 32
 _PATIENCE_S = 5.0
+# The kernel's struct ucred: pid, uid, gid.
+_PEER = struct.Struct("3i")
+_PR_SET_DUMPABLE = 4
 
 
 class Broker:
@@ -86,15 +90,13 @@ class Broker:
         peer.settimeout(_PATIENCE_S)
         with peer, suppress(OSError):
             token = _read_line(peer)
-            if peer_uid(peer) == os.getuid():
-                peer.sendall(self._redeem(token).encode())
-
-    def _redeem(self, token: str) -> str:
-        with self._lock:
-            secret, once = self._grants.get(token, (Secret(""), False))
-            if once:
-                del self._grants[token]
-        return secret.reveal()
+            if peer_uid(peer) != os.getuid():
+                return
+            with self._lock:
+                secret, once = self._grants.get(token, (Secret(""), False))
+                if once:
+                    del self._grants[token]
+            peer.sendall(secret.reveal().encode())
 
 
 def ask(path: Path, token: str) -> Secret | None:
@@ -102,7 +104,7 @@ def ask(path: Path, token: str) -> Secret | None:
 
     The process has a secret from then on, so its core dumps are forbidden.
     """
-    dumps.forbid()
+    forbid_dumps()
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
         client.settimeout(_PATIENCE_S)
         client.connect(str(path))
@@ -112,8 +114,22 @@ def ask(path: Path, token: str) -> Secret | None:
 
 
 def peer_uid(peer: socket.socket) -> int:
-    size = struct.calcsize("3i")
-    return int(struct.unpack("3i", peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size))[1])
+    """Return the user id of the process at the other end."""
+    _, uid, _ = _PEER.unpack(peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))
+    return int(uid)
+
+
+def forbid_dumps() -> None:
+    """Forbid core dumps of this process and of its children.
+
+    The limit is inherited. A kernel that pipes cores to a program ignores the limit, but not the flag, which
+    also keeps other processes of the user from reading our memory. The flag is reset by exec, so each program
+    that holds a secret calls this. macOS has only the limit.
+    """
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    prctl = getattr(ctypes.CDLL(None), "prctl", None)
+    if prctl:
+        prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 def _read_line(peer: socket.socket) -> str:

@@ -104,15 +104,15 @@ _UNREACHABLE: tuple[tuple[str, type[errors.Unreachable]], ...] = (
 _NO_DNS = "Temporary failure in name resolution"
 
 _OFFERED = re.compile(r"(SHA256:[A-Za-z0-9+/=]{43})")
-
-
 _METHODS = re.compile(r"Permission denied \(([\w,.-]*)\)")
 
 
 def explain(host: Host, key: HostKey, credential: Credential, stderr: str) -> ProvisionError:
     """Return the typed error for ssh's output about ``host``; it shows the pin when keys differ."""
     if "HOST IDENTIFICATION HAS CHANGED" in stderr or "Host key verification failed" in stderr:
-        return _changed(host, key, stderr)
+        found = _OFFERED.search(stderr)
+        offered = found.group(1) if found else "a key of another type"
+        return errors.ChangedHostKey.than_pinned(host.name, key.fingerprint, offered)
     for word in _WORDS:
         if re.search(word.pattern, stderr):
             return _typed(word, host, credential, stderr)
@@ -202,13 +202,6 @@ def _cure(host: Host, credential: Credential, stderr: str) -> str:
     return (
         "the host accepts no password, so keep the key; on the provider's console: journalctl -t sshd, "
         f"and authorized_keys of {host.user}"
-    )
-
-
-def _changed(host: Host, key: HostKey, stderr: str) -> ProvisionError:
-    found = _OFFERED.search(stderr)
-    return errors.ChangedHostKey.than_pinned(
-        host.name, key.fingerprint, found.group(1) if found else "a key of another type"
     )
 
 

@@ -35,7 +35,10 @@ def listen(master: subprocess.Popen[bytes], ready: str, timeout_s: float) -> Gre
     is_ready = word in out
     is_endless = not is_ready and len(out) + len(err) >= CAP_BYTES
     if not is_ready:
-        _end(master, LAST_WORDS_S if has_ended else 0)
+        with suppress(subprocess.TimeoutExpired):
+            master.wait(LAST_WORDS_S if has_ended else 0)
+        master.kill()
+        master.wait()
     if master.stderr:
         master.stderr.close()
     is_late = not (is_ready or is_endless or has_ended)
@@ -63,13 +66,6 @@ def _read(
                     selector.unregister(key.fileobj)
                     end, has_ended = min(end, time.monotonic() + LAST_WORDS_S), True
     return has_ended
-
-
-def _end(master: subprocess.Popen[bytes], patience_s: float) -> None:
-    with suppress(subprocess.TimeoutExpired):
-        master.wait(patience_s)
-    master.kill()
-    master.wait()
 
 
 def _text(data: bytearray) -> str:

@@ -95,9 +95,13 @@ def fetch_key(
     connected to. Prefers ed25519, then ecdsa, then rsa. Raises Unreachable and its subclasses.
     """
     with _explained(host, timeout_s):
-        transport = _Transport(sock or socket.create_connection(_place(host), timeout_s))
+        transport = _Transport(sock or socket.create_connection((host.address, host.port), timeout_s))
         try:
-            return _shown_key(host, transport, timeout_s, types)
+            transport.get_security_options().key_types = types
+            transport.banner_timeout = timeout_s
+            transport.start_client(timeout=timeout_s)
+            shown = transport.get_remote_server_key()
+            return HostKey(host.name, shown.get_name(), shown.get_base64(), trust="tofu")
         finally:
             transport.close()
 
@@ -138,14 +142,6 @@ def ways_in(host: Host, key: HostKey, sock: Any = None, timeout_s: float = TIMEO
         return tuple(getattr(error.result[-1].result, "allowed_types", ()))
     finally:
         connection.client.close()
-
-
-def _shown_key(host: Host, transport: Any, timeout_s: float, types: tuple[str, ...]) -> HostKey:
-    transport.get_security_options().key_types = types
-    transport.banner_timeout = timeout_s
-    transport.start_client(timeout=timeout_s)
-    shown = transport.get_remote_server_key()
-    return HostKey(host.name, shown.get_name(), shown.get_base64(), trust="tofu")
 
 
 def _demand_an_answer(host: Host, transport: Any, timeout_s: float) -> None:
@@ -214,7 +210,9 @@ def _explained(host: Host, timeout_s: float) -> Iterator[None]:
     except paramiko.AuthenticationException:
         raise
     except paramiko.BadHostKeyException as error:
-        raise _other_key(host, error) from None
+        pin = HostKey(host.name, error.expected_key.get_name(), error.expected_key.get_base64())
+        offered = HostKey(host.name, error.key.get_name(), error.key.get_base64())
+        raise ChangedHostKey.than_pinned(host.name, pin.fingerprint, offered.fingerprint) from None
     except (paramiko.SSHException, EOFError) as error:
         raise _no_conversation(host, error) from None
     except (OSError, UnicodeError) as error:
@@ -241,13 +239,3 @@ def _no_conversation(host: Host, error: Exception) -> Unreachable:
     if isinstance(cause, (EOFError, OSError)):
         return HungUp.of(host)
     return NotSsh.of(host, str(error)[:LONGEST_EVIDENCE])
-
-
-def _other_key(host: Host, error: Any) -> ChangedHostKey:
-    pin = HostKey(host.name, error.expected_key.get_name(), error.expected_key.get_base64())
-    offered = HostKey(host.name, error.key.get_name(), error.key.get_base64())
-    return ChangedHostKey.than_pinned(host.name, pin.fingerprint, offered.fingerprint)
-
-
-def _place(host: Host) -> tuple[str, int]:
-    return host.address, host.port

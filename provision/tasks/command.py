@@ -24,7 +24,7 @@ from provision.report.error import error_text
 from provision.report.exit_code import UNKNOWN, exit_code
 from provision.report.layout import Page
 from provision.run import interrupts
-from provision.ssh import dumps
+from provision.ssh.broker import forbid_dumps
 from provision.tasks.project import Flags
 
 _HELP = {
@@ -86,7 +86,7 @@ def _parameter(name: str, default: Any = inspect.Parameter.empty) -> inspect.Par
 def _guarded(body: Body, context: Any, values: dict[str, Any], shared: tuple[str, ...]) -> int:
     page = page_for(sys.stderr)
     try:
-        dumps.forbid()
+        forbid_dumps()
         sys.stdin = sys.stdin or Path(os.devnull).open()  # noqa: SIM115 - open until the process exits
         from_environment()  # an inventory script must not see the master password
         _check(context, values)

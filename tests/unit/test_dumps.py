@@ -22,7 +22,7 @@ def test_a_process_is_dumpable_before_or_this_proves_nothing() -> None:
 
 
 def test_neither_we_nor_what_we_start_dumps_core() -> None:
-    assert said("from provision.ssh import dumps; dumps.forbid()") == "(0, 0) 0\n0\n"
+    assert said("from provision.ssh.broker import forbid_dumps; forbid_dumps()") == "(0, 0) 0\n0\n"
 
 
 def test_who_asks_the_broker_dumps_no_core() -> None:
@@ -38,4 +38,4 @@ def test_the_helper_of_ssh_dumps_no_core() -> None:
 
 def test_a_command_forbids_it_before_it_asks_for_the_master_password() -> None:
     guarded = (PROVISION / "tasks/command.py").read_text().partition("def _guarded")[2]
-    assert guarded.index("dumps.forbid()") < guarded.index("from_environment()")
+    assert guarded.index("forbid_dumps()") < guarded.index("from_environment()")
