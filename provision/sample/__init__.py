@@ -6,5 +6,5 @@ MACHINES = ("x86_64", "aarch64")
 
 
 def program(machine: str) -> bytes:
-    """Give the static program for ``machine``, one of MACHINES as ``uname -m`` says it."""
+    """Return the static program for ``machine``, one of MACHINES as ``uname -m`` prints it."""
     return (Path(__file__).parent / f"sample-{machine}").read_bytes()

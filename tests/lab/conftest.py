@@ -50,7 +50,7 @@ def lab() -> Iterator[Lab]:
 
 @pytest.fixture
 def one_host_lab() -> Iterator[Callable[[str], Lab]]:
-    """Give a function that boots a lab of one host in another dress."""
+    """Return a function that boots a lab of one host in another dress."""
     made: list[str] = []
 
     def boot(profile: str) -> Lab:
@@ -89,7 +89,7 @@ class Project:
         (self.path / "inventory" / "hosts.yml").write_text(text)
 
     def environment(self, **more: str) -> dict[str, str]:
-        """Give what a command of this project runs with."""
+        """Return the environment of a command of this project."""
         kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
         return kept | {
             "HOME": str(self.path / "home"),
@@ -99,7 +99,7 @@ class Project:
         }
 
     def start(self, *args: str, **more: str) -> subprocess.Popen[str]:
-        """Start a `fab` command and give its process."""
+        """Start a `fab` command and return its process."""
         pipe = subprocess.PIPE
         return subprocess.Popen(
             [str(BIN / "fab"), *args], cwd=self.path, env=self.environment(**more), text=True,
@@ -107,7 +107,7 @@ class Project:
         )  # fmt: skip
 
     def fab(self, *args: str, stdin: str = "", timeout_s: float = 240, **more: str) -> "Done":
-        """Run a `fab` command to its end; no output of any may hold a traceback or a secret."""
+        """Run a `fab` command to its end; its output must have no traceback and no secret."""
         done = subprocess.run(
             [str(BIN / "fab"), *args], cwd=self.path, env=self.environment(**more), text=True, input=stdin,
             capture_output=True, timeout=timeout_s, check=False,
@@ -122,12 +122,12 @@ class Project:
         assert not [h.name for h in self.lab.hosts if h.password and h.password.reveal() in text]
 
     def report(self) -> dict[str, Any]:
-        """Read the last run's report.json."""
+        """Return the last run's report.json."""
         found: dict[str, Any] = json.loads((self.path / ".provision/latest/report.json").read_text())
         return found
 
     def host_report(self, name: str) -> dict[str, Any]:
-        """Give one host of the last run's report."""
+        """Return one host of the last run's report."""
         return next(host for host in self.report()["hosts"] if host["name"] == name)
 
     def store(self, owner: str, secret: str, kind: str = "password") -> None:
@@ -152,7 +152,7 @@ class Project:
 
 @dataclass(frozen=True)
 class Done:
-    """How a command ended."""
+    """The exit code and the output of a command."""
 
     rc: int
     out: str
@@ -173,7 +173,7 @@ NewProject = Callable[..., Project]
 
 @pytest.fixture(scope="session")
 def keyring_file(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A keyring with the passwords of all hosts of the lab, to be copied: making one takes seconds."""
+    """A keyring with the passwords of all hosts of the lab, to be copied: creating one takes seconds."""
     return make_keyring(lab, tmp_path_factory.mktemp("keyring"))
 
 
@@ -192,7 +192,7 @@ def make_keyring(lab: Lab, directory: Path) -> Path:
 
 @pytest.fixture
 def new_project(lab: Lab, keyring_file: Path, tmp_path: Path) -> NewProject:
-    """Give a function that makes a project over the named lab hosts, pinned, with their passwords."""
+    """Return a function that makes a project over the named lab hosts, pinned, with their passwords."""
 
     def make(*names: str, **variables: Any) -> Project:
         project = project_in(tmp_path, lab, keyring_file, **variables)
@@ -208,7 +208,7 @@ Person = Callable[..., "pexpect.spawn[str]"]
 
 @pytest.fixture
 def person() -> Iterator[Person]:
-    """Give a function that starts a `fab` command on a terminal of 100 columns."""
+    """Return a function that starts a `fab` command on a terminal of 100 columns."""
     started = []
 
     def start(project: Project, *args: str, **more: str) -> "pexpect.spawn[str]":
@@ -240,7 +240,7 @@ TinyDisk = Callable[[Path, str], Path]
 
 @pytest.fixture
 def tiny_disk() -> Iterator[TinyDisk]:
-    """Give a function that mounts a small disk on a directory."""
+    """Return a function that mounts a small disk on a directory."""
     made: list[Path] = []
 
     def mount(place: Path, size: str) -> Path:

@@ -34,7 +34,7 @@ LEFT = ("/var/tmp/provision-*", "/run/provision-*", "/etc/*/.provision-*", "/var
 
 
 def snapshot():
-    """Give what the host is like: files with mode and owner, packages, units; and what should be gone."""
+    """Return the state of the host: files with mode and owner, packages, units; and what should be gone."""
     places = [Path(place) for place in WATCHED]
     paths = [path for place in places for path in (place, *place.rglob("*"))] + [Path(p) for p in OWN_FILES]
     return {
@@ -60,7 +60,7 @@ def said(*argv):
 
 
 def killed_at(moment, name):
-    """Let this process be killed before, between (applied, not noted) or after the Change ``name``.
+    """Kill this process before, between (applied, not noted) or after the Change ``name``.
 
     "write": when the file ``name`` is written and not yet in its place; "half": in a transaction, with the
     package ``name`` there in a second version and its file damaged; "orphan": ``name`` seconds after dnf
@@ -143,7 +143,7 @@ def answer(asked):
 
 
 def battery(asked):
-    """Apply each Change twice, then undo each twice; give the host after every round."""
+    """Apply each Change twice, then undo each twice; return the host after every round."""
     seen = [{part: what for part, what in snapshot().items() if part != "left"}]
 
     def rounds(changes, record):

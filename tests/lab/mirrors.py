@@ -39,7 +39,7 @@ class Visit(SimpleHTTPRequestHandler):
         self.wfile.write(body)
 
     def content(self) -> bytes:
-        """Read the file that was asked for."""
+        """Return the requested file."""
         return Path(self.translate_path(self.path)).read_bytes()
 
     def log_message(self, *_: object) -> None:
@@ -83,7 +83,7 @@ def nothing(_: Visit) -> bool:
 
 
 def missing(visit: Visit) -> bool:
-    """Know no file at all."""
+    """Answer that no file exists."""
     visit.send_error(404)
     return True
 
@@ -97,7 +97,7 @@ def portal(visit: Visit) -> bool:
 
 
 def stale(visit: Visit) -> bool:
-    """Serve a list of packages that is not the one that repomd.xml tells of."""
+    """Serve another list of packages than repomd.xml names."""
     if "primary" not in visit.path:
         return False
     visit.say(flipped(visit.content()))
@@ -113,7 +113,7 @@ def damaged(visit: Visit) -> bool:
 
 
 def flipped(data: bytes) -> bytes:
-    """Give ``data`` with one bit of it turned."""
+    """Return ``data`` with one bit flipped."""
     middle = len(data) // 2
     return data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]
 

@@ -49,7 +49,7 @@ def own_keyring(own_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def access(own_lab: Lab, own_keyring: Path, tmp_path: Path) -> NewAccess:
-    """Give a function that makes a project over one of these hosts."""
+    """Return a function that makes a project over one of these hosts."""
 
     def make(name: str, **values: object) -> Project:
         project = project_in(tmp_path, own_lab, own_keyring)
@@ -72,7 +72,7 @@ def held(project: Project, name: str, kind: Kind) -> Secret | None:
 
 
 def lets_in(project: Project, name: str, credential: Credential, user: str = "root") -> bool:
-    """Try one login as product code does: at a reload sshd is away for a moment."""
+    """Return whether one login works, tried as the program does: at a reload sshd is away for a moment."""
     found = project.lab.host(name)
     kind, key = found.host_key.split()[:2]
     host = Host(name, found.address, user=user)
@@ -154,7 +154,7 @@ def test_a_password_is_rotated_and_the_old_one_kept(access: NewAccess) -> None:
 
 
 def cut(project: Project, name: str, *command: str) -> None:
-    """Kill the controller when the host begins, which goes on to its end alone."""
+    """Kill the controller when the host begins; the run on the host continues to its end."""
     begun = "cat /var/lib/provision/*/journal 2> /dev/null | grep -c '\"begin\"'"
     ended = "ls /var/lib/provision/*/result 2> /dev/null | wc -l"
     before = [int(in_host(project.lab, name, count)) for count in (begun, ended)]
@@ -195,7 +195,7 @@ def test_an_expired_password_is_reported_after_one_attempt(own_lab: Lab, access:
 
 @pytest.fixture(scope="module")
 def by_key(own_lab: Lab, own_keyring: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A project whose host el5 is entered by a key."""
+    """A project whose host el5 is logged in to with a key."""
     project = project_in(tmp_path_factory.mktemp("keyed"), own_lab, own_keyring)
     project.add("el5", own_lab.host("el5"))
     project.fab("keys.install", "el5").expect(0)
@@ -205,7 +205,7 @@ def by_key(own_lab: Lab, own_keyring: Path, tmp_path_factory: pytest.TempPathFac
 
 @pytest.fixture
 def keyed(own_lab: Lab, by_key: Project) -> Iterator[Project]:
-    """The same; what is broken in the host's sshd is mended afterwards."""
+    """The same; the host's sshd is repaired afterwards."""
     yield by_key
     in_host(own_lab, "el5", f"cp -p /root/sshd_config {MAIN}; systemctl reload ssh")
 

@@ -77,7 +77,7 @@ KINDS = {
 
 @contextmanager
 def listening(address: str, answer: Callable[[socket.socket], None]) -> Iterator[int]:
-    """Answer each connection by ``answer`` in a thread of its own; gives the port."""
+    """Answer each connection by ``answer`` in a thread of its own; yield the port."""
 
     def serve() -> None:
         with suppress(OSError):
@@ -96,7 +96,7 @@ def listening(address: str, answer: Callable[[socket.socket], None]) -> Iterator
 
 @contextmanager
 def start_file(lab: Lab, name: str, text: str, path: str = "/root/.bashrc") -> Iterator[None]:
-    """Let ``text`` be the start file of a user's shell on a host."""
+    """Make ``text`` the start file of a user's shell on a host."""
     in_host(lab, name, f"cp -a {path} {path}.kept")
     labs.execute(lab.host(name), "sh", "-c", f"cat > {path}", stdin=text.encode())
     try:
@@ -203,7 +203,7 @@ def test_banner_motd_and_profile_noise_change_nothing(lab: Lab, new_project: New
 
 
 def planned(project: Project) -> dict[str, object]:
-    """Plan, and give the changes by host."""
+    """Plan, and return the changes by host."""
     done = project.fab("plan")
     done.expect(0)
     return {host["name"]: host["changes"] for host in project.report()["hosts"]}

@@ -154,7 +154,7 @@ def test_a_full_run_directory_is_told_in_words(
 
 @pytest.fixture
 def typist(person: Person, runtime: Path) -> Person:
-    """Give a function that starts a command of a project on a plain terminal, where Ctrl-C can be typed."""
+    """Return a function that starts a command of a project on a plain terminal, where Ctrl-C can be typed."""
     return functools.partial(person, TERM="dumb", XDG_RUNTIME_DIR=str(runtime))
 
 
@@ -166,7 +166,7 @@ def unlock(child: "pexpect.spawn[str]") -> None:
 def interrupt(
     child: "pexpect.spawn[str]", times: int, project: Project, runtime: Path, within_s: float
 ) -> str:
-    """Type Ctrl-C so many times; give what was said till the end, which must come ``within_s``."""
+    """Type Ctrl-C so many times; return the output until the end, which must come ``within_s``."""
     started = time.monotonic()
     for _ in range(times):
         child.sendintr()
@@ -181,13 +181,13 @@ def interrupt(
 
 
 def check_nothing_is_left(project: Project, runtime: Path) -> None:
-    """No process of the run, and no run directory."""
+    """Check that there is no process of the run, and no run directory."""
     assert list(runtime.iterdir()) == []
     assert processes_in(str(project.path), str(runtime)) == []
 
 
 def processes_in(*places: str) -> list[str]:
-    """Give the commands of the processes that work in, or speak of, these directories."""
+    """Return the commands of the processes that work in, or name, these directories."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
@@ -264,7 +264,7 @@ def test_ctrl_c_while_a_host_key_is_fetched_ends_it(
 
 
 def is_reached(child: "pexpect.spawn[str]", address: str) -> bool:
-    """Tell whether the command has a connection to ``address``."""
+    """Return whether the command has a connection to ``address``."""
     seen = subprocess.run(["ss", "-tnpH", "dst", address], capture_output=True, text=True, check=True).stdout
     return f"pid={child.pid}," in seen
 

@@ -1,4 +1,4 @@
-"""Hosts with something wrong inside: told by name, left as they were, converging when mended."""
+"""Hosts with something wrong inside: reported by name, left unchanged, converging when repaired."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -58,7 +58,7 @@ FREE_RPM = "kill $(cat /run/other-dnf.pid); rm -f /run/other-dnf*"
 
 @contextmanager
 def harming(lab: Lab) -> Iterator[Harm]:
-    """Give a function that breaks a host by one command; another mends it at the end."""
+    """Return a function that breaks a host by one command; another repairs it at the end."""
     with ExitStack() as stack:
 
         def do(name: str, command: str, mend: str) -> None:
@@ -251,7 +251,7 @@ def test_a_clock_a_year_behind_makes_rpm_refuse_the_key_and_is_named(
 
 
 def put_fake_time(lab: Lab, name: str, shift: str, harm: Harm) -> None:
-    """Let every program that starts in the host from now on see another time."""
+    """Show another time to every program that starts in the host from now on."""
     debs = fetch.fetch("trixie", ("libfaketime",))
     unpacked = lab.directory / "faketime"
     fetch.unpack(debs, unpacked)

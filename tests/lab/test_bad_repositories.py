@@ -179,7 +179,7 @@ def test_with_a_good_mirror_the_next_run_converges(lab: Lab, applied: Project) -
 
 
 def check_words(project: Project, name: str, kind: str, evidence: str) -> None:
-    """The report names the kind; a person sees its evidence and a next step."""
+    """Check that the report names the kind, and that a person sees its evidence and a next step."""
     error = project.host_report(name)["error"]
     assert error["kind"] == kind
     assert error["hint"]

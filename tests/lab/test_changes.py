@@ -1,4 +1,4 @@
-"""Each Change through the real host code on one host: made twice, undone twice, killed at every moment."""
+"""Each Change through the real host code on one host: applied twice, undone twice, killed at every moment."""
 
 import hashlib
 import io
@@ -48,7 +48,7 @@ class Host:
         return done.stdout.decode()
 
     def ask(self, action: str, **asked: Any) -> Any:
-        """Give what the driver says."""
+        """Return the answer of the driver."""
         done = labs.execute(
             self.lab.hosts[0], "python3", "/root/driver.py", action, stdin=json.dumps(asked).encode()
         )
@@ -56,13 +56,13 @@ class Host:
         return json.loads(done.stdout)
 
     def snapshot(self) -> dict[str, Any]:
-        """Give what the host is like; nothing temporary may be left there."""
+        """Return the state of the host; nothing temporary may be left there."""
         found: dict[str, Any] = self.ask("snapshot")
         assert found.pop("left") == []
         return found
 
     def request(self, **other: Any) -> dict[str, Any]:
-        """Give a request; ``other`` replaces its parts, and ``desired`` adds to what is desired."""
+        """Return a request; ``other`` replaces its parts, and ``desired`` adds to its desired values."""
         self.number += 1
         desired = {
             "state": "present", "version": "latest", "upgrade": False, "channel": "stable",
@@ -75,13 +75,13 @@ class Host:
         } | other  # fmt: skip
 
     def run(self, **other: Any) -> dict[str, Any]:
-        """Make a run that ends well."""
+        """Run, which must succeed."""
         result: dict[str, Any] = self.ask("answer", request=self.request(**other))
         assert result["error"] is None, result["error"]
         return result
 
     def kill(self, moment: str, name: str, **other: Any) -> None:
-        """Make a run that is killed at this moment of the Change ``name``."""
+        """Start a run that is killed at this moment of the Change ``name``."""
         dead = self.ask("answer", request=self.request(**other), kill=[moment, name])
         assert dead["error"]["kind"] == "killed"
 

@@ -172,7 +172,7 @@ def test_a_host_silent_for_a_minute_holds_nobody(lab: Lab, new_project: NewProje
 
 
 def plan_line_seconds(project: Project, limit: str) -> float:
-    """Give how long it takes until `plan` reports el6, by its progress line."""
+    """Return how long `plan` takes until it reports el6, by its progress line."""
     started = time.monotonic()
     process = project.start("plan", "--limit", limit)
     assert process.stderr
@@ -269,7 +269,7 @@ def test_an_interrupted_run_ends_cleanly_and_the_next_converges(
 def wait_until(
     is_true: Callable[[], object], seconds: float = 60, work: subprocess.Popen[str] | None = None
 ) -> None:
-    """Wait for something to come about; fail when it does not, with the words of ``work`` if that ended."""
+    """Wait until a condition holds; fail when it does not, with the output of ``work`` if that has ended."""
     end = time.monotonic() + seconds
     while not is_true():
         assert work is None or work.poll() is None, work.communicate()

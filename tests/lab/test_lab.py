@@ -114,7 +114,7 @@ def test_ops_needs_a_password_for_sudo_and_deploy_does_not(el1: LabHost) -> None
 
 
 def test_two_hosts_are_two_machines(labtest: Lab) -> None:
-    """In one control group each would take the other's services for its own, and remove their groups."""
+    """In one control group each would remove the groups of the other's services."""
     assert len({inside(host, "cat /etc/machine-id") for host in labtest.hosts}) == 2
     groups = [Path(f"/proc/{leader(host.directory)}/cgroup").read_text() for host in labtest.hosts]
     assert groups[0].splitlines()[-1] != groups[1].splitlines()[-1]
@@ -231,7 +231,7 @@ def test_another_lab_on_the_same_subnet_is_refused(labtest: Lab, tmp_path: Path)
 
 
 def left_of(name: str, state: Path) -> dict[str, object]:
-    """Name everything of a lab that is on this machine."""
+    """Return everything of a lab that is on this machine."""
     directory = state.resolve() / "lab" / name
     lines = (" ".join(words) for _, words in processes.command_lines())
     links = subprocess.run(["ip", "-brief", "link"], capture_output=True, text=True, check=True).stdout

@@ -37,7 +37,7 @@ THEIRS = (
 
 @pytest.fixture(scope="module")
 def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
-    """All stages, told once."""
+    """All stages, run once."""
     place = tmp_path_factory.mktemp("lived-in")
     subnet = labs.free_subnet()
     name = f"liv{subnet}"
@@ -85,7 +85,7 @@ def changed(before: Theirs, after: Theirs) -> dict[str, Any]:
 
 
 def harmed(scene: Scene, before: Theirs, after: Theirs) -> list[str]:
-    """Name what of theirs has gone, stopped or started anew since ``before``."""
+    """Return what of theirs has gone, stopped or restarted since ``before``."""
     wrong = [
         f"volume {name}" for name, what in before["volumes"].items() if after["volumes"].get(name) != what
     ]
@@ -109,7 +109,7 @@ def harmed(scene: Scene, before: Theirs, after: Theirs) -> list[str]:
 
 
 def rewritten(before: Theirs, after: Theirs) -> list[str]:
-    """Name the files of theirs that are not as they were, and the keys of daemon.json that are not."""
+    """Return the files of theirs that have changed, and the keys of daemon.json that have."""
     files = [
         path
         for path, what in before["files"].items()
@@ -123,7 +123,7 @@ def rewritten(before: Theirs, after: Theirs) -> list[str]:
 
 
 def moved(before: Theirs, after: Theirs) -> list[str]:
-    """Name the packages of theirs that are not there in their version any more."""
+    """Return the packages of theirs that are no longer there in their version."""
     return sorted(set(before["packages"]) - set(after["packages"]))
 
 

@@ -168,12 +168,12 @@ def ps(*options: str) -> str:
 
 
 def masters_of(pid: int) -> list[int]:
-    """Give the ssh masters that the process ``pid`` started."""
+    """Return the ssh masters that the process ``pid`` started."""
     return _children(pid, "/masters ")
 
 
 def shells_of(pid: int) -> list[int]:
-    """Give the open shells that the process ``pid`` started."""
+    """Return the open shells that the process ``pid`` started."""
     return _children(pid, "/clients ")
 
 

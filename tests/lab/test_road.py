@@ -23,7 +23,7 @@ def in_host(lab: Lab, name: str, command: str) -> str:
 
 
 def other_version(lab: Lab, name: str) -> str:
-    """Give a version of the engine that the host does not have, whatever other tests left there."""
+    """Return a version of the engine that the host does not have, whatever other tests left there."""
     return "28.5.2" if "26.1.5" in in_host(lab, name, "rpm -q docker-ce") else "26.1.5"
 
 
@@ -80,7 +80,7 @@ def check_plain_ansible_sees_nothing_to_do(project: Project) -> None:
 
 
 def ansible(project: Project, name: str, *options: str) -> dict[str, int]:
-    """Run plain ansible-playbook as someone would who knows only Ansible; gives its counts."""
+    """Run plain ansible-playbook, as somebody who knows only Ansible would; return its counts."""
     host = project.lab.host(name)
     assert host.password
     inventory = yaml.safe_load((project.path / "inventory/hosts.yml").read_text())

@@ -63,7 +63,7 @@ class Inventory:
 
 
 def parts(runbook: str) -> Iterator[Command | Inventory | str]:
-    """Give a runbook's commands and inventories in order, and the marks where the test lends a hand."""
+    """Yield a runbook's commands and inventories in order, and the marks where the test acts."""
     for block in PART.finditer((RUNBOOKS / f"{runbook}.md").read_text()):
         kind, text, mark = block.groups()
         if kind == "console":
@@ -91,7 +91,7 @@ class Person:
     words: dict[str, str] = field(default_factory=dict)
 
     def type(self, command: Command) -> None:
-        """Type one command, and judge how it ends."""
+        """Type one command, and check how it ends."""
         if command.host:
             done = labs.execute(self._host(command.host), "sh", "-c", command.text)
             assert done.returncode == command.code, done.stderr
@@ -127,7 +127,7 @@ class Person:
 
 
 def settle(person: Person, **variables: object) -> None:
-    """Say what every host of the project shall have; the lab stands for Docker's download site."""
+    """Write the variables of every host of the project; the lab replaces Docker's download site."""
     lab = person.project.lab
     shared = {
         "docker_engine_mirror": lab.repo_url,
@@ -147,7 +147,7 @@ def take_in(person: Person, inventory: str) -> None:
 
 
 def admit(person: Person) -> None:
-    """Be where the first runbook ends: web1 has a password and a pin."""
+    """Go to the end of the first runbook: web1 has a password and a pin."""
     take_in(person, "all: {hosts: {web1: {ansible_host: 203.0.113.7}}}")
     person.project.fab("credentials.init").expect(0)
     person.project.store("web1", person._password("web1"))
@@ -155,7 +155,7 @@ def admit(person: Person) -> None:
 
 
 def lose(person: Person) -> None:
-    """Have a keyring that opens by another master password than the person knows."""
+    """Make a keyring with another master password than the person knows."""
     admit(person)
     shutil.rmtree(person.project.keyring.parent)
     person.project.fab("credentials.init", PROVISION_MASTER="one that nobody knows").expect(0)
@@ -163,7 +163,7 @@ def lose(person: Person) -> None:
 
 
 def reinstall(person: Person) -> None:
-    """Let web1 show another key than its pin: that of web2 is pinned."""
+    """Pin the key of web2 for web1, so that web1 shows another one."""
     admit(person)
     person.project.pin("web1", person._host("web2"))
     kind, key = person._host("web2").host_key.split()[:2]
@@ -171,19 +171,19 @@ def reinstall(person: Person) -> None:
 
 
 def fail(person: Person) -> None:
-    """Be where a setting is asked for that the engine refuses."""
+    """Admit web1, and ask for a setting that the engine refuses."""
     admit(person)
     spoil(person)
 
 
 def mend(person: Person) -> None:
-    """Take the bad setting out again, and remember which run has failed."""
+    """Remove the bad setting, and remember which run has failed."""
     settle(person)
     person.words["RUN"] = person.project.report()["run"]
 
 
 def provide(person: Person) -> None:
-    """Be where a run has gone well."""
+    """Admit web1, and provision it."""
     admit(person)
     person.project.fab("provision").expect(0)
 
@@ -195,7 +195,7 @@ def drift(person: Person) -> None:
 
 
 def change(person: Person) -> None:
-    """Be where a run that changed a setting has gone well, on hosts whose data are all ours."""
+    """Provision bare hosts, then change a setting: their data are all ours."""
     admit(person)
     for name in HOSTS:
         labs.execute(person._host(name), "sh", "-c", BARE)
@@ -230,14 +230,14 @@ time.sleep(600)
 
 
 def hold(person: Person) -> None:
-    """Let somebody else be at work on web1."""
+    """Hold the lock of web1 as another person's run."""
     start = f"setsid python3 -c {shlex.quote(HOLDER)} > /dev/null 2>&1 < /dev/null & echo $! > /run/holder"
     in_host(person.project.lab, "el1", start)
     wait_until(lambda: "ann" in in_host(person.project.lab, "el1", "cat /run/provision.lock"))
 
 
 def release(person: Person) -> None:
-    """Let that work end in a moment."""
+    """Release that lock in a moment."""
     in_host(person.project.lab, "el1", "(sleep 2; kill $(cat /run/holder)) > /dev/null 2>&1 < /dev/null &")
 
 
@@ -263,7 +263,7 @@ systemctl daemon-reload; systemctl start app
 
 
 def live_in(person: Person) -> None:
-    """Let web1 run containers on an engine that somebody installed, and a unit that needs it."""
+    """Install a foreign engine on web1, with containers, and a unit that needs it."""
     admit(person)
     lab, host = person.project.lab, person._host("web1")
     labs.execute(host, "sh", "-c", BARE)
@@ -273,7 +273,7 @@ def live_in(person: Person) -> None:
 
 
 def clear(person: Person) -> None:
-    """Let web1 be bare again."""
+    """Make web1 bare again."""
     labs.execute(person._host("web1"), "sh", "-c", BARE)
 
 
@@ -303,7 +303,7 @@ HANDS: dict[str, Callable[[Person], None]] = {
 
 
 def give_back(person: Person) -> None:
-    """Let root's password of the lab open the host again: others use it, too."""
+    """Restore root's password of the lab: other tests use it, too."""
     host = person._host("web1")
     assert host.password
     labs.execute(host, "chpasswd", stdin=f"root:{host.password.reveal()}\n".encode())

@@ -31,7 +31,7 @@ def audit(project: Project) -> list[dict[str, str]]:
 
 
 def memory_holds(pids: list[int], text: bytes) -> list[str]:
-    """Search the writable memory of processes, from outside of their host; gives who holds the text."""
+    """Search the writable memory of processes, from outside their host; return those that hold the text."""
     return [name for pid in pids if (name := holder(pid, text))]
 
 
@@ -65,7 +65,7 @@ def password_of(lab: Lab, name: str) -> str:
 
 @contextmanager
 def remembered(lab: Lab, name: str, text: str) -> Iterator[None]:
-    """Let a process on the host hold ``text`` in its memory."""
+    """Start a process on the host that has ``text`` in its memory."""
     program = "import sys, time; word = sys.stdin.read(); open('/run/holds', 'w'); time.sleep(60)"
     leader = str(lab_hosts.leader(lab.host(name).directory))
     argv = [
@@ -163,7 +163,7 @@ def test_all_pins_are_compared_without_logging_in(lab: Lab, new_project: NewProj
 
 @pytest.fixture
 def many_keys(lab: Lab) -> Iterator[str]:
-    """Let el4 have an RSA key as well; gives what its console shows after the first boot."""
+    """Add an RSA key to el4; return what its console shows after the first boot."""
     drop_in, scan = "/etc/ssh/sshd_config.d/60-rsa.conf", "ssh-keyscan -t rsa localhost 2>/dev/null"
     make = "ssh-keygen -q -t rsa -b 2048 -N '' -f /etc/ssh/ssh_host_rsa_key"
     in_host(lab, "el4", f"{make}; echo HostKey /etc/ssh/ssh_host_rsa_key > {drop_in}; systemctl reload ssh")

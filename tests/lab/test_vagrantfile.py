@@ -31,7 +31,7 @@ def vagrant(project: Project, *args: str, **environment: str) -> str:
 
 
 def guests(lab: Lab, key: Path) -> str:
-    """Tell the stand-in provider which hosts are Vagrant's guests."""
+    """Return Vagrant's guests as JSON for the stand-in provider."""
     way = {"port": 22, "username": USER, "private_key_path": [str(key)]}
     ours = {"rocky9-1": lab.host("el4"), "rocky9-2": lab.host("el5")}
     return json.dumps({guest: way | {"host": host.address} for guest, host in ours.items()})

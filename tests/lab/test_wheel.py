@@ -9,7 +9,7 @@ from tests.lab.conftest import BIN, CHECKOUT, NewProject
 
 
 def installed(tmp_path: Path) -> Path:
-    """Build the wheel, install it alone into a new venv that borrows our dependencies; give its bin."""
+    """Build the wheel, install it alone into a new venv that borrows our dependencies; return its bin."""
     wheels, home = tmp_path / "wheels", tmp_path / "venv"
     build = [
         sys.executable,

@@ -1,4 +1,4 @@
-"""Secrets that are known, so that they can be looked for; and the forms in which one may be written down."""
+"""Known secrets, to be searched for, and the forms in which one may be written."""
 
 import base64
 import secrets
@@ -25,24 +25,24 @@ class Canary:
 
     @classmethod
     def new(cls, name: str, before: str = _BEFORE, after: str = _AFTER) -> "Canary":
-        """Make one that was never written before, of a marker and what stands around it."""
+        """Return a new canary, of a random marker and the text around it."""
         marker = "".join(secrets.choice(_LETTERS) for _ in range(MARKER_LETTERS))
         return cls(name, Secret(f"{before}{marker}{after}"), marker)
 
 
 class Needles:
-    """What is looked for: each canary's marker as it is, and in base64 and hexadecimal."""
+    """The search texts: each canary's marker as it is, and in base64 and hexadecimal."""
 
     def __init__(self, canaries: Iterable[Canary]) -> None:
         self._names = {text: canary.name for canary in canaries for text in _forms(canary.marker.encode())}
 
     @property
     def texts(self) -> tuple[bytes, ...]:
-        """Give all that is looked for."""
+        """The texts to search for."""
         return tuple(self._names)
 
     def find(self, data: bytes) -> set[str]:
-        """Give the names of the canaries that are in ``data``."""
+        """Return the names of the canaries that are in ``data``."""
         return {name for text, name in self._names.items() if text in data}
 
 
@@ -54,9 +54,9 @@ def _forms(marker: bytes) -> Iterator[bytes]:
 
 
 def _inner_base64(marker: bytes, before: int) -> bytes:
-    """Give the letters that stand for ``marker`` alone, when ``before`` bytes (modulo 3) come before it.
+    """Return the letters that encode only ``marker``, with ``before`` bytes (modulo 3) in front of it.
 
-    Letters and digits never give the two signs in which base64 for URLs differs.
+    Letters and digits never encode to the two signs in which base64 for URLs differs.
     """
     whole = base64.b64encode(bytes(before) + marker + bytes(-(before + len(marker)) % 3))
     return whole[-(-before * 8 // 6) : (before + len(marker)) * 8 // 6]

@@ -41,11 +41,11 @@ class Findings:
     found: frozenset[Hit]
 
     def of(self, *names: str) -> list[str]:
-        """Give the places of these canaries, each with the canary's name."""
+        """Return the places of these canaries, each with the canary's name."""
         return [place for place in self._all() if place.startswith(tuple(f"{name}: " for name in names))]
 
     def of_others(self, *names: str) -> list[str]:
-        """Give the same for all canaries but these."""
+        """Return the places of all canaries but these."""
         return [place for place in self._all() if place not in self.of(*names)]
 
     def _all(self) -> list[str]:
@@ -74,7 +74,7 @@ def runtime() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def findings(lab: Lab, runtime: Path, tmp_path_factory: pytest.TempPathFactory) -> Findings:
-    """Play every step, with a planted decoy beside it, and look everywhere."""
+    """Play every step, with a planted decoy beside it, and search everywhere."""
     since_s = time.time()
     canaries = {name: Canary.new(name, *SHAPES.get(name, ())) for name in SECRETS}
     decoy = Canary.new(DECOY)

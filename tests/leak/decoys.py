@@ -1,4 +1,4 @@
-"""Planted leaks: a gate that does not see each of them is blind, and its silence means nothing."""
+"""Planted leaks: a gate that does not find each of them proves nothing."""
 
 import base64
 import subprocess
@@ -26,7 +26,7 @@ SLEEPER = f"python3 -c 'import time; time.sleep({SLEEP_S})'"
 
 @contextmanager
 def planted(decoy: Canary, lab: Lab, place: Path) -> Iterator[None]:
-    """Let ``decoy`` leak in a log line, in a file of shared memory, in arguments and in an environment.
+    """Leak ``decoy`` in a log line, in a file of shared memory, in arguments and in an environment.
 
     On this machine, where files go below ``place``, and on the lab's first host.
     """

@@ -1,4 +1,4 @@
-"""What a keyring file holds: secrets that a command made by itself are looked for as well."""
+"""The content of a keyring file: secrets that a command made by itself are searched for, too."""
 
 import base64
 import re
@@ -15,9 +15,9 @@ from tests.leak.canaries import Canary
 
 
 def held(file: Path, master: Secret) -> Iterator[Canary]:
-    """Give a canary for each password in the file, and two for each private key: its halves.
+    """Return a canary for each password in the file, and two for each private key: its halves.
 
-    Whoever writes a key may break its line, and then one half of it is still whole.
+    A key may be written over two lines; one half of it is then still whole.
     """
     book = Book.open(file.read_bytes(), master)
     service = f"provision/{file.parent.name}"
@@ -34,7 +34,7 @@ def _longest_word(secret: Secret) -> str:
 
 
 def _halves(secret: Secret) -> tuple[str, str]:
-    """Give what stands for the seed alone: the rest is the same for all keys, or public."""
+    """Return the halves of the seed alone: the rest is the same for all keys, or public."""
     key = load_ssh_private_key(keypair.pem(secret).encode(), None)
     assert isinstance(key, Ed25519PrivateKey)
     seed = key.private_bytes_raw()

@@ -1,4 +1,4 @@
-"""The scene of the gate: hosts whose secrets are canaries, a project over them, and who types there."""
+"""The scene of the gate: hosts whose secrets are canaries, and a project in which commands are typed."""
 
 import os
 import shlex
@@ -35,7 +35,7 @@ POLL_S = 0.05
 
 
 class Surprise(Exception):
-    """A command did not end as the table says."""
+    """A command ended in another way than the table says."""
 
 
 @dataclass
@@ -93,7 +93,7 @@ class Scene:
         return process
 
     def _pipe(self, name: str) -> int:
-        """Give the end to read of a pipe with a canary and a line end in it; an empty one without a name."""
+        """Return the reading end of a pipe with a canary and a line end; an empty one without a name."""
         read, write = os.pipe()
         with open(write, "wb") as pipe:
             pipe.write(self.canaries[name].secret.reveal().encode() + b"\n" if name else b"")
@@ -118,7 +118,7 @@ class Scene:
         return process.returncode
 
     def _has_come(self, moment: Moment, left: set[Path]) -> bool:
-        """Tell whether a run is there that far; what killed ones ``left`` is not its own."""
+        """Return whether the run has reached its moment; directories ``left`` by killed runs do not count."""
         return any(True for run in set(self.runtime.iterdir()) - left for _ in run.glob(moment.value))
 
     def _wait(self, is_so: Callable[[], bool], step: Step) -> None:

@@ -37,7 +37,7 @@ def search(needles: Needles, roots: Iterable[Path], since_s: float) -> set[Hit]:
 
 
 def roots(leaders: Iterable[int]) -> tuple[Path, ...]:
-    """Give the places from which all files of this machine and of the hosts are seen.
+    """Return the directories under which all files of this machine and of the hosts are.
 
     ``leaders`` are the pids of the hosts' process 1. A part of a file system, mounted elsewhere, is left
     out where the whole of it is there.
@@ -51,14 +51,14 @@ def roots(leaders: Iterable[int]) -> tuple[Path, ...]:
 
 
 def journal(since_s: float, prefix: tuple[str, ...] = ()) -> bytes:
-    """Give what systemd's journal took since then: on disk it is compressed, and cannot be searched."""
+    """Return the entries of systemd's journal since then: its files are compressed, so not searchable."""
     since = f"--since=@{int(since_s - CLOCK_SLACK_S)}"
     read = [*prefix, "journalctl", "--output=export", "--all", "--no-pager", since]
     return subprocess.run(read, capture_output=True, check=True, timeout=60).stdout
 
 
 def _mounts(leader: str) -> Iterator[tuple[str, str, Path]]:
-    """Give the device of each mount that keeps files, what part of it is there, and where."""
+    """Return the device of each mount with files, the part of it that is mounted, and the mount point."""
     for line in Path(f"/proc/{leader}/mountinfo").read_text().splitlines():
         mount, _, kind = line.partition(" - ")
         _, _, device, inner, outer, *_ = mount.split()
@@ -75,7 +75,7 @@ def _changed(root: Path, since_s: float) -> list[bytes]:
 
 
 def _holding(needles: Needles, files: list[bytes]) -> list[bytes]:
-    """Give those of ``files`` that hold any needle."""
+    """Return those of ``files`` that hold any needle."""
     found: list[bytes] = []
     with _in_memory(b"".join(text + b"\n" for text in needles.texts)) as patterns:
         for start in range(0, len(files), FILES_AT_ONCE):
@@ -98,7 +98,7 @@ def _names_in(needles: Needles, file: bytes) -> set[str]:
 
 @contextmanager
 def _in_memory(data: bytes) -> Iterator[int]:
-    """Give a descriptor of a file that no file system holds."""
+    """Yield a descriptor of a file that is on no file system."""
     descriptor = os.memfd_create("needles")
     try:
         os.write(descriptor, data)

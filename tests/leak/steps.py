@@ -68,7 +68,7 @@ _LOGINS: dict[str, dict[str, Any]] = {
 
 
 def _setting(number: int) -> dict[str, Any]:
-    """Want a setting of the daemon that no step wanted before, so that there is something to change."""
+    """Return a setting of the daemon that no earlier step has, so that there is something to change."""
     return {"daemon_options": _LOGINS["daemon_options"] | {"max-concurrent-downloads": number}}
 
 

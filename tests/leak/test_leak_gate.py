@@ -33,7 +33,7 @@ def test_no_secret_that_a_command_made_comes_to_light(findings: Findings) -> Non
 
 @pytest.mark.parametrize("secret", SECRETS)
 def test_no_secret_comes_to_light(findings: Findings, secret: str) -> None:
-    """Each place that must hold it is among those where it was seen, which shows that it was looked at."""
+    """Each place that must hold it is among those where it was found, which proves that it was searched."""
     places, must = findings.of(secret), MUST_HOLD.get(secret, ())
     assert [place for place in places if not place.endswith((*must, *MAY_HOLD.get(secret, ())))] == []
     assert [end for end in must if not any(place.endswith(end) for place in places)] == []

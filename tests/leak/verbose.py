@@ -1,6 +1,6 @@
-"""The door `fab`, with all that the programs behind it can be made to say.
+"""`fab` with the most verbose output of the programs behind it.
 
-Type `python -m tests.leak.verbose TASK …`. No flag of ours does that; a person who looks for a fault may.
+Type `python -m tests.leak.verbose TASK …`. No flag of ours does that, but somebody who debugs may.
 """
 
 import functools
@@ -20,7 +20,7 @@ LOG = "ansible.log"
 
 
 def main() -> None:
-    """Let Invoke, Ansible and what it starts speak at length, and run the task."""
+    """Make Invoke, Ansible and what it starts verbose, and run the task."""
     environment = play.environment
 
     def loud(prepared: Mapping[str, str], run_dir: Path) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Watch what every process of this machine, the hosts' too, shows to others while commands run."""
+"""Watch what every process of this machine and of the hosts shows to others while commands run."""
 
 import os
 import stat
@@ -34,7 +34,7 @@ class Hit:
 class Watch:
     """Keep what each process shows as arguments and environment, and what files below ``places`` hold.
 
-    ``places`` are small directories whose files come and go: what is written there for a moment only would
+    ``places`` are small directories whose files come and go: a file that exists only for a moment would
     be gone before any search.
     """
 
@@ -58,7 +58,7 @@ class Watch:
         self._thread.join()
 
     def hits(self, needles: Needles) -> set[Hit]:
-        """Give where anything of ``needles`` was seen."""
+        """Return where any needle was seen."""
         return {Hit(name, place) for place, data in self._kept for name in needles.find(data)}
 
     def look(self) -> None:

@@ -19,7 +19,7 @@ PLAYERS = {"provision": (plan.draw, run.play_all), "harden": (harden.draw, harde
 
 
 def main() -> int:
-    """Play what was asked for and print the table; 0 when every host came through every fault."""
+    """Play the requested faults and print the table; return 0 when every host recovered from every fault."""
     asked = _arguments()
     draw, play_all = PLAYERS[asked.work]
     faults = draw(asked.runs, asked.seed, asked.hosts)

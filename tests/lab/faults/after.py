@@ -36,12 +36,12 @@ AS_BEFORE = ("undone", "nothing was changed")
 
 
 def mounts(site: Site) -> frozenset[str]:
-    """Give where something is mounted on the host, but for what belongs to containers."""
+    """Return the mount points of the host, without those of containers."""
     return frozenset(site.inside(_MOUNTS).splitlines())
 
 
 def problems(site: Site, planted: dict[str, ground.State], mounted: frozenset[str]) -> list[str]:
-    """Name all that is wrong; ``planted`` and ``mounted`` are how it was before the fault."""
+    """Return all problems; ``planted`` and ``mounted`` are the state before the fault."""
     found = [*site.inside(_LOOK).splitlines(), *ground.check(site, planted)]
     found += [f"mounted or no longer: {point}" for point in mounts(site) ^ mounted]
     found += _half_records(site.host.directory / "root/var/lib/provision")
@@ -51,12 +51,12 @@ def problems(site: Site, planted: dict[str, ground.State], mounted: frozenset[st
 
 
 def snapshot(site: Site) -> list[str]:
-    """Give what a run may change on the host, a line each."""
+    """Return the parts of the host that a run may change, one line each."""
     return site.inside(_SNAPSHOT).splitlines()
 
 
 def undone(site: Site, before: list[str]) -> list[str]:
-    """Name what is not as ``before``, where the run on the host says that it is."""
+    """Return what differs from ``before``, although the run on the host reports that it was undone."""
     states = [str((site.result(run).get("error") or {}).get("state", "")) for run in site.new_runs()]
     if len(states) != 1 or not states[0].startswith(AS_BEFORE):
         return []
@@ -65,13 +65,13 @@ def undone(site: Site, before: list[str]) -> list[str]:
 
 
 def untold(site: Site, runs: set[str]) -> list[str]:
-    """Name those of ``runs``, of which no controller has heard, that the run after them did not report."""
+    """Return those of ``runs``, which no controller has acknowledged, that the next run did not report."""
     told = {run["run"] for run in (site.report() or {}).get("earlier", ())}
     return [f"run {run} was never told of" for run in sorted(runs - told)]
 
 
 def further(site: Site, report: dict[str, Any]) -> list[str]:
-    """Name what is wrong with a run that should have found nothing to do, and everything proven."""
+    """Return the problems of a run that should have nothing to do, and should prove everything."""
     wrong = [
         f"check: {check['name']}: {check['detail']}" for check in report["checks"] if check["passed"] is False
     ]
@@ -109,7 +109,7 @@ def _running(places: tuple[str, ...]) -> list[str]:
 
 
 def _last(look: Any) -> list[str]:
-    """Give what ``look`` still finds when the time to go is over."""
+    """Return what ``look`` still finds after GONE_LIMIT_S."""
     until = time.monotonic() + GONE_LIMIT_S
     while (found := look()) and time.monotonic() < until:
         time.sleep(POLL_S)

@@ -1,4 +1,4 @@
-"""What stands on a host that is not ours: files of other people, and a container that shall run."""
+"""Foreign things on a host: files of other people, and a container that must keep running."""
 
 import hashlib
 import io
@@ -46,7 +46,7 @@ docker run -d --name {KEEPER} --restart always --network none --stop-signal KILL
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """One file as it lies on the disk."""
+    """One file on the disk."""
 
     sha256: str
     mode: int
@@ -55,7 +55,7 @@ class State:
 
 
 def plant(site: Site) -> dict[str, State]:
-    """Put the foreign files on the host, and give what they are."""
+    """Put the foreign files on the host, and return their states."""
     for place, (text, mode, owner) in FOREIGN.items():
         site.inside(_PLANT.format(place, mode, owner, YESTERDAY), text.encode())
     text = json.dumps({"labels": LABELS})
@@ -64,7 +64,7 @@ def plant(site: Site) -> dict[str, State]:
 
 
 def states(site: Site) -> dict[str, State]:
-    """Give the foreign files as they are now; one that is gone is missing."""
+    """Return the present states of the foreign files; one that is gone is missing."""
     root = site.host.directory / "root"
     places = {place: root / place.lstrip("/") for place in FOREIGN}
     return {place: _state(path) for place, path in places.items() if path.is_file()}
@@ -77,12 +77,12 @@ def _state(path: Path) -> State:
 
 
 def keep(site: Site) -> None:
-    """Let a container run for ever on a host that has an engine, unless it is there."""
+    """Start a container that runs for ever on a host with an engine, unless it is there."""
     site.inside(_KEEP, image())
 
 
 def keeper_runs(site: Site) -> bool:
-    """Tell whether that container runs, after the time that the engine may take."""
+    """Return whether that container runs, after the time that the engine may take."""
     look = f"docker inspect -f '{{{{.State.Running}}}}' {KEEPER} 2>&1; true"
     until = time.monotonic() + KEEPER_LIMIT_S
     while site.inside(look).strip() != "true":
@@ -93,7 +93,7 @@ def keeper_runs(site: Site) -> bool:
 
 
 def check(site: Site, before: dict[str, State]) -> list[str]:
-    """Name what is not as it was planted."""
+    """Return what is not as it was planted."""
     now = states(site)
     wrong = [
         f"{place} was {state}, is {now.get(place)}"

@@ -1,7 +1,7 @@
 """Hardenings killed at random moments: nobody is ever locked out, and the next run finishes it.
 
 On some hosts the key is broken behind sshd's back, so that it opens nothing from the reload on: there only
-the way back may let anybody in. The timer's two minutes are not waited for, it is told to ring.
+the restore may let anybody in. The test does not wait for the two minutes: it starts the timer's service.
 """
 
 import shutil
@@ -65,7 +65,7 @@ true
 
 
 def draw(count: int, seed: int, hosts: int) -> tuple[Fault, ...]:
-    """Give ``count`` kills; the same seed gives the same ones."""
+    """Return ``count`` kills; the same seed returns the same ones."""
     chance = Random(seed)
     return tuple(_fault(chance, number, f"el{number % hosts + 1}") for number in range(count))
 
@@ -89,7 +89,7 @@ def _moment(chance: Random, victim: str) -> Moment:
 def play_all(
     lab: Lab, faults: tuple[Fault, ...], place: Path, tell: Callable[[Result], None]
 ) -> list[Result]:
-    """Play every kill, each host's in their order and the hosts side by side."""
+    """Play every kill: those of one host in order, the hosts in parallel."""
     stop, keyring = threading.Event(), make_keyring(lab, place)
     runtime = Path(tempfile.mkdtemp(prefix="chaos-"))
     with ThreadPoolExecutor(len(lab.hosts)) as pool:
@@ -106,7 +106,7 @@ def play_all(
 
 @dataclass
 class Door:
-    """One host, and what opens it."""
+    """One host, and its credentials."""
 
     site: Site
     settings: Settings
@@ -138,7 +138,7 @@ class Door:
         return results
 
     def play(self, fault: Fault) -> Result:
-        """Kill one hardening, see that somebody gets in, and let the next run finish it."""
+        """Kill one hardening, check that a login works, and let the next run finish it."""
         started, was_struck, ended, recover_s, problems = time.monotonic(), False, "", 0.0, []
         is_broken = fault.kind.details[-1] == "key broken"
         try:
@@ -177,7 +177,7 @@ class Door:
         return True, "hardened" if run.returncode == 0 else self.site.error().partition(":")[0]
 
     def _wait_for_its_end(self) -> None:
-        """What was begun on the host goes on without its controller."""
+        """Wait for the code on the host, which runs on without its controller."""
         end = time.monotonic() + END_LIMIT_S
         while self.site.host_code():
             if time.monotonic() > end:

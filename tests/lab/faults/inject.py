@@ -1,4 +1,4 @@
-"""How each fault is made, and taken back. One class a family; its name in plan.py is in FAMILIES."""
+"""How each fault is made, and undone. One class for each family; FAMILIES has its name in plan.py."""
 
 import shutil
 import signal
@@ -25,14 +25,14 @@ class Injection:
         self.fault = fault
 
     def prepare(self) -> None:
-        """Do what has to be there before the run begins."""
+        """Prepare the fault before the run begins."""
 
     def strike(self, run: Run) -> bool:
-        """Do it, and tell whether there was something to be struck before the run's end."""
+        """Strike, and return whether there was something to strike before the run ended."""
         raise NotImplementedError
 
     def heal(self) -> None:
-        """Take it back; also when it was never struck."""
+        """Undo the fault, also when it was never struck."""
 
 
 class Kill(Injection):
@@ -124,7 +124,7 @@ class Slow(Injection):
         return True
 
     def heal(self) -> None:
-        """Take the throttle away."""
+        """Remove the throttle."""
         subprocess.run(["tc", "qdisc", "delete", "dev", self._port, "root"], capture_output=True, check=False)
 
 
@@ -245,5 +245,5 @@ FAMILIES: dict[str, type[Injection]] = {
 
 
 def injection(site: Site, fault: Fault) -> Injection:
-    """Give what makes ``fault`` at ``site``."""
+    """Return the injection of ``fault`` at ``site``."""
     return FAMILIES[fault.kind.family](site, fault)

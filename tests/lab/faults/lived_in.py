@@ -81,7 +81,7 @@ def _with_an_engine(fault: Fault, chance: Random) -> Fault:
 def play_all(
     lab: Lab, faults: tuple[Fault, ...], place: Path, tell: Callable[[Result], None]
 ) -> list[Result]:
-    """Play every fault, each pair's in their order and the pairs side by side."""
+    """Play every fault: those of one pair in order, the pairs in parallel."""
     stop, keyring = threading.Event(), make_keyring(lab, place)
     runtime = Path(tempfile.mkdtemp(prefix="chaos-"))
     names = sorted({fault.host for fault in faults})
@@ -99,7 +99,7 @@ def play_all(
 
 @dataclass
 class Pair:
-    """A host that is provisioned, and its control; what is done to both is done side by side."""
+    """A host that is provisioned, and its control; both are treated in parallel."""
 
     site: Site
     control: Site
@@ -133,7 +133,7 @@ class Pair:
         return results
 
     def play(self, fault: Fault) -> Result:
-        """Strike both, bring the first to its end by one more run, and compare what runs."""
+        """Strike both, finish the first by one more run, and compare what runs."""
         started, was_struck, ended, recover_s, problems = time.monotonic(), False, "", 0.0, []
         try:
             list(self.pool.map(_live_in, (self.site, self.control)))
@@ -175,7 +175,7 @@ class Pair:
         return ("provision", "--no-verify", *CONSENT[fault.kind.words])
 
     def _recover(self, fault: Fault) -> None:
-        """Run once more; without consent to be refused is a good end, too."""
+        """Run once more; without consent a refusal is a valid result, too."""
         self.site.want()
         run = self.site.start("recovered", *self._argv(fault))
         is_refused = self.site.finish(run) and "disruption-refused" in self.site.error()
@@ -190,7 +190,7 @@ def _live_in(site: Site) -> None:
 
 
 def _struck_alone(site: Site, fault: Fault) -> None:
-    """Let the fault strike a host on which nobody works; what strikes only a run is left out."""
+    """Strike a host without a run; a fault that strikes only a run is left out."""
     if fault.kind.family not in FAMILIES and fault.kind.details[:1] != ("dockerd",):
         return
     idle = subprocess.Popen(["sleep", IDLE_S])
@@ -210,7 +210,7 @@ def _running(site: Site) -> dict[str, str]:
 
 
 def _losses(before: dict[str, str], site: Site, there: dict[str, str], control: Site) -> list[str]:
-    """Name the containers that ran before and do not now, but for those that the control has lost, too."""
+    """Return the containers that have stopped, without those that the control has lost, too."""
     until = time.monotonic() + BACK_LIMIT_S
     while lost := _gone(before, _running(site)) - _gone(there, _running(control)):
         if time.monotonic() > until:

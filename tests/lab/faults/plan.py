@@ -23,7 +23,7 @@ LOST_S = 45.0
 class Kind:
     """One way to break a run: ``family`` is a class of inject.py, ``details`` is what it is given.
 
-    ``words`` says more of the run that is broken, where there is more than one way to make it.
+    ``words`` name the run that is broken, where there is more than one way to start it.
     """
 
     family: str
@@ -87,7 +87,7 @@ KINDS = (
 
 
 def draw(count: int, seed: int, hosts: int) -> tuple[Fault, ...]:
-    """Give ``count`` faults: every kind once before any comes again; the same seed gives the same faults."""
+    """Return ``count`` faults: every kind once before any repeats; the same seed returns the same faults."""
     chance = Random(seed)
     deck: list[Kind] = []
     faults = []

@@ -39,7 +39,7 @@ def open_lab(name: str, hosts: int, subnet: int, state: Path) -> Iterator[Lab]:
 
 
 def play_all(lab: Lab, faults: tuple[Fault, ...], place: Path, tell: Tell) -> list[Result]:
-    """Play every fault, each host's in their order and the hosts side by side; ``tell`` hears each result."""
+    """Play every fault: those of one host in order, the hosts in parallel; ``tell`` gets each result."""
     stop = threading.Event()
     keyring = make_keyring(lab, place)
     runtime = Path(tempfile.mkdtemp(prefix="chaos-"))
@@ -78,7 +78,7 @@ def _play_host(site: Site, faults: tuple[Fault, ...], tell: Tell) -> list[Result
 
 
 def _new(result: Result, before: list[Result]) -> Result:
-    """Leave out what an earlier fault of this host has left: it is told once."""
+    """Return ``result`` without the problems that an earlier fault of this host has left."""
     told = {problem for each in before for problem in each.problems}
     return replace(result, problems=tuple(each for each in result.problems if each not in told))
 
@@ -105,7 +105,7 @@ def _play(site: Site, fault: Fault, planted: dict[str, ground.State], mounted: f
 
 
 def _strike(site: Site, fault: Fault) -> tuple[bool, str]:
-    """Let a run be struck; gives whether it was, and how it ended."""
+    """Strike a run; return whether it was struck, and how it ended."""
     what = injection(site, fault)
     run = None
     try:

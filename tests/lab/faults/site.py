@@ -1,4 +1,4 @@
-"""One host under test: the project that drives it, what it is wanted to be, and what goes on in it."""
+"""One host under test: the project that drives it, its wanted state, and what runs in it."""
 
 import json
 import os
@@ -28,11 +28,11 @@ HOST_CODE = "__provision__"
 
 
 class Broken(Exception):
-    """Something is not as it must be; the text says what."""
+    """Something is wrong; the text says what."""
 
 
 class Stopped(Exception):
-    """The driver itself was told to end."""
+    """The driver itself must end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class Site:
         self.project.write()
 
     def begin(self, fault: Fault) -> None:
-        """Bring the host to where the fault's work starts, and want what the work is about."""
+        """Bring the host to the state before the fault's work, and write the inventory for that work."""
         if self.is_present == (fault.work == "install"):
             self.want(docker_engine_state="absent" if self.is_present else "present")
             self.converge("prepared")
@@ -80,11 +80,11 @@ class Site:
         self.note_runs()
 
     def note_runs(self) -> None:
-        """Take the runs that there are on the host for those of before."""
+        """Remember the runs on the host as earlier ones."""
         self.known_runs = set(self._runs())
 
     def converge(self, name: str) -> float:
-        """Provision without a fault, which must succeed; gives the seconds it took."""
+        """Provision without a fault, which must succeed; return the seconds it took."""
         started = time.monotonic()
         run = self.start(name, *PROVISION)
         if self.finish(run):
@@ -92,7 +92,7 @@ class Site:
         return time.monotonic() - started
 
     def start(self, name: str, *args: str, where: Path | None = None) -> subprocess.Popen[bytes]:
-        """Start a `fab` command, in the project or in another directory; its words go to a file ``name``."""
+        """Start a `fab` command, in the project or in another directory; its output goes to a log."""
         directory = where or self.project.path
         with self.log(name).open("wb") as out:
             return subprocess.Popen(
@@ -104,7 +104,7 @@ class Site:
         return self.project.environment(XDG_RUNTIME_DIR=str(self.runtime), TMPDIR=str(self.runtime))
 
     def finish(self, run: subprocess.Popen[bytes]) -> int:
-        """Wait for the run's end and give its exit code; raises when it has none in time."""
+        """Wait until the run ends and return its exit code; raise Broken after RUN_LIMIT_S."""
         if not self.passes(RUN_LIMIT_S, run):
             run.kill()
             run.wait()
@@ -112,7 +112,7 @@ class Site:
         return run.returncode
 
     def passes(self, seconds: float, run: subprocess.Popen[bytes]) -> bool:
-        """Let time pass, until the run's end at most; tells whether it has ended."""
+        """Wait for some seconds, or until the run ends; return whether it has ended."""
         until = time.monotonic() + seconds
         while run.poll() is None and time.monotonic() < until:
             if self.stop.wait(min(POLL_S, max(until - time.monotonic(), 0))):
@@ -121,33 +121,33 @@ class Site:
         return run.returncode is not None
 
     def log(self, name: str) -> Path:
-        """Give the file that a run of this name writes to."""
+        """Return the log of the run ``name``."""
         return self.project.path / f"{name}.log"
 
     def tail(self, name: str) -> str:
-        """Give the last words of a run."""
+        """Return the end of a run's log."""
         return " ".join(self.log(name).read_text(errors="replace").split())[-300:]
 
     def report(self) -> dict[str, Any] | None:
-        """Give the host's part of the last run's report; None where there is none."""
+        """Return the host's part of the last run's report, or None."""
         with suppress(FileNotFoundError):
             return self.project.host_report(self.host.name)
         return None
 
     def error(self) -> str:
-        """Give the last report's error as one line."""
+        """Return the last report's error as one line."""
         error = (self.report() or {}).get("error") or {}
         return ": ".join(error[word] for word in ("kind", "message") if word in error)
 
     def inside(self, script: str, stdin: bytes = b"") -> str:
-        """Run a shell script in the host, without SSH; what it prints is given, an error is raised."""
+        """Run a shell script in the host, without SSH, and return its output; raise Broken when it fails."""
         done = labs.execute(self.host, "sh", "-c", script, stdin=stdin)
         if done.returncode:
             raise Broken(f"in the host: {script.split()[0]}…: {done.stderr.decode(errors='replace')[-200:]}")
         return done.stdout.decode(errors="replace")
 
     def processes(self) -> Iterator[Process]:
-        """Give what runs in the host; nothing while it is off."""
+        """Yield the processes in the host; none while it is off."""
         leader = hosts.leader(self.host.directory)
         for pid in processes.in_namespace(leader) if leader else ():
             with suppress(OSError):
@@ -156,23 +156,23 @@ class Site:
                 yield Process(pid, int(parent), words)
 
     def host_code(self) -> list[Process]:
-        """Give the processes of our code in the host: the parent that relays, and the detached child."""
+        """Return the processes of our code in the host: the parent that relays, and the detached child."""
         return [p for p in self.processes() if "python" in p.words[0] and HOST_CODE in " ".join(p.words)]
 
     def leader(self) -> int | None:
-        """Give the pid of the host's own process 1."""
+        """Return the pid of the host's own process 1."""
         return hosts.leader(self.host.directory)
 
     def events(self, event: str) -> int:
-        """Count the events of this name in the journals of runs that began after ``begin``."""
+        """Return how many events of this name are in the journals of runs that began after ``begin``."""
         return sum(self._count(run, event) for run in self.new_runs())
 
     def new_runs(self) -> set[str]:
-        """Give the runs that were begun on the host after ``begin`` and have a plan."""
+        """Return the runs that began on the host after ``begin`` and have a plan."""
         return {run for run in set(self._runs()) - self.known_runs if self._count(run, "plan")}
 
     def result(self, run: str) -> dict[str, Any]:
-        """Give what a run on the host wrote last; empty while it has not."""
+        """Return the result file of a run on the host; empty while there is none."""
         with suppress(OSError):
             found: dict[str, Any] = json.loads((self._records() / run / "result").read_text())
             return found

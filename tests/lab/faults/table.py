@@ -13,7 +13,7 @@ HEADS = ("fault", "times", "in time", "the run that was struck", "recovered", "m
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """How one fault went.
+    """The result of one fault.
 
     ``was_struck`` is False when it came too late. ``ended`` is how the struck run ended, ``recover_s`` how
     long the next run took, and ``problems`` is empty when all held.
@@ -27,7 +27,7 @@ class Result:
     problems: tuple[str, ...] = ()
 
     def record(self) -> dict[str, Any]:
-        """Give it as plain values."""
+        """Return the fields as plain values."""
         return {
             "number": self.fault.number, "host": self.fault.host, "fault": str(self.fault.kind),
             "work": self.fault.work, "moment": str(self.fault.moment), "struck": self.was_struck,
@@ -37,7 +37,7 @@ class Result:
 
 
 def markdown(results: Iterable[Result]) -> str:
-    """Give one row a fault, and one for all."""
+    """Return the table: one row for each fault, and one for all."""
     rows: dict[str, list[Result]] = {}
     for result in results:
         rows.setdefault(str(result.fault.kind), []).append(result)

@@ -68,7 +68,7 @@ def described(path):
 
 
 def units():
-    """Return how each unit is: its two states, and the mark of its present start."""
+    """Return the state of each unit: its two states, and the mark of its present start."""
     return {
         name: [state(name, word) for word in ("UnitFileState", "ActiveState", "InvocationID")]
         for name in UNITS
