@@ -99,5 +99,4 @@ def environment(place: Place) -> dict[str, str]:
         "HOME": str(home),
         "LANG": "C.UTF-8",
         "ANSIBLE_CONFIG": str(HERE / "plain/ansible.cfg"),
-        "PYTHONDONTWRITEBYTECODE": os.environ.get("PYTHONDONTWRITEBYTECODE", ""),
     }

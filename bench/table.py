@@ -130,7 +130,7 @@ def _profile(record: Mapping[str, Any]) -> Iterator[str]:
     stages: list[Mapping[str, float]] = record.get("stages", [])
     if not stages:
         return
-    yield "| our no-op, stage | median s |"
+    yield "| our no-op, stage (from connect on they overlap) | median s |"
     yield "|---|---|"
     for stage in stages[0]:
         yield f"| {stage} | {median(run[stage] for run in stages):.2f} |"

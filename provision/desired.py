@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from provision import role
 from provision.errors import InventoryError
 from provision.role import PREFIX
 
@@ -40,6 +41,13 @@ def checked(name: str, values: Mapping[str, Any]) -> dict[str, Any]:
     found = {key: value for key, value in values.items() if key.startswith(PREFIX)}
     for key, value in found.items():
         _check(name, key, value)
+    try:
+        role.typed({key.removeprefix(PREFIX): value for key, value in found.items()})
+    except ValueError as error:
+        raise InventoryError(
+            f"{name}: {str(error)[:240]}",
+            "correct it in the inventory; meta/argument_specs.yml of the role describes each variable",
+        ) from None
     return found
 
 

@@ -112,7 +112,7 @@ def test_a_report_that_cannot_be_written_does_not_hide_the_result(
     project = new_project("el4")
     state = tiny_disk(project.path / ".provision", "2m")
     process = project.start("plan", XDG_RUNTIME_DIR=str(runtime))
-    wait_until(lambda: glob.glob(f"{runtime}/*/sessions.json"))
+    wait_until(lambda: glob.glob(f"{runtime}/*/shards.yml"))
     fill(state)
     out, err = process.communicate(timeout=120)
     project.expect_clean(out + err)

@@ -129,6 +129,16 @@ def test_a_mistyped_variable_of_the_role_is_refused_with_the_right_one() -> None
     assert caught.value.failure.hint == "did you mean docker_engine_version?"
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("lock_timeout", "soon"), ("upgrade", "perhaps"), ("state", "gone"), ("daemon_options", 5)],
+)
+def test_a_value_of_a_wrong_type_is_refused_before_any_host(key: str, value: object) -> None:
+    with pytest.raises(InventoryError) as caught:
+        desired.checked("web1", {f"docker_engine_{key}": value})
+    assert f"docker_engine_{key}" in caught.value.failure.message
+
+
 def test_the_known_variables_are_those_of_the_role() -> None:
     options = set(yaml.safe_load(ROLE.read_text())["argument_specs"]["main"]["options"])
     of_the_command = {

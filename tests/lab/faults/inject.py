@@ -58,6 +58,17 @@ def _masters(site: Site, _: Run) -> list[int]:
     return [pid for pid, words in lines if "-M" in words and " ".join(words).count(here)]
 
 
+def _shards(site: Site, _: Run) -> list[int]:
+    """Return Ansible's workers: its main process is their parent, and has the same command line."""
+    here = str(site.runtime)
+    plays = [
+        pid
+        for pid, words in processes.command_lines()
+        if " ".join(words).count(f"{here}/") and any(word.endswith("/ansible-playbook") for word in words[:2])
+    ]
+    return [child for pid in plays for child in processes.children(pid) if child in plays]
+
+
 def _parents(site: Site, _: Run) -> list[int]:
     return [process.pid for process in site.host_code() if process.parent != site.leader()]
 
@@ -81,6 +92,7 @@ def _is_engine(process: Process) -> bool:
 VICTIMS: dict[str, Callable[[Site, Run], list[int]]] = {
     "controller": _controller,
     "master": _masters,
+    "shard": _shards,
     "parent": _parents,
     "child": _children,
     "dnf": _dnf,

@@ -65,7 +65,9 @@ class Fault:
 
 def _killed() -> Iterator[Kind]:
     works = {"dnf": WITH_DNF, "dockerd": WITH_ENGINE}
-    for victim, signal in product(("controller", "master", "parent", "child", "dnf", "dockerd"), SIGNALS):
+    for victim, signal in product(
+        ("controller", "master", "shard", "parent", "child", "dnf", "dockerd"), SIGNALS
+    ):
         yield Kind("kill", (victim, signal), works.get(victim, tuple(WORKS)))
 
 
