@@ -2,43 +2,37 @@
 
 import os
 import random
-import secrets as random_source
+import resource
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from provision import errors, keypair
-from provision.errors import ProvisionError
-from provision.model import Credential, Host, HostKey, Secret, Session
-from provision.ssh import askhelper, config, remote, sudo
+from provision.errors import ProvisionError, UsageError
+from provision.model import Credential, Host, Secret, Session
+from provision.ssh import askhelper, config, master, sudo
 from provision.ssh.agent import Agent
 from provision.ssh.broker import Broker
-from provision.ssh.errors import (
-    endless,
-    explain,
-    may_pass,
-    no_shell,
-    refuse_old_ssh,
-    tried,
-    wrong_passphrase,
-)
-from provision.ssh.greeting import Greeting, listen
+from provision.ssh.errors import may_pass, refuse_old_ssh, tried
+from provision.ssh.master import Entrant
 
-LOGIN_TIMEOUT_S = 30.0
 # An unreachable host is tried again until this long after the first attempt.
 CONNECT_BUDGET_S = 30.0
 LEAST_TRY_S = 3.0
 MOST_TRIES = 3
+# A handshake takes about 0.1 s of a core. With more in flight, hosts would seem slow that only wait for us.
+HANDSHAKES_PER_CORE = 16
+# A master keeps two pipes open; a command beside it takes three, and six while it starts.
+_FILES_PER_HOST = 8
+_FILES_OF_OURS = 256
 PAUSE_S = 1.0
-_INTERACTIVE = "PreferredAuthentications=keyboard-interactive"
-_INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR")
 
 Answer = Session | ProvisionError
 # Takes a host's name and a line about the attempt that failed.
@@ -47,15 +41,6 @@ OnRetry = Callable[[str, str], None]
 
 def discard(name: str, text: str) -> None:
     """Discard a message."""
-
-
-@dataclass(frozen=True, slots=True)
-class Entrant:
-    """A host that is ready to log in to: its values, its credential, and the key that it must show."""
-
-    host: Host
-    credential: Credential
-    key: HostKey
 
 
 class Connections:
@@ -71,6 +56,7 @@ class Connections:
         self._masters: list[subprocess.Popen[bytes]] = []
         self._open_masters: list[subprocess.Popen[bytes]] = []
         self._pool: ThreadPoolExecutor | None = None
+        self._handshakes = threading.BoundedSemaphore(HANDSHAKES_PER_CORE * (os.cpu_count() or 1))
         self._closing = threading.Event()
         self._agent = Agent(config.agent_socket(run_dir))
 
@@ -82,13 +68,13 @@ class Connections:
     ) -> None:
         self._closing.set()
         self._agent.close()
-        for master in self._masters:
-            master.terminate()
-        for master in self._masters:
-            master.wait()
-            if master.stdin:
+        for each in self._masters:
+            each.terminate()
+        for each in self._masters:
+            each.wait()
+            if each.stdin:
                 with suppress(BrokenPipeError):
-                    master.stdin.close()
+                    each.stdin.close()
         if self._pool:
             self._pool.shutdown()
 
@@ -99,9 +85,9 @@ class Connections:
     def abort(self) -> None:
         """Stop logins that are not finished; each of these hosts gets the error Interrupted."""
         self._closing.set()
-        for master in self._masters.copy():
-            if master not in self._open_masters:
-                master.terminate()
+        for each in self._masters.copy():
+            if each not in self._open_masters:
+                each.terminate()
 
     def arrivals(self, entrants: tuple[Entrant, ...]) -> Iterator[tuple[str, Answer]]:
         """Yield each host's name and its Session or its error, as soon as it is known."""
@@ -170,83 +156,68 @@ class Connections:
     def _authenticate(self, entrant: Entrant) -> None:
         try:
             self._open_with_retries(entrant)
-        except _PasswordNotOffered:
-            self._open_master(entrant, ("-o", _INTERACTIVE))
+        except master.PasswordNotOffered:
+            with self._handshakes:
+                self._open_master(entrant, master.INTERACTIVE)
 
     def _open_with_retries(self, entrant: Entrant) -> None:
-        """Open the master; retry an unreachable host within the time budget."""
-        end = time.monotonic() + CONNECT_BUDGET_S
+        """Open the master; retry an unreachable host within the time budget; queueing is not counted."""
+        left_s = CONNECT_BUDGET_S
         for number in range(1, MOST_TRIES + 1):
-            try:
-                self._open_master(entrant, _no_longer_than(end - time.monotonic()))
-                return
-            except ProvisionError as error:
-                if not may_pass(error):
-                    raise
-                if number == MOST_TRIES or time.monotonic() > end - LEAST_TRY_S:
-                    raise tried(error, number) from None
-                self._pause(entrant.host, number, error)
+            with self._handshakes:
+                started = time.monotonic()
+                try:
+                    self._open_master(entrant, _no_longer_than(left_s))
+                    return
+                except ProvisionError as error:
+                    failed = error
+            if not may_pass(failed):
+                raise failed
+            left_s -= time.monotonic() - started
+            if number == MOST_TRIES or left_s < LEAST_TRY_S:
+                raise tried(failed, number)
+            left_s -= self._pause(entrant.host, number, failed)
 
-    def _pause(self, host: Host, number: int, error: ProvisionError) -> None:
+    def _pause(self, host: Host, number: int, error: ProvisionError) -> float:
         pause_s = PAUSE_S * number * random.uniform(0.5, 1.0)  # noqa: S311 - not all hosts retry at once
         said = f"{error.failure.message}; again in {pause_s:.1f} s"
         self._on_retry(host.name, f"try {number} of {MOST_TRIES}: {said}")
         if self._closing.wait(pause_s):
             raise _interrupted(host)
+        return pause_s
 
     def _open_master(self, entrant: Entrant, options: tuple[str, ...]) -> None:
-        name = entrant.host.name
-        ready = "up-" + random_source.token_hex(8)
-        argv = ["ssh", "-F", str(self._run_dir / "masters"), *options, "-M", "-T", name]
-        argv.append(f"sh -c 'echo {ready}; exec cat >/dev/null'")
-        tokens, pipe = self._tokens(entrant.credential), subprocess.PIPE
-        master = subprocess.Popen(
-            argv, stdin=pipe, stdout=pipe, stderr=pipe, env=self._environment(entrant.credential, tokens),
-            start_new_session=True,
-        )  # fmt: skip
-        self._masters.append(master)
-        greeting = listen(master, ready, LOGIN_TIMEOUT_S)
-        if not greeting.is_ready:
-            if tokens.get("PASSPHRASE") and self._broker.is_redeemed(tokens["PASSPHRASE"]):
-                raise wrong_passphrase(entrant.host)
-            raise self._refusal(entrant, greeting, master.returncode, retry=_INTERACTIVE not in options)
-        self._open_masters.append(master)
+        if self._closing.is_set():  # while it was in the queue
+            raise _interrupted(entrant.host)
+        try:
+            opened = master.open_master(self._run_dir, self._broker, entrant, options, self._started)
+        except ProvisionError:
+            if self._closing.is_set():
+                raise _interrupted(entrant.host) from None
+            raise
+        self._open_masters.append(opened)
 
-    def _refusal(self, entrant: Entrant, greeting: Greeting, code: int, *, retry: bool) -> ProvisionError:
-        host = entrant.host
+    def _started(self, process: subprocess.Popen[bytes]) -> None:
+        self._masters.append(process)
         if self._closing.is_set():
-            return _interrupted(host)
-        if retry and entrant.credential.password and _offers_only_interactive(greeting.err):
-            return _PasswordNotOffered("the host asks for the password by keyboard-interactive")
-        if greeting.is_endless:
-            return endless(host, greeting.out or greeting.err)
-        if greeting.is_late:
-            return errors.SilentHost(
-                f"{host.address}:{host.port} did not finish the login in {LOGIN_TIMEOUT_S:.0f} s",
-                f"`fab hosts.ping {host.name}`",
-                meaning="the host is overloaded, or its login shell hangs",
-            )
-        error = explain(host, entrant.key, entrant.credential, greeting.err)
-        has_shell_ended = type(error) is errors.Unreachable and 0 <= code < remote.SSH_FAILED
-        return no_shell(host, greeting.out or greeting.err) if has_shell_ended else error
+            process.terminate()
 
-    def _tokens(self, credential: Credential) -> dict[str, str]:
-        secrets = {"PASSWORD": credential.password, "PASSPHRASE": credential.passphrase}
-        return {kind: self._broker.grant(secret, once=True) for kind, secret in secrets.items() if secret}
 
-    def _environment(self, credential: Credential, tokens: Mapping[str, str]) -> dict[str, str]:
-        kept = {name: os.environ[name] for name in _INHERITED if name in os.environ}
-        if credential.key_file is None and credential.password is None:
-            kept["SSH_AUTH_SOCK"] = os.environ.get("SSH_AUTH_SOCK", "")
-        return (
-            kept
-            | {f"PROVISION_TOKEN_{kind}": token for kind, token in tokens.items()}
-            | {
-                "SSH_ASKPASS": str(self._run_dir / "askpass"),
-                "SSH_ASKPASS_REQUIRE": "force",
-                "PROVISION_BROKER": str(self._run_dir / "broker"),
-            }
+def make_room(hosts: int) -> None:
+    """Let this process and its children open enough files for so many hosts.
+
+    Raises UsageError when the system does not allow it.
+    """
+    needed = _FILES_OF_OURS + _FILES_PER_HOST * hosts
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if needed <= soft or soft == resource.RLIM_INFINITY:
+        return
+    if needed > hard != resource.RLIM_INFINITY:
+        raise UsageError(
+            f"{hosts} hosts at once need {needed} open files, and this system allows {hard}",
+            "raise it (LimitNOFILE= or /etc/security/limits.conf), or take the hosts in parts with --limit",
         )
+    resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
 
 
 def _rotated(credential: Credential) -> Credential:
@@ -263,10 +234,6 @@ def _interrupted(host: Host) -> ProvisionError:
 def _no_longer_than(left_s: float) -> tuple[str, ...]:
     """Return the options that limit the connect timeout to the rest of the budget."""
     return ("-o", f"ConnectTimeout={max(1, min(int(left_s), config.CONNECT_TIMEOUT_S))}")
-
-
-class _PasswordNotOffered(ProvisionError):
-    """The server accepts passwords by keyboard-interactive only."""
 
 
 def _jumps_first(entrants: tuple[Entrant, ...]) -> list[Entrant]:
@@ -286,11 +253,6 @@ def _jump_failed(host: Host) -> ProvisionError:
         meaning="nothing was tried on this host",
         kind="jump-failed",
     )
-
-
-def _offers_only_interactive(words: str) -> bool:
-    methods = words.rpartition("Permission denied (")[2].partition(")")[0].split(",")
-    return "keyboard-interactive" in methods and "password" not in methods
 
 
 def _write(path: Path, text: str, mode: int = 0o600) -> None:

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 from provision import credentials, inventory
 from provision import trust as pins
-from provision.connect import Entrant
 from provision.errors import ProvisionError, UnknownHostKey
 from provision.inventory import Selection
 from provision.model import Credential, Host, HostKey
 from provision.settings import Settings
 from provision.ssh import witness
+from provision.ssh.master import Entrant
 
 Credentials = Mapping[str, Credential | ProvisionError]
 Keys = Mapping[str, HostKey | ProvisionError]

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from provision.access import Access
-from provision.connect import Connections, Entrant, OnRetry, discard
+from provision.connect import Connections, OnRetry, discard, make_room
 from provision.converge import Order
 from provision.credentials import Rotation, open_early
 from provision.entrants import Entrants, entrants, fingerprint
@@ -25,6 +25,7 @@ from provision.run.interrupts import Cancel
 from provision.run.ledger import Ledger, View
 from provision.settings import Settings
 from provision.ssh.broker import Broker
+from provision.ssh.master import Entrant
 from provision.ssh.rundir import open_run_dir, room_in
 from provision.steps import Clock, Run, kept, verify
 from provision.verbs import VERBS, Verb
@@ -134,6 +135,7 @@ def _prepare(request: Request, settings: Settings, clock: Clock) -> tuple[Select
         opened.result()
         found = entrants(selection, unlock(selection, settings), trust(selection, settings))
         clock.mark(Stage.UNLOCK)
+        make_room(len(found))
         return selection, found
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from provision.access import Access, Begun, settled
-from provision.connect import Connections, Entrant
+from provision.connect import Connections
 from provision.converge import Arrival, Order
 from provision.converge import converge as converge_all
 from provision.errors import ProvisionError
@@ -18,6 +18,7 @@ from provision.run.consent import Room
 from provision.run.interrupts import Cancel
 from provision.run.ledger import Ledger
 from provision.settings import Settings
+from provision.ssh.master import Entrant
 from provision.ssh.remote import save_sessions
 from provision.verify import verify as verify_all
 

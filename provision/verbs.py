@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from provision.access import Flow, Harden, Install, Remove, Rotate
-from provision.connect import Connections, Entrant
+from provision.connect import Connections
 from provision.entrants import Credentials, Keys, read, trust, unlock, unlock_logins
 from provision.hints import HOST
 from provision.inventory import Selection
 from provision.report.text import Text, ping_text, plan_text, provision_text, verify_text
 from provision.settings import Settings
+from provision.ssh.master import Entrant
 from provision.steps import Run, Step, Stream, begin_access, connect, converge, prove_access, verify
 from provision.wording import Wording
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from provision.access.case import Case, Flow
-from provision.connect import Entrant
 from provision.credentials import Rotation
 from provision.errors import ProvisionError
 from provision.model import Secret, Session
 from provision.settings import Settings
+from provision.ssh.master import Entrant
 
 AT_ONCE = 16
 

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from provision.connect import Entrant
 from provision.entrants import Entrants, entrants, fingerprint, read, trust, unlock_logins
 from provision.errors import ProvisionError, UsageError
 from provision.inventory import ALL, Selection
@@ -17,6 +16,7 @@ from provision.pipeline import masters
 from provision.run import audit
 from provision.run.interrupts import catch_signals
 from provision.settings import Settings, is_there
+from provision.ssh.master import Entrant
 from provision.tasks.command import hint_text
 from provision.trust import read_pins
 

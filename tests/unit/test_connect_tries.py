@@ -1,15 +1,19 @@
 """A host that nobody could talk to is tried again, and a login that was refused never is."""
 
+import itertools
+import resource
 import stat
 from pathlib import Path
 
 import pytest
 
 from provision import connect
-from provision.connect import Connections, Entrant
-from provision.errors import ProvisionError
+from provision.connect import Connections
+from provision.errors import ProvisionError, UsageError
 from provision.model import Credential, Host, HostKey, Session
+from provision.ssh import master
 from provision.ssh.broker import Broker
+from provision.ssh.master import Entrant
 
 REFUSED = "ssh: connect to host 192.0.2.1 port 22: Connection refused"
 SILENT = "ssh: connect to host 192.0.2.1 port 22: Connection timed out"
@@ -88,3 +92,44 @@ def test_no_try_begins_when_the_budget_is_used_up(place: Path, monkeypatch: pyte
     assert isinstance(found, ProvisionError)
     assert len(calls) == 1
     assert "ConnectTimeout=1" in calls[0] or "ConnectTimeout=2" in calls[0]
+
+
+def test_a_host_that_queues_for_its_handshake_is_not_late(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ssh = place / "bin/ssh"
+    ssh.write_text(SSH.replace("for word;", "echo 1 >> flight; sleep 0.3; echo -1 >> flight; for word;", 1))
+    monkeypatch.setattr(connect, "HANDSHAKES_PER_CORE", 1)
+    monkeypatch.setattr(connect.os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(master, "LOGIN_TIMEOUT_S", 1.5)
+    monkeypatch.setattr(connect, "CONNECT_BUDGET_S", 1.5)
+    monkeypatch.setattr(connect, "LEAST_TRY_S", 0.1)
+    (place / "script").write_text("")
+    (place / "calls").write_text("")
+    key = HostKey("web", "ssh-ed25519", "AAAA")
+    crowd = tuple(Entrant(Host(f"web{n}", "192.0.2.1"), Credential(), key) for n in range(12))
+    with Broker(place / "broker") as broker, Connections(place, broker) as c:
+        found = dict(c.arrivals(crowd))
+    assert {type(each) for each in found.values()} == {Session}
+    in_flight = list(itertools.accumulate(map(int, (place / "flight").read_text().split())))
+    assert max(in_flight) == 2
+
+
+@pytest.mark.parametrize(("hard", "soft"), [(100_000, 16_256), (resource.RLIM_INFINITY, 16_256)])
+def test_2000_hosts_get_the_files_that_they_need(
+    monkeypatch: pytest.MonkeyPatch, hard: int, soft: int
+) -> None:
+    asked: list[tuple[int, int]] = []
+    monkeypatch.setattr(connect.resource, "getrlimit", lambda _: (1024, hard))
+    monkeypatch.setattr(connect.resource, "setrlimit", lambda _, limits: asked.append(limits))
+    connect.make_room(50)
+    connect.make_room(2000)
+    assert asked == [(soft, hard)]
+
+
+def test_more_hosts_than_the_system_has_files_for_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connect.resource, "getrlimit", lambda _: (1024, 4096))
+    with pytest.raises(UsageError) as caught:
+        connect.make_room(2000)
+    assert "4096" in caught.value.failure.message
+    assert "--limit" in caught.value.failure.hint
