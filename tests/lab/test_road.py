@@ -76,11 +76,11 @@ def check_the_files_of_a_run(project: Project) -> None:
 
 
 def check_plain_ansible_sees_nothing_to_do(project: Project) -> None:
-    assert ansible(project, "el1", "--check", "--diff")["changed"] == 0
+    assert ansible(project, "el1", "--check", "--diff")[0]["changed"] == 0
 
 
-def ansible(project: Project, name: str, *options: str) -> dict[str, int]:
-    """Run plain ansible-playbook, as somebody who knows only Ansible would; return its counts."""
+def ansible(project: Project, name: str, *options: str) -> tuple[dict[str, int], str]:
+    """Run plain ansible-playbook, as somebody who knows only Ansible would; return its counts and output."""
     host = project.lab.host(name)
     assert host.password
     inventory = yaml.safe_load((project.path / "inventory/hosts.yml").read_text())
@@ -111,7 +111,7 @@ def ansible(project: Project, name: str, *options: str) -> dict[str, int]:
     done = subprocess.run(argv, env=environment, capture_output=True, text=True, check=False, timeout=240)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     recap = next(line for line in done.stdout.splitlines() if line.startswith(f"{name} ") and "ok=" in line)
-    return {word: int(number) for word, number in re.findall(r"(\w+)=(\d+)", recap)}
+    return {word: int(number) for word, number in re.findall(r"(\w+)=(\d+)", recap)}, done.stdout
 
 
 def test_plain_ansible_gives_the_same_result_in_check_mode_and_for_real(
@@ -119,9 +119,15 @@ def test_plain_ansible_gives_the_same_result_in_check_mode_and_for_real(
 ) -> None:
     project = new_project("el2")
     since = in_host(lab, "el2", "sleep 1; date +%s").strip()
-    assert ansible(project, "el2", "--check", "--diff")["changed"] == 1
+    counts, out = ansible(project, "el2", "--check", "--diff")
+    assert counts["changed"] == 1
     assert changed_files(lab, "el2", since) == []
-    assert ansible(project, "el2")["changed"] == 1
+    project.fab("plan", "--diff").expect(0)
+    changes = project.host_report("el2")["changes"]
+    assert len(changes) >= 8
+    for change in changes:  # the same list, and the same diff of each file
+        assert all(line in out for line in (change["diff"] or change["name"]).splitlines()), out
+    assert ansible(project, "el2")[0]["changed"] == 1
     assert "1 up to date" in project.fab("plan").out
     project.fab("verify").expect(0)
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from unittest.mock import patch
 
-from ansible_runner import RunnerConfig
+import ansible_runner
 
 from provision.converge import play
 from provision.tasks import program
@@ -29,8 +29,8 @@ def main() -> None:
             "ANSIBLE_LOG_PATH": str(Path.cwd() / LOG),
         }
 
-    config = functools.partial(RunnerConfig, verbosity=VERBOSITY)
-    with patch.multiple(play, environment=loud, RunnerConfig=config):
+    config = functools.partial(ansible_runner.RunnerConfig, verbosity=VERBOSITY)
+    with patch.object(play, "environment", loud), patch.object(ansible_runner, "RunnerConfig", config):
         program.run([sys.argv[0], "--debug", *sys.argv[1:]])
 
 
