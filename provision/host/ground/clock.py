@@ -14,14 +14,11 @@ def explain(error, apart):
     """
     if error is None or error["kind"] not in _JUDGED or abs(apart) < TOLERATED_S:
         return error
+    days, hours = round(abs(apart) / float(_DAY_S)), round(abs(apart) / 3600.0)
+    amount = "%d days" % days if days > 1 else "%d hours" % hours
+    side = "ahead of" if apart > 0 else "behind"
     return dict(
         error, kind="clock-off", refused=True,
-        message="this host's clock is %s the controller's" % _distance(apart),
+        message="this host's clock is %s %s the controller's" % (amount, side),
         hint="set the clock on the host (timedatectl set-ntp true); then: `again`",
         meaning="%s: certificates and signatures are judged by the clock" % error["message"])
-
-
-def _distance(seconds):
-    days, hours = round(abs(seconds) / float(_DAY_S)), round(abs(seconds) / 3600.0)
-    amount = "%d days" % days if days > 1 else "%d hours" % hours
-    return amount + (" ahead of" if seconds > 0 else " behind")

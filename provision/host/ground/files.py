@@ -82,10 +82,15 @@ class FileChange(Change):
     def _put(self, content, dress):
         if content is None:
             _remove(self.target)
-            _remove_empty(self.folders)
+            for folder in reversed(self.folders):
+                if os.path.isdir(folder) and not os.listdir(folder):
+                    os.rmdir(folder)
+                    sync_folder(os.path.dirname(folder))
         # A file that could not be changed needs no write, which would fail again.
         elif not self._is(content, dress):
-            _make(_missing(os.path.dirname(self.target)))
+            for folder in _missing(os.path.dirname(self.target)):
+                os.mkdir(folder, 0o755)
+                sync_folder(os.path.dirname(folder))
             replace_file(self.target, content, dress)
             self._label(self.target)
 
@@ -157,19 +162,6 @@ def _missing(folder):
         missing.insert(0, folder)
         folder = os.path.dirname(folder)
     return missing
-
-
-def _make(folders):
-    for folder in folders:
-        os.mkdir(folder, 0o755)
-        sync_folder(os.path.dirname(folder))
-
-
-def _remove_empty(folders):
-    for folder in reversed(folders):
-        if os.path.isdir(folder) and not os.listdir(folder):
-            os.rmdir(folder)
-            sync_folder(os.path.dirname(folder))
 
 
 def diff(path, old, new):

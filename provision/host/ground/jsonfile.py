@@ -27,7 +27,10 @@ def read(content):
     try:
         found = json.loads(text)
     except (ValueError, RuntimeError) as error:
-        raise _unreadable(error)
+        # The parser's words up to the position: never the file's content.
+        place = _PLACE.search("%s" % error)
+        line, column = (int(place.group(1)), int(place.group(2))) if place else (0, 0)
+        raise Unreadable(("%s" % error).split(": ")[0], line, column)
     if found is None:
         return {}
     if not isinstance(found, dict):
@@ -73,11 +76,3 @@ def _text(content):
         before = content[:error.start].decode(encoding, "replace")
         line = before.count("\n") + 1
         raise Unreadable("it is not %s text" % encoding.upper(), line, len(before.rpartition("\n")[2]) + 1)
-
-
-def _unreadable(error):
-    # The parser's words up to the position: never the file's content.
-    words = ("%s" % error).split(": line ")[0]
-    place = _PLACE.search("%s" % error)
-    line, column = (int(place.group(1)), int(place.group(2))) if place else (0, 0)
-    return Unreadable(words.split(": ")[0], line, column)

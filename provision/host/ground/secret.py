@@ -61,15 +61,13 @@ def scrub(text):
     """Return ``text`` without any secret of this run."""
     if isinstance(text, bytes):
         text = text.decode("utf-8", "replace")
-    forms = {form for known in _KNOWN if len(known) >= _SHORTEST for form in _forms(known)}
+    # A program may quote one verbatim, or as JSON and Go's %q do.
+    forms = {
+        form for known in _KNOWN if len(known) >= _SHORTEST
+        for form in (known, json.dumps(known)[1:-1], json.dumps(known, ensure_ascii=False)[1:-1])}
     for form in sorted(forms, key=len, reverse=True):
         text = text.replace(form, SHOWN)
     return text
-
-
-def _forms(known):
-    """Return the ways a program may quote it: verbatim, or as JSON and Go's %q do."""
-    return known, json.dumps(known)[1:-1], json.dumps(known, ensure_ascii=False)[1:-1]
 
 
 def shown(old, new, hidden):
