@@ -8,6 +8,8 @@ import glob
 import re
 from collections import namedtuple
 
+from ..ground.facts import unquoted
+
 # A word of the command line, and where it was defined.
 Word = namedtuple("Word", "text origin")
 # A key of daemon.json set by ``flag`` to ``value``; ``origin`` is where the flag was defined.
@@ -216,11 +218,4 @@ def assignments(text):
     """Return the (name, value) pairs of an environment file."""
     lines = [line.strip() for line in text.replace("\\\n", "").splitlines()]
     pairs = [line.partition("=")[::2] for line in lines if "=" in line and line[:1] not in "#;"]
-    return [(name.strip(), _unquoted(value.strip())) for name, value in pairs]
-
-
-def _unquoted(value):
-    if value[:1] in ("'", '"') and value[-1:] == value[:1] and len(value) > 1:
-        inner = value[1:-1]
-        return inner if value[0] == "'" else re.sub(r"\\([\"\\`$])", r"\1", inner)
-    return value
+    return [(name.strip(), unquoted(value.strip())) for name, value in pairs]

@@ -14,10 +14,11 @@ ARCHITECTURES = ("x86_64", "aarch64", "ppc64le", "s390x")
 def parse_os_release(text):
     """Return the variables of an os-release file, without quotes and backslashes."""
     found = re.findall(r"^([A-Z_0-9]+)=(.*)$", text, re.MULTILINE)
-    return {name: _unquoted(value.strip()) for name, value in found}
+    return {name: unquoted(value.strip()) for name, value in found}
 
 
-def _unquoted(value):
+def unquoted(value):
+    """Return the value of a variable without the quotes and backslashes of a shell."""
     quote = value[:1]
     if quote not in ("'", '"') or len(value) < 2 or value[-1] != quote:
         return value
