@@ -182,7 +182,7 @@ def _holds(machine, namespace):
 def shims(machine):
     """Return (namespace, container id) of each container that containerd runs, whoever started it."""
     found = set()
-    for words in _commands(machine):
+    for _, words in machine.commands():
         if _SHIM in words[0] and "-namespace" in words and "-id" in words:
             found.add(tuple(words[words.index(option) + 1] for option in ("-namespace", "-id")))
     return sorted(found)
@@ -190,24 +190,11 @@ def shims(machine):
 
 def builds(machine):
     """Return the running `docker build` commands: clients on this host, and BuildKit's steps."""
-    return sorted({said for said in [_build(words) for words in _commands(machine)] if said})
-
-
-def _build(words):
-    """Return the command if it builds, else an empty text; BuildKit's short steps count as one."""
-    program = os.path.basename(words[0])
-    if program in ("docker", "docker-buildx", "docker-compose") and {"build", "bake"} & set(words[1:4]):
-        return " ".join(words[:3])
-    return _STEP if program == "runc" and any("/buildkit/executor" in word for word in words) else ""
-
-
-def _commands(machine):
-    place = machine.path("/proc")
-    pids = [name for name in os.listdir(place) if name.isdigit()] if os.path.isdir(place) else []
-    for pid in pids:
-        try:
-            text = machine.text("/proc/%s/cmdline" % pid)
-        except (IOError, OSError):
-            continue  # The process has just ended.
-        if text:
-            yield text.rstrip("\0").split("\0")
+    found = set()
+    for _, words in machine.commands():
+        program = os.path.basename(words[0])
+        if program in ("docker", "docker-buildx", "docker-compose") and {"build", "bake"} & set(words[1:4]):
+            found.add(" ".join(words[:3]))
+        elif program == "runc" and any("/buildkit/executor" in word for word in words):
+            found.add(_STEP)  # Its short steps count as one.
+    return sorted(found)

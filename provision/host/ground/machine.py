@@ -49,6 +49,17 @@ class Machine(object):
         found = [self.path(folder + "/" + program) for folder in SEARCH_PATH.split(":")]
         return any(os.access(place, os.X_OK) for place in found)
 
+    def commands(self):
+        """Yield the process id and the words of each command line; a process that has just ended has none."""
+        place = self.path("/proc")
+        for pid in sorted(os.listdir(place)) if os.path.isdir(place) else ():
+            try:
+                words = self.text("/proc/%s/cmdline" % pid).rstrip("\0") if pid.isdigit() else ""
+            except (IOError, OSError):
+                continue
+            if words:
+                yield int(pid), words.split("\0")
+
     def run(self, argv, timeout_s=COMMAND_TIMEOUT_S, outlives=False, stdin=None):
         """Run a command in the C locale; return its exit code and output, or raise when it times out.
 

@@ -93,9 +93,13 @@ def of_podman(machine):
     names = []
     if machine.has("podman"):
         names = machine.run(["podman", "ps", "--format", "{{.Names}}"]).out.split()
-    # conmon has the container's name after -n.
-    known = [monitor for monitor in _monitors(machine) if monitor[0] not in names]
-    return names + ["%s (pid %s)" % monitor for monitor in known]
+    known = list(names)
+    for pid, words in machine.commands():
+        if os.path.basename(words[0]) == MONITOR:
+            # conmon has the container's name after -n.
+            name = words[words.index("-n") + 1] if "-n" in words[:-1] else "a container"
+            names += [] if name in known else ["%s (pid %d)" % (name, pid)]
+    return names
 
 
 def _running_by(machine, names):
@@ -110,21 +114,6 @@ def _running_by(machine, names):
 def _name(machine, container):
     found = api.inspect(machine, container)
     return found["Name"].lstrip("/") if found else container[:12]
-
-
-def _monitors(machine):
-    place = machine.path("/proc")
-    for pid in sorted(os.listdir(place)) if os.path.isdir(place) else ():
-        words = _words(machine, pid) if pid.isdigit() else []
-        if words and os.path.basename(words[0]) == MONITOR:
-            yield words[words.index("-n") + 1] if "-n" in words[:-1] else "a container", pid
-
-
-def _words(machine, pid):
-    try:
-        return machine.text("/proc/%s/cmdline" % pid).split("\0")
-    except (IOError, OSError):
-        return []  # The process has just ended.
 
 
 def _moved(machine, row):

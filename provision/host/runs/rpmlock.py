@@ -83,11 +83,9 @@ def _holder(machine):
 def _orphan(machine):
     """Return a process that works in an abandoned scratch directory, or None."""
     folders = scratch.abandoned(machine)
-    if not folders or not os.path.isdir(machine.path("/proc")):
-        return None
-    pids = [int(name) for name in os.listdir(machine.path("/proc")) if name.isdigit()]
-    commands = [(pid, _command(machine, pid)) for pid in pids if pid != os.getpid()]
-    return next((pid for pid, words in commands if any(folder in words for folder in folders)), None)
+    commands = [(pid, " ".join(words)) for pid, words in machine.commands()] if folders else []
+    return next((pid for pid, command in commands if pid != os.getpid() and any(
+        folder in command for folder in folders)), None)
 
 
 def _command(machine, pid):
