@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from provision.host import access, main
-from provision.host.access import authorized, guard, password, sshd
+from provision.host.access import authorized, guard, sshd
 from provision.host.ground.errors import HostError
 from provision.host.ground.machine import Machine, Ran
 from provision.host.ground.secret import Secret
@@ -310,7 +310,7 @@ def test_a_password_that_was_not_taken_is_taken_back(machine):
 
 
 def test_a_locked_account_counts_as_one_without_a_password(machine):
-    (change,) = password.plan(machine, "ops", Secret(SECRET))
+    change = access.Password(machine, "ops", Secret(SECRET))
     assert change.before == ""
 
 

@@ -39,7 +39,13 @@ class Guard(Change):
         self.machine = machine
         self.run = run
         self.setting = setting
-        self.script = _script(setting, run, unit) if setting else machine.text(SCRIPT)
+        self.script = machine.text(SCRIPT)
+        if setting:
+            kept = "%s/%s/%s" % (FOLDER, run, backup_name(setting.path))
+            back = (_REMOVE if setting.old is None else _PUT_BACK).format(path=setting.target, kept=kept)
+            reload = "systemctl reload %s\n" % unit if unit else ""
+            # A failure leaves the script, which marks the setting as not proven.
+            self.script = "set -e\n" + back + reload + "rm -f %s\n" % SCRIPT
         self.after = "restores the old setting after %d s, unless a new login succeeds" % PATIENCE_S
 
     def apply(self):
@@ -74,11 +80,3 @@ class Guard(Change):
     def _stop(self, timers):
         if timers:
             self.machine.run(["systemctl", "stop"] + timers)
-
-
-def _script(setting, run, unit):
-    kept = "%s/%s/%s" % (FOLDER, run, backup_name(setting.path))
-    back = (_REMOVE if setting.old is None else _PUT_BACK).format(path=setting.target, kept=kept)
-    reload = "systemctl reload %s\n" % unit if unit else ""
-    # A failure leaves the script, which marks the setting as not proven.
-    return "set -e\n" + back + reload + "rm -f %s\n" % SCRIPT

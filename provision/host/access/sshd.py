@@ -102,15 +102,16 @@ class Reload(Change):
         self.after = "; ".join(["open connections stay"] + [self.brief] * bool(self.brief))
 
     def apply(self):
-        """Let sshd check its files, then reload it."""
+        """Check the files with sshd, then reload it."""
         ran = self.machine.run([PROGRAM, "-t"])
         if ran.rc:
             raise _refusal(ran, "sshd does not accept the new setting")
-        if self.user and not takes_no_password(effective(self.machine, self.user)):
+        settings = effective(self.machine, self.user) if self.user else {}
+        if not takes_no_password(settings):
             raise HostError(
                 "password-login-stays", "another line of sshd's settings keeps password login on",
                 "look for PasswordAuthentication, and Match, in /etc/ssh on the host; then: `again`",
-                _said(self.machine, self.user))
+                ", ".join("%s %s" % (word, settings.get(word, "?")) for word in _JUDGED))
         self._reload()
 
     def undo(self):
@@ -142,17 +143,15 @@ def _setting(machine):
 
 def _reads_drop_in(text):
     """Return whether sshd reads the drop-in before any other value, and for every login."""
+    folder = os.path.dirname(MAIN)
     for line in text.splitlines():
         words = re.split(r"[\s=]+", line.strip().lower())
-        if words[0] == "include" and any(_covers(pattern) for pattern in words[1:]):
+        patterns = [os.path.join(folder, word.strip('"')) for word in words[1:]]
+        if words[0] == "include" and any(fnmatch.fnmatch(DROP_IN, pattern) for pattern in patterns):
             return True
         if words[0] == "match" or words[0] in WORDS:
             return False
     return False
-
-
-def _covers(pattern):
-    return fnmatch.fnmatch(DROP_IN, os.path.join(os.path.dirname(MAIN), pattern.strip('"')))
 
 
 def _unit(machine):
@@ -165,8 +164,3 @@ def _refusal(ran, message):
     return Refusal(
         "sshd-config", message, "on the host, sshd -t names the line; correct it, then: `again`",
         (ran.err.strip() or "exit code %d" % ran.rc).splitlines()[0])
-
-
-def _said(machine, user):
-    settings = effective(machine, user)
-    return ", ".join("%s %s" % (word, settings.get(word, "?")) for word in _JUDGED)
