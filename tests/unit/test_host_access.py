@@ -10,7 +10,7 @@ from provision.host import access, main
 from provision.host.access import authorized, guard, sshd
 from provision.host.ground.errors import HostError
 from provision.host.ground.machine import Machine, Ran
-from provision.host.ground.secret import Secret
+from provision.host.ground.secret import SecretText
 from provision.host.runs import history, journal
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOaRGWrbM7oSUYdPiB9dGzJ provision-web1"
@@ -262,7 +262,7 @@ def test_a_match_that_lets_some_in_by_a_password_is_named_and_stays(machine):
         f"a password is taken under Match User bob ({sshd.MAIN})",
         f"a password is taken under Match Address 10.0.0.0/8 ({drop_in})",
     ]
-    told = sshd.Reload(machine, "root", "sshd.service").after
+    told = sshd.SshdReload(machine, "root", "sshd.service").after
     assert told.startswith("open connections stay; a password is taken under")
 
 
@@ -290,7 +290,7 @@ def test_when_sshd_refuses_the_new_file_all_is_undone_and_no_timer_stays(machine
 
 
 def test_a_password_travels_by_stdin_and_is_in_no_argument_line_or_journal(machine, tmp_path):
-    wanted = {"user": "root", "password": Secret(SECRET)}
+    wanted = {"user": "root", "password": SecretText(SECRET)}
     result = main.answer(machine, request(access=wanted, what="credentials.rotate"))
     assert machine.given["chpasswd"] == f"root:{SECRET}\n".encode()
     told = [str(result), *machine.calls, *(path.read_text() for path in tmp_path.rglob("run-2/*"))]
@@ -302,7 +302,7 @@ def test_a_password_that_was_not_taken_is_taken_back(machine):
     put(machine, "/usr/sbin/unix_chkpwd", "")
     os.chmod(machine.path("/usr/sbin/unix_chkpwd"), 0o755)
     machine.fails = {"unix_chkpwd"}
-    wanted = {"user": "root", "password": Secret(SECRET)}
+    wanted = {"user": "root", "password": SecretText(SECRET)}
     result = main.answer(machine, request(access=wanted))
     assert result["error"]["kind"] == "password-not-set"
     assert SECRET not in str(result)
@@ -310,7 +310,7 @@ def test_a_password_that_was_not_taken_is_taken_back(machine):
 
 
 def test_a_locked_account_counts_as_one_without_a_password(machine):
-    change = access.Password(machine, "ops", Secret(SECRET))
+    change = access.Password(machine, "ops", SecretText(SECRET))
     assert change.before == ""
 
 
@@ -337,7 +337,7 @@ def test_a_run_that_was_cut_short_is_finished_by_the_same_verb_only(machine):
 
 def test_an_undo_skips_what_has_no_way_back_and_reloads_sshd(machine):
     main.answer(machine, request())
-    wanted = {"user": "root", "password": Secret(SECRET)}
+    wanted = {"user": "root", "password": SecretText(SECRET)}
     main.answer(machine, request(run="run-4", access=wanted, what="credentials.rotate"))
     (past,) = history.to_undo(machine, [])
     assert past.run == "run-2"

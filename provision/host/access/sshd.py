@@ -48,15 +48,15 @@ def plan(machine, user, run):
     unit = _unit(machine)
     if off:
         # Written by a run that was cut short, and not proven yet: start its timer again.
-        return [guard.Guard(machine, None, run, unit), Reload(machine, user, unit)]
+        return [guard.Guard(machine, None, run, unit), SshdReload(machine, user, unit)]
     setting = _setting(machine)
-    return [guard.Guard(machine, setting, run, unit), setting, Reload(machine, user, unit)]
+    return [guard.Guard(machine, setting, run, unit), setting, SshdReload(machine, user, unit)]
 
 
 def plan_back(machine, changes):
     """Return the Change that reloads sshd, if ``changes`` write its files."""
     touched = any(change.kind == "file" and change.subject in (MAIN, DROP_IN) for change in changes)
-    return [Reload(machine, "", _unit(machine))] if touched else []
+    return [SshdReload(machine, "", _unit(machine))] if touched else []
 
 
 def takes_no_password(settings):
@@ -88,7 +88,7 @@ def _open_matches(text):
     return found
 
 
-class Reload(Change):
+class SshdReload(Change):
     """A reload of sshd; with a ``user``, its settings for that login must allow no password."""
 
     kind = "reload"

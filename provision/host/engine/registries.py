@@ -81,7 +81,7 @@ def _entry(login):
     login = secret.revealed(login)
     pair = "%s:%s" % (login["username"], login["password"])
     # The encoded text is as secret as the password.
-    return {"auth": secret.Secret(base64.b64encode(pair.encode("utf-8")).decode("ascii")).reveal()}
+    return {"auth": secret.SecretText(base64.b64encode(pair.encode("utf-8")).decode("ascii")).reveal()}
 
 
 def _folder(machine):

@@ -12,7 +12,7 @@ _KNOWN = set()
 _SHORTEST = 4
 
 
-class Secret(object):
+class SecretText(object):
     """A text that is neither printed nor written as JSON unless it is revealed."""
 
     __slots__ = ("_text",)
@@ -26,24 +26,24 @@ class Secret(object):
         return self._text
 
     def __repr__(self):
-        return "Secret(***)"
+        return "SecretText(***)"
 
     def __reduce__(self):
-        raise TypeError("a Secret is not pickled")
+        raise TypeError("a SecretText is not pickled")
 
 
 def typed(value):
-    """Return ``value`` with a Secret wherever one was sent."""
+    """Return ``value`` with a SecretText wherever one was sent."""
     if isinstance(value, dict):
         if set(value) == {_NAME, _VALUE}:
-            return Secret(value[_VALUE])
+            return SecretText(value[_VALUE])
         return {key: typed(item) for key, item in value.items()}
     return [typed(item) for item in value] if isinstance(value, list) else value
 
 
 def revealed(value):
-    """Return ``value`` with the text of each Secret, to be written."""
-    if isinstance(value, Secret):
+    """Return ``value`` with the text of each SecretText, to be written."""
+    if isinstance(value, SecretText):
         return value.reveal()
     if isinstance(value, dict):
         return {key: revealed(item) for key, item in value.items()}
@@ -51,10 +51,10 @@ def revealed(value):
 
 
 def inside(value):
-    """Return whether ``value`` contains a Secret."""
+    """Return whether ``value`` contains a SecretText."""
     if isinstance(value, dict):
         return any(inside(item) for item in value.values())
-    return any(inside(item) for item in value) if isinstance(value, list) else isinstance(value, Secret)
+    return any(inside(item) for item in value) if isinstance(value, list) else isinstance(value, SecretText)
 
 
 def scrub(text):
