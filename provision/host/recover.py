@@ -22,8 +22,12 @@ def clear(machine, unended, timeout_s):
     live_restore.finish(machine)
     for past in unended:
         transaction.sweep_unpacked(machine, past.at)
-        for path in _half_files(machine, past):
-            os.unlink(path)
+        paths = [record["path"] for each in past.changes for record in each["records"]
+                 if record["kind"] == "file"]
+        folders = {os.path.dirname(os.path.realpath(machine.path(path))) for path in paths} | {past.folder}
+        for path in [path for folder in folders for path in glob.glob(os.path.join(folder, TEMPORARY + "*"))]:
+            if _OURS.search(path) and os.path.isfile(path):
+                os.unlink(path)
 
 
 def halves(machine, solver, unended, again):
@@ -60,11 +64,3 @@ def line(past):
     """Return the line of a plan that says that an interrupted run is finished."""
     left = ", ".join(past.left()) or "its result"
     return change.line("run", past.run, "cut short before the end of: " + left, "finished", "~")
-
-
-def _half_files(machine, past):
-    paths = [record["path"] for each in past.changes for record in each["records"]
-             if record["kind"] == "file"]
-    folders = {os.path.dirname(os.path.realpath(machine.path(path))) for path in paths} | {past.folder}
-    ours = [path for folder in folders for path in glob.glob(os.path.join(folder, TEMPORARY + "*"))]
-    return [path for path in ours if _OURS.search(path) and os.path.isfile(path)]

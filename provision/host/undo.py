@@ -42,22 +42,17 @@ def _with_engine(machine, unit, goal, changes, stale, cut):
 
 def _goals(pasts):
     """Return one record for each thing, with its oldest state, in the order of the undo."""
-    goals, half = OrderedDict(), False
-    for past in pasts:
-        for change, broke_off in reversed(past.touched):
-            half = half or broke_off
-            for record in reversed(change["records"]):
-                _merge(goals, dict(record, folder=past.folder, half=broke_off))
-    return list(goals.values()), half
-
-
-def _merge(goals, record):
-    key = (record["kind"], record.get("path"))
-    newer = goals.pop(key, None)
-    if newer is not None and record["kind"] == "packages":
-        record["before"] = dict(newer["before"], **record["before"])
-        record["half"] = record["half"] or newer["half"]
-    goals[key] = record
+    goals = OrderedDict()
+    touched = [(past.folder,) + each for past in pasts for each in reversed(past.touched)]
+    for folder, change, half in touched:
+        for record in reversed(change["records"]):
+            key = (record["kind"], record.get("path"))
+            newer = goals.pop(key, None)
+            goals[key] = record = dict(record, folder=folder, half=half)
+            if newer is not None and record["kind"] == "packages":
+                record["before"] = dict(newer["before"], **record["before"])
+                record["half"] = half or newer["half"]
+    return list(goals.values()), any(half for _, _, half in touched)
 
 
 def _back(machine, solver, installed, record):

@@ -5,7 +5,7 @@ import os
 from ..engine import api, containers
 from ..ground import rpmdb
 from ..ground.errors import Refusal
-from ..runs import history
+from ..runs import consent, history
 
 MOVES = "would-move-packages"
 REMOVES = "would-remove-packages"
@@ -69,7 +69,7 @@ def refuse_removals(machine, rows, may_remove):
             REMOVES, "containers run by packages that would be removed: " + ", ".join(
                 sorted(row.name for row in rows)),
             "stop them on the host first, or keep this host out of the run",
-            ", ".join(running[:10]) + (" and %d more" % (len(running) - 10) if running[10:] else ""),
+            consent.named(running),
             "docker_engine_may_remove allows removing packages, never what runs by them")
 
 

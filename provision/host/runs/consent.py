@@ -28,7 +28,7 @@ def expect(machine, request, changes, result):
         result["consent"] = asked
     elif request.get("disruption") != "allow" and not agreed:
         result["consent"] = asked
-        raise _changed(harms) if given else _refused(harms)
+        raise _not_agreed(harms, given)
 
 
 def merged(changes):
@@ -42,10 +42,11 @@ def merged(changes):
 
 def in_words(harms):
     """Return the harms as a line: "2 containers restart: db, web; 1 unit restarts ..."."""
-    return "; ".join("%s: %s" % (harm.many, _named(names)) for harm, names in harms)
+    return "; ".join("%s: %s" % (harm.many, named(names)) for harm, names in harms)
 
 
-def _named(names):
+def named(names):
+    """Return the first of these names, and how many more there are."""
     more = len(names) - NAMED
     return ", ".join(names[:NAMED]) + (" and %d more" % more if more > 0 else "")
 
@@ -57,16 +58,15 @@ def _digest(changes, harms):
     return hashlib.sha256(json.dumps([lines, harms], sort_keys=True).encode("utf-8")).hexdigest()
 
 
-def _refused(harms):
+def _not_agreed(harms, given):
+    """Return the error for harms without a consent, or after another one was ``given``."""
+    if given:
+        return Refusal(
+            "plan-changed", "what runs on the host, or the plan, has changed since it was agreed to",
+            "`fab plan --limit {host}` shows it; then: `again {host}`", in_words(harms),
+            "what was agreed to is not what would be done now")
     return Refusal(
         "disruption-refused", "this would disrupt what runs on the host",
         "`again {host} --allow-disruption` does it anyway"
         " (with Ansible alone: docker_engine_disruption: allow)",
         in_words(harms), "the host is in use, and nobody has agreed to the interruption")
-
-
-def _changed(harms):
-    return Refusal(
-        "plan-changed", "what runs on the host, or the plan, has changed since it was agreed to",
-        "`fab plan --limit {host}` shows it; then: `again {host}`", in_words(harms),
-        "what was agreed to is not what would be done now")

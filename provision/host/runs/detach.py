@@ -72,19 +72,15 @@ def _leave(writer, work):
         if os.fork():
             status = 0
             return
-        _silence()
+        nothing = os.open(os.devnull, os.O_RDWR)
+        for stream in (0, 1, 2):
+            os.dup2(nothing, stream)
         for number in (signal.SIGALRM,) + SIGNALS:
             signal.signal(number, _end)
         _send(writer, json.dumps(work()).encode("utf-8"))
         status = 0
     finally:
         os._exit(status)
-
-
-def _silence():
-    nothing = os.open(os.devnull, os.O_RDWR)
-    for stream in (0, 1, 2):
-        os.dup2(nothing, stream)
 
 
 def _send(writer, data):

@@ -59,7 +59,9 @@ class Past(object):
 
     def cut_short(self):
         """Return whether it may have written what a running engine has not read yet."""
-        return bool(self.left()) and any(_is_engines(change) for change, _ in self.touched)
+        unread = [change for change, _ in self.touched if change["kind"] in _ENGINES or (
+            change["kind"] == "file" and change["subject"].startswith(_SETTINGS))]
+        return bool(self.left() and unread)
 
     def acknowledged(self):
         """Return whether a controller has acknowledged its result."""
@@ -105,14 +107,11 @@ def to_undo(machine, dead):
     """
     every = runs(machine)
     if dead:
-        return [past for each in dead for past in _meant(every, each)]
+        # A killed undo is finished, not undone.
+        meant = [[past for past in every if past.run in each.of] if each.of else [each] for each in dead]
+        return [past for pasts in meant for past in pasts]
     last = next((past for past in every if past.lasts()), None)
     return [] if last is None else [last] + _finished_by(every, last.run)
-
-
-def _meant(every, dead):
-    # A killed undo is finished, not undone.
-    return [past for past in every if past.run in dead.of] if dead.of else [dead]
 
 
 def _finished_by(every, run):
@@ -193,25 +192,19 @@ def _typed(change):
     """Return a change of a journal; earlier versions wrote names instead of kinds."""
     if "kind" in change:
         return change
-    return dict(change, lines=[_typed_line(line) for line in change["lines"]], **_parted(change["name"]))
-
-
-def _typed_line(old):
-    parted = _parted(old["name"])
-    brief = old["after"].rpartition(" ")[2] if parted["kind"] == "service" else ""
-    mark = old.get("sign") or sign(old["before"], old["after"])
-    found = line(before=old["before"], after=old["after"], sign=mark, **parted)
-    return dict(found, brief=brief, **{word: old[word] for word in old if word in found})
+    lines = []
+    for old in change["lines"]:
+        parted = _parted(old["name"])
+        brief = old["after"].rpartition(" ")[2] if parted["kind"] == "service" else ""
+        mark = old.get("sign") or sign(old["before"], old["after"])
+        found = line(before=old["before"], after=old["after"], sign=mark, **parted)
+        lines.append(dict(found, brief=brief, **{word: old[word] for word in old if word in found}))
+    return dict(change, lines=lines, **_parted(change["name"]))
 
 
 def _parted(name):
     kind, _, subject = name.partition(" ")
     return {"kind": kind, "subject": subject}
-
-
-def _is_engines(change):
-    is_setting = change["kind"] == "file" and change["subject"].startswith(_SETTINGS)
-    return is_setting or change["kind"] in _ENGINES
 
 
 def _numbers(events, kind):

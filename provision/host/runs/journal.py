@@ -30,9 +30,13 @@ class Journal(object):
         for change in changes:
             for path, content in change.backups():
                 replace_file(os.path.join(self.folder, backup_name(path)), content, mode=0o600)
+        rows = [{
+            "name": change.name, "kind": change.kind, "subject": change.subject,
+            "lines": [dict(line, diff="") for line in change.lines()],
+            "records": change.records()} for change in changes]
         self.note(
             "plan", who=request["who"], what=request.get("what", ""), verb=request.get("verb", ""),
-            of=list(of), cancels=cancels, changes=[_written(change) for change in changes])
+            of=list(of), cancels=cancels, changes=rows)
 
     def note(self, event, **details):
         """Append one event; it is on the disk before the call returns."""
@@ -47,10 +51,3 @@ class Journal(object):
         """Write the result, which ends the run."""
         text = json.dumps(result, sort_keys=True) + "\n"
         replace_file(os.path.join(self.folder, "result"), text.encode("utf-8"), mode=0o600)
-
-
-def _written(change):
-    lines = [dict(line, diff="") for line in change.lines()]
-    return {
-        "name": change.name, "kind": change.kind, "subject": change.subject, "lines": lines,
-        "records": change.records()}

@@ -23,7 +23,11 @@ def held(machine, request):
     handle = os.open(machine.path(FILE), os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.fcntl(handle, fcntl.F_SETFD, fcntl.FD_CLOEXEC)
-        _wait(handle, time.time() + request["lock_timeout_s"])
+        deadline = time.time() + request["lock_timeout_s"]
+        while not _try(handle, fcntl.LOCK_EX):
+            if time.time() > deadline:
+                raise _refusal(os.read(handle, 4096).decode("utf-8", "replace"))
+            time.sleep(POLL_S)
         since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         _write(handle, json.dumps({
             "who": request["who"], "run": request["run"], "what": request.get("what", ""), "since": since}))
@@ -43,13 +47,6 @@ def taken(machine):
         return not _try(handle, fcntl.LOCK_SH)
     finally:
         os.close(handle)
-
-
-def _wait(handle, deadline):
-    while not _try(handle, fcntl.LOCK_EX):
-        if time.time() > deadline:
-            raise _refusal(os.read(handle, 4096).decode("utf-8", "replace"))
-        time.sleep(POLL_S)
 
 
 def _try(handle, how):
