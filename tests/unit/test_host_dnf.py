@@ -12,7 +12,6 @@ import pytest
 from provision.host.ground import scratch
 from provision.host.ground.errors import HostError
 from provision.host.ground.machine import Machine, Ran
-from provision.host.packages import firstboot
 from provision.host.packages.dnf import Dnf, Row, parse_transaction
 from provision.host.packages.dnf_errors import classify
 from provision.host.runs import rpmlock
@@ -313,7 +312,7 @@ BOOTED = EARLIER + "ActiveState=failed\n"
 
 @pytest.mark.parametrize("said", [BOOTING, QUEUED])
 def test_a_first_boot_is_waited_for_before_dnf_is_asked(root, monkeypatch, said):
-    monkeypatch.setattr(firstboot.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(rpmlock.time, "sleep", lambda seconds: None)
     (root / "run/cloud-init").mkdir(parents=True)
     (root / "run/cloud-init/status.json").write_text("{}")
     solver = Dnf(Busy(root, Ran(0, said, ""), Ran(0, BOOTED, ""), Ran(0, "", "")), "x.repo", "", 30)
@@ -334,4 +333,4 @@ def test_a_first_boot_that_is_over_costs_no_process(root):
     (root / "run/cloud-init").mkdir(parents=True)
     for name in ("status.json", "result.json"):
         (root / "run/cloud-init" / name).write_text("{}")
-    assert firstboot.running(Busy(root)) == ""
+    assert rpmlock.booting(Busy(root)) == ""

@@ -13,7 +13,6 @@ from collections import namedtuple
 from ..ground import scratch
 from ..ground.errors import HostError
 from ..runs import rpmlock
-from . import firstboot
 from .dnf_errors import classify
 
 # With dnf's defaults (30 s, 10 retries) a host without a route fails after five minutes. Three parallel
@@ -111,7 +110,7 @@ class Dnf(object):
 
     def _dnf(self, words, timeout_s, outlives=False):
         if not self.booted:
-            self._wait(lambda left_s: firstboot.wait(self.machine, left_s))
+            self._wait(lambda left_s: rpmlock.wait_for_first_boot(self.machine, left_s))
             self.booted = True
         place = self._open()
         own = ["--setopt=%s=%s/%s" % (name, place, name) for name in ("reposdir", "cachedir", "logdir")]

@@ -1,6 +1,7 @@
-"""Wait for another package manager: rpm fails at once when its lock is taken.
+"""Wait for another package manager, and for the first boot: rpm fails at once when its lock is taken.
 
-The locks of rpm and dnf end with their processes; a file that stays behind means nothing.
+The locks of rpm and dnf end with their processes; a file that stays behind means nothing. cloud-init installs
+and upgrades packages in the last stage of the first boot.
 """
 
 import errno
@@ -10,6 +11,7 @@ import re
 import struct
 import time
 
+from ..engine.unit import properties
 from ..ground import scratch
 from ..ground.errors import Refusal
 from . import detach
@@ -23,6 +25,13 @@ PATIENCE_S = 60
 _PID = re.compile(r"already locked by (?:PID )?(\d+)|running as pid (\d+)", re.IGNORECASE)
 # struct flock of fcntl(2): type, whence, start, length, pid.
 _FLOCK = "hhqqi"
+
+STATUS = "/run/cloud-init/status.json"
+RESULT = "/run/cloud-init/result.json"
+UNITS = (
+    "cloud-init-local.service", "cloud-init-main.service", "cloud-init.service", "cloud-config.service",
+    "cloud-final.service")
+BOOT_POLL_S = 1
 
 
 def wait(machine, timeout_s):
@@ -39,12 +48,38 @@ def wait_for_named(machine, timeout_s, words):
     if not found:
         return wait(machine, timeout_s)
     pid = int(found.group(1) or found.group(2))
-    return _wait(machine, timeout_s, lambda machine: pid if _command(machine, pid) else None)
+    return _wait(machine, timeout_s, lambda machine: _named(machine, pid) if _command(machine, pid) else "")
 
 
 def wait_for_orphans(machine, timeout_s):
     """Wait until no dnf of a killed run is running: it continues alone, and may still change packages."""
     return _wait(machine, timeout_s, _orphan)
+
+
+def wait_for_first_boot(machine, timeout_s):
+    """Wait, as ``wait`` does, for cloud-init."""
+    return _wait(machine, timeout_s, booting, _refused_boot, BOOT_POLL_S)
+
+
+def booting(machine):
+    """Return the unit of cloud-init that runs or is queued, in words; empty for none.
+
+    cloud-init writes result.json when it is done. One that died never does, so systemd is asked as well.
+    """
+    if machine.read(STATUS) is None or machine.read(RESULT) is not None:
+        return ""
+    ran = machine.run(["systemctl", "show"] + list(UNITS) + ["--property", "Id,ActiveState,Job"])
+    blocks = [properties(text) for text in ran.out.split("\n\n")]
+    busy = [block["Id"] for block in blocks
+            if block.get("ActiveState") == "activating" or block.get("Job", "0") not in ("", "0")]
+    return "cloud-init (%s)" % busy[0] if busy else ""
+
+
+def _refused_boot(evidence):
+    return Refusal(
+        HELD, "the first boot of this host is not finished: cloud-init is running",
+        "wait until it has ended (on the host: cloud-init status --wait), or give --lock-timeout more"
+        " seconds; then: `again`", evidence)
 
 
 def held(evidence):
@@ -54,21 +89,21 @@ def held(evidence):
         "wait until it has ended, or give --lock-timeout more seconds; then: `again`", evidence)
 
 
-def _wait(machine, timeout_s, find):
+def _wait(machine, timeout_s, find, refused=held, poll_s=POLL_S):
     deadline, waited = time.time() + timeout_s, ""
     holder = find(machine)
-    while holder is not None:
-        waited = "pid %d: %s" % (holder, _command(machine, holder)[:200])
+    while holder:
+        waited = holder
         if time.time() > deadline:
-            raise held(waited)
+            raise refused(waited)
         detach.renew()
-        time.sleep(POLL_S)
+        time.sleep(poll_s)
         holder = find(machine)
     return waited
 
 
 def _holder(machine):
-    """Return the process that holds the lock for writing, or None."""
+    """Return the process that holds the lock for writing, in words; empty for none."""
     try:
         with open(machine.path(FILE), "rb") as stream:
             asked = struct.pack(_FLOCK, fcntl.F_WRLCK, 0, 0, 0, 0)
@@ -76,16 +111,20 @@ def _holder(machine):
     except (IOError, OSError) as error:
         if error.errno != errno.ENOENT:
             raise
-        return None
-    return None if kind == fcntl.F_UNLCK else pid
+        return ""
+    return "" if kind == fcntl.F_UNLCK else _named(machine, pid)
 
 
 def _orphan(machine):
-    """Return a process that works in an abandoned scratch directory, or None."""
+    """Return a process that works in an abandoned scratch directory, in words; empty for none."""
     folders = scratch.abandoned(machine)
     commands = [(pid, " ".join(words)) for pid, words in machine.commands()] if folders else []
-    return next((pid for pid, command in commands if pid != os.getpid() and any(
-        folder in command for folder in folders)), None)
+    return next((_named(machine, pid) for pid, command in commands if pid != os.getpid() and any(
+        folder in command for folder in folders)), "")
+
+
+def _named(machine, pid):
+    return "pid %d: %s" % (pid, _command(machine, pid)[:200])
 
 
 def _command(machine, pid):
