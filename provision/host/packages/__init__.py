@@ -46,10 +46,11 @@ def plan(machine, solver, installed, desired, modules=()):
     asked = _specs(installed, desired) + list(modules)
     if not asked:
         return []
-    if ENGINE[0] not in installed.packages:
+    is_new, moves = ENGINE[0] not in installed.packages, _moves(installed, desired)
+    if is_new:
         others.refuse_unowned(machine, ENGINE[0])
-    rows = _ordered(_found(machine, solver, asked, _best(installed, desired), modules))
-    if not _moves(installed, desired):
+    rows = _ordered(_found(machine, solver, asked, BEST if moves or is_new else STAY, modules))
+    if not moves:
         others.refuse_moves(machine, [row for row in rows if not _may_move(row, installed)], asked)
     gone = [row for row in rows if _of_others(row)]
     if gone:
@@ -173,10 +174,6 @@ def _moves(installed, desired):
         wanted != LATEST and any(installed.version(name) != wanted for name in there))
 
 
-def _best(installed, desired):
-    return BEST if _moves(installed, desired) or ENGINE[0] not in installed.packages else STAY
-
-
 def _specs(installed, desired):
     if is_satisfied(installed, desired):
         return []
@@ -192,8 +189,5 @@ def _spec(name, version):
 
 
 def _ordered(rows):
-    return sorted(rows, key=_our_order)
-
-
-def _our_order(row):
-    return (PACKAGES.index(row.name), "") if row.name in PACKAGES else (len(PACKAGES), row.name)
+    return sorted(rows, key=lambda row: (
+        (PACKAGES.index(row.name), "") if row.name in PACKAGES else (len(PACKAGES), row.name)))

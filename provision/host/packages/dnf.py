@@ -120,17 +120,14 @@ class Dnf(object):
     def _open(self):
         if self.workspace is None:
             self.workspace = scratch.Folder(self.machine)
-            self._copy_repositories(os.path.join(self.workspace.path, "reposdir"))
+            folder, theirs = os.path.join(self.workspace.path, "reposdir"), self.machine.path(REPO_FOLDER)
+            os.mkdir(folder)
+            for name in os.listdir(theirs) if os.path.isdir(theirs) else ():
+                if name.endswith(".repo") and name != self.repo_file:
+                    shutil.copyfile(os.path.join(theirs, name), os.path.join(folder, name))
+            with open(os.path.join(folder, self.repo_file), "w") as stream:
+                stream.write(self.repo_text)
         return self.workspace.path
-
-    def _copy_repositories(self, folder):
-        os.mkdir(folder)
-        theirs = self.machine.path(REPO_FOLDER)
-        for name in os.listdir(theirs) if os.path.isdir(theirs) else ():
-            if name.endswith(".repo") and name != self.repo_file:
-                shutil.copyfile(os.path.join(theirs, name), os.path.join(folder, name))
-        with open(os.path.join(folder, self.repo_file), "w") as stream:
-            stream.write(self.repo_text)
 
 
 def parse_transaction(text):
@@ -140,17 +137,13 @@ def parse_transaction(text):
         if line.startswith("Transaction Summary"):
             break
         if not line.startswith(" "):
-            action, waiting = _action(line), ""
+            action, waiting = next((each for start, each in _ACTIONS if line.startswith(start)), None), ""
             continue
         words = (waiting + line).split()
         # A name too long for its column is alone on its line; the rest is on the next one.
         waiting = line if len(words) == 1 else ""
         rows += _rows(action, words)
     return rows
-
-
-def _action(line):
-    return next((action for start, action in _ACTIONS if line.startswith(start)), None)
 
 
 def _rows(action, words):

@@ -30,7 +30,13 @@ def fingerprints(data):
     strange = sorted({tag for tag, _ in found} - set(OF_A_KEY))
     if strange:
         raise ValueError("a packet of type %d, which no public key has" % strange[0])
-    return [_fingerprint(body) for tag, body in found if tag == PUBLIC_KEY]
+    keys = [body for tag, body in found if tag == PUBLIC_KEY]
+    if any(body[:1] != b"\x04" for body in keys):
+        raise ValueError("a key of a version other than 4")
+    heads = [bytearray([0x99, len(body) >> 8, len(body) & 0xFF]) for body in keys]
+    return [
+        hashlib.sha1(bytes(head + body)).hexdigest().upper()  # noqa: S324 (the RFC says SHA-1)
+        for head, body in zip(heads, keys)]
 
 
 def armored(data):
@@ -64,13 +70,11 @@ def expiry(data):
     """
     packets = list(_packets(_binary(data)))
     made = _number(packets[0][1][1:5])
-    signatures = [_subpackets(body) for tag, body in packets if tag == SIGNATURE and _is_of_itself(body)]
+    signatures = [
+        _subpackets(body) for tag, body in packets
+        if tag == SIGNATURE and len(body) > 6 and body[0] == 4 and body[1] in OF_ITSELF]
     newest = max(signatures, key=lambda found: found.get(SIGNED_AT, 0)) if signatures else {}
     return made + newest[EXPIRES_AFTER] if newest.get(EXPIRES_AFTER) else None
-
-
-def _is_of_itself(body):
-    return len(body) > 6 and body[0] == 4 and body[1] in OF_ITSELF
 
 
 def _subpackets(body):
@@ -85,13 +89,6 @@ def _subpackets(body):
     return found
 
 
-def _fingerprint(body):
-    if body[:1] != b"\x04":
-        raise ValueError("a key of a version other than 4")
-    head = bytearray([0x99, len(body) >> 8, len(body) & 0xFF])
-    return hashlib.sha1(bytes(head + body)).hexdigest().upper()  # noqa: S324 (the RFC says SHA-1)
-
-
 def _binary(data):
     text = data.decode("latin-1").replace("\r", "").strip()
     if not text.startswith("-----"):
@@ -99,12 +96,9 @@ def _binary(data):
     lines = [line.strip() for line in text.split("\n")]
     if lines[0] != BEGIN or lines[-1] != END or any(line.startswith("-----") for line in lines[1:-1]):
         raise ValueError("it must be one block of armor and nothing else")
-    return _unarmor(lines[1:-1])
-
-
-def _unarmor(lines):
     # Headers end at the first empty line; a last line that starts with = is a checksum.
-    body = lines[lines.index("") + 1:] if "" in lines else lines
+    body = lines[1:-1]
+    body = body[body.index("") + 1:] if "" in body else body
     body = body[:-1] if body and body[-1].startswith("=") else body
     text = "".join(body)
     if len(text) % 4 or not BASE64.match(text):

@@ -25,7 +25,9 @@ PLACES = ("/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin")
 
 def refuse_unowned(machine, package):
     """Raise for an engine that no package owns, unless an interrupted transaction of ours left it."""
-    found = [place for place in (folder + "/dockerd" for folder in PLACES) if _is_unowned(machine, place)]
+    places = [folder + "/dockerd" for folder in PLACES]
+    found = [place for place in places if os.access(machine.path(place), os.X_OK) and machine.run(
+        ["rpm", "-qf", os.path.realpath(machine.path(place))]).rc]
     if found and not history.broke_off(machine, package):
         raise Refusal(
             UNOWNED, "%s belongs to no package" % ", ".join(found),
@@ -35,20 +37,20 @@ def refuse_unowned(machine, package):
             " and an undo or uninstall would remove it")
 
 
-def _is_unowned(machine, place):
-    path = machine.path(place)
-    return os.access(path, os.X_OK) and machine.run(["rpm", "-qf", os.path.realpath(path)]).rc != 0
-
-
 def refuse_moves(machine, rows, missing):
     """Raise when ``rows`` change installed packages: only ``missing`` was asked for."""
     moved = [row for row in rows if row.action in ("upgrade", "downgrade", "remove")]
     if not moved:
         return
+    words = []
+    for row in moved:
+        before = machine.run(["rpm", "-q", "--qf", "%{VERSION}", row.name]).out
+        after = "removed" if row.action == "remove" else rpmdb.short(row.evr)
+        words.append("%s %s to %s" % (row.name, before, after))
     raise Refusal(
         MOVES, "%s cannot be installed without changing installed packages" % ", ".join(missing),
         "if they may change: docker_engine_upgrade: true, or docker_engine_version; then: `again`",
-        ", ".join(_moved(machine, row) for row in moved)[:600],
+        ", ".join(words)[:600],
         "installed packages change only when the inventory asks for it")
 
 
@@ -107,19 +109,9 @@ def _running_by(machine, names):
     found = of_podman(machine) if names & set(RUNTIMES) else []
     if names & set(ENGINES):
         found += containers.of_others(machine)
-        found += [_name(machine, each) for each in containers.running(machine)]
+        known = [(each, api.inspect(machine, each)) for each in containers.running(machine)]
+        found += [now["Name"].lstrip("/") if now else each[:12] for each, now in known]
     return sorted(set(found))
-
-
-def _name(machine, container):
-    found = api.inspect(machine, container)
-    return found["Name"].lstrip("/") if found else container[:12]
-
-
-def _moved(machine, row):
-    after = "removed" if row.action == "remove" else rpmdb.short(row.evr)
-    before = machine.run(["rpm", "-q", "--qf", "%{VERSION}", row.name]).out
-    return "%s %s to %s" % (row.name, before, after)
 
 
 def _needed(machine, row):

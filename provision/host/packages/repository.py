@@ -40,10 +40,7 @@ def repository_for(release):
         return "centos/7"
     if name in REBUILDS:
         return {"7": "centos/7", "8": "rhel/8", "9": "rhel/9", "10": "rhel/10"}.get(major)
-    return _by_platform(release)
-
-
-def _by_platform(release):
+    # Another rebuild names its platform.
     platform = re.match(r"platform:el(8|9|10)$", release.get("PLATFORM_ID", ""))
     if platform and "rhel" in release.get("ID_LIKE", "").split():
         return "rhel/" + platform.group(1)

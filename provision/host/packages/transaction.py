@@ -89,29 +89,24 @@ class Transaction(Change):
 
     def lines(self):
         """Return one line per package."""
-        return [self._line(row) for row in self.rows]
+        lines = []
+        for row in self.rows:
+            before, after = "", rpmdb.short(row.evr)
+            if row.action in ("remove", "reinstall"):
+                before, after = after, REMOVED if row.action == "remove" else "installed again"
+            elif row.action not in ("install", "beside"):
+                before = self.installed.version(row.name) or self.machine.run(
+                    ["rpm", "-q", "--qf", "%{VERSION}", row.name]).out
+            if row.name in self.lost:
+                after += "; no repository has it: this cannot be undone"
+            lines.append(line("package", row.name, before, after, _SIGNS.get(row.action, "~")))
+        return lines
 
     def _observe(self):
         if self.before_us is None:
             found = rpmdb.everything(self.machine)
             self.before_us = rpmdb.versions(found, {row.name for row in self.rows} - set(self.lost))
             self.ran_before_us = api.version(self.machine)
-
-    def _line(self, row):
-        after = {"remove": REMOVED, "reinstall": "installed again"}.get(row.action) or rpmdb.short(row.evr)
-        if row.name in self.lost:
-            after += "; no repository has it: this cannot be undone"
-        return line("package", row.name, self._before(row), after, _SIGNS.get(row.action, "~"))
-
-    def _before(self, row):
-        if row.action in ("remove", "reinstall"):
-            return rpmdb.short(row.evr)
-        if row.action in ("install", "beside"):
-            return ""
-        return self.installed.version(row.name) or self._query(row.name)
-
-    def _query(self, name):
-        return self.machine.run(["rpm", "-q", "--qf", "%{VERSION}", name]).out
 
 
 def bring(machine, solver, goal, half):
@@ -122,18 +117,16 @@ def bring(machine, solver, goal, half):
     """
     missing, surplus, double, there = compare(rpmdb.everything(machine), goal)
     for name, version in double:
-        _expect(rpmdb.erase(machine, name, version))
+        ran = rpmdb.erase(machine, name, version)
+        if ran.rc:
+            raise dnf_errors.classify(ran.out + ran.err)
     if missing:
         solver.perform("install", specs(missing), INSTALL_OPTIONS)
     if surplus:
         solver.perform("remove", sorted({name for name, _ in surplus}), REMOVE_OPTIONS)
-    if half and there:
-        _again(machine, solver, there)
-
-
-def _again(machine, solver, there):
     try:
-        solver.perform("reinstall", specs(there))
+        if half and there:
+            solver.perform("reinstall", specs(there))
     except HostError:
         # The repository has only newer versions: undamaged files are enough.
         if machine.run(["rpm", "-V", "--noconfig"] + [name for name, _ in there]).rc:
@@ -190,8 +183,3 @@ class Half(Change):
 
     def undo(self):
         """Do nothing: the next run finishes it."""
-
-
-def _expect(ran):
-    if ran.rc:
-        raise dnf_errors.classify(ran.out + ran.err)
