@@ -41,7 +41,11 @@ def is_gone(machine, container):
 def start(machine, container):
     """Start a container; return the engine's message when it does not start, else an empty text."""
     status, body = request(machine, "POST", "/containers/%s/start" % container, timeout_s=START_TIMEOUT_S)
-    return "" if status in (204, 304) else _message(body)
+    if status in (204, 304):
+        return ""
+    found = _json(body)
+    said = found.get("message", "") if isinstance(found, dict) else ""
+    return " ".join(("%s" % said).split())[:300] or "the engine gave no answer"
 
 
 def answers(machine):
@@ -87,9 +91,3 @@ def _json(body):
         return json.loads(body.decode("utf-8", "replace")) if body else None
     except ValueError:
         return None
-
-
-def _message(body):
-    found = _json(body)
-    said = found.get("message", "") if isinstance(found, dict) else ""
-    return " ".join(("%s" % said).split())[:300] or "the engine gave no answer"

@@ -5,7 +5,7 @@ import time
 
 from ..ground.errors import HostError
 from . import api, containers
-from .containers import UNKNOWN, Container
+from .containers import UNKNOWN, Container, runs
 
 # The engine starts containers with a policy after it answers; each that starts gives the others more time.
 PATIENCE_S = 20
@@ -114,12 +114,12 @@ class Watch(object):
         if not self.looked or not (self.before or self.stopped):
             return None
         found = [(each, api.inspect(self.machine, each.id)) for each in self.before]
-        same = [each for each, now in found if _runs(now) and self._is_untouched(each, now)]
+        same = [each for each, now in found if runs(now) and self._is_untouched(each, now)]
         other = [(each, now) for each, now in found if each not in same]
-        again = [each.name for each, now in other if _runs(now) or self._has_successor(each)]
+        again = [each.name for each, now in other if runs(now) or self._has_successor(each)]
         gone = [each.name for each, now in other
                 if each.name not in again and not self._ended(each, now, self.began)]
-        again += [each.name for each, _ in self.stopped if _runs(api.inspect(self.machine, each.id))]
+        again += [each.name for each, _ in self.stopped if runs(api.inspect(self.machine, each.id))]
         return {"untouched": len(same), "restarted": again, "lost": gone, "silent": self.silent}
 
     def _is_untouched(self, container, now):
@@ -133,7 +133,7 @@ class Watch(object):
         """Return whether another container replaced it: of its Swarm service, or with its name."""
         if container.service:
             return container.id not in self.failed
-        return _runs(api.inspect(self.machine, container.name))
+        return runs(api.inspect(self.machine, container.name))
 
     def _wait(self, expected):
         """Wait for what the engine starts by itself, as long as more containers start."""
@@ -172,13 +172,15 @@ class Watch(object):
         return missing
 
     def _any_due(self, ids):
-        """Return whether the engine may still start one of these: it leaves one that ended with 0."""
-        found = [api.inspect(self.machine, each) for each in ids]
-        return any(now and not _ended_with_0(now) for now in found)
+        """Return whether the engine may still start one of these: on-failure leaves one that ended with 0."""
+        found = [now for now in [api.inspect(self.machine, each) for each in ids] if now]
+        return any(
+            now["State"]["Running"] or now["State"]["ExitCode"]
+            or now["HostConfig"]["RestartPolicy"]["Name"] != "on-failure" for now in found)
 
     def _start(self, container, since):
         now = api.inspect(self.machine, container.id)
-        if _runs(now) or container.loops or self._ended(container, now, since):
+        if runs(now) or container.loops or self._ended(container, now, since):
             return
         if now is None:
             if not container.rm:
@@ -199,7 +201,7 @@ class Watch(object):
 
     def _why_unusable(self, container):
         now = api.inspect(self.machine, container.id)
-        if not _runs(now) or container.loops:
+        if not runs(now) or container.loops:
             return ""
         if self._is_untouched(container, now):
             for address, port in container.ports:
@@ -211,7 +213,7 @@ class Watch(object):
 
     def _silent(self, container):
         """Return which port of a restarted container does not answer yet: its program may need minutes."""
-        if _runs(api.inspect(self.machine, container.id)):
+        if runs(api.inspect(self.machine, container.id)):
             for address, port in container.ports:
                 if not _answers_in_time(address, port):
                     return "%s (port %d)" % (container.name, port)
@@ -225,15 +227,6 @@ def _answers_in_time(address, port):
             return False
         time.sleep(POLL_S)
     return True
-
-
-def _runs(now):
-    return bool(now and now["State"]["Running"])
-
-
-def _ended_with_0(now):
-    return not now["State"]["Running"] and now["HostConfig"]["RestartPolicy"]["Name"] == "on-failure" and (
-        not now["State"]["ExitCode"])
 
 
 def _seconds(text):

@@ -28,6 +28,8 @@ Container = namedtuple("Container", "id name started policy rm ports loops servi
 # The start of a container that the engine does not describe.
 UNKNOWN = ""
 _SERVICE = "com.docker.swarm.service.name"
+# Where a port that is published on every address can be reached.
+_LOOPBACK = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 (it is read, not bound)
 
 
 def observe(machine, ids):
@@ -93,13 +95,14 @@ def published(found):
     """Return the published TCP ports of an inspected container, as sorted (address, port) pairs."""
     ports = (found.get("NetworkSettings") or {}).get("Ports") or {}
     pairs = {
-        (_reachable(each.get("HostIp", "")), int(each["HostPort"]))
+        (each.get("HostIp", ""), int(each["HostPort"]))
         for inner, outer in ports.items() if inner.endswith("/tcp") for each in outer or ()}
-    return sorted(pairs)
+    return sorted({(_LOOPBACK.get(address, address), port) for address, port in pairs})
 
 
-def _reachable(address):
-    return {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(address, address)  # noqa: S104 (it is read, not bound)
+def runs(found):
+    """Return whether an inspected container is running; False where there is none."""
+    return bool(((found or {}).get("State") or {}).get("Running"))
 
 
 def port_answers(address, port):
@@ -129,16 +132,12 @@ def can_exec(machine, container):
     if status != 201:
         return False
     status, said = api.post(machine, "/exec/%s/start" % made["Id"], {"Detach": True})
-    if status == 200:
-        return _ends(machine, made["Id"])
-    # runc was there and looked: the image has no such program.
-    return any(words in "%s" % said for words in ("executable file not found", "no such file"))
-
-
-def _ends(machine, made):
+    if status != 200:
+        # runc was there and looked: the image has no such program.
+        return any(words in "%s" % said for words in ("executable file not found", "no such file"))
     deadline = time.time() + EXEC_TIMEOUT_S
     while time.time() < deadline:
-        if not (api.get(machine, "/exec/%s/json" % made) or {"Running": True})["Running"]:
+        if not (api.get(machine, "/exec/%s/json" % made["Id"]) or {"Running": True})["Running"]:
             return True
         time.sleep(POLL_S)
     return False

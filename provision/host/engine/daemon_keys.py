@@ -27,7 +27,10 @@ class Record(object):
     """
 
     def __init__(self, text):
-        found = _json(text)
+        try:
+            found = json.loads(text or "[]")
+        except ValueError:
+            found = []
         parts = found if isinstance(found, dict) else {"keys": found}
         self.names = parts.get("keys") if isinstance(parts.get("keys"), list) else []
         self.hidden = parts.get("secret", [])
@@ -147,10 +150,3 @@ def given_back(kept, ours, found, theirs):
 def hidden_in(ours):
     """Return the keys whose value contains a secret, sorted."""
     return sorted(key for key, value in ours.items() if secret.inside(value))
-
-
-def _json(text):
-    try:
-        return json.loads(text or "[]")
-    except ValueError:
-        return []

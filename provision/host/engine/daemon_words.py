@@ -56,15 +56,15 @@ def shown(old, new, hidden):
     texts = [None if side is None else side.decode("utf-8", "replace") for side in (old, new)]
     found = [None if text is None else parse(text) for text in texts]
     sides = secret.shown(found[0], found[1], hidden)
-    return [_lines(text, side, hidden) for text, side in zip(texts, sides)]
-
-
-def _lines(text, side, hidden):
-    if side is not None:
-        return dump(masked(side))
-    if text is not None and hidden:
-        text = secret.SHOWN  # Not JSON: it is unknown where the secret is.
-    return None if text is None else LOGIN.sub("//" + MASK + "@", text).encode("utf-8")
+    contents = []
+    for text, side in zip(texts, sides):
+        if side is None and text is not None:
+            # Not JSON: it is unknown where the secret is.
+            text = secret.SHOWN if hidden else LOGIN.sub("//" + MASK + "@", text)
+            contents.append(text.encode("utf-8"))
+        else:
+            contents.append(None if side is None else dump(masked(side)))
+    return contents
 
 
 def _count(whole):

@@ -59,13 +59,9 @@ def _progress(machine):
     pid = next((found[name] for name in ("ControlPID", "MainPID") if found.get(name, "0") != "0"), "0")
     waits = found.get("Job", "") not in ("", "0") or is_starting(found) or state == "deactivating"
     # A command before the start is the operator's own, and systemd limits its time.
-    ticks = time.time() if sub == "start-pre" else _ticks(machine, pid)
+    ticks = time.time() if sub == "start-pre" else (
+        machine.text("/proc/%s/stat" % pid).rpartition(")")[2].split()[11:13])
     return Progress(not waits, state == "active", (state, sub), pid, ticks)
-
-
-def _ticks(machine, pid):
-    words = machine.text("/proc/%s/stat" % pid).rpartition(")")[2].split()
-    return words[11:13]
 
 
 def last_words(machine):

@@ -22,9 +22,9 @@ MATCHES = "/proc/net/ip_tables_matches"
 
 def lacking(machine, desired, unit):
     """Return the package, in a list, with the module for the running kernel; empty where none is needed."""
-    if unit.active or not _by_iptables(machine, desired) or not lacks(machine, release()):
-        return []
-    return [package(release())]
+    options = overlay(parse(machine.text(FILE)) or {}, desired["daemon_options"])
+    by_iptables = options.get("iptables") is not False and options.get("firewall-backend") != "nftables"
+    return [package(release())] if not unit.active and by_iptables and lacks(machine, release()) else []
 
 
 def plan(machine, lacking):
@@ -88,8 +88,3 @@ class Load(Change):
     def undo(self):
         """Unload it; one that is in use by now stays until the next boot."""
         self.machine.run(["modprobe", "-r", MODULE])
-
-
-def _by_iptables(machine, desired):
-    found = overlay(parse(machine.text(FILE)) or {}, desired["daemon_options"])
-    return found.get("iptables") is not False and found.get("firewall-backend") != "nftables"

@@ -23,7 +23,12 @@ class _Hidden(FileChange):
 
 def plan(machine, desired):
     """Return the Changes that add the logins in ``desired`` for root's docker, and remove our others."""
-    wanted = {name: _entry(login) for name, login in (desired.get("registry_logins") or {}).items()}
+    wanted = {}
+    for name, login in secret.revealed(desired.get("registry_logins") or {}).items():
+        pair = "%s:%s" % (login["username"], login["password"])
+        # The encoded text is as secret as the password.
+        coded = secret.SecretText(base64.b64encode(pair.encode("utf-8")).decode("ascii"))
+        wanted[name] = {"auth": coded.reveal()}
     ours, folder_is_ours = _record(machine)
     found = parse(machine.text(FILE))
     whole = _merged(found or {}, ours, wanted)
@@ -58,16 +63,11 @@ def _together(machine, found, whole, record, folder_is_ours):
     kept = None if record is None else dump(record)
     parts = [
         _Hidden(machine, FILE, content, dress=dress, folders=folders), FileChange(machine, OURS, kept)]
-    return Together(
-        "registry", "logins", "" if found is not None else "not valid JSON", _summary(found or {}, whole),
-        parts)
-
-
-def _summary(found, whole):
-    old, new = found.get("auths") or {}, whole.get("auths") or {}
+    old, new = (found or {}).get("auths") or {}, whole.get("auths") or {}
     gone = [name + " removed" for name in sorted(set(old) - set(new))]
     came = ["%s %s" % (name, secret.CHANGED) for name in sorted(new) if old.get(name) != new[name]]
-    return ", ".join(gone + came) or "readable by root alone"
+    after = ", ".join(gone + came) or "readable by root alone"
+    return Together("registry", "logins", "" if found is not None else "not valid JSON", after, parts)
 
 
 def _merged(found, ours, wanted):
@@ -75,13 +75,6 @@ def _merged(found, ours, wanted):
     auths.update(wanted)
     whole = {key: value for key, value in found.items() if key != "auths"}
     return dict(whole, auths=auths) if auths else whole
-
-
-def _entry(login):
-    login = secret.revealed(login)
-    pair = "%s:%s" % (login["username"], login["password"])
-    # The encoded text is as secret as the password.
-    return {"auth": secret.SecretText(base64.b64encode(pair.encode("utf-8")).decode("ascii")).reveal()}
 
 
 def _folder(machine):

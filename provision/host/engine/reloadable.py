@@ -50,7 +50,11 @@ def effect(found, whole):
         return "none"
     if found is None or whole is None:
         return "restart"
-    return "reload" if all(_reloads(key, whole) for key in changed(found, whole)) else "restart"
+    # A null counts as set, to the zero value: a reload may not apply it.
+    can_reload = all(
+        key in RELOADABLE and (whole.get(key) is not None or (key not in whole and key in RESET))
+        for key in changed(found, whole))
+    return "reload" if can_reload else "restart"
 
 
 def keeps(found, whole):
@@ -67,11 +71,6 @@ def changed(found, whole):
     return sorted(
         key for key in set(found) | set(whole)
         if (key in found, found.get(key)) != (key in whole, whole.get(key)))
-
-
-def _reloads(key, whole):
-    # A null counts as set, to the zero value: a reload may not apply it.
-    return key in RELOADABLE and (whole.get(key) is not None or (key not in whole and key in RESET))
 
 
 def _snapshotter(config):

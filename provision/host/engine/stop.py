@@ -20,7 +20,11 @@ def plan(machine, unit):
     if ids is None:
         ids = containers.orphans(machine)
         if ids:
-            raise _without_engine(ids)
+            raise HostError(
+                "containers-without-engine",
+                "%d containers run, and the engine that could stop them does not answer" % len(ids),
+                "on the host: systemctl start docker; then run it again",
+                ", ".join(each[:12] for each in ids)[:300], "live-restore let them outlive the engine")
     return [Stopped(machine, unit, containers.observe(machine, ids))] if ids else []
 
 
@@ -38,14 +42,6 @@ def refuse_others(machine, changes):
             "containerd-in-use", "containerd, which would be removed, runs containers that are not Docker's",
             "stop them first, or keep this host out of the run", ", ".join(others)[:300],
             "another program, like a Kubernetes node's kubelet, uses the same containerd")
-
-
-def _without_engine(ids):
-    return HostError(
-        "containers-without-engine",
-        "%d containers run, and the engine that could stop them does not answer" % len(ids),
-        "on the host: systemctl start docker; then run it again", ", ".join(each[:12] for each in ids)[:300],
-        "live-restore let them outlive the engine")
 
 
 class Stopped(Change):
@@ -74,8 +70,9 @@ class Stopped(Change):
             self.machine.run(["systemctl", "stop"] + self.units, STOP_TIMEOUT_S)
         _stop(self.machine, [each.id for each in self.found])
         time.sleep(COMES_BACK_S)
+        found = containers.observe(self.machine, api.running(self.machine) or ())
         # Swarm starts replacements of its own containers; they stop with the engine.
-        left = [each.name for each in _running(self.machine) if not each.service]
+        left = [each.name for each in found if not each.service]
         if left:
             raise HostError(
                 "containers-come-back", "containers were started while those of this host were stopped",
@@ -86,7 +83,8 @@ class Stopped(Change):
         """Start them again, except those with --rm and those that another container has replaced."""
         if self.switched:
             live_restore.release(self.machine, self.machine.read(live_restore.FILE))
-        _start(self.machine, [each.id for each in self._lasting() if not _runs(self.machine, each.name)])
+        _start(self.machine, [
+            each.id for each in self._lasting() if not containers.runs(api.inspect(self.machine, each.name))])
         service.start_again(self.machine, self.units)
 
     def records(self):
@@ -122,14 +120,6 @@ class Started(Change):
     def undo(self):
         """Stop them."""
         _stop(self.machine, self.ids)
-
-
-def _running(machine):
-    return containers.observe(machine, api.running(machine) or ())
-
-
-def _runs(machine, name):
-    return ((api.inspect(machine, name) or {}).get("State") or {}).get("Running", False)
 
 
 def _stop(machine, ids):

@@ -79,18 +79,14 @@ class Unit(object):
         """Return the active units that stop or restart with the engine, or with another such unit."""
         found, names = set(), self.bound
         for _ in range(_DEPTH):
-            blocks = _active(self.machine, [name for name in names if name not in found])
+            names = [name for name in names if name not in found]
+            show = ["systemctl", "show"] + names + ["--property", "Id,ActiveState," + _BOUND]
+            blocks = [properties(text) for text in self.machine.run(show).out.split("\n\n")] if names else []
+            # An inactive one stops no other.
+            blocks = [block for block in blocks if block.get("ActiveState") == "active" and "Id" in block]
             found.update(block["Id"] for block in blocks)
             names = sorted({name for block in blocks for name in _bound(block)})
         return sorted(found)
-
-
-def _active(machine, names):
-    """Return the properties of those units that are active; an inactive one stops no other."""
-    show = ["systemctl", "show"] + names + ["--property", "Id,ActiveState," + _BOUND]
-    said = machine.run(show).out if names else ""
-    blocks = [properties(text) for text in said.split("\n\n")]
-    return [block for block in blocks if block.get("ActiveState") == "active" and "Id" in block]
 
 
 def _bound(found):
