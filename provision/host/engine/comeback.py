@@ -203,30 +203,28 @@ class Watch(object):
         now = api.inspect(self.machine, container.id)
         if not runs(now) or container.loops:
             return ""
-        if self._is_untouched(container, now):
-            for address, port in container.ports:
-                if not _answers_in_time(address, port):
-                    return "its port %d does not answer" % port
+        port = _silent_port(container) if self._is_untouched(container, now) else None
+        if port is not None:
+            return "its port %d does not answer" % port
         if now["State"].get("Paused") or containers.can_exec(self.machine, container.id):
             return ""
         return "no program can be started in it"
 
     def _silent(self, container):
         """Return which port of a restarted container does not answer yet: its program may need minutes."""
-        if runs(api.inspect(self.machine, container.id)):
-            for address, port in container.ports:
-                if not _answers_in_time(address, port):
-                    return "%s (port %d)" % (container.name, port)
-        return ""
+        port = _silent_port(container) if runs(api.inspect(self.machine, container.id)) else None
+        return "" if port is None else "%s (port %d)" % (container.name, port)
 
 
-def _answers_in_time(address, port):
-    deadline = time.time() + PORT_PATIENCE_S
-    while not containers.port_answers(address, port):
-        if time.time() > deadline:
-            return False
-        time.sleep(POLL_S)
-    return True
+def _silent_port(container):
+    """Return the first published port that does not answer in time, or None."""
+    for address, port in container.ports:
+        deadline = time.time() + PORT_PATIENCE_S
+        while not containers.port_answers(address, port):
+            if time.time() > deadline:
+                return port
+            time.sleep(POLL_S)
+    return None
 
 
 def _seconds(text):

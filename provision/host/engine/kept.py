@@ -72,7 +72,8 @@ def _reasons(machine, unit, changes, info):  # noqa: C901 (a branch for each rea
     if unit.live_restore_flag is False:
         yield "live-restore is off on its command line"
     root, then = (info or {}).get("DockerRootDir"), _data_root(machine, unit, changes)
-    if root and not _is_below(root, then):
+    # With userns-remap the engine's own is one below it.
+    if root and not (os.path.realpath(root) + "/").startswith(os.path.realpath(then) + "/"):
         yield "its data-root moves from %s to %s" % (root, then)
     if unit.edited:
         yield "its unit was edited after it started"
@@ -90,12 +91,6 @@ def _reasons(machine, unit, changes, info):  # noqa: C901 (a branch for each rea
 def _data_root(machine, unit, changes):
     flag = dockerd_flags.CommandLine(machine, unit.command).get("data-root")
     return _parsed(goal(machine, changes)).get("data-root") or (flag.value if flag else daemon.DATA_ROOT)
-
-
-def _is_below(path, folder):
-    """Return whether the engine's data-root is this folder, or with userns-remap one below it."""
-    path, folder = os.path.realpath(path), os.path.realpath(folder)
-    return path == folder or path.startswith(folder + "/")
 
 
 def _parsed(content):

@@ -219,16 +219,11 @@ def _key(machine, desired, fingerprint):
     if given:
         return checked_key(given.encode("latin-1"), fingerprint)
     held = machine.read(KEY_FILE)
-    if held is not None and _is_key(held, fingerprint):
-        return openpgp.armored(held)
-    return checked_key(_download(desired["gpg_key_url"]), fingerprint)
-
-
-def _is_key(data, fingerprint):
     try:
-        return openpgp.fingerprints(data) == [fingerprint]
+        is_there = held is not None and openpgp.fingerprints(held) == [fingerprint]
     except ValueError:
-        return False
+        is_there = False
+    return openpgp.armored(held) if is_there else checked_key(_download(desired["gpg_key_url"]), fingerprint)
 
 
 def _download(url):

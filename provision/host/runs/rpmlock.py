@@ -58,7 +58,10 @@ def wait_for_orphans(machine, timeout_s):
 
 def wait_for_first_boot(machine, timeout_s):
     """Wait, as ``wait`` does, for cloud-init."""
-    return _wait(machine, timeout_s, booting, _refused_boot, BOOT_POLL_S)
+    return _wait(machine, timeout_s, booting, poll_s=BOOT_POLL_S, refused=lambda unit: Refusal(
+        HELD, "the first boot of this host is not finished: cloud-init is running",
+        "wait until it has ended (on the host: cloud-init status --wait), or give --lock-timeout more"
+        " seconds; then: `again`", unit))
 
 
 def booting(machine):
@@ -73,13 +76,6 @@ def booting(machine):
     busy = [block["Id"] for block in blocks
             if block.get("ActiveState") == "activating" or block.get("Job", "0") not in ("", "0")]
     return "cloud-init (%s)" % busy[0] if busy else ""
-
-
-def _refused_boot(evidence):
-    return Refusal(
-        HELD, "the first boot of this host is not finished: cloud-init is running",
-        "wait until it has ended (on the host: cloud-init status --wait), or give --lock-timeout more"
-        " seconds; then: `again`", evidence)
 
 
 def held(evidence):
