@@ -133,7 +133,7 @@ def can_exec(machine, container):
         return False
     status, said = api.post(machine, "/exec/%s/start" % made["Id"], {"Detach": True})
     if status != 200:
-        # runc was there and looked: the image has no such program.
+        # runc did start: the image has no such program.
         return any(words in "%s" % said for words in ("executable file not found", "no such file"))
     deadline = time.time() + EXEC_TIMEOUT_S
     while time.time() < deadline:

@@ -134,7 +134,7 @@ def validate(machine, whole, started=None):
         ran = machine.run(["dockerd"] + started.validating(path))
     finally:
         folder.close()
-    # before it is cut, and before its blanks are: half a secret is not known any more
+    # Scrubbed before anything is cut: half a secret would not be recognized.
     said = " ".join(secret.scrub(ran.err or ran.out).split())
     if ran.rc and "unknown flag: --validate" not in said:
         raise _refused(

@@ -144,7 +144,7 @@ class Purge(Change):
             os.rmdir(place)
 
     def undo(self):
-        """Do nothing: the plan has said that it cannot be undone."""
+        """Raise if anything was removed: the plan has said that it cannot be undone."""
         if self.begun:
             raise HostError("not-undoable", "what was removed from %s is lost" % self.folder)
 

@@ -34,14 +34,14 @@ def system_name(release, arch):
 
 
 def gather(machine, arch=None):
-    """Return the facts of the host; raise when it cannot run the engine that we install."""
+    """Return the facts of the host."""
     release = parse_os_release(machine.text("/etc/os-release"))
     arch = arch or os.uname()[4]
     return Facts(release, arch, system_name(release, arch))
 
 
 def refuse_unfit(machine, facts):
-    """Raise when the host has no dnf, or does not run systemd."""
+    """Raise when the host has another processor, has no dnf, or does not run systemd."""
     if facts.arch not in ARCHITECTURES:
         raise Refusal(
             "unsupported-os", "%s: Docker has no packages for this processor" % facts.system,
