@@ -167,15 +167,15 @@ def namespaces_of_others(machine):
     found = machine.run(["ctr", "namespaces", "list", "-q"]) if machine.has("ctr") else None
     if found is None or found.rc:
         return None
-    return [name for name in found.out.split() if name not in _ENGINES and _holds(machine, name)]
-
-
-def _holds(machine, namespace):
-    ran = [machine.run(["ctr", "-n", namespace] + words) for words in (
-        ["containers", "list", "-q"], ["images", "list", "-q"], ["snapshots", "list"])]
-    # Snapshots are listed below a heading.
-    listed = (ran[0].out + ran[1].out).split() or ran[2].out.splitlines()[1:]
-    return any(each.rc for each in ran) or bool(listed)
+    kept = []
+    for namespace in [name for name in found.out.split() if name not in _ENGINES]:
+        ran = [machine.run(["ctr", "-n", namespace] + words) for words in (
+            ["containers", "list", "-q"], ["images", "list", "-q"], ["snapshots", "list"])]
+        # Snapshots are listed below a heading.
+        listed = (ran[0].out + ran[1].out).split() or ran[2].out.splitlines()[1:]
+        if listed or any(each.rc for each in ran):
+            kept.append(namespace)
+    return kept
 
 
 def shims(machine):

@@ -43,24 +43,20 @@ def armored(data):
     """Return ``data`` in new armor.
 
     Parsers of armor differ in where they see its beginning and end, and rpm must read exactly what was
-    checked here. The checksum is that of RFC 9580, section 6.1.
+    checked here. The checksum is the CRC-24 of RFC 9580, section 6.1.
     """
     octets = _binary(data)
     text = base64.b64encode(bytes(octets)).decode("ascii")
     lines = [text[at:at + 64] for at in range(0, len(text), 64)]
-    check = base64.b64encode(struct.pack(">I", _crc24(octets))[1:]).decode("ascii")
-    return "\n".join([BEGIN, ""] + lines + ["=" + check, END, ""]).encode("ascii")
-
-
-def _crc24(octets):
-    value = 0xB704CE
+    crc = 0xB704CE
     for octet in octets:
-        value ^= octet << 16
+        crc ^= octet << 16
         for _ in range(8):
-            value <<= 1
-            if value & 0x1000000:
-                value ^= 0x1864CFB
-    return value
+            crc <<= 1
+            if crc & 0x1000000:
+                crc ^= 0x1864CFB
+    check = base64.b64encode(struct.pack(">I", crc)[1:]).decode("ascii")
+    return "\n".join([BEGIN, ""] + lines + ["=" + check, END, ""]).encode("ascii")
 
 
 def expiry(data):
