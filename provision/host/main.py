@@ -203,7 +203,7 @@ class Undo(Attempt):
         return pasts
 
 
-class Access(Attempt):
+class SetAccess(Attempt):
     """Change who gets in."""
 
     def ends(self, past):
@@ -217,7 +217,7 @@ class Access(Attempt):
         self.close(self.unended, "completed")
 
 
-_ATTEMPTS = {"undo": Undo, ACCESS: Access}
+_ATTEMPTS = {"undo": Undo, ACCESS: SetAccess}
 
 
 def _acknowledge(machine, request, result):
