@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 from provision import lab, sample
-from provision.tasks import demo
+from provision.workflows import demo
 
 HERE = Path(__file__).resolve().parent
 REPOSITORY = "/etc/yum.repos.d/docker-ce.repo"

@@ -12,11 +12,11 @@ from provision.inventory import ALL
 from provision.plaintext import scan as search
 from provision.run import audit
 from provision.settings import LONGEST_SHOWN, is_there
-from provision.tasks import moving, reach, storing
-from provision.tasks.command import LOCAL, RUN, command, hint_text
-from provision.tasks.consent import LOCK
 from provision.tasks.keys import HOSTS, change_access
-from provision.tasks.project import EXAMPLE, Flags, is_lab, settings
+from provision.workflows import moving, reach, storing
+from provision.workflows.command import LOCAL, RUN, command, hint_text
+from provision.workflows.consent import LOCK
+from provision.workflows.project import EXAMPLE, Flags, is_lab, settings
 
 _OWNER = {
     "owner": "a host (web1), a group (group/web) or all: each host uses the nearest that there is",

@@ -5,9 +5,10 @@ import sys
 from provision.errors import UsageError
 from provision.inventory import ALL
 from provision.pipeline import Request
-from provision.tasks import pins, reach, runs
-from provision.tasks.command import RUN, command, typed
-from provision.tasks.consent import (
+from provision.tasks.keys import change_access
+from provision.workflows import pins, reach, runs
+from provision.workflows.command import RUN, command, typed
+from provision.workflows.consent import (
     AGREE,
     DISRUPT,
     LOCK,
@@ -17,8 +18,7 @@ from provision.tasks.consent import (
     plan_then_do,
     serial_of,
 )
-from provision.tasks.keys import change_access
-from provision.tasks.project import Flags, settings
+from provision.workflows.project import Flags, settings
 
 _SELECTION = {
     "limit": "only these hosts or groups, an Ansible pattern",

@@ -1,10 +1,10 @@
 """Log in to hosts with keys from the keyring."""
 
 from provision.pipeline import Request
-from provision.tasks import runs
-from provision.tasks.command import RUN, command, typed
-from provision.tasks.consent import LOCK, lock_values
-from provision.tasks.project import Flags
+from provision.workflows import runs
+from provision.workflows.command import RUN, command, typed
+from provision.workflows.consent import LOCK, lock_values
+from provision.workflows.project import Flags
 
 HOSTS = {
     "hosts": "web1, web1,web2, a group, or all",

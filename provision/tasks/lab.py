@@ -2,9 +2,9 @@
 
 import sys
 
-from provision.tasks import demo
-from provision.tasks.command import LOCAL, command
-from provision.tasks.project import Flags, whole_number
+from provision.workflows import demo
+from provision.workflows.command import LOCAL, command
+from provision.workflows.project import Flags, whole_number
 
 
 @command(

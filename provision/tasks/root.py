@@ -3,9 +3,9 @@
 from provision.errors import UsageError
 from provision.inventory import ALL
 from provision.pipeline import Request
-from provision.tasks import runs
-from provision.tasks.command import RUN, command, typed
-from provision.tasks.consent import (
+from provision.workflows import runs
+from provision.workflows.command import RUN, command, typed
+from provision.workflows.consent import (
     AGREE,
     DISRUPT,
     LOCK,
@@ -16,8 +16,8 @@ from provision.tasks.consent import (
     plan_then_do,
     serial_of,
 )
-from provision.tasks.project import Flags, settings
-from provision.tasks.resume import read_again, resumed
+from provision.workflows.project import Flags, settings
+from provision.workflows.resume import read_again, resumed
 
 _SELECTION = {
     "limit": "only these hosts or groups, an Ansible pattern; @last.failed takes those of the last run",

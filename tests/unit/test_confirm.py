@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from provision.tasks.confirm import confirm
+from provision.workflows.confirm import confirm
 
 Terminal = tuple[int, int]
 

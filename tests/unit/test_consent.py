@@ -15,9 +15,9 @@ from provision.report.jsonl import Stream
 from provision.report.layout import Page
 from provision.run.consent import ANYTHING, Ask, Waiting, exactly
 from provision.settings import Settings
-from provision.tasks import consent, runs
-from provision.tasks.consent import Agreed, Question, asker, plan_then_do, serial_of
-from provision.tasks.project import Flags
+from provision.workflows import consent, runs
+from provision.workflows.consent import Agreed, Question, asker, plan_then_do, serial_of
+from provision.workflows.project import Flags
 from tests.unit.changes import harm, seen
 
 REQUEST = Request("hosts.undo", "fab hosts.undo web1", "web1")

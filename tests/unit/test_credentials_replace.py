@@ -17,10 +17,10 @@ from provision.credentials.vault import Vault
 from provision.errors import KeyringError, UsageError
 from provision.model import Secret
 from provision.settings import Settings
-from provision.tasks import moving, owners, project, storing
-from provision.tasks.moving import ImportOptions
-from provision.tasks.owners import expect_known
-from provision.tasks.storing import SetOptions
+from provision.workflows import moving, owners, project, storing
+from provision.workflows.moving import ImportOptions
+from provision.workflows.owners import expect_known
+from provision.workflows.storing import SetOptions
 from tests.unit.keyrings import cheap_blank
 
 WEB1, WEB2 = Owner.host("web1"), Owner.host("web2")

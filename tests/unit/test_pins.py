@@ -2,7 +2,7 @@
 
 from provision.inventory import Selection
 from provision.model import Host
-from provision.tasks.pins import _jumps
+from provision.workflows.pins import _jumps
 
 EDGE, INNER = Host("edge", "192.0.2.1"), Host("inner", "192.0.2.2", jump="edge")
 DEEP, FREE = Host("deep", "192.0.2.3", jump="inner"), Host("free", "192.0.2.4")

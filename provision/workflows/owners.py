@@ -11,8 +11,8 @@ from provision.hints import Command
 from provision.inventory import expect_there
 from provision.inventory.sources import listing
 from provision.settings import Settings, is_there
-from provision.tasks.command import typed
-from provision.tasks.project import EXAMPLE, is_lab
+from provision.workflows.command import typed
+from provision.workflows.project import EXAMPLE, is_lab
 
 _MOST_NAMED = 12
 _NO_GROUPS = {"all", "ungrouped"}  # of Ansible itself: no secret is looked up as group/all or group/ungrouped

@@ -20,11 +20,11 @@ from provision.run import audit
 from provision.settings import Settings
 from provision.ssh import witness
 from provision.ssh.remote import way_through
-from provision.tasks.command import hint_text
-from provision.tasks.confirm import confirm
-from provision.tasks.reach import sessions, shell_entrants
 from provision.trust import FETCHES_AT_ONCE, read_pins, record
 from provision.trust.console import Exported, exported
+from provision.workflows.command import hint_text
+from provision.workflows.confirm import confirm
+from provision.workflows.reach import sessions, shell_entrants
 
 Keys = Callable[[Host], Iterator[HostKey]]
 _NOTHING = Exported((), ())

@@ -13,8 +13,8 @@ from provision.credentials import Kind, Owner
 from provision.model import HostKey
 from provision.report.layout import count
 from provision.settings import project_root
-from provision.tasks.project import LAB, STATE, Flags, settings
 from provision.trust import record
+from provision.workflows.project import LAB, STATE, Flags, settings
 
 
 def up(hosts: int, profile: str) -> str:

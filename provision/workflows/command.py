@@ -25,7 +25,7 @@ from provision.report.exit_code import UNKNOWN, exit_code
 from provision.report.layout import Page
 from provision.run import interrupts
 from provision.ssh.broker import forbid_dumps
-from provision.tasks.project import Flags
+from provision.workflows.project import Flags
 
 _HELP = {
     "inventory": "an Ansible inventory: file, directory or script; may be given several times",

@@ -15,11 +15,11 @@ from provision.report.harms import consent_lines
 from provision.report.layout import Page, count
 from provision.run.consent import ANYTHING, Ask, Values, Waiting, exactly
 from provision.run.ledger import View
-from provision.tasks import runs
-from provision.tasks.confirm import confirm
-from provision.tasks.limit import resolve
-from provision.tasks.project import Flags, settings, whole_number
-from provision.tasks.runs import MakeAsk
+from provision.workflows import runs
+from provision.workflows.confirm import confirm
+from provision.workflows.limit import resolve
+from provision.workflows.project import Flags, settings, whole_number
+from provision.workflows.runs import MakeAsk
 
 INTERRUPTED = 128
 LOCK = {"lock-timeout": "seconds to wait while another run is at work on a host (default: 30)"}

@@ -23,9 +23,9 @@ from provision.run import audit
 from provision.run.consent import Ask
 from provision.run.interrupts import catch_signals
 from provision.run.ledger import View
-from provision.tasks.command import say
-from provision.tasks.limit import resolve
-from provision.tasks.project import Flags, settings
+from provision.workflows.command import say
+from provision.workflows.limit import resolve
+from provision.workflows.project import Flags, settings
 
 MakeAsk = Callable[[View], Ask | None]
 

@@ -17,8 +17,8 @@ from provision.run import audit
 from provision.run.interrupts import catch_signals
 from provision.settings import Settings, is_there
 from provision.ssh.master import Entrant
-from provision.tasks.command import hint_text
 from provision.trust import read_pins
+from provision.workflows.command import hint_text
 
 _PR_SET_PDEATHSIG = 1
 _prctl = getattr(ctypes.CDLL(None), "prctl", None)

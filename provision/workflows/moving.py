@@ -24,11 +24,11 @@ from provision.report.clean import clean
 from provision.report.layout import count
 from provision.run import audit
 from provision.settings import Settings
-from provision.tasks import storing
-from provision.tasks.command import hint_text, typed
-from provision.tasks.confirm import confirm
-from provision.tasks.owners import LAB_NOTE, expect_known, listed
-from provision.tasks.project import is_lab, whole_number
+from provision.workflows import storing
+from provision.workflows.command import hint_text, typed
+from provision.workflows.confirm import confirm
+from provision.workflows.owners import LAB_NOTE, expect_known, listed
+from provision.workflows.project import is_lab, whole_number
 
 TABLE_CAP_BYTES = 4 << 20
 

@@ -12,10 +12,10 @@ from provision.hints import Command, parse
 from provision.model import Secret
 from provision.run import audit
 from provision.settings import Settings
-from provision.tasks.command import hint_text, typed
-from provision.tasks.confirm import confirm
-from provision.tasks.owners import LAB_NOTE, expect_known
-from provision.tasks.project import is_lab
+from provision.workflows.command import hint_text, typed
+from provision.workflows.confirm import confirm
+from provision.workflows.owners import LAB_NOTE, expect_known
+from provision.workflows.project import is_lab
 
 
 @dataclass(frozen=True, slots=True)
