@@ -12,11 +12,11 @@ from provision.inventory import ALL
 from provision.plaintext import scan as search
 from provision.run import audit
 from provision.settings import LONGEST_SHOWN, is_there
-from provision.tasks.keys import HOSTS, change_access
 from provision.workflows import moving, reach, storing
 from provision.workflows.command import LOCAL, RUN, command, hint_text
-from provision.workflows.consent import LOCK
+from provision.workflows.options import HOSTS, LIMIT, LOCK
 from provision.workflows.project import EXAMPLE, Flags, is_lab, settings
+from provision.workflows.runs import change_access
 
 _OWNER = {
     "owner": "a host (web1), a group (group/web) or all: each host uses the nearest that there is",
@@ -62,7 +62,7 @@ def set_(
     storing.one(project, whose, sort, storing.SetOptions(stdin, replace, unlisted, previous))
 
 
-@command(help={"limit": "only these hosts or groups, an Ansible pattern"})
+@command(help=LIMIT)
 def check(flags: Flags, limit: str = ALL) -> int:
     """Show where each host's secrets come from."""
     project = settings(flags)

@@ -5,46 +5,26 @@ import sys
 from provision.errors import UsageError
 from provision.inventory import ALL
 from provision.pipeline import Request
-from provision.tasks.keys import change_access
 from provision.workflows import pins, reach, runs
 from provision.workflows.command import RUN, command, typed
-from provision.workflows.consent import (
-    AGREE,
-    DISRUPT,
-    LOCK,
-    Agreed,
-    Question,
-    lock_values,
-    plan_then_do,
-    serial_of,
-)
+from provision.workflows.consent import Agreed, Question, plan_then_do
+from provision.workflows.options import AGREE, DISRUPT, HOSTS, LIMIT, LOCK, VIA, lock_values, serial_of
 from provision.workflows.project import Flags, settings
 
-_SELECTION = {
-    "limit": "only these hosts or groups, an Ansible pattern",
-    "via": "public or private: which address of each host is used",
-}
-_NAME = {"name": "the inventory name of one host"}
-_HOSTS = {"hosts": "web1, web1,web2, a group, or all", "via": _SELECTION["via"]}
 
-
-@command(name="list", help=_SELECTION)
+@command(name="list", help=LIMIT | VIA)
 def list_(flags: Flags, limit: str = ALL, via: str = "public") -> None:
     """List the inventory: addresses, users, groups, pins."""
     sys.stdout.write(reach.listing(settings(flags), limit, via))
 
 
-@command(
-    shared=RUN,
-    positional=("hosts",),
-    help=_HOSTS,
-)
+@command(shared=RUN, positional=("hosts",), help=HOSTS)
 def ping(flags: Flags, hosts: str, via: str = "public") -> int:
     """Log in to the named hosts and out again."""
     return runs.start(Request("hosts.ping", typed(), hosts, via), flags, runs.Manner())
 
 
-@command(shared=RUN, positional=("hosts",), help=_HOSTS | LOCK | AGREE | DISRUPT)
+@command(shared=RUN, positional=("hosts",), help=HOSTS | LOCK | AGREE | DISRUPT)
 def undo(
     flags: Flags, hosts: str, via: str = "public", plan: bool = False, yes: bool = False,
     lock_timeout: str = "", allow_disruption: bool = False, serial: str = "",
@@ -59,16 +39,16 @@ def undo(
     return plan_then_do(request, flags, question, plan=plan, agreed=Agreed(yes, allow_disruption))
 
 
-@command(shared=RUN, positional=("hosts",), help=_HOSTS | LOCK)
+@command(shared=RUN, positional=("hosts",), help=HOSTS | LOCK)
 def harden(flags: Flags, hosts: str, via: str = "public", lock_timeout: str = "") -> int:
     """Turn password login off on hosts that use a key.
 
     A timer on the host restores it after two minutes, unless new logins have proven the new setting.
     """
-    return change_access("hosts.harden", flags, hosts, via, lock_timeout)
+    return runs.change_access("hosts.harden", flags, hosts, via, lock_timeout)
 
 
-@command(positional=("name",), help=_NAME | {"via": _SELECTION["via"]})
+@command(positional=("name",), help={"name": "the inventory name of one host"} | VIA)
 def shell(flags: Flags, name: str, via: str = "public") -> int:
     """Open a shell on one host."""
     return reach.shell(settings(flags), name, via)
@@ -76,7 +56,7 @@ def shell(flags: Flags, name: str, via: str = "public") -> int:
 
 @command(
     positional=("hosts",),
-    help=_HOSTS
+    help=HOSTS
     | {"fingerprint": "pin without asking, if the host shows this one (SHA256:...)",
        "from-file": "pin without asking, by a console's export of keys or fingerprints (- is standard input)",
        "replace": "the fingerprint of the old pin, when the host's key has changed",

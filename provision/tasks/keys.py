@@ -1,21 +1,9 @@
 """Log in to hosts with keys from the keyring."""
 
-from provision.pipeline import Request
-from provision.workflows import runs
-from provision.workflows.command import RUN, command, typed
-from provision.workflows.consent import LOCK, lock_values
+from provision.workflows.command import RUN, command
+from provision.workflows.options import HOSTS, LOCK
 from provision.workflows.project import Flags
-
-HOSTS = {
-    "hosts": "web1, web1,web2, a group, or all",
-    "via": "public or private: which address of each host is used",
-}
-
-
-def change_access(verb: str, flags: Flags, hosts: str, via: str, lock_timeout: str) -> int:
-    """Run one verb that changes access, and return its exit code."""
-    request = Request(verb, typed(), hosts, via, values=lock_values(lock_timeout))
-    return runs.start(request, flags, runs.Manner())
+from provision.workflows.runs import change_access
 
 
 @command(shared=RUN, positional=("hosts",), help=HOSTS | LOCK)

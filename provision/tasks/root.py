@@ -5,28 +5,16 @@ from provision.inventory import ALL
 from provision.pipeline import Request
 from provision.workflows import runs
 from provision.workflows.command import RUN, command, typed
-from provision.workflows.consent import (
-    AGREE,
-    DISRUPT,
-    LOCK,
-    Agreed,
-    Question,
-    asker,
-    lock_values,
-    plan_then_do,
-    serial_of,
-)
-from provision.workflows.project import Flags, settings
-from provision.workflows.resume import read_again, resumed
+from provision.workflows.consent import Agreed, Question, plan_then_do
+from provision.workflows.options import AGREE, DISRUPT, LOCK, VIA, lock_values, serial_of
+from provision.workflows.project import Flags
+from provision.workflows.provisioning import ProvisionOptions, resume_last, start
 
 _SELECTION = {
-    "limit": "only these hosts or groups, an Ansible pattern; @last.failed takes those of the last run",
-    "via": "public or private: which address of each host is used",
-}
+    "limit": "only these hosts or groups, an Ansible pattern; @last.failed takes those of the last run"
+} | VIA
 _TOLERATE = {"tolerate": "unreachable, or unreachable=N: they do not count in the exit code, but are listed"}
-
 _STRICT = {"strict": "an advice counts as a failed check"}
-
 _PURGE = Question(
     "This removes Docker from {hosts}, and deletes every image, container and volume there for good.", "purge"
 )
@@ -67,33 +55,8 @@ def provision(
 
     The proof restarts the engine only where this run installed it and nothing else runs.
     """
-    line = typed()
-    if resume:
-        _expect_all(limit)
-        line = resumed(line, settings(flags).state_dir)
-        values = read_again(provision, line)
-        flags = Flags(**{each: values[each] for each in RUN})
-        limit, via, verify = values["limit"], values["via"], values["verify"]
-        tolerate, lock_timeout = values["tolerate"], values["lock_timeout"]
-        allow_disruption, serial = values["allow_disruption"], values["serial"]
-        strict = values["strict"]
-    request = Request(
-        "provision",
-        line,
-        limit,
-        via,
-        prove=verify,
-        values=lock_values(lock_timeout),
-        serial=serial_of(serial),
-        strict=strict,
-    )
-    manner = runs.Manner(tolerate=tolerate, ask=asker(flags, allow=allow_disruption))
-    return runs.start(request, flags, manner)
-
-
-def _expect_all(limit: str) -> None:
-    if limit != ALL:
-        raise UsageError("--resume takes the failed hosts of the last run", "leave out --limit")
+    options = ProvisionOptions(limit, via, verify, tolerate, lock_timeout, allow_disruption, serial, strict)
+    return resume_last(provision, flags, limit) if resume else start(typed(), flags, options)
 
 
 @command(

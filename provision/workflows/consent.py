@@ -2,13 +2,14 @@
 
 import functools
 import sys
+import termios
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any
 
 from provision.errors import UsageError
 from provision.hints import Command
-from provision.model import Report, Status
+from provision.model import Status
 from provision.pipeline import Request
 from provision.report.console import page_for
 from provision.report.harms import consent_lines
@@ -16,18 +17,10 @@ from provision.report.layout import Page, count
 from provision.run.consent import ANYTHING, Ask, Values, Waiting, exactly
 from provision.run.ledger import View
 from provision.workflows import runs
-from provision.workflows.confirm import confirm
-from provision.workflows.limit import resolve
-from provision.workflows.project import Flags, settings, whole_number
-from provision.workflows.runs import MakeAsk
+from provision.workflows.project import Flags, settings
+from provision.workflows.runs import MakeAsk, resolve
 
 INTERRUPTED = 128
-LOCK = {"lock-timeout": "seconds to wait while another run is at work on a host (default: 30)"}
-DISRUPT = {
-    "allow-disruption": "do not ask before what runs on a host is stopped or restarted",
-    "serial": "how many hosts are disrupted at a time (default: 1); a failure ends it",
-}
-AGREE = {"plan": "only show what would be done", "yes": "do not ask; needed without a terminal"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +69,9 @@ def plan_then_do(request: Request, flags: Flags, question: Question, *, plan: bo
         raise UsageError(
             "not confirmed, so nothing was changed", (Command(planned.typed, ""), " shows it again")
         )
-    return runs.start(request, flags, runs.Manner(ask=_as_planned(report)))
-
-
-def _as_planned(report: Report) -> MakeAsk:
-    """Return the consent to exactly the plan that a person has seen; the host compares."""
+    # Consent to exactly the plan that a person has seen; the host compares.
     seen = {host.name: exactly(host.consent) for host in report.hosts if host.consent}
-    return lambda view: lambda waiting: seen
+    return runs.start(request, flags, runs.Manner(ask=lambda view: lambda waiting: seen))
 
 
 def asker(flags: Flags, *, allow: bool) -> MakeAsk:
@@ -119,14 +108,16 @@ def _ask_at_terminal(view: View, page: Page, waiting: tuple[Waiting, ...]) -> Ma
     return {each.name: exactly(each.consent) for each in waiting} if agreed else {}
 
 
-def serial_of(text: str) -> int:
-    """Return --serial, how many hosts are disrupted at a time; raises UsageError for less than 1."""
-    number = whole_number("serial", text) if text else 1
-    if number < 1:
-        raise UsageError("--serial 0 would disrupt no host", "write --serial 1 or more")
-    return number
+def confirm(question: str, word: str = "yes") -> bool:
+    """Return whether a person types ``word`` after ``question`` is on the screen.
 
-
-def lock_values(lock_timeout: str) -> dict[str, Any]:
-    """Return the role's value for --lock-timeout, if it was given."""
-    return {"lock_timeout": whole_number("lock-timeout", lock_timeout)} if lock_timeout else {}
+    Earlier input is dropped, as it cannot answer a question that was not read yet. The caller checks that
+    there is a terminal; the end of the input means no.
+    """
+    sys.stdout.flush()  # the plan that the question is about
+    print(question, end=" ", file=sys.stderr, flush=True)
+    # In a test standard input may not be a terminal, and then nothing is typed ahead.
+    with suppress(OSError, ValueError, termios.error):
+        termios.tcflush(sys.stdin.fileno(), termios.TCIFLUSH)
+    print(f"Type {word} to go on: ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip() == word

@@ -26,7 +26,7 @@ from provision.run import audit
 from provision.settings import Settings
 from provision.workflows import storing
 from provision.workflows.command import hint_text, typed
-from provision.workflows.confirm import confirm
+from provision.workflows.consent import confirm
 from provision.workflows.owners import LAB_NOTE, expect_known, listed
 from provision.workflows.project import is_lab, whole_number
 

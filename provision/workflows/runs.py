@@ -1,7 +1,6 @@
 """Start a run, show its progress, and write its report."""
 
 import functools
-import math
 import os
 import re
 import sys
@@ -10,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from provision.errors import ProvisionError, ReportNotWritten, StateUnusable, UsageError
+from provision.errors import NothingSelected, ProvisionError, ReportNotWritten, StateUnusable, UsageError
 from provision.model import HostReport, Report
 from provision.pipeline import Finished, Request, run
 from provision.report import console, files, past, text
@@ -23,8 +22,8 @@ from provision.run import audit
 from provision.run.consent import Ask
 from provision.run.interrupts import catch_signals
 from provision.run.ledger import View
-from provision.workflows.command import say
-from provision.workflows.limit import resolve
+from provision.workflows.command import say, typed
+from provision.workflows.options import lock_values, tolerated
 from provision.workflows.project import Flags, settings
 
 MakeAsk = Callable[[View], Ask | None]
@@ -44,6 +43,11 @@ class Manner:
     ask: MakeAsk = lambda view: None
 
 
+def change_access(verb: str, flags: Flags, hosts: str, via: str, lock_timeout: str) -> int:
+    """Run one verb that changes access, and return its exit code."""
+    return start(Request(verb, typed(), hosts, via, values=lock_values(lock_timeout)), flags, Manner())
+
+
 def start(request: Request, flags: Flags, manner: Manner) -> int:
     """Run ``request``, print its result to stdout, and return the exit code."""
     return carry_out(request, flags, manner).exit_code
@@ -56,7 +60,7 @@ def carry_out(request: Request, flags: Flags, manner: Manner) -> Report:
     request = resolve(request, project.state_dir)
     judge = functools.partial(
         exit_code,
-        tolerate_unreachable=_tolerated(manner.tolerate),
+        tolerate_unreachable=tolerated(manner.tolerate),
         detailed=manner.detailed,
     )
     previous = past.last_with_checks(project.state_dir) if request.row.words.by_checks else None
@@ -76,6 +80,25 @@ def carry_out(request: Request, flags: Flags, manner: Manner) -> Report:
         say(unwritten, console.page_for(sys.stderr, flags.color))
         return replace(report, exit_code=report.exit_code | FAILED)
     return report
+
+
+def resolve(request: Request, state_dir: Path) -> Request:
+    """Return ``request`` with a limit that Ansible understands.
+
+    In the typed line ``last`` becomes the id of that run, since this run will be the last one. Raises
+    NothingSelected when no host failed in that run, UsageError when there is no such run.
+    """
+    if not request.limit.startswith("@"):
+        return request
+    found = re.fullmatch(r"@([A-Za-z0-9-]+)\.failed", request.limit)
+    if not found:
+        raise UsageError(f"--limit {request.limit} is not known", "write @last.failed, or @RUN.failed")
+    run = past.load(state_dir, found.group(1)).run
+    names = past.failed_hosts(state_dir, run)
+    if not names:
+        raise NothingSelected(f"no host failed in run {run}", "`fab plan`")
+    line = request.typed.replace(request.limit, f"@{run}.failed")
+    return replace(request, limit=",".join(names), typed=line)
 
 
 def _as_typed(host: HostReport, typed: str) -> HostReport:
@@ -146,21 +169,8 @@ def _text(
         diff=manner.diff,
         asks=manner.asks,
         previous=previous,
-        place=_shown(state_dir / "runs" / report.run),
+        place=os.path.relpath(state_dir / "runs" / report.run / "report.html"),
         width=page.width,
         colour=page.colour,
         ascii=page.ascii,
     )
-
-
-def _shown(run_dir: Path) -> str:
-    return os.path.relpath(run_dir / "report.html")
-
-
-def _tolerated(word: str) -> float | None:
-    if not word:
-        return None
-    found = re.fullmatch(r"unreachable(?:=([0-9]{1,5}))?", word)
-    if not found:
-        raise UsageError(f"--tolerate {word} is not known", "write --tolerate unreachable, or unreachable=2")
-    return float(found.group(1)) if found.group(1) else math.inf

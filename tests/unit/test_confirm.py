@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from provision.workflows.confirm import confirm
+from provision.workflows.consent import confirm
 
 Terminal = tuple[int, int]
 

@@ -16,7 +16,8 @@ from provision.report.layout import Page
 from provision.run.consent import ANYTHING, Ask, Waiting, exactly
 from provision.settings import Settings
 from provision.workflows import consent, runs
-from provision.workflows.consent import Agreed, Question, asker, plan_then_do, serial_of
+from provision.workflows.consent import Agreed, Question, asker, plan_then_do
+from provision.workflows.options import serial_of
 from provision.workflows.project import Flags
 from tests.unit.changes import harm, seen
 

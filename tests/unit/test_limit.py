@@ -6,7 +6,7 @@ from provision.errors import NothingSelected, UsageError
 from provision.model import HostReport, Report, Status
 from provision.pipeline import Request
 from provision.report.files import write
-from provision.workflows.limit import resolve
+from provision.workflows.runs import resolve
 
 
 def ended(place, run, **statuses):

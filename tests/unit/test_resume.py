@@ -8,7 +8,7 @@ from provision.errors import UsageError
 from provision.model import HostReport, Report, Status
 from provision.report.files import write
 from provision.tasks.root import provision
-from provision.workflows.resume import read_again, resumed
+from provision.workflows.provisioning import read_again, resumed
 
 
 def ended(place, run, command="fab provision", at=0, **statuses):
