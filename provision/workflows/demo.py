@@ -26,7 +26,14 @@ def up(hosts: int, profile: str) -> str:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # raises, so that a half-built lab is removed
     down()
     subnet = lab.free_subnet()
-    made = lab.up(f"demo{subnet}", hosts, profile, state_dir=state, subnet=subnet, progress=_say)
+    made = lab.up(
+        f"demo{subnet}",
+        hosts,
+        profile,
+        state_dir=state,
+        subnet=subnet,
+        progress=lambda text: print(text, file=sys.stderr, flush=True),
+    )
     admit(made, state.parent)
     return (
         f"{count(hosts, 'stand-in host')} up, made from Debian packages and dressed as CentOS:\n"
@@ -57,7 +64,9 @@ def status() -> int:
 
 def admit(made: lab.Lab, home: Path) -> None:
     """Make ``made`` the inventory of the project in ``home``, with addresses, passwords and pins."""
-    _write(home / LAB / "inventory.yml", yaml.safe_dump(_inventory(made)))
+    inventory = home / LAB / "inventory.yml"
+    with os.fdopen(os.open(inventory, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        yaml.safe_dump(_inventory(made), file)
     project = settings(Flags(), home)
     credentials.init(project)
     for host in made.hosts:
@@ -74,13 +83,3 @@ def _inventory(made: lab.Lab) -> dict[str, object]:
         "docker_engine_gpg_fingerprint": made.gpg_fingerprint,
     }
     return {"all": {"hosts": {h.name: {"ansible_host": h.address} for h in made.hosts}, "vars": shared}}
-
-
-def _write(path: Path, text: str) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)

@@ -5,14 +5,14 @@ import os
 import stat
 import sys
 from collections.abc import Iterable
-from contextlib import AbstractContextManager
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from provision import credentials as keyring
-from provision import plaintext
 from provision.credentials.entries import set_command
 from provision.credentials.master import from_descriptor
+from provision.credentials.vault import Vault
 from provision.errors import UsageError
 from provision.hints import Command, parse
 from provision.inventory import expect_there
@@ -98,9 +98,9 @@ def _stored(
     expect_known(project, (each.owner for each in found), unlisted=agreed.unlisted)
     taken = [each for each in found if each.secret is not None]
     old = {each: keyring.held(project, each.owner, each.kind) for each in taken}
-    fresh = tuple(each for each in taken if old[each] != each.secret)
+    fresh = [each for each in taken if old[each] != each.secret]
     _expect_agreed(project, [each for each in fresh if old[each] is not None], agreed)
-    plaintext.keep(project, fresh, lambda each: _recorded(project, each))
+    _keep(project, fresh)
     for each in taken:
         print(_saved_line(each, old[each]))
     left = [each for each in found if each.secret is None]
@@ -127,6 +127,21 @@ def _expect_agreed(project: Settings, replaced: list[Found], agreed: ImportOptio
         raise UsageError("not confirmed, so nothing was stored", "`fab credentials.list`")
 
 
+def _keep(project: Settings, found: Iterable[Found]) -> None:
+    """Store and record the secrets found; raises as ``credentials.store``.
+
+    The embedded file stores all or none; another keyring one after the other.
+    """
+    vault = Vault.of(project)
+    rows = [(each, (each.owner, each.kind, each.secret)) for each in found if each.secret is not None]
+    for batch in [rows] if vault.writes_at_once else [[row] for row in rows]:
+        with ExitStack() as stack:
+            for each, _ in reversed(batch):  # recorded when the contexts end, so in the order of the table
+                verb = f"credentials.import {each.kind}"
+                stack.enter_context(audit.recorded(project.state_dir, verb, str(each.owner)))
+            vault.replace([entry for _, entry in batch])
+
+
 def _saved_line(each: Found, old: Secret | None) -> str:
     if old is None:
         return f"stored the {each.kind} of {each.owner}"
@@ -144,10 +159,6 @@ def _say_what_remains(project: Settings, files: tuple[Path, ...]) -> None:
         )
         sys.stdout.writelines(f"  {clean(os.path.relpath(file))}\n" for file in files)
     print("a password that was in plain text, or in a repository, is not secret: change it on the host too")
-
-
-def _recorded(project: Settings, found: Found) -> AbstractContextManager[None]:
-    return audit.recorded(project.state_dir, f"credentials.import {found.kind}", str(found.owner))
 
 
 def _vault_password(project: Settings, descriptor: str) -> Secret:

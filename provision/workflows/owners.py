@@ -3,7 +3,6 @@
 import difflib
 import os
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from provision.credentials import Owner
 from provision.errors import InventoryError, UsageError
@@ -58,14 +57,11 @@ def _known(project: Settings, wanted: Sequence[Owner]) -> set[str]:
             "fix the inventory, or add --unlisted",
             evidence=error.failure.evidence,
         ) from error
-    return {f"host/{name}" for name in data.get("_meta", {}).get("hostvars", {})} | _groups(data)
-
-
-def _groups(data: dict[str, Any]) -> set[str]:
-    parts = {name: part for name, part in data.items() if name != "_meta"}
-    hosts = {f"host/{host}" for part in parts.values() for host in part.get("hosts", ())}
-    below = {child for part in parts.values() for child in part.get("children", ())}
-    return hosts | {f"group/{name}" for name in {*parts, *below} - _NO_GROUPS}
+    groups = {name: part for name, part in data.items() if name != "_meta"}
+    hosts = {host for part in groups.values() for host in part.get("hosts", ())}
+    hosts |= set(data.get("_meta", {}).get("hostvars", {}))
+    below = {child for part in groups.values() for child in part.get("children", ())}
+    return {f"host/{name}" for name in hosts} | {f"group/{name}" for name in {*groups, *below} - _NO_GROUPS}
 
 
 def _not_for_the_lab(lacking: Sequence[Owner]) -> UsageError:
@@ -83,15 +79,12 @@ def _not_for_the_lab(lacking: Sequence[Owner]) -> UsageError:
 
 
 def _unknown(lacking: Sequence[Owner], known: set[str]) -> UsageError:
+    names = {each.removeprefix("host/"): each for each in sorted(known)}
+    wanted = str(lacking[0]).removeprefix("host/")
+    same = [f"group/{wanted}"] if f"group/{wanted}" in known else []
+    near = same or difflib.get_close_matches(wanted, names, 1)
+    first = f"did you mean {near[0]}?" if near else "`fab hosts.list` names them"
     return UsageError(
         f"the inventory has no {listed(lacking)}: nothing was stored",
-        f"{_near(lacking[0], known)}; if it is not in the inventory yet: the same command with --unlisted",
+        f"{first}; if it is not in the inventory yet: the same command with --unlisted",
     )
-
-
-def _near(owner: Owner, known: set[str]) -> str:
-    names = {each.removeprefix("host/"): each for each in sorted(known)}
-    typed = str(owner).removeprefix("host/")
-    same = [f"group/{typed}"] if f"group/{typed}" in known else []
-    found = same or difflib.get_close_matches(typed, names, 1)
-    return f"did you mean {found[0]}?" if found else "`fab hosts.list` names them"

@@ -60,28 +60,25 @@ def check(project: Settings, limit: str, via: str) -> int:
         verdicts = dict(zip(selection.hosts, pool.map(judge, selection.hosts), strict=True))
     for host in sorted(verdicts, key=lambda host: natural(host.name)):
         print(clean(f"{host.name}  {_described(verdicts[host])}"))
-    reports = [HostReport("", _status(verdict)) for verdict in verdicts.values()]
     _audit_check(project, verdicts)
-    return exit_code(reports)
+    statuses = (v.failure.status if isinstance(v, ProvisionError) else Status.OK for v in verdicts.values())
+    return exit_code([HostReport("", status) for status in statuses])
 
 
 def _verdict(host: Host, pins: Mapping[str, tuple[HostKey, ...]], keys: Keys) -> HostKey | ProvisionError:
+    """Return the pinned key that the host shows, or the error: there is none, or it shows none of them."""
+    pinned = pins.get(host.name, ())
+    if not pinned:
+        return UnknownHostKey(f"no key of {host.name} is pinned", f"`fab hosts.trust {host.name}`")
+    offered = []
     try:
-        return _shown_pin(host, pins.get(host.name, ()), keys)
+        for key in keys(host):
+            offered.append(key)
+            if any((pin.type, pin.key) == (key.type, key.key) for pin in pinned):
+                return key
     except ProvisionError as error:
         return error
-
-
-def _shown_pin(host: Host, pinned: tuple[HostKey, ...], keys: Keys) -> HostKey:
-    """Return the pinned key that the host shows; raises ChangedHostKey when it shows none of them."""
-    if not pinned:
-        raise UnknownHostKey(f"no key of {host.name} is pinned", f"`fab hosts.trust {host.name}`")
-    offered = []
-    for key in keys(host):
-        offered.append(key)
-        if any((pin.type, pin.key) == (key.type, key.key) for pin in pinned):
-            return key
-    raise ChangedHostKey.than_pinned(host.name, pinned[0].fingerprint, offered[0].fingerprint)
+    return ChangedHostKey.than_pinned(host.name, pinned[0].fingerprint, offered[0].fingerprint)
 
 
 def _described(verdict: HostKey | ProvisionError) -> str:
@@ -91,10 +88,6 @@ def _described(verdict: HostKey | ProvisionError) -> str:
     return (
         f"{failure.message}{failure.evidence and f' ({failure.evidence})'}; next: {hint_text(failure.next)}"
     )
-
-
-def _status(verdict: HostKey | ProvisionError) -> Status:
-    return Status.OK if isinstance(verdict, HostKey) else verdict.failure.status
 
 
 def _audit_check(project: Settings, verdicts: dict[Host, HostKey | ProvisionError]) -> None:

@@ -43,7 +43,10 @@ def listing(project: Settings, limit: str, via: str) -> str:
 
 def shell(project: Settings, name: str, via: str) -> int:
     """Open a shell on one host; return ssh's exit code."""
-    ready = shell_entrants(project, _one(project, name, via))
+    selection = read(project, name, via)
+    if [host.name for host in selection.hosts] != [name]:
+        raise UsageError(f"{name} is not the name of one host", "`fab hosts.list`")
+    ready = shell_entrants(project, selection)
     with sessions(ready) as opened:
         session = opened[name]
         if isinstance(session, ProvisionError):
@@ -78,13 +81,6 @@ def show_origins(origins: dict[str, tuple[str, ...] | ProvisionError]) -> int:
         else:
             print(f"{name}  {', '.join(origin)}")
     return 8 if missing else 0
-
-
-def _one(project: Settings, name: str, via: str) -> Selection:
-    selection = read(project, name, via)
-    if [host.name for host in selection.hosts] != [name]:
-        raise UsageError(f"{name} is not the name of one host", "`fab hosts.list`")
-    return selection
 
 
 @contextmanager

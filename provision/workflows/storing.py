@@ -92,15 +92,11 @@ def _secret(owner: Owner, kind: Sort, from_stdin: bool) -> Secret:
             "leave out --stdin, and it is asked for and not shown; or pipe it in",
         )
     if from_stdin:
-        return Secret(_line(sys.stdin.buffer.readline()))
+        try:  # as bytes: in text mode a carriage return inside a secret would end it
+            line = sys.stdin.buffer.readline().decode()
+        except UnicodeDecodeError:
+            raise UsageError("the secret is not UTF-8 text", "pipe in UTF-8, one line") from None
+        return Secret(line.removesuffix("\n").removesuffix("\r"))
     if not sys.stdin.isatty():
         raise UsageError("there is no terminal to ask on", "pipe the secret in and add --stdin")
     return Secret(getpass.getpass(f"{kind} of {owner}: "))
-
-
-def _line(data: bytes) -> str:
-    # as bytes: in text mode a carriage return inside a secret would end it
-    try:
-        return data.decode().removesuffix("\n").removesuffix("\r")
-    except UnicodeDecodeError:
-        raise UsageError("the secret is not UTF-8 text", "pipe in UTF-8, one line") from None
