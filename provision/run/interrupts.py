@@ -81,17 +81,15 @@ def catch_signals() -> Iterator[Cancel]:
     ignored.
     """
     cancel = Cancel()
-    caught = [number for number in _EXIT if number != signal.SIGHUP or _default(number)]
+    caught = [
+        number for number in _EXIT if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN
+    ]
     before = {number: signal.signal(number, cancel.trigger) for number in caught}
     try:
         yield cancel
     finally:
         for number, handler in before.items():
             signal.signal(number, signal.SIG_IGN if cancel.is_set() else handler)
-
-
-def _default(number: signal.Signals) -> bool:
-    return signal.getsignal(number) != signal.SIG_IGN
 
 
 def ignore() -> None:
