@@ -96,20 +96,13 @@ def _as_typed(advised: Command, command: str) -> Command:
     program, _, options = _parts(command)
     verb, *own = advised.line.split(" ")
     has = {_LONG.get(word.partition("=")[0], word.partition("=")[0]) for word in own}
-    if not _reaches_hosts(verb):
+    if verb.startswith("credentials.") and verb != _ROTATE:
         has.add("--via")
-    named = _carried(options) if _is_about_a_project(verb) else ()
+    group, _, in_group = verb.partition(".")
+    is_about_a_project = group in _GROUPS if in_group else verb in _UNGROUPED
+    named = _carried(options) if is_about_a_project else ()
     missing = [word for name, words in named if name not in has for word in words]
     return Command(" ".join([verb, *map(shlex.quote, missing), *own]), shlex.join(program))
-
-
-def _is_about_a_project(verb: str) -> bool:
-    group, _, own = verb.partition(".")
-    return group in _GROUPS if own else verb in _UNGROUPED
-
-
-def _reaches_hosts(verb: str) -> bool:
-    return verb == _ROTATE or not verb.startswith("credentials.")
 
 
 def _carried(options: list[str]) -> Iterator[tuple[str, list[str]]]:

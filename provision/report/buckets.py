@@ -1,14 +1,30 @@
-"""Sort hosts into buckets by status, and group those with the same result."""
+"""Sort hosts into buckets by status, with their words and colours; and group hosts with the same result."""
 
 import re
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 
-from provision.hints import Command, Hint
+from provision.hints import Command
 from provision.model import HostReport, Status
+from provision.report.layout import count, dotted
+from provision.wording import Wording
 
 Group = tuple[HostReport, ...]
 Judge = Callable[[HostReport], Status]
+
 GOOD = (Status.OK, Status.CHANGED)
+# The worst is nearest the prompt.
+BAD = (Status.SKIPPED, Status.UNREACHABLE, Status.REFUSED, Status.UNKNOWN, Status.FAILED)
+ORDER = (*GOOD, Status.FAILED, Status.UNREACHABLE, Status.REFUSED, Status.UNKNOWN, Status.SKIPPED)
+PLAN_ORDER = (Status.CHANGED, *(status for status in ORDER if status is not Status.CHANGED))
+
+STYLES = dict.fromkeys(Status, "bad") | {
+    Status.OK: "good",
+    Status.CHANGED: "changed",
+    Status.UNREACHABLE: "away",
+    Status.SKIPPED: "weak",
+}
+WORDS = {status: str(status) for status in Status} | {Status.OK: "up to date", Status.REFUSED: "not touched"}
+PLAN_WORDS = WORDS | {Status.CHANGED: "to change"}
 
 # The parts that may differ between hosts with one cause: addresses and times.
 _OWN = re.compile(
@@ -38,6 +54,26 @@ def sort_into_buckets(hosts: Iterable[HostReport], judge: Judge = judged) -> dic
     return {status: tuple(members) for status, members in buckets.items()}
 
 
+def words_of(verb: Wording, *, is_plan: bool = False) -> Mapping[Status, str]:
+    """Return the words of a verb's buckets, or of those of its plan."""
+    if is_plan:
+        return PLAN_WORDS | {Status.OK: verb.nothing}
+    return WORDS | {Status.OK: verb.ok, Status.CHANGED: verb.changed, Status.FAILED: verb.failed}
+
+
+def counts(
+    buckets: Mapping[Status, Group], words: Mapping[Status, str], order: tuple[Status, ...] = ORDER
+) -> str:
+    """Return the number of hosts per bucket, and their sum: ``8 up to date · 1 failed · 9 hosts``."""
+    shown = [f"{len(buckets[status])} {words[status]}" for status in order if buckets[status]]
+    return dotted([*shown, count(sum(len(hosts) for hosts in buckets.values()), "host")])
+
+
+def unsuccessful(buckets: Mapping[Status, Group]) -> tuple[HostReport, ...]:
+    """Return the hosts that did not succeed, in the order of the screen."""
+    return tuple(host for status in BAD for host in buckets[status])
+
+
 def group(hosts: Iterable[HostReport], key: Callable[[HostReport], Hashable]) -> list[Group]:
     """Group hosts with equal ``key``, in the order in which keys first appear."""
     found: dict[Hashable, list[HostReport]] = {}
@@ -55,17 +91,15 @@ def cause(host: HostReport) -> Hashable:
     texts = (failure.message, failure.evidence) if failure else ()
     checks = tuple((check.name, check.verdict, check.detail) for check in host.checks if not check.passed)
     earlier = tuple((run.run, run.how, run.changes, run.failure) for run in host.earlier)
+    hint = failure.next if failure else ()
+    steps = tuple((isinstance(part, Command), _without_name(str(part), host.name)) for part in hint)
     return (
-        (failure.kind, failure.stage, _steps(failure.next, host.name)) if failure else None,
+        (failure.kind, failure.stage, steps) if failure else None,
         tuple(_OWN.sub("#", _without_name(text, host.name)) for text in texts),
         (len(host.checks), checks),
         earlier,
         host.containers,
     )
-
-
-def _steps(hint: Hint, name: str) -> Hashable:
-    return tuple((isinstance(part, Command), _without_name(str(part), name)) for part in hint)
 
 
 def _without_name(text: str, name: str) -> str:

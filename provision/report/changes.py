@@ -1,10 +1,10 @@
-"""Show changes: one line each in a plan, a short summary after a run."""
+"""Describe what runs do on a host: their changes, what those disrupt, and what earlier runs did."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
-from provision.model import Change
+from provision.model import Change, Consent, Containers, Earlier, Harm
 from provision.report.layout import Page, count
 
 NOTE_COLUMN = 18
@@ -13,6 +13,13 @@ _JOINTS = {"repository": ", ", "package": " "}
 _VERSION = re.compile(r"[0-9][0-9A-Za-z.+_-]*")
 SIGN_STYLES = {"+": "good", "~": "changed", "-": "bad", "!": "bad"}
 LEGEND = "+ new  ~ changed  - removed  ! stops or restarts something"
+
+_ENDS = {
+    "finished": "finished without its controller",
+    "undone": "was undone",
+    "completed": "was interrupted, and this run completed it",
+}
+_FAILED = "failed without its controller"
 
 
 def sign(change: Change) -> str:
@@ -91,16 +98,11 @@ def summary(changes: Iterable[Change]) -> str:
     # The repository is only mentioned when no package changed.
     if packages:
         by_kind.pop("repository", None)
-    said = [_done(change) for members in by_kind.values() for change in members]
-    return ", ".join([*_count_packages(packages), *dict.fromkeys(said)])
-
-
-def _count_packages(packages: Sequence[Change]) -> Iterator[str]:
+    others = [_done(change) for members in by_kind.values() for change in members]
     removed = sum(change.sign == "-" for change in packages)
-    if len(packages) > removed:
-        yield count(len(packages) - removed, "package")
-    if removed:
-        yield f"{count(removed, 'package')} removed"
+    brought = [count(len(packages) - removed, "package")] if len(packages) > removed else []
+    gone = [f"{count(removed, 'package')} removed"] if removed else []
+    return ", ".join([*brought, *gone, *dict.fromkeys(others)])
 
 
 def _done(change: Change) -> str:
@@ -116,3 +118,45 @@ def _done(change: Change) -> str:
         case "reload" if change.brief:
             return f"{change.name}; {change.brief}"
     return change.name
+
+
+def harm_words(harm: Harm) -> str:
+    """Return one effect: ``12 containers restart: db, web, …``."""
+    what = harm.one if harm.count == 1 else harm.what
+    more = ["…"] if harm.count > len(harm.names) else []
+    return f"{harm.count} {what}: {', '.join([*harm.names, *more])}"
+
+
+def consent_lines(consent: Consent | None) -> list[str]:
+    """Return the effects of a plan, one per line; none for a plan that disrupts nothing."""
+    return [harm_words(harm) for harm in consent.harms] if consent else []
+
+
+def containers_words(found: Containers | None) -> str:
+    """Return the state of the containers: ``6 containers: 5 untouched, 1 restarted, 0 lost``."""
+    if found is None:
+        return ""
+    total = found.untouched + len(found.restarted) + len(found.lost)
+    named = f" ({', '.join(found.lost)})" if found.lost else ""
+    silent = f", no answer yet from {', '.join(found.silent)}" if found.silent else ""
+    return (
+        f"{count(total, 'container')}: {found.untouched} untouched, {len(found.restarted)} restarted, "
+        f"{len(found.lost)} lost{named}{silent}"
+    )
+
+
+def waited_words(waited: tuple[str, ...]) -> str:
+    """Return what a run waited for: ``waited for cloud-init (cloud-final.service)``."""
+    return f"waited for {', '.join(waited)}" if waited else ""
+
+
+def said(run: Earlier) -> str:
+    """Return one sentence about ``run``: who started it, how it ended, what it changed or why it failed."""
+    end = _FAILED if run.failure and run.how == "finished" else _ENDS.get(run.how, run.how)
+    detail = run.failure.message if run.failure else summary(run.changes)
+    return f"run {run.run} of {run.who} {end}" + (f": {detail}" if detail else "")
+
+
+def earlier_lines(page: Page, runs: Iterable[Earlier], column: int) -> list[str]:
+    """Return a line for each of ``runs`` at ``column``."""
+    return [line for run in runs for line in page.labelled("earlier", said(run), column, 9)]

@@ -20,18 +20,15 @@ def page_for(stream: TextIO, colour: str = "auto", environ: Mapping[str, str] = 
     """
     if colour not in COLOUR_CHOICES:
         raise UsageError(f"--color {colour} is not known", f"use one of {', '.join(COLOUR_CHOICES)}")
-    return Page(_width(stream), _has_colour(stream, colour, environ), not _speaks_unicode(stream))
+    width = shutil.get_terminal_size((80, 24)).columns if stream.isatty() else WIDTH_WITHOUT_TERMINAL
+    by_default = not environ.get("NO_COLOR") and is_live(stream, environ)
+    has_colour = by_default if colour == "auto" else colour == "always"
+    return Page(width, has_colour, not _speaks_unicode(stream))
 
 
 def is_live(stream: TextIO, environ: Mapping[str, str] = os.environ) -> bool:
     """Return whether ``stream`` is a terminal on which lines can be redrawn."""
     return stream.isatty() and environ.get("TERM", "dumb") not in ("", "dumb")
-
-
-def _has_colour(stream: TextIO, colour: str, environ: Mapping[str, str]) -> bool:
-    if colour != "auto":
-        return colour == "always"
-    return not environ.get("NO_COLOR") and is_live(stream, environ)
 
 
 def _speaks_unicode(stream: TextIO) -> bool:
@@ -40,9 +37,3 @@ def _speaks_unicode(stream: TextIO) -> bool:
     except (UnicodeEncodeError, LookupError):
         return False
     return True
-
-
-def _width(stream: TextIO) -> int:
-    if not stream.isatty():
-        return WIDTH_WITHOUT_TERMINAL
-    return shutil.get_terminal_size((80, 24)).columns

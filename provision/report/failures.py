@@ -1,4 +1,4 @@
-"""Show why hosts stopped: each cause once, with the names of its hosts."""
+"""Show why hosts stopped, each cause once, with the names of its hosts; and why the command itself did."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -7,12 +7,21 @@ from dataclasses import replace
 from provision.hints import Command, Hint
 from provision.model import Check, Failure, HostReport, Status, Verdict
 from provision.report.buckets import Group, cause, group, names, proven, shared
-from provision.report.earlier import earlier_lines
-from provision.report.harms import containers_words
+from provision.report.changes import containers_words, earlier_lines
 from provision.report.layout import Page, count, dotted, duration
 
 NAME_COLUMN = 2
 TEXT_COLUMN = 11
+ERROR_COLUMN = 7
+
+
+def error_text(failure: Failure, *, width: int = 80, colour: bool = False, ascii: bool = False) -> str:
+    """Return the text of an error of the command itself; its hint is last."""
+    page = Page(width, colour, ascii)
+    first, *rest = cause_lines(page, failure, ERROR_COLUMN)
+    head = page.paint("Error", "bad") + "  " + first[ERROR_COLUMN:]
+    hint = page.hint("Next", failure.next, 0, ERROR_COLUMN)
+    return "".join(f"{line.rstrip()}\n" for line in [head, *rest, *hint])
 
 
 def failure_blocks(page: Page, hosts: Iterable[HostReport]) -> list[str]:
@@ -21,39 +30,31 @@ def failure_blocks(page: Page, hosts: Iterable[HostReport]) -> list[str]:
 
 
 def _block(page: Page, hosts: Group) -> list[str]:
-    checks, earlier = hosts[0].checks, earlier_lines(page, hosts[0].earlier, TEXT_COLUMN)
-    running = page.labelled("running", containers_words(hosts[0].containers), TEXT_COLUMN, 9)
-    notes = [
-        *running,
-        *earlier,
-        *failed_checks(page, checks),
-        *skipped_checks(page, checks),
-        *advices(page, checks),
+    first = hosts[0]
+    body = [
+        *_reason(page, hosts),
+        *page.labelled("running", containers_words(first.containers), TEXT_COLUMN, 9),
+        *earlier_lines(page, first.earlier, TEXT_COLUMN),
+        *failed_checks(page, first.checks),
+        *skipped_checks(page, first.checks),
+        *advices(page, first.checks),
     ]
-    body = [*_reason(page, hosts), *notes]
-    return _with_names(page, hosts, body)
-
-
-def _with_names(page: Page, hosts: Group, body: Sequence[str]) -> list[str]:
-    """Put the names of ``hosts`` before ``body``, on its first line if they fit."""
     head = " " * NAME_COLUMN + page.plain(names(hosts))
     if body and len(head) < TEXT_COLUMN - 1:
         return [page.paint(head.ljust(TEXT_COLUMN), "strong") + body[0][TEXT_COLUMN:], *body[1:]]
-    return [page.paint(line, "strong") for line in page.block(names(hosts), NAME_COLUMN)] + list(body)
+    return [page.paint(line, "strong") for line in page.block(names(hosts), NAME_COLUMN)] + body
 
 
 def _reason(page: Page, hosts: Group) -> list[str]:
     failure = joined(hosts)
     if failure is None:
         return page.block(_verdict(hosts[0]), TEXT_COLUMN)
-    unreachable = hosts[0].status is Status.UNREACHABLE
-    first = [] if unreachable else page.block(_where(failure, hosts), TEXT_COLUMN)
-    return first + failure_lines(page, failure, TEXT_COLUMN)
-
-
-def _where(failure: Failure, hosts: Group) -> str:
+    lines = failure_lines(page, failure, TEXT_COLUMN)
+    if hosts[0].status is Status.UNREACHABLE:
+        return lines
     after = f"after {duration(hosts[0].seconds)}" if len(hosts) == 1 and hosts[0].seconds else ""
-    return dotted(part for part in (failure.stage or "", failure.kind, after) if part)
+    where = dotted(part for part in (failure.stage or "", failure.kind, after) if part)
+    return page.block(where, TEXT_COLUMN) + lines
 
 
 def _verdict(host: HostReport) -> str:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from provision.errors import ReportNotWritten, StateUnusable
 from provision.model import Report
-from provision.report.clean import clean_lines
 from provision.report.junit import junit_text
+from provision.report.layout import clean_lines
 from provision.report.record import report_record
 from provision.report.webpage import page_text
 
@@ -26,7 +26,9 @@ def write(report: Report, state_dir: Path, logs: Mapping[str, str]) -> Path:
     """
     run_dir = state_dir / "runs" / report.run
     try:
-        _directory(run_dir / "hosts")
+        (run_dir / "hosts").mkdir(parents=True, exist_ok=True)
+        for made in (run_dir / "hosts", run_dir):
+            made.chmod(0o700)
         _file(run_dir / "report.json", json.dumps(report_record(report), indent=1) + "\n")
         _file(run_dir / "junit.xml", junit_text(report))
         _file(run_dir / "report.html", page_text(report))
@@ -58,12 +60,6 @@ def expect_room(state_dir: Path) -> None:
 def log_name(host: str) -> str:
     """Return the file name of a host's log; it never leads out of its directory."""
     return re.sub(r"[^A-Za-z0-9._-]", "_", host) + ".log"
-
-
-def _directory(path: Path) -> None:
-    path.mkdir(parents=True, exist_ok=True)
-    for made in (path, path.parent):
-        made.chmod(0o700)
 
 
 def _file(path: Path, text: str) -> None:

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from xml.etree.ElementTree import Element, SubElement, tostring
 
-from provision.model import Check, Failure, HostReport, Report, Verdict
-from provision.report.clean import clean, clean_lines
+from provision.model import Check, HostReport, Report, Verdict
+from provision.report.layout import clean, clean_lines
 
 
 def junit_text(report: Report) -> str:
@@ -19,8 +19,11 @@ def _suite(root: Element, host: HostReport, started: str) -> None:
     suite = SubElement(root, "testsuite", _attributes(host, started))
     for check in host.checks:
         _check(suite, host.name, check)
-    if host.failure:
-        _error(suite, host, host.failure)
+    if failure := host.failure:
+        case = _case(suite, host.name, failure.stage or "run", host.seconds)
+        error = SubElement(case, "error", {"type": clean(failure.kind), "message": clean(failure.message)})
+        lines = (failure.evidence, failure.meaning, failure.state, failure.hint)
+        error.text = "\n".join(clean_lines(line) for line in lines if line)
 
 
 def _attributes(host: HostReport, started: str) -> dict[str, str]:
@@ -54,10 +57,3 @@ def _check(suite: Element, host: str, check: Check) -> None:
     elif check.verdict is Verdict.ADVICE:
         # JUnit has no such result; the word in the message marks it.
         SubElement(case, "skipped", {"message": clean(f"advice: {check.detail}")})
-
-
-def _error(suite: Element, host: HostReport, failure: Failure) -> None:
-    case = _case(suite, host.name, failure.stage or "run", host.seconds)
-    error = SubElement(case, "error", {"type": clean(failure.kind), "message": clean(failure.message)})
-    lines = (failure.evidence, failure.meaning, failure.state, failure.hint)
-    error.text = "\n".join(clean_lines(line) for line in lines if line)

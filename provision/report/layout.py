@@ -1,12 +1,12 @@
-"""The page that texts are laid out on: its width, its colours, its characters."""
+"""Lay text out on a page with its width, colours and characters, and make text from a host safe to show."""
 
 import textwrap
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import chain, repeat
 
 from provision.hints import Command, Hint
-from provision.report.clean import clean, clean_lines
 
 RIGHT_EDGE = 77
 BELOW_COLUMN = 18
@@ -20,6 +20,38 @@ _ASCII = str.maketrans(
 )
 
 
+class _Visible(dict[int, str]):
+    """A translation table that fills itself: control and invisible characters become escapes."""
+
+    def __missing__(self, code: int) -> str:
+        character = chr(code)
+        if character.isprintable():
+            shown = character
+        elif character == "\t" or unicodedata.category(character) == "Zs":
+            shown = " "
+        else:
+            shown = character.encode("unicode_escape").decode()
+        self[code] = shown
+        return shown
+
+
+_TABLE = _Visible()
+
+
+def clean(text: str) -> str:
+    r"""Return ``text`` as one line that is safe for terminals, pages and XML parsers.
+
+    Control characters, invisible and direction-changing characters and lone surrogates are escaped (``\x1b``,
+    ``\u202e``); tabs and unusual spaces become a space.
+    """
+    return text if text.isprintable() else text.translate(_TABLE)
+
+
+def clean_lines(text: str) -> str:
+    """Return ``text`` with every line cleaned and the line ends kept; for logs and diffs."""
+    return "\n".join(clean(line) for line in text.replace("\r\n", "\n").split("\n"))
+
+
 @dataclass(frozen=True)
 class Page:
     """How text is shown; ``width`` in columns, ``ascii`` where other characters cannot be."""
@@ -29,7 +61,7 @@ class Page:
     ascii: bool = False
 
     def plain(self, text: str) -> str:
-        """Give ``text`` as one safe line in the characters that this page can show."""
+        """Return ``text`` as one safe line in the characters that this page can show."""
         shown = clean(text)
         if not self.ascii or shown.isascii():
             return shown
@@ -50,7 +82,7 @@ class Page:
         return [" " * column + line for line in self.wrap(text, column)]
 
     def labelled(self, label: str, text: str, column: int, width: int = 7) -> list[str]:
-        """Put ``label`` before the first line of ``text``, and the other lines under it."""
+        """Return the lines of ``text`` under each other, with ``label`` before the first."""
         lines = self.wrap(text, column + width) if text.strip() else []
         return _under(label.ljust(width), lines, column)
 
@@ -68,7 +100,7 @@ class Page:
         return "\n".join(map(self.plain, part.split("\n")))
 
     def flow(self, items: Iterable[str], column: int) -> list[str]:
-        """Put ``items`` one after the other with commas at ``column``; an item stays whole."""
+        """Return ``items`` as lines with commas at ``column``; an item stays whole."""
         lines = [""]
         for item in map(self.plain, items):
             grown = f"{lines[-1]}, {item}" if lines[-1] else item
@@ -82,7 +114,7 @@ class Page:
     def beside(
         self, left: str, right: str, column: int, gap: int = 2, below: int = BELOW_COLUMN
     ) -> list[str]:
-        """Put ``right`` at ``column`` beside ``left``, or under it at ``below`` where it does not fit."""
+        """Return ``left`` with ``right`` at ``column``, or under it at ``below`` if it does not fit."""
         before, after = self.plain(left), self.plain(right)
         start = max(column, len(before) + gap)
         if not after:
@@ -92,12 +124,12 @@ class Page:
         return [before, *self.block(after, below)]
 
     def edge(self, left: str, right: str, gap: int = 4) -> list[str]:
-        """Put ``right`` against the right edge, or under ``left`` where it does not fit."""
+        """Return ``left`` with ``right`` at the right edge, or under it if it does not fit."""
         column = min(self.width, RIGHT_EDGE) - len(self.plain(right))
         return self.beside(left, right, max(column, 0), gap)
 
     def total(self, label: str, said: str, seconds: float) -> list[str]:
-        """Give the line that sums up, with the time at the right edge, or under it when long."""
+        """Return the line of totals, with the time at the right edge, or under it if the line is long."""
         lines = self.edge(label + said, duration(seconds))
         if len(lines) == 1:
             return lines
@@ -117,7 +149,7 @@ def _fold(line: str, room: int) -> list[str]:
 
 
 def duration(seconds: float) -> str:
-    """Say ``seconds`` as a person does: ``4.2 s``, ``12 s``, ``2 m 31 s``, ``1 h 02 m``."""
+    """Return ``seconds`` as words: ``4.2 s``, ``12 s``, ``2 m 31 s``, ``1 h 02 m``."""
     if seconds < 9.95:
         return f"{seconds:.1f} s"
     whole = round(seconds)
@@ -129,7 +161,7 @@ def duration(seconds: float) -> str:
 
 
 def count(number: int, noun: str) -> str:
-    """Say a number with its noun: ``1 host``, ``2 hosts``."""
+    """Return a number with its noun: ``1 host``, ``2 hosts``."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 

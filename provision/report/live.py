@@ -10,9 +10,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self, TextIO
 
 from provision.model import Stage, Status
+from provision.report.buckets import STYLES
 from provision.report.console import is_live, page_for
 from provision.report.layout import Page, count, duration
-from provision.report.words import STYLES
 
 if TYPE_CHECKING:
     from rich.live import Live as RichLive
@@ -103,19 +103,21 @@ class Live:
             self._finished[host] = status
         if not self._view and not seen:
             since = running.since if running else self._begun
-            self._say(f"{host}  {self._words[status]}  {duration(self._clock() - since)}")
-
-    def _say(self, line: str) -> None:
-        with self._lock:
-            self._stream.write(self._page.plain(line) + "\n")
-            self._stream.flush()
+            line = f"{host}  {self._words[status]}  {duration(self._clock() - since)}"
+            with self._lock:
+                self._stream.write(self._page.plain(line) + "\n")
+                self._stream.flush()
 
     def lines(self) -> list[tuple[str, str]]:
         """Return the lines of the view with their styles; as many for 12 hosts as for 12,000."""
         with self._lock:
             running = sorted(self._running.items(), key=lambda item: item[1].since)
             finished = list(self._finished.values())
-        shown = [(self._running_line(name, where), "") for name, where in running[:MOST_RUNNING_LINES]]
+        shown = []
+        for name, where in running[:MOST_RUNNING_LINES]:
+            words = (str(where.stage), where.note, duration(self._clock() - where.stage_since))
+            line = f"  {name:<12}  {'  '.join(word for word in words if word)}"
+            shown.append((self._page.plain(line), ""))
         empty = [("", "")] * (MOST_RUNNING_LINES - len(shown))
         more = len(running) - len(shown)
         last = f"  and {count(more, 'other')} on the way" if more else ""
@@ -127,11 +129,6 @@ class Live:
         parts = [f"{self._verb}  {len(finished)} of {count(self._total, 'host')} finished", *said]
         worst = next((STYLES[s] for s in finished if STYLES[s] in ("bad", "away")), "")
         return self._page.plain(" · ".join([*parts, duration(self._clock() - self._begun)])), worst
-
-    def _running_line(self, name: str, where: Running) -> str:
-        spent = duration(self._clock() - where.stage_since)
-        said = "  ".join(part for part in (str(where.stage), where.note, spent) if part)
-        return self._page.plain(f"  {name:<12}  {said}")
 
     def _rich_view(self) -> "RichLive":
         # Imported here: only a terminal needs it, and it takes longer than all other imports.

@@ -16,7 +16,9 @@ LAST = "last"
 
 def load(state_dir: Path, run: str = LAST) -> Report:
     """Return the report of ``run``; raises UsageError when it is missing or cannot be read."""
-    place = _place(state_dir, run) / "report.json"
+    if run in ("", ".", "..") or "/" in run:
+        raise UsageError(f"{run!r} is not the name of a run", f"ls {state_dir / 'runs'}")
+    place = state_dir / ("latest" if run == LAST else f"runs/{run}") / "report.json"
     try:
         return report_from(json.loads(place.read_text(encoding="utf-8")))
     except FileNotFoundError:
@@ -25,14 +27,6 @@ def load(state_dir: Path, run: str = LAST) -> Report:
         raise UsageError(
             f"the report of run {run!r} cannot be read", f"look at {place}", evidence=str(error)
         ) from None
-
-
-def _place(state_dir: Path, run: str) -> Path:
-    if run == LAST:
-        return state_dir / "latest"
-    if run in ("", ".", "..") or "/" in run:
-        raise UsageError(f"{run!r} is not the name of a run", f"ls {state_dir / 'runs'}")
-    return state_dir / "runs" / run
 
 
 def failed_hosts(state_dir: Path, run: str = LAST) -> tuple[str, ...]:

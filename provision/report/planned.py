@@ -3,12 +3,10 @@
 from collections.abc import Iterator, Mapping
 
 from provision.model import Status
-from provision.report.buckets import Group, cause, group, names
-from provision.report.changes import LEGEND, plan_lines
+from provision.report.buckets import BAD, PLAN_WORDS, STYLES, Group, cause, group, names
+from provision.report.changes import LEGEND, consent_lines, plan_lines
 from provision.report.failures import failure_lines, joined
-from provision.report.harms import consent_lines
 from provision.report.layout import Page, count
-from provision.report.words import BAD, PLAN_WORDS, STYLES
 
 NAMES_COLUMN = 12
 SYSTEM_COLUMN = 50
@@ -20,20 +18,17 @@ MOST_NAME_LINES = 6
 def to_change(page: Page, hosts: Group, *, diff: bool) -> Iterator[str]:
     """Yield the plans of ``hosts``, grouped by changes and system; the last line explains the signs."""
     for alike in group(hosts, lambda host: (host.changes, host.system, tuple(consent_lines(host.consent)))):
-        yield from _heading(page, alike)
+        head = f"  {count(len(alike), 'host')}".ljust(NAMES_COLUMN - 2) + "  "
+        first, *rest = page.block(names(alike), NAMES_COLUMN)
+        *lines, last = [head + first.lstrip(), *rest]
+        yield from lines
+        yield from page.beside(last, alike[0].system, SYSTEM_COLUMN)
         yield from plan_lines(page, alike[0].changes, diff=diff)
         for line in consent_lines(alike[0].consent):
             yield from page.block(f"needs consent: {line}", NAMES_COLUMN)
     if any(host.changes for host in hosts):
         first, *rest = page.block(LEGEND, NAMES_COLUMN)
         yield from ["  signs".ljust(NAMES_COLUMN) + first.lstrip(), *rest]
-
-
-def _heading(page: Page, hosts: Group) -> list[str]:
-    first, *rest = page.block(names(hosts), NAMES_COLUMN)
-    head = f"  {count(len(hosts), 'host')}".ljust(NAMES_COLUMN - 2) + "  "
-    lines = [head + first.lstrip(), *rest]
-    return [*lines[:-1], *page.beside(lines[-1], hosts[0].system, SYSTEM_COLUMN)]
 
 
 def up_to_date(page: Page, hosts: Group, word: str) -> list[str]:
@@ -71,8 +66,4 @@ def _without_plan(page: Page, status: Status, hosts: Group) -> list[str]:
         lines = [*lines[:-1], *page.beside(lines[-1], failure.message, CAUSE_COLUMN)]
     elif failure:
         lines += failure_lines(page, failure, NAMES_COLUMN)
-    return [_painted(page, label, lines[0], status), *lines[1:]]
-
-
-def _painted(page: Page, label: str, line: str, status: Status) -> str:
-    return page.paint(label, STYLES[status]) + line[len(label) :]
+    return [page.paint(label, STYLES[status]) + lines[0][len(label) :], *lines[1:]]

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from provision.model import Change, Check, Earlier, Failure, Harm, HostReport, Report, Status, Verdict
+from provision.model import Change, Check, Earlier, Failure, HostReport, Report, Status, Verdict
 
 SCHEMA = 1
 
@@ -29,11 +29,17 @@ def host_record(host: HostReport) -> dict[str, Any]:
         "name": host.name,
         "status": str(host.status),
         "changes": [_change(change) for change in host.changes],
-        "checks": [_check(check) for check in host.checks],
+        "checks": [
+            {"name": c.name, "passed": c.passed, "verdict": str(c.verdict), "detail": c.detail}
+            for c in host.checks
+        ],
         "error": _error(host.failure) if host.failure else None,
         "seconds": round(host.seconds, 3),
         "earlier": [_earlier(run) for run in host.earlier],
-        "disrupts": [_harm(harm) for harm in host.consent.harms] if host.consent else [],
+        "disrupts": [
+            {"what": harm.what, "names": harm.names, "count": harm.count}
+            for harm in (host.consent.harms if host.consent else ())
+        ],
         "containers": asdict(host.containers) if host.containers else None,
         "waited_for": list(host.waited),
     }
@@ -42,10 +48,6 @@ def host_record(host: HostReport) -> dict[str, Any]:
 def _change(change: Change) -> dict[str, Any]:
     words = ("name", "before", "after", "disruptive", "sign")
     return {word: getattr(change, word) for word in words}
-
-
-def _harm(harm: Harm) -> dict[str, Any]:
-    return {"what": harm.what, "names": harm.names, "count": harm.count}
 
 
 def _earlier(run: Earlier) -> dict[str, Any]:
@@ -57,11 +59,6 @@ def _earlier(run: Earlier) -> dict[str, Any]:
         "changes": [_change(change) for change in run.changes],
         "error": _error(run.failure) if run.failure else None,
     }
-
-
-def _check(check: Check) -> dict[str, Any]:
-    verdict = str(check.verdict)
-    return {"name": check.name, "passed": check.passed, "verdict": verdict, "detail": check.detail}
 
 
 def _check_from(record: Mapping[str, Any]) -> Check:

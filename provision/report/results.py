@@ -4,14 +4,11 @@ from collections.abc import Callable, Hashable, Iterator, Mapping
 
 from provision.model import HostReport, Report, Status
 from provision.report import advice
-from provision.report.buckets import Group, group, proven
-from provision.report.changes import summary
-from provision.report.earlier import earlier_lines, said
+from provision.report.buckets import BAD, STYLES, Group, counts, group, proven, unsuccessful
+from provision.report.changes import containers_words, earlier_lines, said, summary, waited_words
 from provision.report.failures import advices, failure_blocks, skipped_checks, tally
-from provision.report.harms import containers_words, waited_words
 from provision.report.layout import Page, count, dotted
 from provision.report.planned import few_names
-from provision.report.words import BAD, STYLES, counts, unsuccessful
 
 NAMES_COLUMN = 19
 SUMMARY_COLUMN = 38
@@ -55,9 +52,9 @@ def _reached(page: Page, head: str, hosts: Group, notes: Notes) -> list[str]:
         others = tuple((check.name, check.verdict, check.detail) for check in host.checks if not check.passed)
         return notes(host, ""), others, tuple(map(said, host.earlier))
 
-    lines = [
-        line for same in group(hosts, alike) for line in _group(page, same, *notes(same[0], _each(same)))
-    ]
+    lines: list[str] = []
+    for same in group(hosts, alike):
+        lines += _group(page, same, *notes(same[0], " each" if len(same) > 1 else ""))
     return [head + lines[0][NAMES_COLUMN - 3 :], *lines[1:]] if lines else []
 
 
@@ -70,10 +67,6 @@ def _group(page: Page, hosts: Group, beside: str, below: str) -> Iterator[str]:
     yield from earlier_lines(page, hosts[0].earlier, NAMES_COLUMN)
     yield from skipped_checks(page, hosts[0].checks, NAMES_COLUMN)
     yield from advices(page, hosts[0].checks, NAMES_COLUMN)
-
-
-def _each(hosts: Group) -> str:
-    return " each" if len(hosts) > 1 else ""
 
 
 def failed(page: Page, buckets: Mapping[Status, Group], words: Mapping[Status, str]) -> Iterator[str]:

@@ -5,9 +5,17 @@ from typing import Protocol, TypedDict, Unpack
 
 from provision.model import Report, Status
 from provision.report import advice, planned, results
-from provision.report.buckets import GOOD, Group, proven, sort_into_buckets
+from provision.report.buckets import (
+    GOOD,
+    PLAN_ORDER,
+    Group,
+    counts,
+    proven,
+    sort_into_buckets,
+    unsuccessful,
+    words_of,
+)
 from provision.report.layout import Page
-from provision.report.words import PLAN_ORDER, counts, unsuccessful, words_of
 
 REPORT_PLACE = ".provision/latest/report.html"
 

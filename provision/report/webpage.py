@@ -1,22 +1,30 @@
 """The run as one web page, without scripts or external resources, for phones too, light and dark."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from provision.model import Check, HostReport, Report, Status, Verdict
+from provision.model import HostReport, Report, Status, Verdict
 from provision.report import advice
-from provision.report.buckets import Group, cause, group, judged, names, proven, sort_into_buckets
-from provision.report.changes import sign, summary
-from provision.report.clean import clean, clean_lines
-from provision.report.earlier import said
+from provision.report.buckets import (
+    BAD,
+    ORDER,
+    STYLES,
+    Group,
+    cause,
+    group,
+    judged,
+    names,
+    proven,
+    sort_into_buckets,
+    words_of,
+)
+from provision.report.changes import consent_lines, containers_words, said, sign, summary
 from provision.report.failures import joined, tally
-from provision.report.harms import consent_lines, containers_words
-from provision.report.layout import count, duration
-from provision.report.words import BAD, ORDER, STYLES, words_of
+from provision.report.layout import clean, clean_lines, count, duration
 
 _HERE = Path(__file__).parent
 
@@ -48,35 +56,27 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         # Every value that the template prints is cleaned here.
-        finalize=_shown,
+        finalize=lambda value: clean(value) if type(value) is str else value,
     )
-    environment.filters.update(duration=duration, lines=_lines)
+    environment.filters.update(
+        duration=duration,
+        lines=lambda text: Markup(escape(clean_lines(text))),  # noqa: S704  (escaped here, line ends kept)
+    )
     environment.globals.update(sign=sign, count=count)
     return environment
 
 
-def _shown(value: Any) -> Any:
-    return clean(value) if type(value) is str else value
-
-
-def _lines(text: str) -> Markup:
-    return Markup(escape(clean_lines(text)))  # noqa: S704  (escaped here, line ends kept)
-
-
 def _section(status: Status, words: Mapping[Status, str], hosts: Group) -> dict[str, Any]:
-    same = group(
-        hosts, lambda host: (cause(host), host.changes, host.system, _checks(host.checks), _running(host))
-    )
+    def alike(host: HostReport) -> Hashable:
+        checks = tuple((check.name, check.verdict, check.detail) for check in host.checks)
+        return cause(host), host.changes, host.system, checks, _running(host)
+
     return {
         "word": words[status],
         "style": STYLES[status],
         "hosts": len(hosts),
-        "groups": [_group(members) for members in same],
+        "groups": [_group(members) for members in group(hosts, alike)],
     }
-
-
-def _checks(checks: Iterable[Check]) -> tuple[tuple[str, Verdict, str], ...]:
-    return tuple((check.name, check.verdict, check.detail) for check in checks)
 
 
 def _running(host: HostReport) -> tuple[str, ...]:

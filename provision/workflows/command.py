@@ -20,8 +20,8 @@ from provision.hints import Hint, render
 from provision.model import HostReport
 from provision.report.advice import as_typed
 from provision.report.console import page_for
-from provision.report.error import error_text
 from provision.report.exit_code import UNKNOWN, exit_code
+from provision.report.failures import error_text
 from provision.report.layout import Page
 from provision.run import interrupts
 from provision.ssh.broker import forbid_dumps

@@ -11,8 +11,8 @@ from provision.errors import UsageError
 from provision.hints import Command
 from provision.model import Status
 from provision.pipeline import Request
+from provision.report.changes import consent_lines
 from provision.report.console import page_for
-from provision.report.harms import consent_lines
 from provision.report.layout import Page, count
 from provision.run.consent import ANYTHING, Ask, Values, Waiting, exactly
 from provision.run.ledger import View

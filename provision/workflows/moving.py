@@ -20,8 +20,7 @@ from provision.model import Secret
 from provision.plaintext import intake
 from provision.plaintext.intake import Found
 from provision.plaintext.scan import Finding
-from provision.report.clean import clean
-from provision.report.layout import count
+from provision.report.layout import clean, count
 from provision.run import audit
 from provision.settings import Settings
 from provision.workflows import storing

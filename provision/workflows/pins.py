@@ -14,8 +14,8 @@ from provision.errors import ChangedHostKey, ProvisionError, UnknownHostKey, Usa
 from provision.inventory import Selection
 from provision.inventory.host_values import natural
 from provision.model import Host, HostKey, HostReport, Status
-from provision.report.clean import clean
 from provision.report.exit_code import exit_code
+from provision.report.layout import clean
 from provision.run import audit
 from provision.settings import Settings
 from provision.ssh import witness

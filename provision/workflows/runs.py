@@ -14,10 +14,10 @@ from provision.model import HostReport, Report
 from provision.pipeline import Finished, Request, run
 from provision.report import console, files, past, text
 from provision.report.advice import as_typed
+from provision.report.buckets import words_of
 from provision.report.exit_code import FAILED, exit_code
 from provision.report.jsonl import Stream
 from provision.report.live import Live
-from provision.report.words import words_of
 from provision.run import audit
 from provision.run.consent import Ask
 from provision.run.interrupts import catch_signals

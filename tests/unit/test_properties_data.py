@@ -39,10 +39,10 @@ from provision.model import (
     Verdict,
 )
 from provision.report import past
-from provision.report.clean import clean, clean_lines
 from provision.report.files import write
 from provision.report.jsonl import Stream
 from provision.report.junit import junit_text
+from provision.report.layout import clean, clean_lines
 from provision.report.record import report_from, report_record
 from provision.report.text import plan_text, provision_text, verify_text
 from provision.report.webpage import page_text

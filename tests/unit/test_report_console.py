@@ -9,10 +9,9 @@ from hypothesis import strategies as st
 from provision.errors import UsageError
 from provision.hints import Command
 from provision.model import Failure
-from provision.report.clean import clean, clean_lines
 from provision.report.console import is_live, page_for
-from provision.report.error import error_text
-from provision.report.layout import Page, duration
+from provision.report.failures import error_text
+from provision.report.layout import Page, clean, clean_lines, duration
 
 
 class Terminal(io.TextIOWrapper):

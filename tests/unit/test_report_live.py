@@ -8,10 +8,10 @@ import pytest
 
 from provision.model import HostReport, Report, Stage, Status
 from provision.report.advice import again, carry_out, same_hosts, show_diff, verb
+from provision.report.buckets import words_of
 from provision.report.jsonl import Stream
 from provision.report.layout import Page
 from provision.report.live import MOST_RUNNING_LINES, Live
-from provision.report.words import words_of
 from provision.run.ledger import View
 from provision.verbs import VERBS
 from tests.unit.changes import seen
