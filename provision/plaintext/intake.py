@@ -98,19 +98,15 @@ def holders(sources: tuple[Path, ...], secrets: tuple[Secret, ...]) -> tuple[Pat
 
 
 def _of_host(owner: Owner, values: Mapping[str, Any], vault: Secret | None) -> Iterator[Found]:
-    for key, kind in _effective(values).items():
+    # For each kind the last variable takes effect.
+    effective = {kind: key for key, kind in PLAIN_PASSWORDS.items() if values.get(key) is not None}
+    for kind, key in effective.items():
         try:
             text = _resolved(values[key], values, vault)
             if text:
-                yield Found(owner, kind, _usable(Secret(text)))
+                yield Found(owner, Kind(kind), _usable(Secret(text)))
         except _Unclear as unclear:
-            yield Found(owner, kind, None, f"{key} {unclear}")
-
-
-def _effective(values: Mapping[str, Any]) -> dict[str, Kind]:
-    """Return, for each kind, the variable that takes effect."""
-    last = {kind: key for key, kind in PLAIN_PASSWORDS.items() if values.get(key) is not None}
-    return {key: Kind(kind) for kind, key in last.items()}
+            yield Found(owner, Kind(kind), None, f"{key} {unclear}")
 
 
 def _resolved(value: Any, values: Mapping[str, Any], vault: Secret | None) -> str:
@@ -160,7 +156,8 @@ def _owner(name: object) -> Owner:
 def _of_mapping(content: Mapping[Any, Any], file: Path) -> Iterator[Found]:
     for name, kinds in content.items():
         owner = _owner(name)
-        for kind, value in _kinds(kinds).items():
+        named = kinds if isinstance(kinds, Mapping) else {Kind.PASSWORD: kinds}
+        for kind, value in named.items():
             yield Found(owner, _typed_kind(kind, f"{file}: {owner}"), _secret_of(value))
 
 
@@ -182,10 +179,6 @@ def _typed_kind(word: Any, place: str) -> Kind:
     if word not in typed:
         raise UsageError(f"{place} names no known kind", f"one of {', '.join(typed)}")
     return Kind(word)
-
-
-def _kinds(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {Kind.PASSWORD: value}
 
 
 def _decrypted(text: str, vault: Secret | None) -> str:

@@ -124,7 +124,12 @@ def read_text(file: Path) -> str:
         data = head + source.read(TEXT_CAP_BYTES - len(head))
         if source.read(1):
             raise OSError(0, f"more than {TEXT_CAP_BYTES >> 20} MB of text")
-    return _decoded(data, wide)
+    if wide:
+        return data.decode("utf-16", "replace")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode("gb18030", "replace")  # the usual encoding of Chinese editors beside UTF-8
 
 
 def find(text: str, in_inventory: bool = False) -> Iterator[tuple[int, str]]:
@@ -136,14 +141,11 @@ def find(text: str, in_inventory: bool = False) -> Iterator[tuple[int, str]]:
         column = _password_column(line, column, number in addresses)
         if ALLOWED in line:
             continue
-        near = in_inventory or any(abs(number - other) <= NEAR_LINES for other in _around(number, addresses))
+        around = range(number - NEAR_LINES, number + NEAR_LINES + 1)
+        near = in_inventory or not addresses.isdisjoint(around)
         what = _in_line(line, near) or _in_row(line, number in addresses, column) or _below(lines, number)
         if what:
             yield number + 1, what
-
-
-def _around(number: int, addresses: set[int]) -> set[int]:
-    return addresses & set(range(number - NEAR_LINES, number + NEAR_LINES + 1))
 
 
 def _in_line(line: str, near: bool) -> str:
@@ -210,12 +212,3 @@ def _is_password(value: str) -> bool:
     """Return whether a word after a user name looks like a password: six or more letters and digits."""
     mixed = re.search(r"[A-Za-z]", value) and re.search(r"\d", value)
     return bool(len(value) >= 6 and mixed and not _NO_PASSWORD.match(value) and not _ADDRESS.search(value))
-
-
-def _decoded(data: bytes, wide: bool) -> str:
-    if wide:
-        return data.decode("utf-16", "replace")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return data.decode("gb18030", "replace")  # the usual encoding of Chinese editors beside UTF-8
