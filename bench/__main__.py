@@ -123,7 +123,7 @@ def _one(
 
 
 def _prepare(contender: Contender, place: Place, scene: str, number: int) -> None:
-    """Put the repository file as this contender writes it; the rest is the same for all."""
+    """Write the repository file as this contender does; the rest is the same for all."""
     whose = "plain" if contender is PLAIN else "ours"
     place.on_each(f"cp /root/repository-{whose} {REPOSITORY}; {PARDON}")
     if scene == "change":
@@ -154,7 +154,7 @@ def _hosts(place: Place, scene: str) -> int:
 
 
 def _turn(asked: argparse.Namespace, number: int) -> list[Contender]:
-    """Give the contenders in another order each round."""
+    """Return the contenders in another order each round."""
     here = [each for each in (FLOOR, PRODUCT, PLAIN) if each.name not in asked.without]
     return here[number % len(here) :] + here[: number % len(here)]
 

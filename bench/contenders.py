@@ -36,7 +36,7 @@ class Contender:
     name: str
 
     def argv(self, place: Place, scene: str) -> list[str] | None:
-        """Give the command for ``scene``; None when this contender has nothing for it."""
+        """Return the command for ``scene``, or None when this contender has none."""
         if self.name == "floor":
             script = SCRIPTS.get(scene)
             return (
@@ -56,7 +56,7 @@ ALL = (FLOOR, PRODUCT, PLAIN)
 
 
 def measure(contender: Contender, place: Place, scene: str) -> Reading:
-    """Let ``contender`` do ``scene`` once; raises RuntimeError when it fails."""
+    """Run ``scene`` once with ``contender``; raises RuntimeError when it fails."""
     argv = contender.argv(place, scene)
     assert argv
     log = place.project / f"{contender.name}-{scene}.log"
@@ -91,7 +91,7 @@ def ssh_calls(contender: Contender, place: Place, scene: str) -> tuple[Reading, 
 
 
 def environment(place: Place) -> dict[str, str]:
-    """Give what each contender runs with: little, and the same for all."""
+    """Return the environment of each contender: small, and the same for all."""
     home = place.project / "home"
     home.mkdir(exist_ok=True)
     return {

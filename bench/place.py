@@ -99,7 +99,7 @@ def _image() -> bytes:
 
 
 def set_key(place: Place, value: int | None) -> None:
-    """Let every contender want ``value`` for one key of daemon.json; None for nothing but the defaults."""
+    """Set ``value`` for one key of daemon.json for every contender; None means only the defaults."""
     options = {} if value is None else {KEY: value}
     inventory = place.project / ".provision/lab/inventory.yml"
     wanted = yaml.safe_load(inventory.read_text())

@@ -35,12 +35,12 @@ class Target:
 
     @property
     def is_met(self) -> bool:
-        """Tell whether the promise is kept."""
+        """Whether the target is met."""
         return self.figure >= self.limit if self.at_least else self.figure <= self.limit
 
 
 def markdown(record: Mapping[str, Any]) -> str:
-    """Give the whole result as Markdown: machine, readings, targets, and where a no-op's time goes."""
+    """Return the whole result as Markdown: machine, readings, targets, and where a no-op's time goes."""
     return "\n".join([
         f"{record['hosts']} hosts{_containers(record)}, {record['started']}. {record['machine']}", "",
         *_readings(record["scenes"]), "", *_targets(targets(record)), "", *_profile(record),
@@ -80,12 +80,12 @@ def _times(row: Row, floor: Row | None, what: str) -> str:
 
 
 def cpu(row: Row) -> float:
-    """Give the controller's CPU seconds a host."""
+    """Return the controller's CPU seconds per host."""
     return float(median(row["cpu_s"])) / int(row["hosts"])
 
 
 def targets(record: Mapping[str, Any]) -> list[Target]:
-    """Give every target that the readings can judge."""
+    """Return every target that the readings can judge."""
     scenes, hosts = record["scenes"], record["hosts"]
     found = [Target("payload", record["payload_bytes"] / KIB, 96, "KiB")]
     if "noop" in scenes:

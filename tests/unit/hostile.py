@@ -22,7 +22,7 @@ os_text = text.map(lambda words: "".join(filter(_is_sound, words)))
 
 
 def json_of(words: st.SearchStrategy[str]) -> st.SearchStrategy[object]:
-    """Give any JSON value with these texts in it."""
+    """Return any JSON value with these texts in it."""
     return st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | words,
         lambda inner: st.lists(inner, max_size=3) | st.dictionaries(words, inner, max_size=3),

@@ -40,11 +40,11 @@ class PlayedEngine(Machine):
         self.containers[name] = {"Id": name, "Name": f"/{name}", "State": state, "HostConfig": settings}
 
     def stop(self, name: str, finished: str, code: int = 137) -> None:
-        """Let a container be stopped."""
+        """Stop a container."""
         self.containers[name]["State"] |= {"Running": False, "FinishedAt": finished, "ExitCode": code}
 
     def run(self, argv: list[str], timeout_s: float = 60, outlives: bool = False, stdin: Any = None) -> Ran:
-        """Play systemctl and `docker stop`."""
+        """Imitate systemctl and `docker stop`."""
         self.calls.append(" ".join(argv))
         if argv[:2] == ["systemctl", "reload"] and self.reloads:
             self.live_restore = json.loads(self.text(FILE) or "{}").get("live-restore", self.live_restore)

@@ -31,7 +31,7 @@ time.sleep(60)
 
 @pytest.fixture
 def socket() -> Iterator[Path]:
-    """Give where a socket may lie: pytest's own directories are too long for one."""
+    """Return a directory for a socket: the paths of pytest's own are too long for one."""
     place = Path(tempfile.mkdtemp(prefix="agent-"))
     yield place / "agent"
     shutil.rmtree(place)

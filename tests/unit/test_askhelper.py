@@ -17,7 +17,7 @@ SSH = 'answer=$("$SSH_ASKPASS" "$0"); echo "sent <$answer>"'
 
 
 def asked(place: Path, prompt: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Let an ssh ask the helper of ``place``."""
+    """Make ssh ask the helper of ``place``."""
     known = {"SSH_ASKPASS": str(place / "askpass"), "PROVISION_BROKER": str(place / "broker")}
     return subprocess.run(
         ["bash", "-c", SSH, prompt], env=known | environment, capture_output=True, text=True, check=False

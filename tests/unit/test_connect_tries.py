@@ -46,7 +46,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def answer(place: Path, *script: str) -> tuple[Session | ProvisionError, list[str], list[str]]:
-    """Give what came of a host at which ssh says ``script``, the calls of ssh, and what was told."""
+    """Return the result of a host where ssh answers ``script``, the calls of ssh, and the messages."""
     (place / "script").write_text("".join(f"{line}\n" for line in script))
     told: list[str] = []
     entrant = Entrant(Host("web1", "192.0.2.1"), Credential(), HostKey("web1", "ssh-ed25519", "AAAA"))

@@ -27,7 +27,7 @@ TO_DO = HostReport("web1", Status.CHANGED, (seen("file", "x"),))
 
 
 class Road:
-    """Stands for the road: gives the planned hosts, and keeps what was asked for."""
+    """Replaces a run: returns the planned hosts, and keeps the requests."""
 
     def __init__(self, *hosts: HostReport) -> None:
         self.hosts = hosts

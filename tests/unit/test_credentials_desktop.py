@@ -17,7 +17,7 @@ LOCKED = "gnome-keyring-daemon --start --components=secrets > /dev/null"
 
 @pytest.fixture
 def desktop(tmp_path, tmp_path_factory):
-    """Give a function that types commands on a desktop: a session bus, and a keyring ``locked`` or not."""
+    """Return a function that types commands on a desktop: a session bus, and a keyring ``locked`` or not."""
     runtime = tmp_path_factory.mktemp("run")
     runtime.chmod(0o700)
     (tmp_path / "fabfile.py").write_text("from provision.tasks import namespace\n")

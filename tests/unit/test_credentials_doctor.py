@@ -164,7 +164,7 @@ def test_no_ssh_at_all_is_a_fault(settings, monkeypatch):
 
 @pytest.fixture
 def fab(tmp_path):
-    """Give a function that runs `fab` in a bare project, and its environment."""
+    """Return a function that runs `fab` in a bare project, and its environment."""
     (tmp_path / "fabfile.py").write_text("from provision.tasks import namespace\n")
     (tmp_path / "keys").mkdir(mode=0o700)
     (tmp_path / "keys" / "keyring.kdbx").write_bytes(cheap_blank(Secret("a master for tests")))

@@ -32,7 +32,7 @@ def encrypt(*words, text=None, password=VAULT):
 
 @pytest.fixture
 def inventory(tmp_path):
-    """Give a function that writes an inventory of the named files, and gives its hosts.yml."""
+    """Return a function that writes an inventory of the named files and returns its hosts.yml."""
 
     def write(**texts):
         for name, text in texts.items():
@@ -238,7 +238,7 @@ def test_a_bad_line_refuses_the_table_and_shows_nothing_of_it(line):
 
 @pytest.fixture
 def project(tmp_path):
-    """Give a function that runs `fab` in a project with a keyring."""
+    """Return a function that runs `fab` in a project with a keyring."""
     (tmp_path / "fabfile.py").write_text("from provision.tasks import namespace\n")
     keys = tmp_path / "keys" / "keyring.kdbx"
     keys.parent.mkdir(mode=0o700)

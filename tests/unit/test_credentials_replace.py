@@ -47,7 +47,7 @@ def settings(tmp_path, monkeypatch):
 
 @pytest.fixture
 def given(monkeypatch):
-    """Give a function that puts a text on standard input."""
+    """Return a function that puts a text on standard input."""
 
     def give(text):
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
@@ -313,7 +313,7 @@ def test_the_settings_of_a_lab_are_known_as_such(tmp_path):
 
 @pytest.fixture
 def with_lab(tmp_path):
-    """A project of a person while a lab is up; gives a function that runs `fab` in it."""
+    """Return a function that runs `fab` in a project while a lab is up."""
     (tmp_path / "fabfile.py").write_text("from provision.tasks import namespace\n")
     place = tmp_path / project.LAB
     place.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""The fault harness draws the same faults from the same seed, and its table tells what it saw."""
+"""The fault harness draws the same faults from the same seed, and its table shows what it saw."""
 
 from dataclasses import replace
 

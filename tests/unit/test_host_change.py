@@ -20,7 +20,7 @@ def machine(tmp_path):
 
 
 def tree(root):
-    """Give every path below ``root`` with its content, mode or link target."""
+    """Return every path below ``root`` with its content, mode or link target."""
     found = {}
     for path in sorted(root.rglob("*")):
         mode = stat.S_IMODE(path.lstat().st_mode)

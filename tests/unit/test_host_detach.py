@@ -11,7 +11,7 @@ from provision.host.runs import detach
 
 
 def end_of(step):
-    """Give the kind of the error that ``step`` is ended by, as work tells it."""
+    """Return the kind of the error that ends ``step``, as work reports it."""
     try:
         step()
     except Exception as error:

@@ -665,7 +665,7 @@ def test_the_lock_is_free_after_a_failure(host):
 
 
 def kill_at(host, word, **other):
-    """Play a power cut: the run ends where ``word`` is called, and nothing is undone or written."""
+    """Imitate a power cut: the run ends where ``word`` is called, and nothing is undone or written."""
 
     class PowerCut(BaseException):
         pass

@@ -100,7 +100,7 @@ def test_a_foreign_system_is_refused_with_the_list_of_supported_ones():
 
 @pytest.fixture(scope="module")
 def gpg(tmp_path_factory):
-    """Give a function that runs gpg in a home of its own, with two keys in it."""
+    """Return a function that runs gpg in a home of its own, with two keys in it."""
     if not shutil.which("gpg"):
         pytest.skip("gpg is not installed")
     home = tmp_path_factory.mktemp("g")

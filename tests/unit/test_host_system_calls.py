@@ -21,7 +21,7 @@ machine = Machine(sys.argv[1])
 
 @pytest.fixture
 def calls(tmp_path_factory):
-    """Give what a program asks for below a directory: (call, path, the second path or what is written)."""
+    """Return a program's calls below a directory: (call, path, the second path or what is written)."""
 
     def record(place, program):
         log = tmp_path_factory.mktemp("strace") / "log"

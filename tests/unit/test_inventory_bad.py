@@ -52,7 +52,7 @@ def look(tmp_path: Path, text: str, name: str = "hosts.yml", limit: str = "all")
 
 
 def refusal(tmp_path: Path, text: str, name: str = "hosts.yml", limit: str = "all") -> ProvisionError:
-    """Give the error, which says what to do, is not long, and acts on no terminal."""
+    """Return the error, which says what to do, is short, and has no control characters."""
     with pytest.raises(ProvisionError) as caught:
         look(tmp_path, text, name, limit)
     failure = caught.value.failure
@@ -216,7 +216,7 @@ def test_a_dynamic_inventory_that_hangs_is_ended_with_all_that_it_started(
 
 
 def is_running(pid: int) -> bool:
-    """Tell whether the process is there and no zombie."""
+    """Return whether the process exists and is not a zombie."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:

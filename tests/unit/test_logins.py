@@ -53,7 +53,7 @@ class Door(paramiko.ServerInterface):
 
 @contextlib.contextmanager
 def listening(answer):
-    """Answer each connection on a free port by ``answer``; gives the port."""
+    """Answer each connection on a free port with ``answer``; return the port."""
     server = socket.create_server(("127.0.0.1", 0))
     open_ones = []
 

@@ -1,4 +1,4 @@
-"""hosts.trust behind jump hosts: whom it has to enter on the way."""
+"""hosts.trust behind jump hosts: where it has to log in on the way."""
 
 from provision.inventory import Selection
 from provision.model import Host

@@ -282,7 +282,7 @@ RUN = {"run": "r", "who": "w", "at": 5, "how": "finished", "changes": [STEP], "e
 
 
 def bent(record):
-    """Give ``record`` with some values replaced by anything, and maybe one more."""
+    """Return ``record`` with some values replaced by anything, and maybe one more."""
     more = st.dictionaries(hostile.text, hostile.json_value, max_size=1)
     words = dict.fromkeys(record, hostile.text | hostile.json_value)
     return st.tuples(st.fixed_dictionaries({}, optional=words), more).map(lambda p: record | p[0] | p[1])

@@ -37,7 +37,7 @@ class Said(Machine):
 
 
 def kind_of(step):
-    """Give the kind of the error that ``step`` ends in, and what it gives."""
+    """Return the kind of the error that ``step`` raises, and what it returns."""
     try:
         return "", step()
     except HostError as error:

@@ -45,7 +45,7 @@ def session(user="root"):
 
 
 def sent(command, stdin=b"", user="root", password=None):
-    """Give the command and the stdin that ``remote.run`` hands to ssh."""
+    """Return the command and the stdin that ``remote.run`` passes to ssh."""
     caught = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(remote, "over_master", lambda _, text, *, stdin, **__: caught.append((text, stdin)))
@@ -142,14 +142,14 @@ OWN = ("host", "hostname", "port", "user", "hostkeyalias", "controlpath", "proxy
 
 
 def asked(config, name):
-    """Give what ssh itself reads out of ``config`` for ``name``: the host's own values, and the rest."""
+    """Return what ssh itself reads from ``config`` for ``name``: the host's own values, and the rest."""
     done = subprocess.run(["ssh", "-G", "-F", config, name], capture_output=True, text=True, check=True)
     options = dict(line.partition(" ")[::2] for line in done.stdout.splitlines())
     return options, {key: value for key, value in options.items() if key not in OWN}
 
 
 def written(address):
-    """Give ``address`` in the one form that ssh and the C library have for it."""
+    """Return ``address`` in the form that ssh and the C library use."""
     try:
         found = socket.getaddrinfo(address, 22, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)[0][4]
     except socket.gaierror:

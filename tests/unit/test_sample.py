@@ -102,7 +102,7 @@ def test_sleep_waits(command: list[str]) -> None:
 
 
 def states(command: list[str], *arguments: str) -> str:
-    """Give the states (proc(5): R runs or wants to, S sleeps) seen in a second of a program's life."""
+    """Return the states of a program seen within a second (proc(5): R runs or wants to, S sleeps)."""
     with subprocess.Popen([*command, *arguments], stdout=subprocess.DEVNULL) as process:
         time.sleep(0.5)
         stat = Path(f"/proc/{process.pid}/stat")

@@ -1,4 +1,4 @@
-"""Many questions in one command, the backend they ride, and what a shard tells its parent."""
+"""Many questions in one command, their backend, and what a shard reports to its parent."""
 
 import socket
 import subprocess
