@@ -111,15 +111,14 @@ def shared(texts: Sequence[str], fill: Callable[[Sequence[str]], str] = lambda w
     rows = [text.split(" ") for text in texts]
     if len({len(row) for row in rows}) > 1:
         return texts[0]
-    columns = zip(*rows, strict=True)
-    return " ".join(words[0] if len(set(words)) == 1 else _filled(words, fill) for words in columns)
-
-
-def _filled(words: Sequence[str], fill: Callable[[Sequence[str]], str]) -> str:
-    """Return ``fill`` of ``words``, with the punctuation that all of them end with."""
-    last = {word[-1:] for word in words}
-    mark = last.pop() if len(last) == 1 and last <= set(",;:.") else ""
-    return fill([word.removesuffix(mark) for word in words]) + mark
+    said = []
+    for words in zip(*rows, strict=True):
+        last = {word[-1:] for word in words}
+        # The punctuation that all of them end with stays.
+        mark = last.pop() if len(last) == 1 and last <= set(",;:.") else ""
+        differ = len(set(words)) > 1
+        said.append(fill([word.removesuffix(mark) for word in words]) + mark if differ else words[0])
+    return " ".join(said)
 
 
 def names(hosts: Iterable[HostReport], separator: str = " ") -> str:

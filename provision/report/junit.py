@@ -11,19 +11,17 @@ def junit_text(report: Report) -> str:
     """Return the XML document for ``report``."""
     root = Element("testsuites", {"name": clean(report.command), "time": f"{report.seconds:.3f}"})
     for host in report.hosts:
-        _suite(root, host, report.started)
+        suite = SubElement(root, "testsuite", _attributes(host, report.started))
+        for check in host.checks:
+            _check(suite, host.name, check)
+        if failure := host.failure:
+            case = _case(suite, host.name, failure.stage or "run", host.seconds)
+            error = SubElement(
+                case, "error", {"type": clean(failure.kind), "message": clean(failure.message)}
+            )
+            lines = (failure.evidence, failure.meaning, failure.state, failure.hint)
+            error.text = "\n".join(clean_lines(line) for line in lines if line)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + tostring(root, encoding="unicode") + "\n"
-
-
-def _suite(root: Element, host: HostReport, started: str) -> None:
-    suite = SubElement(root, "testsuite", _attributes(host, started))
-    for check in host.checks:
-        _check(suite, host.name, check)
-    if failure := host.failure:
-        case = _case(suite, host.name, failure.stage or "run", host.seconds)
-        error = SubElement(case, "error", {"type": clean(failure.kind), "message": clean(failure.message)})
-        lines = (failure.evidence, failure.meaning, failure.state, failure.hint)
-        error.text = "\n".join(clean_lines(line) for line in lines if line)
 
 
 def _attributes(host: HostReport, started: str) -> dict[str, str]:
