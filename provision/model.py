@@ -171,7 +171,7 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class ChangeLine:
     """One line of a plan or of its result; ``before`` is empty for something new.
 
     ``sign`` is "+" for new, "~" for changed, "-" for removed. ``kind`` is a stable short name such as
@@ -242,7 +242,7 @@ class Earlier:
     who: str
     at: int
     how: str
-    changes: tuple[Change, ...] = ()
+    changes: tuple[ChangeLine, ...] = ()
     failure: Failure | None = None
 
 
@@ -255,7 +255,7 @@ class Outcome:
     programs that this run waited for: another dnf, or a first boot.
     """
 
-    changes: tuple[Change, ...] = ()
+    changes: tuple[ChangeLine, ...] = ()
     system: str = ""
     failure: Failure | None = None
     earlier: tuple[Earlier, ...] = ()
@@ -319,7 +319,7 @@ class HostReport:
 
     name: str
     status: Status
-    changes: tuple[Change, ...] = ()
+    changes: tuple[ChangeLine, ...] = ()
     checks: tuple[Check, ...] = ()
     failure: Failure | None = None
     system: str = ""

@@ -6,7 +6,7 @@ from typing import Any
 from provision import errors
 from provision.hints import HOST, parse
 from provision.model import (
-    Change,
+    ChangeLine,
     Consent,
     Containers,
     Earlier,
@@ -57,9 +57,9 @@ def _containers(found: Mapping[str, Any] | None) -> Containers | None:
     return Containers(found["untouched"], restarted, lost, silent)
 
 
-def _changes(result: Mapping[str, Any]) -> tuple[Change, ...]:
+def _changes(result: Mapping[str, Any]) -> tuple[ChangeLine, ...]:
     changes = result.get("changes", ())
-    return tuple(Change(**change | {"implied": tuple(change["implied"])}) for change in changes)
+    return tuple(ChangeLine(**change | {"implied": tuple(change["implied"])}) for change in changes)
 
 
 def _earlier(name: str, run: Mapping[str, Any]) -> Earlier:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
-from provision.model import Change, Consent, Containers, Earlier, Harm
+from provision.model import ChangeLine, Consent, Containers, Earlier, Harm
 from provision.report.layout import Page, count
 
 NOTE_COLUMN = 18
@@ -22,7 +22,7 @@ _ENDS = {
 _FAILED = "failed without its controller"
 
 
-def sign(change: Change) -> str:
+def sign(change: ChangeLine) -> str:
     """Return the mark of a change: ``!`` disruptive, ``+`` new, ``-`` removed, ``~`` changed."""
     if change.disruptive:
         return "!"
@@ -30,7 +30,7 @@ def sign(change: Change) -> str:
     return change.sign if change.sign in SIGN_STYLES else "~"
 
 
-def plan_lines(page: Page, changes: Sequence[Change], *, diff: bool) -> list[str]:
+def plan_lines(page: Page, changes: Sequence[ChangeLine], *, diff: bool) -> list[str]:
     """Return the lines of one plan; without ``diff`` packages with the same sign share a line."""
     lines = []
     for (mark, word), members in groupby(changes, lambda change: (sign(change), change.kind)):
@@ -46,7 +46,7 @@ def _head(page: Page, mark: str, word: str) -> str:
     return f"    {page.paint(mark, SIGN_STYLES[mark])} {page.plain(word):<12}"
 
 
-def _packages(page: Page, mark: str, packages: Sequence[Change]) -> list[str]:
+def _packages(page: Page, mark: str, packages: Sequence[ChangeLine]) -> list[str]:
     named = [change for change in packages if not change.subject.endswith("-plugin")]
     parts = [f"{change.subject} {_note(change)}".strip() for change in named]
     hidden = len(packages) - len(named)
@@ -56,7 +56,7 @@ def _packages(page: Page, mark: str, packages: Sequence[Change]) -> list[str]:
     return [_head(page, mark, "package") + first.lstrip(), *rest]
 
 
-def _change(page: Page, mark: str, change: Change) -> list[str]:
+def _change(page: Page, mark: str, change: ChangeLine) -> list[str]:
     name, note = page.plain(change.subject), _note(change)
     if joint := _JOINTS.get(change.kind):
         name, note = page.plain(joint.join(part for part in (name, note) if part)), ""
@@ -66,13 +66,13 @@ def _change(page: Page, mark: str, change: Change) -> list[str]:
     return [_head(page, mark, change.kind) + first[len(plain_head) :], *rest]
 
 
-def _note(change: Change) -> str:
+def _note(change: ChangeLine) -> str:
     sides = {"before": change.before, "after": change.after}
     words = " → ".join(said for side, said in sides.items() if said and side not in change.implied)
     return f"{words} (downgrade)" if _is_downgrade(change) else words
 
 
-def _is_downgrade(change: Change) -> bool:
+def _is_downgrade(change: ChangeLine) -> bool:
     """Return whether a package goes to a lower version; False for a pre-release, which has a ``~``."""
     versions = (change.before, change.after)
     if change.kind != "package" or change.sign != "~" or not all(map(_VERSION.fullmatch, versions)):
@@ -81,7 +81,7 @@ def _is_downgrade(change: Change) -> bool:
     return after < before
 
 
-def _difference(page: Page, change: Change) -> Iterator[str]:
+def _difference(page: Page, change: ChangeLine) -> Iterator[str]:
     styles = {"+": "good", "-": "bad"}
     for line in change.diff.splitlines():
         shown = page.plain(line)
@@ -89,9 +89,9 @@ def _difference(page: Page, change: Change) -> Iterator[str]:
         yield " " * 8 + (page.paint(shown, style) if style else shown)
 
 
-def summary(changes: Iterable[Change]) -> str:
+def summary(changes: Iterable[ChangeLine]) -> str:
     """Return what was done in a few words: ``5 packages, daemon.json, docker started``."""
-    by_kind: dict[str, list[Change]] = {}
+    by_kind: dict[str, list[ChangeLine]] = {}
     for change in changes:
         by_kind.setdefault(change.kind, []).append(change)
     packages = by_kind.pop("package", [])
@@ -105,7 +105,7 @@ def summary(changes: Iterable[Change]) -> str:
     return ", ".join([*brought, *gone, *dict.fromkeys(others)])
 
 
-def _done(change: Change) -> str:
+def _done(change: ChangeLine) -> str:
     match change.kind:
         case "file":
             return change.subject.rpartition("/")[2] + (" removed" if change.sign == "-" else "")

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from provision.model import Change, Check, Earlier, Failure, HostReport, Report, Status, Verdict
+from provision.model import ChangeLine, Check, Earlier, Failure, HostReport, Report, Status, Verdict
 
 SCHEMA = 1
 
@@ -45,7 +45,7 @@ def host_record(host: HostReport) -> dict[str, Any]:
     }
 
 
-def _change(change: Change) -> dict[str, Any]:
+def _change(change: ChangeLine) -> dict[str, Any]:
     words = ("name", "before", "after", "disruptive", "sign")
     return {word: getattr(change, word) for word in words}
 
@@ -98,7 +98,7 @@ def _host_from(record: Mapping[str, Any]) -> HostReport:
     return HostReport(
         name=record["name"],
         status=Status(record["status"]),
-        changes=tuple(Change(**change) for change in record["changes"]),
+        changes=tuple(ChangeLine(**change) for change in record["changes"]),
         checks=tuple(_check_from(check) for check in record["checks"]),
         failure=_error_from(error) if error else None,
         seconds=record["seconds"],
@@ -107,6 +107,6 @@ def _host_from(record: Mapping[str, Any]) -> HostReport:
 
 
 def _earlier_from(record: Mapping[str, Any]) -> Earlier:
-    changes = tuple(Change(**change) for change in record["changes"])
+    changes = tuple(ChangeLine(**change) for change in record["changes"])
     failure = _error_from(record["error"]) if record["error"] else None
     return Earlier(record["run"], record["who"], record["at"], record["how"], changes, failure)

@@ -2,9 +2,8 @@
 
 from collections.abc import Hashable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from provision.model import HostReport, Report, Status, Verdict
@@ -25,6 +24,9 @@ from provision.report.buckets import (
 from provision.report.changes import consent_lines, containers_words, said, sign, summary
 from provision.report.failures import joined, tally
 from provision.report.layout import clean, clean_lines, count, duration
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 _HERE = Path(__file__).parent
 
@@ -48,7 +50,10 @@ def page_text(report: Report) -> str:
     )
 
 
-def _environment() -> Environment:
+def _environment() -> "Environment":
+    # Here, as most commands write no page.
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
     environment = Environment(
         loader=FileSystemLoader(_HERE),
         autoescape=True,

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from provision.errors import Interrupted, ProvisionError
 from provision.model import (
-    Change,
+    ChangeLine,
     Check,
     Consent,
     Containers,
@@ -38,7 +38,7 @@ class View(Protocol):
 
 @dataclass(slots=True)
 class _Entry:
-    changes: tuple[Change, ...] = ()
+    changes: tuple[ChangeLine, ...] = ()
     checks: tuple[Check, ...] = ()
     failure: Failure | None = None
     system: str = ""
@@ -174,7 +174,7 @@ class Ledger:
     def _known(self, names: Iterable[str]) -> list[str]:
         return [name for name in names if name in self._entries]
 
-    def _note_changes(self, name: str, changes: Iterable[Change], word: str) -> None:
+    def _note_changes(self, name: str, changes: Iterable[ChangeLine], word: str) -> None:
         for each in changes:
             self.note(name, f"{word} {each.name}: {_sides(each)}")
 
@@ -187,7 +187,7 @@ class Ledger:
         return Status.CHANGED if entry.changes else Status.OK
 
 
-def _sides(change: Change) -> str:
+def _sides(change: ChangeLine) -> str:
     if change.before and change.after:
         return f"{change.before} -> {change.after}"
     word = {"+": "created", "-": "removed"}.get(change.sign, "changed")

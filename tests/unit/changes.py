@@ -3,16 +3,16 @@
 from typing import Any
 
 from provision.host.ground import change as host
-from provision.model import Change, Harm
+from provision.model import ChangeLine, Harm
 
 
 def seen(
     kind: str, subject: str = "", before: str = "", after: str = "", disruptive: bool = False, **more: Any
-) -> Change:
-    """Return the Change of one line that the host code writes."""
+) -> ChangeLine:
+    """Return the ChangeLine of one line that the host code writes."""
     mark = more.pop("sign", "") or host.sign(before, after)
     line = host.line(kind, subject, before, after, mark) | more
-    return Change(**line | {"disruptive": disruptive, "implied": tuple(line["implied"])})
+    return ChangeLine(**line | {"disruptive": disruptive, "implied": tuple(line["implied"])})
 
 
 def harm(said: host.Harm, names: tuple[str, ...], count: int) -> Harm:

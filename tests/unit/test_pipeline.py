@@ -13,7 +13,7 @@ from provision.access import Harden, Rotate
 from provision.access.case import Wanted
 from provision.converge import Order
 from provision.inventory import Selection
-from provision.model import Change, Check, Credential, Host, HostKey, Outcome, Secret, Session, Verdict
+from provision.model import ChangeLine, Check, Credential, Host, HostKey, Outcome, Secret, Session, Verdict
 from provision.pipeline import Finished, Request
 from provision.run import acknowledgements
 from provision.run.interrupts import Cancel
@@ -53,7 +53,7 @@ class Played:
         for session, values in arrivals:
             self.tokens.append(dict(session.secret_tokens))
             self.values.append(dict(values))
-            yield "web1", Outcome((Change("file x"),), received=True, installed=True)
+            yield "web1", Outcome((ChangeLine("file x"),), received=True, installed=True)
 
     def verify(self, _s: Any, _d: Any, _c: Any, on_proof: Any, restart: frozenset[str], strict: bool) -> None:
         self.restarted.append(restart)

@@ -23,7 +23,7 @@ from provision.errors import InventoryError, UsageError
 from provision.hints import Command
 from provision.inventory import host_values
 from provision.model import (
-    Change,
+    ChangeLine,
     Check,
     Credential,
     Failure,
@@ -90,7 +90,7 @@ FAILURES = st.builds(
     meaning=WORDS, state=WORDS, status=st.sampled_from([Status.FAILED, Status.REFUSED, Status.UNREACHABLE]),
 )  # fmt: skip
 CHANGES = st.builds(
-    Change, name=WORDS, before=WORDS, after=WORDS, disruptive=st.booleans(), diff=WORDS, sign=WORDS,
+    ChangeLine, name=WORDS, before=WORDS, after=WORDS, disruptive=st.booleans(), diff=WORDS, sign=WORDS,
     kind=WORDS, subject=WORDS, brief=WORDS, implied=st.lists(WORDS, max_size=2).map(tuple),
 )  # fmt: skip
 CHECKS = st.builds(Check, name=WORDS, verdict=st.sampled_from(Verdict), detail=WORDS)

@@ -12,7 +12,7 @@ from provision.errors import ReportNotWritten, StateUnusable, UsageError
 from provision.hints import parse
 from provision.host.engine import kept
 from provision.model import (
-    Change,
+    ChangeLine,
     Check,
     Consent,
     Containers,
@@ -56,7 +56,7 @@ RUN = Report(
 
 def hostile_run() -> Report:
     failure = Failure(EVIL, EVIL, (EVIL,), Stage.CONVERGE, EVIL, EVIL, EVIL)
-    change = Change(EVIL, EVIL, EVIL, diff=EVIL)
+    change = ChangeLine(EVIL, EVIL, EVIL, diff=EVIL)
     host = HostReport(
         EVIL, Status.FAILED, (change,), (Check(EVIL, Verdict.FAILED, EVIL),), failure, EVIL, 1.0
     )
@@ -210,8 +210,8 @@ def test_a_run_reads_back_as_it_was_recorded(tmp_path):
 
 def test_a_change_that_is_read_back_keeps_its_sign_and_what_it_disrupts():
     changes = (
-        Change("setting daemon.json", "debug", "removes debug", sign="-"),
-        Change("service docker", "", "restarted", disruptive=True, sign="~"),
+        ChangeLine("setting daemon.json", "debug", "removes debug", sign="-"),
+        ChangeLine("service docker", "", "restarted", disruptive=True, sign="~"),
     )
     earlier = Earlier("r", "ops@laptop", 1, "finished", changes)
     record = report_record(replace(RUN, hosts=(HostReport("el1", Status.OK, changes, earlier=(earlier,)),)))
@@ -220,7 +220,7 @@ def test_a_change_that_is_read_back_keeps_its_sign_and_what_it_disrupts():
     assert [sign(change) for change in again.changes] == ["-", "!"]
     for change in record["hosts"][0]["changes"]:
         del change["sign"], change["disruptive"]
-    assert report_from(record).hosts[0].changes[1] == Change("service docker", "", "restarted")
+    assert report_from(record).hosts[0].changes[1] == ChangeLine("service docker", "", "restarted")
 
 
 def test_a_report_of_before_that_knows_no_verdict_is_read():

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provision.hints import Command, parse, render
-from provision.model import Change, Check, Earlier, Failure, HostReport, Report, Stage, Status, Verdict
+from provision.model import ChangeLine, Check, Earlier, Failure, HostReport, Report, Stage, Status, Verdict
 from provision.report import advice
 from provision.report.exit_code import exit_code
 from provision.report.layout import Page
@@ -36,7 +36,7 @@ RIGHT_NAMES = "web-01 web-02 app-01 app-03 db-01 db-03 cache-01 cache-02"
 RIGHT = tuple(HostReport(name, Status.OK) for name in RIGHT_NAMES.split())
 
 
-def changed(name: str, changes: tuple[Change, ...] = NEW, **values: object) -> HostReport:
+def changed(name: str, changes: tuple[ChangeLine, ...] = NEW, **values: object) -> HostReport:
     return HostReport(name, Status.CHANGED, changes, **values)  # type: ignore[arg-type]
 
 
@@ -296,7 +296,8 @@ def test_nothing_from_a_host_acts_on_the_terminal():
     evil = "\x1b[2J\x1b]0;owned\x07\u202e\r\n\ud800\x9b31m"
     failure = Failure(evil, evil, (evil, Command(evil)), Stage.CONVERGE, evil, evil, evil)
     check = Check(evil, Verdict.FAILED, evil)
-    host = HostReport(evil, Status.FAILED, (Change(evil, evil, evil, diff=evil),), (check,), failure, evil)
+    change = ChangeLine(evil, evil, evil, diff=evil)
+    host = HostReport(evil, Status.FAILED, (change,), (check,), failure, evil)
     todo = HostReport(evil, Status.CHANGED, (seen("file", f"{evil}", evil, evil, diff=evil),), system=evil)
     for text in (
         provision_text(report(host, todo)),
@@ -487,7 +488,7 @@ def test_an_undo_says_what_was_undone_and_what_to_type_next() -> None:
     assert bad.endswith("Again    fab hosts.undo @last.failed --yes --lock-timeout 9\n")
 
 
-def plan_of(*changes: Change) -> str:
+def plan_of(*changes: ChangeLine) -> str:
     return plan_text(report(changed("web1", changes), command="fab plan"), width=100)
 
 
