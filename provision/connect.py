@@ -93,7 +93,6 @@ class Connections:
         """Yield each host's name and its Session or its error, as soon as it is known."""
         if not entrants:
             return
-        self._prepare(entrants)
         self._pool = ThreadPoolExecutor(len(entrants), thread_name_prefix="connect")
         answers: dict[str, Future[Answer]] = {}
         for entrant in _jumps_first(entrants):
@@ -103,7 +102,12 @@ class Connections:
         for future in as_completed(names):
             yield names[future], future.result()
 
-    def _prepare(self, entrants: tuple[Entrant, ...]) -> None:
+    def prepare(self, entrants: tuple[Entrant, ...]) -> None:
+        """Write what the logins of ``entrants`` need; raises UsageError when that cannot work here.
+
+        Call it before any thread starts a process. A process that is just starting holds every file that is
+        open for writing, and a program that somebody can write to does not run (ETXTBSY).
+        """
         refuse_old_ssh(subprocess.run(["ssh", "-V"], capture_output=True, text=True, check=False).stderr)
         rows = [(number, e.host, e.credential) for number, e in enumerate(entrants)]
         _write(self._run_dir / "masters", config.masters(self._run_dir, rows))

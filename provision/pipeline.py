@@ -151,7 +151,9 @@ def _carry_out(request: Request, candidates: Entrants, run: Run, opened: ExitSta
         with room_in(run_dir):
             if flow := request.row.access:
                 run = replace(run, access=Access(flow(Rotation(run.settings)), ready, connections.grant))
-            roll_out(wanted, run, connect(run, connections, ready))
+            if ready:
+                connections.prepare(ready)
+                roll_out(wanted, run, connect(run, connections, ready))
     except ControllerDiskFull as error:
         run.ledger.give_up(error)
     except KeyboardInterrupt:  # the second signal: report what is known

@@ -102,6 +102,8 @@ def without_answer(name: str, words: Wording, said: str, *, cancelled: bool) -> 
         return Outcome(failure=interrupted.at(Stage.CONVERGE))
     lines = [line.strip() for line in said.splitlines() if "ERROR" in line or "rror:" in line]
     silent = errors.NotProven(
-        f"{name} sent no result", f"`fab plan --limit {name}`", evidence=(lines or [""])[0][:200]
+        f"{name} sent no result",
+        f"`fab plan --limit {name}`",
+        evidence=(lines or ["the worker of Ansible that drove it has ended"])[0][:200],
     )
     return Outcome(failure=silent.at(Stage.CONVERGE))

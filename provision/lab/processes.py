@@ -22,6 +22,11 @@ def in_namespace(leader: int) -> list[int]:
     return [pid for pid in _pids() if _pid_namespace(pid) == wanted]
 
 
+def parent(pid: int) -> int:
+    """Return the pid of a process's parent."""
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
 def children(pid: int) -> list[int]:
     """Return the direct children of a process."""
     with suppress(OSError):

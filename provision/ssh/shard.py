@@ -25,6 +25,8 @@ AT_ONCE = 256
 
 def work(run_dir: Path) -> int:
     """Do the controller's jobs until its socket ends; return how many hosts were driven."""
+    # When another worker has died, Ansible terminates the rest. Only the controller ends this one.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     count, busy = 0, Busy()
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as link, ThreadPoolExecutor(AT_ONCE) as pool:
         try:

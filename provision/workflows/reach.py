@@ -90,5 +90,7 @@ def sessions(ready: Mapping[str, Entrant | ProvisionError]) -> Iterator[dict[str
         answers: dict[str, Session | ProvisionError] = {
             name: each for name, each in ready.items() if isinstance(each, ProvisionError)
         }
-        answers |= connections.arrivals(tuple(e for e in ready.values() if isinstance(e, Entrant)))
+        entrants = tuple(each for each in ready.values() if isinstance(each, Entrant))
+        connections.prepare(entrants)
+        answers |= connections.arrivals(entrants)
         yield answers

@@ -16,7 +16,7 @@ import pexpect
 import pytest
 
 from provision import lab as labs
-from provision.lab import Lab
+from provision.lab import Lab, processes
 from tests.lab.conftest import BIN, MASTER, NewProject, Person, Project, TinyDisk
 from tests.lab.test_errors import error_of, wait_until
 from tests.lab.test_road import in_host
@@ -300,6 +300,33 @@ def test_ctrl_c_while_converging_ends_it_and_reports(
         in_host(lab, "el6", FREE_LOCK)
     wait_until(lambda: in_host(lab, "el6", HOST_CODE) == "")
     check_report(project, "el6")
+
+
+def test_a_killed_worker_of_ansible_costs_only_its_own_hosts(
+    lab: Lab, new_project: NewProject, runtime: Path
+) -> None:
+    project = new_project("el4", "el6")
+    in_host(lab, "el6", HOLD_LOCK)
+    try:
+        run = project.start("provision", "--no-verify", XDG_RUNTIME_DIR=str(runtime))
+        wait_until(lambda: in_host(lab, "el6", HOST_CODE) != "")
+        (client,) = [
+            pid
+            for pid, words in processes.command_lines()
+            if str(runtime) in " ".join(words) and "el6" in words and "-M" not in words
+        ]
+        os.kill(processes.parent(client), signal.SIGKILL)
+        out, err = run.communicate(timeout=60)
+    finally:
+        in_host(lab, "el6", FREE_LOCK)
+    project.expect_clean(out + err)
+    assert run.returncode == 32, out + err
+    assert {host["name"]: host["status"] for host in project.report()["hosts"]} == {
+        "el4": "changed", "el6": "unknown",
+    }  # fmt: skip
+    assert processes_in(str(runtime)) == []
+    wait_until(lambda: in_host(lab, "el6", HOST_CODE) == "")
+    project.fab("provision", "--no-verify").expect(0)
 
 
 @twice_too

@@ -54,6 +54,7 @@ def answer(place: Path, *script: str) -> tuple[Session | ProvisionError, list[st
         Broker(place / "broker") as broker,
         Connections(place, broker, lambda _, text: told.append(text)) as c,
     ):
+        c.prepare((entrant,))
         found = dict(c.arrivals((entrant,)))["web1"]
     return found, (place / "calls").read_text().splitlines(), told
 
@@ -109,6 +110,7 @@ def test_a_host_that_queues_for_its_handshake_is_not_late(
     key = HostKey("web", "ssh-ed25519", "AAAA")
     crowd = tuple(Entrant(Host(f"web{n}", "192.0.2.1"), Credential(), key) for n in range(12))
     with Broker(place / "broker") as broker, Connections(place, broker) as c:
+        c.prepare(crowd)
         found = dict(c.arrivals(crowd))
     assert {type(each) for each in found.values()} == {Session}
     in_flight = list(itertools.accumulate(map(int, (place / "flight").read_text().split())))

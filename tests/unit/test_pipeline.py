@@ -40,6 +40,9 @@ class Played:
         self.unlocked.append(hosts[0].desired)
         return {host.name: Credential() for host in hosts}
 
+    def prepare(self, ready: Any) -> None:
+        pass
+
     def arrivals(self, ready: Any) -> Iterator[tuple[str, Session]]:
         yield from ((each.host.name, Session(each.host, NOWHERE)) for each in ready)
 
