@@ -5,10 +5,12 @@ and the host counts that as a failed login. So the helper is started once before
 later has no answer to a prompt, it kills the ssh that asked.
 """
 
+import errno
 import os
 import shlex
 import subprocess
 import sys
+import time
 from importlib import resources
 from pathlib import Path
 
@@ -38,14 +40,26 @@ def install(run_dir: Path) -> None:
 def prove(run_dir: Path) -> None:
     """Start the helper of ``run_dir`` as ssh would, without a secret; raises HelperUnusable."""
     try:
-        done = subprocess.run(
-            [run_dir / "askpass", "probe"], env={}, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-            timeout=PROBE_TIMEOUT_S, check=False, start_new_session=True,  # Ctrl-C must not reach it
-        )  # fmt: skip
+        done = _probe(run_dir, time.monotonic() + PROBE_TIMEOUT_S)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise _unusable(run_dir, f"{type(error).__name__}: {error}") from error
     if done.stdout != f"{PROBED}\n":
         raise _unusable(run_dir, (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1])
+
+
+def _probe(run_dir: Path, end: float) -> subprocess.CompletedProcess[str]:
+    """Start it, again while it is busy: a process that is just starting may hold it open for writing."""
+    while True:
+        try:
+            return subprocess.run(
+                [run_dir / "askpass", "probe"], env={}, stdin=subprocess.DEVNULL, capture_output=True,
+                text=True, timeout=PROBE_TIMEOUT_S, check=False,
+                start_new_session=True,  # Ctrl-C must not reach it
+            )  # fmt: skip
+        except OSError as error:
+            if error.errno != errno.ETXTBSY or time.monotonic() > end:
+                raise
+        time.sleep(0.02)
 
 
 def _unusable(run_dir: Path, evidence: str) -> HelperUnusable:
