@@ -24,12 +24,16 @@ END_S = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What one command cost; ``pss_mb`` is 0 unless it was sampled, since sampling takes time itself."""
+    """What one command cost; ``pss_mb`` is 0 unless it was sampled, since sampling takes time itself.
+
+    ``masters_mb`` is the part of the peak that the ssh masters had, the processes with -M.
+    """
 
     rc: int
     wall_s: float
     cpu_s: float
     pss_mb: float
+    masters_mb: float
 
 
 def read(
@@ -70,6 +74,7 @@ def _main(manner: str, argv: list[str]) -> dict[str, float]:
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return {
         "rc": rc, "wall_s": wall, "cpu_s": used.ru_utime + used.ru_stime, "pss_mb": peak.mb if peak else 0.0,
+        "masters_mb": peak.masters_mb if peak else 0.0,
     }  # fmt: skip
 
 
@@ -98,7 +103,7 @@ class _Peak:
     """The highest sum of PSS over this process's descendants."""
 
     def __init__(self) -> None:
-        self.mb = 0.0
+        self.mb = self.masters_mb = 0.0
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self._thread.start()
@@ -109,7 +114,9 @@ class _Peak:
 
     def _watch(self) -> None:
         while not self._over.wait(SAMPLE_S):
-            self.mb = max(self.mb, sum(map(_pss_kb, self._tree())) / 1024)
+            sizes = {pid: _pss_kb(pid) / 1024 for pid in self._tree()}
+            if (total := sum(sizes.values())) > self.mb:
+                self.mb, self.masters_mb = total, sum(mb for pid, mb in sizes.items() if _is_master(pid))
 
     def _tree(self) -> list[int]:
         children, queue, tree = _children(), [os.getpid()], []
@@ -118,6 +125,12 @@ class _Peak:
             tree += below
             queue += below
         return tree
+
+
+def _is_master(pid: int) -> bool:
+    with suppress(OSError):
+        return b"-M" in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    return False
 
 
 def _pss_kb(pid: int) -> int:

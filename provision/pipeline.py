@@ -20,7 +20,7 @@ from provision.inventory import ALL, Selection
 from provision.model import HostReport, Report, Stage
 from provision.rollout import roll_out
 from provision.run import acknowledgements
-from provision.run.consent import Ask, Room
+from provision.run.consent import ONE_BY_ONE, Ask, Pace, Room
 from provision.run.interrupts import Cancel
 from provision.run.ledger import Ledger, View
 from provision.settings import Settings
@@ -42,8 +42,7 @@ class Request:
 
     ``prove`` is False to skip verification, ``only_plan`` True to change nothing. ``restart`` allows the
     checks to restart the engine; ``strict`` counts an advice as a failed check. ``values`` are variables of
-    the role from the command line, without their prefix. ``serial`` is how many hosts are disrupted at a
-    time.
+    the role from the command line, without their prefix. ``pace`` is how hosts are disrupted.
     """
 
     verb: str
@@ -55,7 +54,7 @@ class Request:
     restart: bool = False
     strict: bool = False
     values: Mapping[str, Any] = field(default_factory=dict, hash=False)
-    serial: int = 1
+    pace: Pace = ONE_BY_ONE
 
     @property
     def row(self) -> Verb:
@@ -103,7 +102,7 @@ def run(
     fingerprints = {host.name: fingerprint(candidates[host.name]) for host in selection.hosts}
     with ExitStack() as opened:
         with show(order.run, fingerprints) as view:
-            ledger, room = Ledger(selection.hosts, view), Room(ask(view), request.serial)
+            ledger, room = Ledger(selection.hosts, view), Room(ask(view), request.pace)
             how = request.restart, request.strict
             this = Run(order, ledger, cancel, clock, settings, room, *how)
             _carry_out(request, candidates, this, opened)

@@ -10,22 +10,22 @@ from provision.steps import Run, Step, Stream, Target
 def roll_out(steps: tuple[Step, ...], run: Run, arrivals: Stream) -> None:
     """Take the hosts that arrive through the steps; then ask about those that wait for consent.
 
-    Hosts with consent go through the same steps, a few at a time, until one fails.
+    Hosts with consent go through the same steps, a few at a time, until too many have failed.
     """
     _finish(steps, run, arrivals)
     agreed, refused = _answer(run)
     for each in refused:
         run.ledger.converged(each.name, each.outcome)
-    failed = ""
+    failed: list[str] = []
     for waiting in run.room.batches(agreed):
-        if failed:
+        if len(failed) >= run.room.pace.most(len(agreed)):
             for each in waiting:
                 again = run.order.words.again.replace(HOST, each.name)
-                run.ledger.drop(each.name, stopped(each.name, failed, again))
+                run.ledger.drop(each.name, stopped(each.name, failed[-1], again))
             continue
         ready = (Target(each.session, each.values) for each in waiting)
         _finish(steps, replace(run, expected=len(waiting)), ready)
-        failed = next((each.name for each in waiting if run.ledger.has_failed(each.name)), "")
+        failed += [each.name for each in waiting if run.ledger.has_failed(each.name)]
 
 
 def _finish(steps: tuple[Step, ...], run: Run, stream: Stream) -> None:

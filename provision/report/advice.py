@@ -14,7 +14,16 @@ PROJECT = ("--inventory", "-i", "--keyring")
 _LONG = {"-i": "--inventory", "-l": "--limit"}
 PLAN_ONLY = ("--diff", "--detailed-exitcode", "--plan")
 # The options of a run that take a value; every other word is the name of hosts.
-VALUED = (*SELECTION, "--lock-timeout", "--serial", "--tolerate", "--unlock-fd", "--color", "--output")
+VALUED = (
+    *SELECTION,
+    "--lock-timeout",
+    "--serial",
+    "--max-fail",
+    "--tolerate",
+    "--unlock-fd",
+    "--color",
+    "--output",
+)
 # The commands that have the options of a project: by group, and those without a group.
 _GROUPS = ("hosts", "credentials", "keys")
 _UNGROUPED = ("plan", "provision", "verify", "uninstall")

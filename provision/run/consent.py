@@ -4,6 +4,7 @@ The host decides what disrupts it, and refuses. Consent goes back to it as the d
 of the running containers; the host plans again, and refuses when either has changed.
 """
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -41,12 +42,28 @@ class Waiting:
 Ask = Callable[[tuple[Waiting, ...]], Mapping[str, Values]]
 
 
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How hosts are disrupted: ``serial`` at a time, until ``max_fail`` (or per cent of them) have failed."""
+
+    serial: int = 1
+    max_fail: int = 1
+    percent: bool = False
+
+    def most(self, hosts: int) -> int:
+        """Return at how many failures among so many hosts the others are spared."""
+        return max(1, math.ceil(hosts * self.max_fail / 100)) if self.percent else self.max_fail
+
+
+ONE_BY_ONE = Pace()
+
+
 @dataclass(slots=True)
 class Room:
     """The waiting hosts of one run; without ``ask`` nobody can agree, and no host waits."""
 
     ask: Ask | None
-    serial: int = 1
+    pace: Pace = ONE_BY_ONE
     _waiting: dict[str, Waiting] = field(default_factory=dict)
 
     def takes(self, session: Session, outcome: Outcome) -> bool:
@@ -72,9 +89,9 @@ class Room:
         return tuple(self._waiting.values())
 
     def batches(self, agreed: tuple[Waiting, ...]) -> Iterator[tuple[Waiting, ...]]:
-        """Yield the hosts of ``agreed``, ``serial`` at a time."""
-        for first in range(0, len(agreed), self.serial):
-            yield agreed[first : first + self.serial]
+        """Yield the hosts of ``agreed``, as many at a time as ``pace`` says."""
+        for first in range(0, len(agreed), self.pace.serial):
+            yield agreed[first : first + self.pace.serial]
 
 
 def stopped(name: str, by: str, command: str) -> ProvisionError:

@@ -8,7 +8,7 @@ from provision.pipeline import Request
 from provision.workflows import pins, reach, runs
 from provision.workflows.command import RUN, command, typed
 from provision.workflows.consent import Agreed, Question, plan_then_do
-from provision.workflows.options import AGREE, DISRUPT, HOSTS, LIMIT, LOCK, VIA, lock_values, serial_of
+from provision.workflows.options import AGREE, DISRUPT, HOSTS, LIMIT, LOCK, VIA, lock_values, pace_of
 from provision.workflows.project import Flags, settings
 
 
@@ -28,13 +28,14 @@ def ping(flags: Flags, hosts: str, via: str = "public") -> int:
 def undo(
     flags: Flags, hosts: str, via: str = "public", plan: bool = False, yes: bool = False,
     lock_timeout: str = "", allow_disruption: bool = False, serial: str = "",
+    max_fail: str = "",
 ) -> int:  # fmt: skip
     """Undo the last change on hosts.
 
     The last run that changed a host is undone from its journal there; an undo can be undone the same way.
     """
     values = lock_values(lock_timeout)
-    request = Request("hosts.undo", typed(), hosts, via, values=values, serial=serial_of(serial))
+    request = Request("hosts.undo", typed(), hosts, via, values=values, pace=pace_of(serial, max_fail))
     question = Question(request.row.asks)
     return plan_then_do(request, flags, question, plan=plan, agreed=Agreed(yes, allow_disruption))
 

@@ -6,7 +6,7 @@ from provision.pipeline import Request
 from provision.workflows import runs
 from provision.workflows.command import RUN, command, typed
 from provision.workflows.consent import Agreed, Question, plan_then_do
-from provision.workflows.options import AGREE, DISRUPT, LOCK, VIA, lock_values, serial_of
+from provision.workflows.options import AGREE, DISRUPT, LOCK, VIA, lock_values, pace_of
 from provision.workflows.project import Flags
 from provision.workflows.provisioning import ProvisionOptions, resume_last, start
 
@@ -49,13 +49,15 @@ def plan(
 def provision(
     flags: Flags, limit: str = ALL, via: str = "public", verify: bool = True, tolerate: str = "",
     lock_timeout: str = "", resume: bool = False, allow_disruption: bool = False, serial: str = "",
+    max_fail: str = "",
     strict: bool = False,
 ) -> int:  # fmt: skip
     """Make the hosts Docker hosts, and prove that they are.
 
     The proof restarts the engine only where this run installed it and nothing else runs.
     """
-    options = ProvisionOptions(limit, via, verify, tolerate, lock_timeout, allow_disruption, serial, strict)
+    chosen = (allow_disruption, serial, max_fail, strict)
+    options = ProvisionOptions(limit, via, verify, tolerate, lock_timeout, *chosen)
     return resume_last(provision, flags, limit) if resume else start(typed(), flags, options)
 
 
@@ -89,6 +91,7 @@ def verify(
 def uninstall(
     flags: Flags, limit: str = "", via: str = "public", plan: bool = False, yes: bool = False,
     purge_data: bool = False, lock_timeout: str = "", allow_disruption: bool = False, serial: str = "",
+    max_fail: str = "",
 ) -> int:  # fmt: skip
     """Remove Docker from the hosts; images and volumes stay.
 
@@ -98,6 +101,6 @@ def uninstall(
     if not limit:
         raise UsageError("no host is named", "name hosts or groups with --limit; --limit all means all")
     values = {"purge_data": purge_data} | lock_values(lock_timeout)
-    request = Request("uninstall", typed(), limit, via, values=values, serial=serial_of(serial))
+    request = Request("uninstall", typed(), limit, via, values=values, pace=pace_of(serial, max_fail))
     question = _PURGE if purge_data else Question(request.row.asks)
     return plan_then_do(request, flags, question, plan=plan, agreed=Agreed(yes, allow_disruption))

@@ -5,6 +5,7 @@ import re
 from typing import Any
 
 from provision.errors import UsageError
+from provision.run.consent import Pace
 from provision.workflows.project import whole_number
 
 LIMIT = {"limit": "only these hosts or groups, an Ansible pattern"}
@@ -13,17 +14,24 @@ HOSTS = {"hosts": "web1, web1,web2, a group, or all"} | VIA
 LOCK = {"lock-timeout": "seconds to wait while another run is at work on a host (default: 30)"}
 DISRUPT = {
     "allow-disruption": "do not ask before what runs on a host is stopped or restarted",
-    "serial": "how many hosts are disrupted at a time (default: 1); a failure ends it",
+    "serial": "how many hosts are disrupted at a time (default: 1)",
+    "max-fail": "after so many failures, or N% of the hosts to disrupt, the others are spared (default: 1)",
 }
 AGREE = {"plan": "only show what would be done", "yes": "do not ask; needed without a terminal"}
 
 
-def serial_of(text: str) -> int:
-    """Return --serial, how many hosts are disrupted at a time; raises UsageError for less than 1."""
-    number = whole_number("serial", text) if text else 1
-    if number < 1:
+def pace_of(serial: str, max_fail: str) -> Pace:
+    """Return --serial and --max-fail; raises UsageError for less than 1, and for more than 100 %."""
+    pace = Pace(
+        whole_number("serial", serial) if serial else 1,
+        whole_number("max-fail", max_fail.removesuffix("%")) if max_fail else 1,
+        max_fail.endswith("%"),
+    )
+    if pace.serial < 1:
         raise UsageError("--serial 0 would disrupt no host", "write --serial 1 or more")
-    return number
+    if pace.max_fail < 1 or (pace.percent and pace.max_fail > 100):
+        raise UsageError(f"--max-fail {max_fail} is not possible", "write --max-fail 2, or --max-fail 10%")
+    return pace
 
 
 def lock_values(lock_timeout: str) -> dict[str, Any]:

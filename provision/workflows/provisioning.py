@@ -17,7 +17,7 @@ from provision.report.layout import count
 from provision.workflows import runs
 from provision.workflows.command import RUN, typed
 from provision.workflows.consent import asker
-from provision.workflows.options import lock_values, serial_of
+from provision.workflows.options import lock_values, pace_of
 from provision.workflows.project import Flags, settings
 
 
@@ -32,6 +32,7 @@ class ProvisionOptions:
     lock_timeout: str
     allow_disruption: bool
     serial: str
+    max_fail: str
     strict: bool
 
 
@@ -44,7 +45,7 @@ def start(line: str, flags: Flags, options: ProvisionOptions) -> int:
         options.via,
         prove=options.verify,
         values=lock_values(options.lock_timeout),
-        serial=serial_of(options.serial),
+        pace=pace_of(options.serial, options.max_fail),
         strict=options.strict,
     )
     ask = asker(flags, allow=options.allow_disruption)

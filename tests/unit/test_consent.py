@@ -17,7 +17,7 @@ from provision.run.consent import ANYTHING, Ask, Waiting, exactly
 from provision.settings import Settings
 from provision.workflows import consent, runs
 from provision.workflows.consent import Agreed, Question, asker, plan_then_do
-from provision.workflows.options import serial_of
+from provision.workflows.options import pace_of
 from provision.workflows.project import Flags
 from tests.unit.changes import harm, seen
 
@@ -190,4 +190,16 @@ def test_without_a_terminal_nobody_is_asked(monkeypatch: pytest.MonkeyPatch, tmp
 @pytest.mark.parametrize("text", ["0", "-1", "all"])
 def test_a_serial_that_is_no_number_of_hosts_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="--serial"):
-        serial_of(text)
+        pace_of(text, "")
+
+
+@pytest.mark.parametrize("text", ["0", "0%", "101%", "half", "%"])
+def test_a_max_fail_that_is_no_number_and_no_share_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="--max-fail"):
+        pace_of("", text)
+
+
+def test_failures_are_allowed_by_number_or_by_share() -> None:
+    assert pace_of("", "").most(100) == 1
+    assert pace_of("2", "3").most(100) == 3
+    assert [pace_of("", "10%").most(hosts) for hosts in (1, 10, 11, 200)] == [1, 1, 2, 20]

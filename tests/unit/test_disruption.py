@@ -24,7 +24,7 @@ from provision.model import (
     Status,
     Verdict,
 )
-from provision.run.consent import Ask, Room, Values, Waiting, exactly
+from provision.run.consent import ONE_BY_ONE, Ask, Pace, Room, Values, Waiting, exactly
 from provision.run.interrupts import Cancel
 from provision.run.ledger import Ledger
 from provision.settings import Settings
@@ -108,13 +108,15 @@ class Fleet:
             self.proven.append(session.host.name)
             on_checks(session.host.name, (Check("it runs", Verdict.PASSED),))
 
-    def walk(self, ask: Ask | None, serial: int = 1, verb: str = "provision") -> dict[str, HostReport]:
+    def walk(
+        self, ask: Ask | None, pace: Pace = ONE_BY_ONE, verb: str = "provision"
+    ) -> dict[str, HostReport]:
         hosts = tuple(Host(name, "192.0.2.1") for name in self.names)
         self.cancel = Cancel()
         self.cancel.begin()
         order, ledger = Order("r", VERBS[verb].words), Ledger(hosts, self.view)
         settings = Settings((), Path(), Path(), Path())
-        run = Run(order, ledger, self.cancel, Clock(), settings, Room(ask, serial))
+        run = Run(order, ledger, self.cancel, Clock(), settings, Room(ask, pace))
         arrivals = (Target(Session(host, Path("/nowhere"))) for host in hosts)
         rollout.roll_out((steps.converge, steps.verify), run, arrivals)
         return {report.name: report for report in ledger.reports()}
@@ -172,7 +174,7 @@ def test_they_go_one_at_a_time_unless_serial_says_otherwise(
     monkeypatch: pytest.MonkeyPatch, serial: int, batches: list[str]
 ) -> None:
     fleet = Fleet(monkeypatch, "app1", "app2", "app3", lived="app1 app2 app3")
-    fleet.walk(all_of, serial)
+    fleet.walk(all_of, Pace(serial))
     assert [" ".join(call) for call in fleet.calls[1:]] == batches
 
 
@@ -185,6 +187,20 @@ def test_the_first_that_fails_spares_those_after_it(monkeypatch: pytest.MonkeyPa
     assert failure
     assert (failure.kind, failure.state) == ("disruption-stopped", "nothing was changed")
     assert "app2" in failure.message
+
+
+@pytest.mark.parametrize(
+    ("pace", "changed"),
+    [(Pace(), "app1"), (Pace(max_fail=2), "app1 app3"), (Pace(max_fail=40, percent=True), "app1 app3")],
+)
+def test_others_are_spared_after_as_many_failures_as_were_allowed(
+    monkeypatch: pytest.MonkeyPatch, pace: Pace, changed: str
+) -> None:
+    names = ("app1", "app2", "app3", "app4", "app5")
+    fleet = Fleet(monkeypatch, *names, lived=" ".join(names), broken="app2 app4")
+    reports = fleet.walk(all_of, pace)
+    assert fleet.changed == set(changed.split())
+    assert reports["app5"].status is Status.REFUSED
 
 
 def test_an_agreed_plan_that_has_changed_is_refused_and_not_asked_again(
