@@ -11,7 +11,6 @@ from provision.checks.container import Life, live
 from provision.checks.facts import Facts, probe
 from provision.model import Session
 
-HOSTS_AT_ONCE = 8
 PROBE_TIMEOUT_S = 90
 
 
@@ -26,7 +25,7 @@ class Asked:
 @contextmanager
 def ask(sessions: Mapping[str, Session]) -> Iterator[dict[str, Asked]]:
     """Question every host, and return the pending answers by name; wait for all of them at the end."""
-    with ThreadPoolExecutor(HOSTS_AT_ONCE) as pool:
+    with ThreadPoolExecutor(len(sessions)) as pool:
         facts = {name: pool.submit(_facts, session) for name, session in sessions.items()}
         yield {
             name: Asked(facts[name], pool.submit(_life, session, facts[name]))
