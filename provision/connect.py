@@ -27,7 +27,7 @@ from provision.ssh.master import Entrant
 CONNECT_BUDGET_S = 30.0
 LEAST_TRY_S = 3.0
 MOST_TRIES = 3
-# A handshake takes about 0.1 s of a core. With more in flight, hosts would seem slow that only wait for us.
+# A handshake takes about 0.1 s of a core. With more at once, hosts that only wait for us would seem slow.
 HANDSHAKES_PER_CORE = 16
 # A master keeps two pipes open; a command beside it takes three, and six while it starts.
 _FILES_PER_HOST = 8
@@ -46,7 +46,7 @@ def discard(name: str, text: str) -> None:
 class Connections:
     """Open master connections; they end with the context, and never outlive this process.
 
-    ``run_dir`` is private to this run, ``broker`` serves the secrets, ``on_retry`` hears of each retry.
+    ``run_dir`` is private to this run, ``broker`` serves the secrets, ``on_retry`` is called at each retry.
     """
 
     def __init__(self, run_dir: Path, broker: Broker, on_retry: OnRetry = discard) -> None:
@@ -106,7 +106,7 @@ class Connections:
         """Write what the logins of ``entrants`` need; raises UsageError when that cannot work here.
 
         Call it before any thread starts a process. A process that is just starting holds every file that is
-        open for writing, and a program that somebody can write to does not run (ETXTBSY).
+        open for writing, and a program that is open for writing cannot be run (ETXTBSY).
         """
         refuse_old_ssh(subprocess.run(["ssh", "-V"], capture_output=True, text=True, check=False).stderr)
         rows = [(number, e.host, e.credential) for number, e in enumerate(entrants)]
@@ -208,7 +208,7 @@ class Connections:
 
 
 def make_room(hosts: int) -> None:
-    """Let this process and its children open enough files for so many hosts.
+    """Let this process and its children open enough files for this many ``hosts``.
 
     Raises UsageError when the system does not allow it.
     """

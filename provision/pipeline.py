@@ -41,7 +41,7 @@ class Request:
     """What a person asked for; ``verb`` is a key of VERBS, ``typed`` the whole command line.
 
     ``prove`` is False to skip verification, ``only_plan`` True to change nothing. ``restart`` allows the
-    checks to restart the engine; ``strict`` counts an advice as a failed check. ``values`` are variables of
+    checks to restart the engine; ``strict`` counts advice as a failed check. ``values`` are variables of
     the role from the command line, without their prefix. ``pace`` is how hosts are disrupted.
     """
 

@@ -19,7 +19,7 @@ def playbooks() -> Path:
 
 @functools.cache
 def _validator() -> Any:
-    # Here, as it takes 0.05 s: `read` calls ``typed`` first while ansible-inventory is at work.
+    # Imported here, as it takes 0.05 s: `read` first calls ``typed`` while ansible-inventory runs.
     from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
     manual = playbooks() / "roles" / "docker_engine" / "meta" / "argument_specs.yml"
@@ -28,7 +28,7 @@ def _validator() -> Any:
 
 
 def typed(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return all variables of the role: ``values`` in their types, else the default; both without prefix.
+    """Return all variables of the role without their prefix: typed ``values``, and defaults for the rest.
 
     Raises ValueError with a sentence about each value that the manual does not allow.
     """

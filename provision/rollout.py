@@ -38,7 +38,7 @@ def _finish(steps: tuple[Step, ...], run: Run, stream: Stream) -> None:
 
 
 def _answer(run: Run) -> tuple[tuple[Waiting, ...], tuple[Waiting, ...]]:
-    """Return the hosts with consent and those without; after a signal none has it."""
+    """Return the hosts with consent and those without; after a signal, none has consent."""
     if not run.cancel.is_set():
         try:
             with run.cancel.asking():

@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 # How long a converged host waits for others: verifying them together is cheaper.
 HAND_ON_S = 5.0
-# In a large fleet hosts follow each other for minutes, and the timer of hosts.harden allows only 2.
+# In a large fleet, hosts keep arriving for minutes, and the timer of hosts.harden allows only two.
 HAND_ON_MOST_S = 15.0
 
 
@@ -140,7 +140,7 @@ def verify(run: Run, arrivals: Stream) -> Stream:
 
 
 def begin_access(run: Run, arrivals: Stream) -> Stream:
-    """Decide the access to each host; refuse hosts that nobody could log in to then."""
+    """Decide the access to each host; refuse hosts that nobody could log in to afterwards."""
     assert run.access
     for batch in _batches(run, arrivals, 0.0):
         values = {target.name: target.values for target in batch}

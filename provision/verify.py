@@ -45,7 +45,7 @@ def verify(
     """Run every check on every session's host; return, by host, its Checks or the Failure that ended them.
 
     ``run_dir`` has the run's ``sessions.json``. ``restart`` names the hosts whose engine may be restarted.
-    With ``strict`` an advice is a failed check. ``on_proof`` is called, from several threads, with the result
+    With ``strict``, advice is a failed check. ``on_proof`` is called, from several threads, with the result
     of each host as soon as it is known. When ``cancelled`` returns True the processes clean up, and at an
     error they are killed; unfinished hosts are Interrupted.
     """
@@ -108,7 +108,7 @@ def shares(names: list[str], cores: int) -> list[list[str]]:
 
 
 class Shard:
-    """One pytest process and the hosts that it checks, one after another."""
+    """One pytest process and the hosts that it checks."""
 
     def __init__(self, hosts: list[str], run_dir: Path, restart: frozenset[str] = frozenset()) -> None:
         self._hosts = hosts

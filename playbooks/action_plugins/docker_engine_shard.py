@@ -19,7 +19,7 @@ class ActionModule(ActionBase):  # type: ignore[misc] # Ansible ships no types
     _VALID_ARGS = frozenset()
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Drive the hosts that the controller sends, until it closes the socket; gives their number."""
+        """Drive the hosts that the controller sends, until it closes the socket; return their number."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         return result | {"hosts": shard.work(Path(os.environ["PROVISION_RUN_DIR"]))}
 

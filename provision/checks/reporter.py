@@ -66,7 +66,7 @@ class Reporter:
 
 
 def verdict(report: pytest.TestReport, error: BaseException | None) -> Verdict:
-    """Return the verdict of a check; for pytest an advice is a kind of skip."""
+    """Return the verdict of a check; for pytest, advice is a kind of skip."""
     if isinstance(error, Advice):
         return Verdict.ADVICE
     return Verdict.of(None if report.skipped else report.passed)

@@ -26,7 +26,7 @@ def judge_unrotated(facts: Facts, log: str, effect: str) -> NoReturn:
 
 
 def advise(state: str, effect: str, who: str) -> NoReturn:
-    """End the check with an advice: the state, who decided it, if anybody did, and its effect."""
+    """End the check with advice: the state, who decided it, if anybody did, and its effect."""
     if not who:
         raise Advice(f"{state}; {effect}; {OPTIONS} sets what is recommended")
     why = f" by choice ({OPTIONS})" if who == OPTIONS else f": {who} says so"

@@ -21,7 +21,7 @@ __all__ = ["Order", "converge"]
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What is asked of every host; ``words`` are those of the verb, and the lock on the host shows its name.
+    """What is asked of every host; ``words`` are the verb's, and the lock on the host shows the verb's name.
 
     ``check`` only plans. ``values`` are the role's, without their prefix, and override the inventory.
     """
@@ -46,7 +46,7 @@ def converge(
 ) -> Generator[tuple[str, Outcome], None, None]:
     """Carry ``order`` out on each host that arrives, and yield its name and Outcome as soon as it is done.
 
-    ``expected`` is about how many will come. A host without a result is lost, interrupted or unknown.
+    ``expected`` is how many hosts may come. A host without a result is lost, interrupted or unknown.
     """
     desk = Desk(run_dir, cancelled)
     with closing(desk.answers((job(each, order) for each in arrivals), expected)) as answers:

@@ -1,4 +1,4 @@
-"""Turn what a host has answered, or that it has not, into its Outcome."""
+"""Turn a host's answer, or the lack of one, into its Outcome."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -20,7 +20,7 @@ from provision.wording import EARLIER, Wording
 
 
 def of_answer(name: str, words: Wording, answer: Mapping[str, Any]) -> Outcome:
-    """Return one host's Outcome from the ``answer`` of its shard: a result, an error, or what was lost."""
+    """Return one host's Outcome from the ``answer`` of its shard: a result, an error, or a lost session."""
     if "lost" in answer:
         return Outcome(failure=_lost(name, words, answer["lost"]))
     result = answer.get("result", {})
@@ -92,7 +92,7 @@ def _lost(name: str, words: Wording, evidence: str) -> Failure:
 
 
 def without_answer(name: str, words: Wording, said: str, *, cancelled: bool) -> Outcome:
-    """Return the Outcome of a host whose shard ended before it; ``said`` is Ansible's output."""
+    """Return the Outcome of a host whose shard ended without its answer; ``said`` is Ansible's output."""
     if cancelled:
         interrupted = errors.Interrupted(
             f"interrupted before {name} reported",

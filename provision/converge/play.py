@@ -11,7 +11,7 @@ from typing import Self
 
 from provision.role import playbooks
 
-# A shard mostly waits, but what it reads and writes for its hosts takes a core's time.
+# A shard mostly waits, but reading and writing for its hosts takes processor time.
 SHARDS_PER_CORE = 1
 # ansible-runner writes its environment to disk, so it gets only these.
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "USER", "LOGNAME")
@@ -19,12 +19,12 @@ _PACKAGES = Path(__file__).resolve().parents[2]
 
 
 def how_many(hosts: int) -> int:
-    """Return the number of shards for so many hosts."""
+    """Return the number of shards for this many ``hosts``."""
     return max(1, min(hosts, SHARDS_PER_CORE * (os.cpu_count() or 1)))
 
 
 class Play:
-    """One run of Ansible with so many ``shards``, in a thread; it is waited for at the end of the context.
+    """One run of Ansible with this many ``shards``, in a thread; the end of the context waits for it.
 
     ``on_end`` is called when Ansible has ended, with its output unless it was successful, and with what was
     raised. When ``cancelled`` returns True, Ansible is killed.
@@ -59,7 +59,7 @@ class Play:
             self._on_end("", error)
 
     def _play(self) -> str:
-        # Here, as it takes 0.03 s, which other commands and the time until a host answers do without.
+        # Imported here: it takes 0.03 s, which other commands and a host's first answer need not wait for.
         from ansible_runner import Runner, RunnerConfig
 
         private = self._run_dir / "runner"
@@ -88,7 +88,7 @@ class Play:
 
 
 def _inventory(shards: int) -> str:
-    """Return an inventory of so many shards, which are workers on this machine. JSON is YAML."""
+    """Return an inventory of this many shards, which are workers on this machine. JSON is valid YAML."""
     hosts = {f"shard{number}": {"ansible_connection": "local"} for number in range(shards)}
     return json.dumps({"all": {"hosts": hosts}})
 

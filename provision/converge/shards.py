@@ -17,11 +17,11 @@ from provision.converge.play import Play, how_many
 from provision.ssh import shard
 from provision.ssh.broker import peer_uid
 
-# How often it is looked whether the run was stopped.
+# How often to check whether the run was stopped.
 POLL_S = 0.2
 
 Answer = Mapping[str, Any]
-# Each host that has ended, with its answer; None for one that got none.
+# Each host that has ended, with its answer; None for a host without one.
 Ended = Generator[tuple[str, Answer | None], None, None]
 
 
@@ -41,7 +41,7 @@ class Job:
 class Desk:
     """Hand jobs to the shards of one play.
 
-    Threads put what happens into a queue; all else belongs to the thread that iterates ``answers``. ``said``
+    Threads put events into a queue; everything else is done by the thread that iterates ``answers``. ``said``
     is Ansible's output, once it has ended without success.
     """
 
@@ -53,14 +53,14 @@ class Desk:
         self._links: list[socket.socket] = []
         self._waiting: deque[Job] = deque()
         self._at_work: dict[socket.socket, set[str]] = {}
-        self._share = 1  # how many hosts a shard drives at once, so that the first to come does not take all
+        self._share = 1  # most hosts of one shard at once, so that the first shard does not take them all
         self._has_all = False
         self._is_over = False
 
     def answers(self, jobs: Iterable[Job], expected: int) -> Ended:
-        """Yield each job's name and its answer as soon as it is there; None for one that got none.
+        """Yield each job's name and its answer as soon as it comes; None for a host without one.
 
-        ``expected`` is about how many hosts will come. Raises what ``jobs`` raises.
+        ``expected`` is how many hosts may come. Raises what ``jobs`` raises.
         """
         count = how_many(expected)
         self._share = math.ceil(expected / count)
@@ -77,7 +77,7 @@ class Desk:
                 self._close_links()
 
     def _put(self, handle: Callable[..., Ended]) -> Callable[..., None]:
-        """Return a function for any thread, after which this one calls ``handle`` with its arguments."""
+        """Return a function for any thread to call; this thread then calls ``handle`` with the arguments."""
         return lambda *given: self._events.put(lambda: handle(*given))
 
     def _job(self, job: Job) -> Ended:
@@ -127,7 +127,7 @@ class Desk:
                 return
             job = self._waiting.popleft()
             names.add(job.name)
-            with suppress(OSError):  # a shard that has ended says so itself
+            with suppress(OSError):  # the thread of its socket reports that a shard has ended
                 link.sendall(json.dumps({"session": job.row, "request": job.request}).encode() + b"\n")
 
     def _close_links(self) -> None:
@@ -172,7 +172,7 @@ class Desk:
             finally:
                 server.shutdown(socket.SHUT_RDWR)
                 thread.join()
-                self._close_links()  # also of one that has come too late for a job
+                self._close_links()  # also that of a shard that came too late for a job
 
     def _accept(self, server: socket.socket) -> None:
         with suppress(OSError):

@@ -14,7 +14,7 @@ from provision.model import Consent, Outcome, Session, Status
 
 REFUSED = "disruption-refused"
 Values = Mapping[str, Any]
-# The role's values that agree to whatever it takes, also if that changes meanwhile.
+# The role's values that agree to any disruption, even if the plan changes meanwhile.
 ANYTHING: Values = {"disruption": "allow"}
 
 
@@ -44,14 +44,14 @@ Ask = Callable[[tuple[Waiting, ...]], Mapping[str, Values]]
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How hosts are disrupted: ``serial`` at a time, until ``max_fail`` (or per cent of them) have failed."""
+    """How hosts are disrupted: ``serial`` at a time, until ``max_fail`` (number or per cent) have failed."""
 
     serial: int = 1
     max_fail: int = 1
     percent: bool = False
 
     def most(self, hosts: int) -> int:
-        """Return at how many failures among so many hosts the others are spared."""
+        """Return after how many failures, of this many ``hosts``, no further one is disrupted."""
         return max(1, math.ceil(hosts * self.max_fail / 100)) if self.percent else self.max_fail
 
 

@@ -1,4 +1,4 @@
-"""Open the OpenSSH master of one host, and say why one did not open."""
+"""Open the OpenSSH master of one host, or explain why it did not open."""
 
 import os
 import secrets as random_source

@@ -73,7 +73,7 @@ def over_master(
     timeout_s: float,
     cap_bytes: int = OUTPUT_CAP_BYTES,
 ) -> Completed:
-    """Run ``command`` as the login user; raises as ``run``."""
+    """Run ``command`` as the login user; raises the same errors as ``run``."""
     argv, pipe = [*_ssh(session), session.host.name, command], subprocess.PIPE
     with subprocess.Popen(argv, stdin=pipe, stdout=pipe, stderr=pipe) as process:
         exchange = Exchange(process, stdin, cap_bytes)
@@ -174,7 +174,7 @@ def _ssh(session: Session) -> list[str]:
 class Exchange:
     """Feed a process and read what it prints, in one thread, within limits on time and output.
 
-    ``is_late`` is True when the time was over.
+    ``is_late`` is True if the time ran out.
     """
 
     def __init__(self, process: subprocess.Popen[bytes], stdin: bytes, cap_bytes: int) -> None:

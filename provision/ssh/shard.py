@@ -1,7 +1,7 @@
 """A shard: one worker of Ansible, which drives many hosts at once over the run's own sessions.
 
 It takes jobs from the controller over the socket ``shards`` of the run directory, a line of JSON each, and
-answers each with a line. When the socket ends, whatever is still at work here ends too.
+answers each with a line. When the socket closes, whatever is still at work here ends, too.
 """
 
 import json
@@ -19,12 +19,12 @@ from provision.model import Session
 from provision.ssh import answer, hostcode, remote
 
 SOCKET = "shards"
-# Three descriptors each, and a process may have 1024 unless it asks for more.
+# Each host takes three descriptors, and a process may have 1024 unless it asks for more.
 AT_ONCE = 256
 
 
 def work(run_dir: Path) -> int:
-    """Do the controller's jobs until its socket ends; return how many hosts were driven."""
+    """Do the controller's jobs until its socket closes; return how many hosts were driven."""
     # When another worker has died, Ansible terminates the rest. Only the controller ends this one.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     count, busy = 0, Busy()
@@ -51,7 +51,7 @@ class Writer:
         self._lock = threading.Lock()
 
     def send(self, row: Mapping[str, Any]) -> None:
-        """Send one line; a controller that is gone is not missed."""
+        """Send one line; close the socket if the controller is gone."""
         with self._lock:
             try:
                 self._link.sendall(json.dumps(row).encode() + b"\n")
@@ -60,7 +60,7 @@ class Writer:
 
 
 class Busy:
-    """The sessions on which a host is at work."""
+    """The sessions of the hosts that are being driven."""
 
     def __init__(self) -> None:
         self._sessions: set[Session] = set()
@@ -77,9 +77,10 @@ class Busy:
             self._sessions.discard(session)
 
     def end(self) -> None:
-        """End the masters and the ssh clients of all that are at work, and this process with them.
+        """End the masters and ssh clients of the hosts that are still being driven, and this process.
 
-        The controller is gone. A master alone would wait for the command on the host, and receive its answer.
+        The controller is gone. Left alone, a master would wait for the command on the host, and receive its
+        answer.
         """
         with self._lock:
             left = tuple(self._sessions)

@@ -52,7 +52,7 @@ def set_(
 ) -> None:  # fmt: skip
     """Store a secret of a host, a group or all hosts.
 
-    A stored secret is only replaced after you agree, and kept as previous-KIND.
+    A stored secret is replaced only after you agree; the old one is kept as previous-KIND.
     """
     whose, sort, project = Owner.parse(owner), parse_sort(kind), settings(flags)
     if is_made(sort):
@@ -76,8 +76,8 @@ def check(flags: Flags, limit: str = ALL) -> int:
 def forget(flags: Flags, owner: str, kind: str = "", yes: bool = False) -> None:
     """Remove the secrets of a host, a group or all hosts.
 
-    Secrets that exist nowhere else (private-key, previous-password) are only removed by their --kind, and
-    after a question.
+    Secrets that exist nowhere else, such as private-key and previous-password, are removed only if --kind
+    names them, and after a question.
     """
     whose, sort, project = Owner.parse(owner), parse_sort(kind) if kind else None, settings(flags)
     if sort and not yes:

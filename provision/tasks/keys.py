@@ -10,7 +10,8 @@ from provision.workflows.runs import change_access
 def install(flags: Flags, hosts: str, via: str = "public", lock_timeout: str = "") -> int:
     """Install a login key on each host; it is in the keyring.
 
-    An ed25519 key, which is in no file. It is used once a login with it alone has worked. Other keys stay.
+    The key is ed25519, and its private half is only in the keyring. It is used once a login with it alone has
+    worked. Other keys stay.
     """
     return change_access("keys.install", flags, hosts, via, lock_timeout)
 

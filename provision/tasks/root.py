@@ -1,4 +1,4 @@
-"""The commands of every day, plan, provision and verify, and uninstall."""
+"""The everyday commands plan, provision and verify, and uninstall."""
 
 from provision.errors import UsageError
 from provision.inventory import ALL
