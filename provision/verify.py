@@ -18,7 +18,7 @@ from provision.errors import Interrupted, NotProven
 from provision.hints import from_plain, parse, render
 from provision.model import Check, Failure, Session, Stage, Status, Verdict
 
-SHARDS_PER_CORE = 1
+PROCESSES_PER_CORE = 1
 # A host needs about 5 s; each command has its own limit, and this one is the last resort.
 HOST_TIMEOUT_S = 600.0
 
@@ -50,8 +50,8 @@ def verify(
     error they are killed; unfinished hosts are Interrupted.
     """
     names = [session.host.name for session in sessions]
-    shards = [Shard(hosts, run_dir, restart) for hosts in shares(names, os.cpu_count() or 1)]
-    if not shards:
+    processes = [CheckProcess(hosts, run_dir, restart) for hosts in shares(names, os.cpu_count() or 1)]
+    if not processes:
         return {}
     proven: dict[str, Proof] = {}
 
@@ -59,17 +59,17 @@ def verify(
         proven[name] = _strictly(proof) if strict else proof
         on_proof(name, proven[name])
 
-    with ThreadPoolExecutor(len(shards)) as pool:
+    with ThreadPoolExecutor(len(processes)) as pool:
         try:
-            futures = [pool.submit(shard.results, keep) for shard in shards]
+            futures = [pool.submit(process.results, keep) for process in processes]
             while not cancelled() and wait(futures, CANCEL_POLL_S, FIRST_EXCEPTION).not_done:
                 _raise_first(futures)
-            for shard in shards:
-                shard.interrupt()
+            for process in processes:
+                process.interrupt()
             wait(futures, CLEANING_S)
         finally:
-            for shard in shards:
-                shard.end()
+            for process in processes:
+                process.end()
     proofs = {name: proof for future in futures for name, proof in future.result().items()}
     for name in [name for name in names if name not in proven]:
         keep(name, _judge(name, proofs[name], cancelled()))
@@ -84,7 +84,7 @@ def _strictly(proof: Proof) -> Proof:
 
 
 def _failed(check: Check) -> Check:
-    detail = f"{check.detail}; an advice counts as a failure (--strict)"
+    detail = f"{check.detail}; advice counts as a failure (--strict)"
     return replace(check, verdict=Verdict.FAILED, detail=detail)
 
 
@@ -103,11 +103,11 @@ def _judge(host: str, proof: Proof, is_cancelled: bool) -> Proof:
 
 def shares(names: list[str], cores: int) -> list[list[str]]:
     """Return ``names`` distributed evenly over at most one process per core."""
-    count = min(SHARDS_PER_CORE * cores, len(names))
+    count = min(PROCESSES_PER_CORE * cores, len(names))
     return [names[i::count] for i in range(count)]
 
 
-class Shard:
+class CheckProcess:
     """One pytest process and the hosts that it checks."""
 
     def __init__(self, hosts: list[str], run_dir: Path, restart: frozenset[str] = frozenset()) -> None:
@@ -203,7 +203,7 @@ def read_lines(pipe: Iterable[str], hosts: list[str], on_proof: OnProof) -> dict
 
 
 def command() -> list[str]:
-    """Return the pytest command of a shard, with our checks and no configuration of the person's project."""
+    """Return the pytest command of a process, with our checks and no configuration of the user's project."""
     checks = Path(__file__).parent / "checks"
     options = ["-p", "no:cacheprovider", "-p", "provision.checks.reporter", "--assert=plain", "-qq"]
     places = ["-c", os.devnull, "--rootdir", str(checks), "--confcutdir", str(checks), str(checks)]
@@ -213,7 +213,7 @@ def command() -> list[str]:
 def environment(
     hosts: list[str], run_dir: Path, pipe: int, restart: frozenset[str] = frozenset()
 ) -> dict[str, str]:
-    """Return a shard's complete environment, which inherits only the listed variables."""
+    """Return a process's complete environment, which inherits only the listed variables."""
     inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
     return inherited | {
         "PYTHONPATH": str(Path(provision.__file__).parent.parent),

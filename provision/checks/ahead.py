@@ -1,4 +1,4 @@
-"""Question the hosts of a shard ahead of their checks, in parallel, since most of it is waiting."""
+"""Question the hosts of a process ahead of their checks, in parallel, since most of it is waiting."""
 
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""The fixtures of the checks: each host of this shard, and its answers."""
+"""The fixtures of the checks: each host of this process, and its answers."""
 
 import os
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ def _names() -> list[str]:
 
 @pytest.fixture(scope="session")
 def asked() -> Iterator[dict[str, Asked]]:
-    """The pending answers of every host of this shard; each check waits for its own host only."""
+    """The pending answers of every host of this process; each check waits for its own host only."""
     sessions = remote.load_sessions(Path(os.environ["PROVISION_RUN_DIR"]))
     with ask({name: sessions[name] for name in _names()}) as answers:
         yield answers

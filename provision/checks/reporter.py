@@ -1,4 +1,4 @@
-"""The pytest plugin of a shard: it sends each check's result to the parent as one line of JSON."""
+"""The pytest plugin of a process: it sends each check's result to the parent as one line of JSON."""
 
 import json
 import os

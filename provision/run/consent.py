@@ -103,7 +103,7 @@ def stopped(name: str, by: str, command: str) -> ProvisionError:
         f"{name} was not touched, because {by} failed before it",
         f"see what happened to {by}; then: `fab {command}`",
         state="nothing was changed",
-        meaning="hosts are disrupted one after another, so that one fault does not stop all of them",
+        meaning="hosts are disrupted a few at a time, so that one fault does not stop all of them",
         kind="disruption-stopped",
         status=Status.REFUSED,
     )

@@ -19,7 +19,7 @@ from provision.workflows.project import EXAMPLE, Flags, is_lab, settings
 from provision.workflows.runs import change_access
 
 _OWNER = {
-    "owner": "a host (web1), a group (group/web) or all: each host uses the nearest that there is",
+    "owner": "a host (web1), a group (group/web) or all: each host uses the most specific one",
     "kind": "password (of the login), sudo, passphrase (of the key file), or secret/NAME (of the inventory)",
 }
 REPLACE = {"replace": "replace a stored secret without asking; the old one is kept as previous-KIND"}

@@ -58,8 +58,8 @@ def shell(flags: Flags, name: str, via: str = "public") -> int:
 @command(
     positional=("hosts",),
     help=HOSTS
-    | {"fingerprint": "pin without asking, if the host shows this one (SHA256:...)",
-       "from-file": "pin without asking, by a console's export of keys or fingerprints (- is standard input)",
+    | {"fingerprint": "pin without asking, if the host shows this fingerprint (SHA256:...)",
+       "from-file": "pin without asking, from a console's export of keys or fingerprints (- is stdin)",
        "replace": "the fingerprint of the old pin, when the host's key has changed",
        "check": "only compare the keys of the hosts with their pins, without logging in"},
 )  # fmt: skip

@@ -11,10 +11,10 @@ from provision.workflows.project import Flags
 from provision.workflows.provisioning import ProvisionOptions, resume_last, start
 
 _SELECTION = {
-    "limit": "only these hosts or groups, an Ansible pattern; @last.failed takes those of the last run"
+    "limit": "only these hosts or groups, an Ansible pattern; @last.failed: those that failed in the last run"
 } | VIA
 _TOLERATE = {"tolerate": "unreachable, or unreachable=N: they do not count in the exit code, but are listed"}
-_STRICT = {"strict": "an advice counts as a failed check"}
+_STRICT = {"strict": "advice counts as a failed check"}
 _PURGE = Question(
     "This removes Docker from {hosts}, and deletes every image, container and volume there for good.", "purge"
 )
@@ -44,7 +44,7 @@ def plan(
     | DISRUPT
     | _STRICT
     | {"verify": "--no-verify leaves the proof to a later fab verify",
-       "resume": "repeat the last fab provision, with its options, for the hosts that failed"},
+       "resume": "repeat the last fab provision for the hosts that failed, with its options"},
 )  # fmt: skip
 def provision(
     flags: Flags, limit: str = ALL, via: str = "public", verify: bool = True, tolerate: str = "",

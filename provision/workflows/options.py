@@ -15,7 +15,7 @@ LOCK = {"lock-timeout": "seconds to wait while another run is at work on a host 
 DISRUPT = {
     "allow-disruption": "do not ask before what runs on a host is stopped or restarted",
     "serial": "how many hosts are disrupted at a time (default: 1)",
-    "max-fail": "after so many failures, or N% of the hosts to disrupt, the others are spared (default: 1)",
+    "max-fail": "disrupt no further host after N failures, or after N% of these hosts failed (default: 1)",
 }
 AGREE = {"plan": "only show what would be done", "yes": "do not ask; needed without a terminal"}
 

@@ -1,4 +1,4 @@
-"""verify: shards, their pipe, and what becomes of a host whose shard goes wrong."""
+"""verify: processes, their pipe, and what becomes of a host whose process goes wrong."""
 
 import json
 import os
@@ -30,7 +30,7 @@ def run_dir(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def ssh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A program named ssh that the shards find first; a test writes into it what it does."""
+    """A program named ssh that the processes find first; a test writes into it what it does."""
     path = tmp_path / "bin" / "ssh"
     path.parent.mkdir()
     path.touch(mode=0o755)
@@ -51,12 +51,12 @@ def failures(proofs: dict[str, verify.Proof]) -> dict[str, Failure]:
 
 
 @pytest.mark.parametrize(
-    ("hosts", "cores", "shards"), [(1, 2, 1), (8, 2, 2), (50, 2, 2), (3, 16, 3), (0, 2, 0)]
+    ("hosts", "cores", "processes"), [(1, 2, 1), (8, 2, 2), (50, 2, 2), (3, 16, 3), (0, 2, 0)]
 )
-def test_hosts_are_dealt_out_evenly_to_one_shard_a_core(hosts: int, cores: int, shards: int) -> None:
+def test_hosts_are_dealt_out_evenly_to_one_process_a_core(hosts: int, cores: int, processes: int) -> None:
     names = [f"h{i}" for i in range(hosts)]
     shares = verify.shares(names, cores)
-    assert len(shares) == shards
+    assert len(shares) == processes
     assert sorted(name for share in shares for name in share) == sorted(names)
     assert not shares or max(map(len, shares)) - min(map(len, shares)) <= 1
 
@@ -119,8 +119,8 @@ def test_a_shard_that_gives_no_end_is_ended(
     assert time.monotonic() - start < 20
 
 
-class AdvisingShard(verify.Shard):
-    """A shard whose hosts all have one good check and one advice."""
+class AdvisingProcess(verify.CheckProcess):
+    """A process whose hosts all have one good check and one advice."""
 
     def __init__(self, hosts: list[str], *_: object) -> None:
         self._hosts = hosts
@@ -145,7 +145,7 @@ class AdvisingShard(verify.Shard):
 def test_strict_makes_advice_a_failure_everywhere_and_nothing_else_does(
     strict: bool, code: int, named: str, last: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(verify, "Shard", AdvisingShard)
+    monkeypatch.setattr(verify, "CheckProcess", AdvisingProcess)
     seen: dict[str, verify.Proof] = {}
     proofs = verify.verify(sessions(tmp_path)[:1], tmp_path, never, seen.__setitem__, strict=strict)
     assert seen == proofs
@@ -160,7 +160,7 @@ def test_strict_makes_advice_a_failure_everywhere_and_nothing_else_does(
     assert (run.exit_code, failed_hosts(tmp_path)) == (code, ("web1",) if strict else ())
     assert named in said
     assert last in said
-    assert ("it is off; an advice counts as a failure (--strict)" in said) is strict
+    assert ("it is off; advice counts as a failure (--strict)" in said) is strict
 
 
 def is_running(pid: str) -> bool:
@@ -178,7 +178,7 @@ def interruptible() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("interruptible")
-def test_an_interrupt_ends_the_shards(run_dir: Path, ssh: Path, tmp_path: Path) -> None:
+def test_an_interrupt_ends_the_processes(run_dir: Path, ssh: Path, tmp_path: Path) -> None:
     ssh.write_text(f"#!/bin/sh\necho $$ >>{tmp_path}/pids\nexec sleep 60\n")
     pids = tmp_path / "pids"
 
@@ -214,7 +214,7 @@ def test_a_cancelled_run_ends_in_time_and_names_each_unfinished_host(
     }
 
 
-def test_an_error_in_the_callers_function_ends_the_shards(run_dir: Path, ssh: Path) -> None:
+def test_an_error_in_the_callers_function_ends_the_processes(run_dir: Path, ssh: Path) -> None:
     ssh.write_text("#!/bin/sh\nexit 0\n")
 
     def refuse(host: str, proof: verify.Proof) -> None:

@@ -1,4 +1,4 @@
-"""Many questions in one command, their backend, and what a shard reports to its parent."""
+"""Many questions in one command, their backend, and what a process reports to its parent."""
 
 import socket
 import subprocess
