@@ -1,5 +1,6 @@
 """connect: open one OpenSSH master connection per host, which all later commands share."""
 
+import functools
 import os
 import random
 import resource
@@ -53,8 +54,8 @@ class Connections:
         self._run_dir = run_dir
         self._broker = broker
         self._on_retry = on_retry
-        self._masters: list[subprocess.Popen[bytes]] = []
-        self._open_masters: list[subprocess.Popen[bytes]] = []
+        self._masters: list[tuple[str, subprocess.Popen[bytes]]] = []
+        self._opened: set[str] = set()
         self._pool: ThreadPoolExecutor | None = None
         self._handshakes = threading.BoundedSemaphore(HANDSHAKES_PER_CORE * (os.cpu_count() or 1))
         self._closing = threading.Event()
@@ -68,9 +69,9 @@ class Connections:
     ) -> None:
         self._closing.set()
         self._agent.close()
-        for each in self._masters:
+        for _, each in self._masters:
             each.terminate()
-        for each in self._masters:
+        for _, each in self._masters:
             each.wait()
             if each.stdin:
                 with suppress(BrokenPipeError):
@@ -85,8 +86,8 @@ class Connections:
     def abort(self) -> None:
         """Stop logins that are not finished; each of these hosts gets the error Interrupted."""
         self._closing.set()
-        for each in self._masters.copy():
-            if each not in self._open_masters:
+        for name, each in self._masters.copy():
+            if name not in self._opened:
                 each.terminate()
 
     def arrivals(self, entrants: tuple[Entrant, ...]) -> Iterator[tuple[str, Answer]]:
@@ -126,9 +127,11 @@ class Connections:
         try:
             if entrant.host.jump and not (via and isinstance(via.result(), Session)):
                 return _jump_failed(entrant.host)
-            return self._granted(self._log_in(entrant), entrant.credential)
+            session = self._granted(self._log_in(entrant), entrant.credential)
         except ProvisionError as error:
-            return error
+            return _interrupted(entrant.host) if self._closing.is_set() else error
+        self._opened.add(entrant.host.name)
+        return session
 
     def _granted(self, session: Session, credential: Credential) -> Session:
         rows = credential.secrets.items()
@@ -193,16 +196,11 @@ class Connections:
     def _open_master(self, entrant: Entrant, options: tuple[str, ...]) -> None:
         if self._closing.is_set():  # while it was in the queue
             raise _interrupted(entrant.host)
-        try:
-            opened = master.open_master(self._run_dir, self._broker, entrant, options, self._started)
-        except ProvisionError:
-            if self._closing.is_set():
-                raise _interrupted(entrant.host) from None
-            raise
-        self._open_masters.append(opened)
+        started = functools.partial(self._started, entrant.host.name)
+        master.open_master(self._run_dir, self._broker, entrant, options, started)
 
-    def _started(self, process: subprocess.Popen[bytes]) -> None:
-        self._masters.append(process)
+    def _started(self, name: str, process: subprocess.Popen[bytes]) -> None:
+        self._masters.append((name, process))
         if self._closing.is_set():
             process.terminate()
 

@@ -68,4 +68,6 @@ def job(arrival: Arrival, order: Order) -> Job:
         return Job(session.host.name, answer={"error": answer.bad_value(str(error)).error})
     except answer.NoResult as error:
         return Job(session.host.name, answer={"error": error.error})
+    except Exception as error:  # one host never stops the others
+        return Job(session.host.name, answer={"error": answer.unexpected(error)})
     return Job(session.host.name, remote.to_row(session), request)

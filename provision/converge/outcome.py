@@ -100,7 +100,8 @@ def without_answer(name: str, words: Wording, said: str, *, cancelled: bool) -> 
             state="the host finishes or rolls back by itself; the next run says which",
         )
         return Outcome(failure=interrupted.at(Stage.CONVERGE))
-    lines = [line.strip() for line in said.splitlines() if "ERROR" in line or "rror:" in line]
+    told = [line.strip() for line in said.splitlines() if line.strip()]
+    lines = [line for line in told if "ERROR" in line or "rror:" in line] or told[-1:]
     silent = errors.NotProven(
         f"{name} sent no result",
         f"`fab plan --limit {name}`",

@@ -53,8 +53,10 @@ class Desk:
         self._links: list[socket.socket] = []
         self._waiting: deque[Job] = deque()
         self._at_work: dict[socket.socket, set[str]] = {}
+        self._dead: set[socket.socket] = set()
         self._share = 1  # most hosts of one shard at once, so that the first shard does not take them all
         self._has_all = False
+        self._has_ansible_ended = False
         self._is_over = False
 
     def answers(self, jobs: Iterable[Job], expected: int) -> Ended:
@@ -68,7 +70,7 @@ class Desk:
         with play, self._listening(), self._taking(jobs):
             try:
                 while not (self._has_all and not self._waiting and not any(self._at_work.values())):
-                    if self._cancelled() and not self._is_over:
+                    if self._cancelled():
                         self._close_links()
                         yield from self._give_up()
                     with suppress(Empty):
@@ -108,12 +110,19 @@ class Desk:
     def _shard_ended(self, link: socket.socket) -> Ended:
         for name in self._at_work.pop(link, ()):
             yield name, None
+        yield from self._end_without_shards()
 
     def _ansible_ended(self, said: str, error: Exception | None) -> Ended:
         if error:
             raise error
         self.said = said
-        yield from self._give_up()
+        self._has_ansible_ended = True
+        yield from self._end_without_shards()
+
+    def _end_without_shards(self) -> Ended:
+        """Give up when no shard is left, and none can come."""
+        if self._has_ansible_ended and not self._at_work:
+            yield from self._give_up()
 
     def _give_up(self) -> Ended:
         self._is_over = True
@@ -121,14 +130,20 @@ class Desk:
             yield self._waiting.popleft().name, None
 
     def _hand_out(self) -> None:
-        while self._waiting and self._at_work:
-            link, names = min(self._at_work.items(), key=lambda each: len(each[1]))
+        while self._waiting:
+            alive = [each for each in self._at_work.items() if each[0] not in self._dead]
+            if not alive:
+                return
+            link, names = min(alive, key=lambda each: len(each[1]))
             if len(names) >= self._share:
                 return
             job = self._waiting.popleft()
-            names.add(job.name)
-            with suppress(OSError):  # the thread of its socket reports that a shard has ended
+            try:
                 link.sendall(json.dumps({"session": job.row, "request": job.request}).encode() + b"\n")
+                names.add(job.name)
+            except OSError:  # the thread of its socket reports that it has ended
+                self._dead.add(link)
+                self._waiting.appendleft(job)
 
     def _close_links(self) -> None:
         """Close every shard's socket, which ends what is at work there."""
@@ -186,8 +201,9 @@ class Desk:
 
     def _hear(self, link: socket.socket) -> None:
         self._put(self._shard_came)(link)
-        with link, suppress(OSError):
-            for line in link.makefile("rb"):
-                if line.endswith(b"\n"):
+        try:
+            with link, suppress(OSError, ValueError):
+                for line in link.makefile("rb"):
                     self._put(self._answered)(link, json.loads(line))
-        self._put(self._shard_ended)(link)
+        finally:
+            self._put(self._shard_ended)(link)

@@ -68,8 +68,8 @@ def main() -> int:
 
 def _redeemed(token: str) -> bytes:
     client = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
+    client.connect(os.environ["PROVISION_BROKER"])  # waits its turn; with a time limit it would not
     client.settimeout(5)
-    client.connect(os.environ["PROVISION_BROKER"])
     client.sendall(token.encode() + b"\n")
     return b"".join(iter(lambda: client.recv(4096), b""))
 

@@ -38,7 +38,7 @@ class Broker:
 
     def __enter__(self) -> Self:
         self._server.bind(str(self._path))
-        self._server.listen(128)
+        self._server.listen(1024)
         self._thread.start()
         return self
 
@@ -106,8 +106,8 @@ def ask(path: Path, token: str) -> Secret | None:
     """
     forbid_dumps()
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+        client.connect(str(path))  # waits its turn; with a time limit it would fail when many ask at once
         client.settimeout(_PATIENCE_S)
-        client.connect(str(path))
         client.sendall(token.encode() + b"\n")
         text = b"".join(iter(lambda: client.recv(4096), b"")).decode()
     return Secret(text) if text else None

@@ -39,11 +39,11 @@ def open_master(
     entrant: Entrant,
     options: tuple[str, ...],
     on_start: Callable[[subprocess.Popen[bytes]], None],
-) -> subprocess.Popen[bytes]:
-    """Log in with these ``options`` of ssh, and return the process that keeps the connection.
+) -> None:
+    """Log in with these ``options`` of ssh.
 
-    ``on_start`` gets the process before the login. Raises ProvisionError for a login that failed, and
-    PasswordNotOffered.
+    ``on_start`` gets the process that keeps the connection, before the login. Raises ProvisionError for a
+    login that failed, and PasswordNotOffered.
     """
     ready = "up-" + random_source.token_hex(8)
     argv = ["ssh", "-F", str(run_dir / "masters"), *options, "-M", "-T", entrant.host.name]
@@ -58,7 +58,7 @@ def open_master(
     on_start(master)
     greeting = listen(master, ready, LOGIN_TIMEOUT_S)
     if greeting.is_ready:
-        return master
+        return
     if "PASSPHRASE" in tokens and broker.is_redeemed(tokens["PASSPHRASE"]):
         raise wrong_passphrase(entrant.host)
     raise _refusal(entrant, greeting, master.returncode, retry=options != INTERACTIVE)

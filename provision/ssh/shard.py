@@ -11,6 +11,7 @@ import socket
 import threading
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from provision.ssh import answer, hostcode, remote
 SOCKET = "shards"
 # Each host takes three descriptors, and a process may have 1024 unless it asks for more.
 AT_ONCE = 256
+ENDED_AT_ONCE = 64
 
 
 def work(run_dir: Path) -> int:
@@ -34,12 +36,18 @@ def work(run_dir: Path) -> int:
         except OSError:  # all hosts are done, or the controller is gone
             return 0
         writer = Writer(link)
-        for line in link.makefile("rb"):
-            job = json.loads(line)
-            session = remote.from_row(job["session"], run_dir)
-            pool.submit(_drive, session, job["request"], busy, writer)
-            count += 1
-        busy.end()
+        try:
+            for line in link.makefile("rb"):
+                job = json.loads(line)
+                session = remote.from_row(job["session"], run_dir)
+                busy.add(session)
+                pool.submit(_drive, session, job["request"], busy, writer)
+                count += 1
+        except OSError:  # a controller that is killed before it has read an answer resets the connection
+            pass
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+            busy.end()
     return count
 
 
@@ -55,8 +63,9 @@ class Writer:
         with self._lock:
             try:
                 self._link.sendall(json.dumps(row).encode() + b"\n")
-            except OSError:
-                self._link.close()
+            except Exception:  # what is lost must not look like work that goes on
+                with suppress(OSError):
+                    self._link.shutdown(socket.SHUT_RDWR)
 
 
 class Busy:
@@ -85,13 +94,14 @@ class Busy:
         with self._lock:
             left = tuple(self._sessions)
         if left:
-            with ThreadPoolExecutor(len(left)) as pool:
-                pool.map(remote.end_master, left)
-            os.killpg(os.getpgrp(), signal.SIGKILL)
+            try:
+                with ThreadPoolExecutor(ENDED_AT_ONCE) as pool:
+                    pool.map(remote.end_master, left)
+            finally:
+                os.killpg(os.getpgrp(), signal.SIGKILL)
 
 
 def _drive(session: Session, request: Mapping[str, Any], busy: Busy, writer: Writer) -> None:
-    busy.add(session)
     try:
         row = _result(session, request)
     except Exception as error:  # one host never stops the others

@@ -1,7 +1,11 @@
-"""The controller's end of the shards, with played shards that connect as real ones do."""
+"""Both ends of the shards: the controller with played shards, and a real shard with played hosts."""
 
 import json
+import select
+import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +17,8 @@ import pytest
 
 from provision.converge import shards
 from provision.converge.shards import Desk, Job
+from provision.model import Host, Session
+from provision.ssh import remote
 
 Play = Callable[[Path, Callable[[str, Exception | None], None]], None]
 
@@ -143,3 +149,33 @@ def test_a_stopped_run_waits_for_no_host(walk: Any) -> None:
         return ""
 
     assert walk(of_shard, jobs("a", "b"), stopped.is_set) == {"a": None, "b": None}
+
+
+# A real shard whose hosts answer at once, or never; no ssh runs.
+SHARD = """
+import os, pathlib, sys, time
+from provision.ssh import hostcode, remote, shard
+os.setsid()
+hostcode.over_session = lambda session, request: ("", "") if request == "quick" else time.sleep(60)
+remote.end_master = lambda session: print("ended", session.host.name, flush=True)
+shard.work(pathlib.Path(sys.argv[1]))
+"""
+
+
+@pytest.mark.parametrize("is_reset", [False, True])
+def test_a_shard_ends_with_its_controller_and_ends_its_masters(tmp_path: Path, is_reset: bool) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as server:
+        server.bind(str(tmp_path / "shards"))
+        server.listen()
+        argv = [sys.executable, "-c", SHARD, str(tmp_path)]
+        process = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
+        link, _ = server.accept()
+        for name, request in (("web1", "slow"), ("web2", "quick")):
+            row = remote.to_row(Session(Host(name, "192.0.2.1"), tmp_path))
+            link.sendall(json.dumps({"session": row, "request": request}).encode() + b"\n")
+        assert select.select([link], [], [], 20)[0]
+        if not is_reset:  # an unread answer makes the end of a socket a reset
+            assert b"web2" in link.recv(1 << 16)
+        link.close()
+    out, _ = process.communicate(timeout=20)
+    assert (out, process.returncode) == ("ended web1\n", -signal.SIGKILL)
