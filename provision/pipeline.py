@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from provision import role
 from provision.access import Access
 from provision.connect import Connections, OnRetry, discard, make_room
 from provision.converge import Order
@@ -123,9 +124,11 @@ def run(
 
 def _prepare(request: Request, settings: Settings, clock: Clock) -> tuple[Selection, Entrants]:
     read, unlock, trust, *_ = request.row.steps
-    with ThreadPoolExecutor(1, "keyring") as pool:
-        # Half a second each, ansible-inventory and the key derivation, so they run at the same time.
+    with ThreadPoolExecutor(2, "early") as pool:
+        # Half a second each, ansible-inventory and the key derivation, so they run at the same time. The
+        # main thread only waits: a signal that arrives within an import can be lost.
         opened = pool.submit(open_early, settings)
+        pool.submit(role.typed, {})  # imports Ansible's validator
         clock.mark(Stage.READ)
         selection = read(settings, request.limit, request.via)
         clock.mark(Stage.READ)

@@ -19,7 +19,7 @@ def playbooks() -> Path:
 
 @functools.cache
 def _validator() -> Any:
-    # Imported here, as it takes 0.05 s: `read` first calls ``typed`` while ansible-inventory runs.
+    # Imported here, as it takes 0.05 s: a run does it in a thread while ansible-inventory is at work.
     from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
     manual = playbooks() / "roles" / "docker_engine" / "meta" / "argument_specs.yml"

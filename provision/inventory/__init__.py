@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from provision import role
 from provision.errors import InventoryError, NothingSelected
 from provision.inventory import host_values
 from provision.inventory.sources import listing
@@ -57,7 +56,6 @@ def _listed(
     with ExitStack() as stack:
         whole = stack.enter_context(listing(sources, "", environ))
         part = stack.enter_context(listing(sources, limit, environ)) if limit != ALL else None
-        role.typed({})  # imports Ansible's validator while ansible-inventory is at work
         data = whole.result()
         names = _names(data)
         if not names:
