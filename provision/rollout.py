@@ -21,7 +21,7 @@ def roll_out(steps: tuple[Step, ...], run: Run, arrivals: Stream) -> None:
         if len(failed) >= run.room.pace.most(len(agreed)):
             for each in waiting:
                 again = run.order.words.again.replace(HOST, each.name)
-                run.ledger.drop(each.name, stopped(each.name, failed[-1], again))
+                run.ledger.drop(each.name, stopped(each.name, failed, again))
             continue
         ready = (Target(each.session, each.values) for each in waiting)
         _finish(steps, replace(run, expected=len(waiting)), ready)

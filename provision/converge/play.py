@@ -4,10 +4,9 @@ import json
 import os
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from provision.role import playbooks
 
@@ -23,68 +22,57 @@ def how_many(hosts: int) -> int:
     return max(1, min(hosts, SHARDS_PER_CORE * (os.cpu_count() or 1)))
 
 
-class Play:
-    """One run of Ansible with this many ``shards``, in a thread; the end of the context waits for it.
+@contextmanager
+def playing(
+    run_dir: Path,
+    shards: int,
+    on_end: Callable[[str, Exception | None], None],
+    cancelled: Callable[[], bool],
+) -> Iterator[None]:
+    """Run Ansible with this many ``shards`` in a thread; the end of the context waits for it.
 
     ``on_end`` is called when Ansible has ended, with its output unless it was successful, and with what was
     raised. When ``cancelled`` returns True, Ansible is killed.
     """
 
-    def __init__(
-        self,
-        run_dir: Path,
-        shards: int,
-        on_end: Callable[[str, Exception | None], None],
-        cancelled: Callable[[], bool],
-    ) -> None:
-        self._run_dir = run_dir
-        self._shards = shards
-        self._on_end = on_end
-        self._cancelled = cancelled
-        self._thread = threading.Thread(target=self._run, name="ansible", daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._thread.join()
-
-    def _run(self) -> None:
+    def run() -> None:
         try:
-            self._on_end(self._play(), None)
+            on_end(_play(run_dir, shards, cancelled), None)
         except Exception as error:  # raised where the answers are awaited
-            self._on_end("", error)
+            on_end("", error)
 
-    def _play(self) -> str:
-        # Imported here: it takes 0.03 s, which other commands and a host's first answer need not wait for.
-        from ansible_runner import Runner, RunnerConfig
+    thread = threading.Thread(target=run, name="ansible", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
 
-        private = self._run_dir / "runner"
-        private.mkdir(mode=0o700, exist_ok=True)
-        inventory = self._run_dir / "shards.yml"
-        inventory.write_text(_inventory(self._shards))
-        config = RunnerConfig(
-            private_data_dir=str(private),
-            playbook=str(playbooks() / "shards.yml"),
-            inventory=str(inventory),
-            forks=self._shards,
-            quiet=True,
-            suppress_env_files=True,
-            settings={"pexpect_timeout": 1},
-        )
-        config.prepare()
-        config.env = environment(config.env, self._run_dir)
-        runner = Runner(
-            config=config,
-            event_handler=lambda _: False,
-            cancel_callback=self._cancelled,
-            remove_partials=True,
-        )
-        runner.run()
-        return runner.stdout.read() if runner.status != "successful" else ""
+
+def _play(run_dir: Path, shards: int, cancelled: Callable[[], bool]) -> str:
+    # Imported here: it takes 0.03 s, which other commands and a host's first answer need not wait for.
+    from ansible_runner import Runner, RunnerConfig
+
+    private = run_dir / "runner"
+    private.mkdir(mode=0o700, exist_ok=True)
+    inventory = run_dir / "shards.yml"
+    inventory.write_text(_inventory(shards))
+    config = RunnerConfig(
+        private_data_dir=str(private),
+        playbook=str(playbooks() / "shards.yml"),
+        inventory=str(inventory),
+        forks=shards,
+        quiet=True,
+        suppress_env_files=True,
+        settings={"pexpect_timeout": 1},
+    )
+    config.prepare()
+    config.env = environment(config.env, run_dir)
+    runner = Runner(
+        config=config, event_handler=lambda _: False, cancel_callback=cancelled, remove_partials=True
+    )
+    runner.run()
+    return runner.stdout.read() if runner.status != "successful" else ""
 
 
 def _inventory(shards: int) -> str:

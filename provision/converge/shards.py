@@ -13,7 +13,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from provision.converge.play import Play, how_many
+from provision.converge.play import how_many, playing
 from provision.ssh import shard
 from provision.ssh.broker import peer_uid
 
@@ -66,7 +66,7 @@ class Desk:
         """
         count = how_many(expected)
         self._share = math.ceil(expected / count)
-        play = Play(self._run_dir, count, self._put(self._ansible_ended), self._cancelled)
+        play = playing(self._run_dir, count, self._put(self._ansible_ended), self._cancelled)
         with play, self._listening(), self._taking(jobs):
             try:
                 while not (self._has_all and not self._waiting and not any(self._at_work.values())):

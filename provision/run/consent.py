@@ -5,7 +5,7 @@ of the running containers; the host plans again, and refuses when either has cha
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,6 +13,8 @@ from provision.errors import ProvisionError
 from provision.model import Consent, Outcome, Session, Status
 
 REFUSED = "disruption-refused"
+# How many of the failed hosts are named.
+_NAMED = 3
 Values = Mapping[str, Any]
 # The role's values that agree to any disruption, even if the plan changes meanwhile.
 ANYTHING: Values = {"disruption": "allow"}
@@ -94,11 +96,12 @@ class Room:
             yield agreed[first : first + self.pace.serial]
 
 
-def stopped(name: str, by: str, command: str) -> ProvisionError:
-    """Return the error of a host that is not disrupted, despite consent, because ``by`` failed before it.
+def stopped(name: str, failed: Sequence[str], command: str) -> ProvisionError:
+    """Return the error of a host that is not disrupted, despite consent, because others failed before it.
 
-    ``command`` repeats the run for this host alone.
+    ``failed`` are their names; ``command`` repeats the run for this host alone.
     """
+    by = ", ".join(failed[:_NAMED]) + f" and {len(failed) - _NAMED} more" * (len(failed) > _NAMED)
     return ProvisionError(
         f"{name} was not touched, because {by} failed before it",
         f"see what happened to {by}; then: `fab {command}`",

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from provision.errors import UsageError
-from provision.hints import Command
+from provision.hints import Command, Hint
 from provision.model import Status
 from provision.pipeline import Request
 from provision.report.changes import consent_lines
@@ -106,6 +106,17 @@ def _ask_at_terminal(view: View, page: Page, waiting: tuple[Waiting, ...]) -> Ma
             "\n".join([*lines, "All other hosts are done. Anything but yes leaves these unchanged."])
         )
     return {each.name: exactly(each.consent) for each in waiting} if agreed else {}
+
+
+def expect_agreed(question: str, nothing: str, *, interactive: bool, what: str, how: str | Hint) -> None:
+    """Ask ``question`` about stored secrets; raises UsageError without a yes, with ``nothing`` done.
+
+    Without a terminal, the error says ``what`` would be done, and ``how`` to agree on the command line.
+    """
+    if not interactive:
+        raise UsageError(f"{what}, and there is no terminal to ask on", how, state=nothing)
+    if not confirm(question):
+        raise UsageError(f"not confirmed, so {nothing}", "`fab credentials.list`")
 
 
 def confirm(question: str, word: str = "yes") -> bool:

@@ -25,7 +25,7 @@ from provision.run import audit
 from provision.settings import Settings
 from provision.workflows import storing
 from provision.workflows.command import hint_text, typed
-from provision.workflows.consent import confirm
+from provision.workflows.consent import expect_agreed
 from provision.workflows.owners import LAB_NOTE, expect_known, listed
 from provision.workflows.project import is_lab, whole_number
 
@@ -116,14 +116,13 @@ def _expect_agreed(project: Settings, replaced: list[Found], agreed: ImportOptio
     if not replaced or agreed.replace:
         return
     what = f"{count(len(replaced), 'stored secret')}: {listed(each.owner for each in replaced)}"
-    if not project.interactive:
-        raise UsageError(
-            f"this replaces {what}; and there is no terminal to ask on",
-            (Command(f"{typed()} --replace", ""), " replaces them, and keeps the old ones as previous"),
-            state="nothing was stored",
-        )
-    if not confirm(f"This replaces {what}; the old ones are kept as previous."):
-        raise UsageError("not confirmed, so nothing was stored", "`fab credentials.list`")
+    expect_agreed(
+        f"This replaces {what}; the old ones are kept as previous.",
+        "nothing was stored",
+        interactive=project.interactive,
+        what=f"this replaces {what}",
+        how=(Command(f"{typed()} --replace", ""), " replaces them, and keeps the old ones as previous"),
+    )
 
 
 def _keep(project: Settings, found: Iterable[Found]) -> None:

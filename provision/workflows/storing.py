@@ -13,7 +13,7 @@ from provision.model import Secret
 from provision.run import audit
 from provision.settings import Settings
 from provision.workflows.command import hint_text, typed
-from provision.workflows.consent import confirm
+from provision.workflows.consent import expect_agreed
 from provision.workflows.owners import LAB_NOTE, expect_known
 from provision.workflows.project import is_lab
 
@@ -55,26 +55,24 @@ def expect_loss_agreed(project: Settings, owner: Owner, kind: Sort) -> None:
     """Ask before a generated secret is removed; raises UsageError without consent."""
     if not is_made(kind) or keyring.held(project, owner, kind) is None:
         return
-    if not project.interactive:
-        raise UsageError(
-            f"this removes the only copy of the {kind} of {owner}, and there is no terminal to ask on",
-            (Command(f"{typed()} --yes", ""), " removes it"),
-            state="nothing was removed",
-        )
-    if not confirm(f"This removes the only copy of the {kind} of {owner}; it is not kept as previous."):
-        raise UsageError("not confirmed, so nothing was removed", "`fab credentials.list`")
+    expect_agreed(
+        f"This removes the only copy of the {kind} of {owner}; it is not kept as previous.",
+        "nothing was removed",
+        interactive=project.interactive,
+        what=f"this removes the only copy of the {kind} of {owner}",
+        how=(Command(f"{typed()} --yes", ""), " removes it"),
+    )
 
 
 def _ask(project: Settings, owner: Owner, kind: Sort) -> None:
-    if not project.interactive:
-        raise UsageError(
-            f"another {kind} of {owner} is stored already, and there is no terminal to ask on",
-            set_command(owner, kind, " --stdin --replace")
-            + " replaces it, and keeps the old one as previous",
-            state="nothing was stored",
-        )
-    if not confirm(f"This replaces the stored {kind} of {owner}; the old one is kept as previous."):
-        raise UsageError("not confirmed, so nothing was stored", "`fab credentials.list`")
+    by_flag = set_command(owner, kind, " --stdin --replace")
+    expect_agreed(
+        f"This replaces the stored {kind} of {owner}; the old one is kept as previous.",
+        "nothing was stored",
+        interactive=project.interactive,
+        what=f"another {kind} of {owner} is stored already",
+        how=f"{by_flag} replaces it, and keeps the old one as previous",
+    )
 
 
 def _previous(project: Settings, owner: Owner, kind: Sort) -> Secret:

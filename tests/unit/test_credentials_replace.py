@@ -17,7 +17,7 @@ from provision.credentials.vault import Vault
 from provision.errors import KeyringError, UsageError
 from provision.model import Secret
 from provision.settings import Settings
-from provision.workflows import moving, owners, project, storing
+from provision.workflows import consent, moving, owners, project, storing
 from provision.workflows.moving import ImportOptions
 from provision.workflows.owners import expect_known
 from provision.workflows.storing import SetOptions
@@ -65,8 +65,7 @@ def asked(monkeypatch):
         questions.append(question)
         return answers[-1]
 
-    monkeypatch.setattr(storing, "confirm", confirm)
-    monkeypatch.setattr(moving, "confirm", confirm)
+    monkeypatch.setattr(consent, "confirm", confirm)
     return questions, answers
 
 

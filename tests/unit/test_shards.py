@@ -20,8 +20,6 @@ from provision.converge.shards import Desk, Job
 from provision.model import Host, Session
 from provision.ssh import remote
 
-Play = Callable[[Path, Callable[[str, Exception | None], None]], None]
-
 
 def jobs(*names: str) -> tuple[Job, ...]:
     return tuple(Job(name, {"name": name}) for name in names)
@@ -59,7 +57,7 @@ def walk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., dict[
             thread.join(10)
             assert not thread.is_alive()
 
-        monkeypatch.setattr(shards, "Play", play)
+        monkeypatch.setattr(shards, "playing", play)
         return dict(Desk(tmp_path, cancelled).answers(given, 2))
 
     return walk
