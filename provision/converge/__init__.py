@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from provision.converge.outcome import of_answer, without_answer
-from provision.converge.shards import Desk, Job
+from provision.converge.outcome import not_begun, of_answer, without_answer
+from provision.converge.shards import NOT_BEGUN, Desk, Job
 from provision.model import Outcome, Session
 from provision.role import PREFIX, typed
 from provision.ssh import answer, hostcode, remote
@@ -51,8 +51,10 @@ def converge(
     desk = Desk(run_dir, cancelled)
     with closing(desk.answers((job(each, order) for each in arrivals), expected)) as answers:
         for name, found in answers:
-            if found is None or ("lost" in found and cancelled()):  # then the run ended the connection
-                yield name, without_answer(name, order.words, desk.said, cancelled=cancelled())
+            if found is NOT_BEGUN:
+                yield name, not_begun(name, order.words, desk.said, cancelled=cancelled())
+            elif found is None or ("lost" in found and cancelled()):  # then the run ended the connection
+                yield name, without_answer(name, order.words, cancelled=cancelled())
             else:
                 yield name, of_answer(name, order.words, found)
 

@@ -18,6 +18,8 @@ from provision.model import (
 )
 from provision.wording import EARLIER, Wording
 
+_UNTOUCHED = "nothing was changed"
+
 
 def of_answer(name: str, words: Wording, answer: Mapping[str, Any]) -> Outcome:
     """Return one host's Outcome from the ``answer`` of its shard: a result, an error, or a lost session."""
@@ -91,20 +93,36 @@ def _lost(name: str, words: Wording, evidence: str) -> Failure:
     ).at(Stage.CONVERGE)
 
 
-def without_answer(name: str, words: Wording, said: str, *, cancelled: bool) -> Outcome:
-    """Return the Outcome of a host whose shard ended without its answer; ``said`` is Ansible's output."""
+def without_answer(name: str, words: Wording, *, cancelled: bool) -> Outcome:
+    """Return the Outcome of a host that was at work, and whose shard ended without its answer."""
     if cancelled:
-        interrupted = errors.Interrupted(
-            f"interrupted before {name} reported",
-            parse(f"`again {HOST}`", alone=words.safely, host=name),
-            state="the host finishes or rolls back by itself; the next run says which",
-        )
-        return Outcome(failure=interrupted.at(Stage.CONVERGE))
-    told = [line.strip() for line in said.splitlines() if line.strip()]
-    lines = [line for line in told if "ERROR" in line or "rror:" in line] or told[-1:]
+        return _interrupted(name, words, "the host finishes or rolls back by itself; the next run says which")
     silent = errors.NotProven(
         f"{name} sent no result",
         f"`fab plan --limit {name}`",
-        evidence=(lines or ["the worker of Ansible that drove it has ended"])[0][:200],
+        evidence="the worker of Ansible that drove it has ended",
+        state="unknown: what was begun goes on to a defined end, which the next run reports",
     )
     return Outcome(failure=silent.at(Stage.CONVERGE))
+
+
+def not_begun(name: str, words: Wording, said: str, *, cancelled: bool) -> Outcome:
+    """Return the Outcome of a host that no shard has taken; ``said`` is Ansible's output."""
+    if cancelled:
+        return _interrupted(name, words, _UNTOUCHED)
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    errors_of = [line for line in lines if "ERROR" in line or "rror:" in line] or lines[-1:]
+    failed = errors.ProvisionError(
+        f"{name} was not reached: Ansible ended on this machine before its turn",
+        parse(f"`fab hosts.ping {HOST}`; then: `again {HOST}`", alone=words.again, host=name),
+        evidence=(errors_of or [""])[0][:200],
+        state=_UNTOUCHED,
+        kind="ansible-ended",
+    )
+    return Outcome(failure=failed.at(Stage.CONVERGE))
+
+
+def _interrupted(name: str, words: Wording, state: str) -> Outcome:
+    hint = parse(f"`again {HOST}`", alone=words.safely, host=name)
+    error = errors.Interrupted(f"interrupted before {name} reported", hint, state=state)
+    return Outcome(failure=error.at(Stage.CONVERGE))

@@ -21,6 +21,8 @@ from provision.ssh.broker import peer_uid
 POLL_S = 0.2
 
 Answer = Mapping[str, Any]
+# In place of the answer of a host that was never handed to a shard.
+NOT_BEGUN: Answer = {}
 # Each host that has ended, with its answer; None for a host without one.
 Ended = Generator[tuple[str, Answer | None], None, None]
 
@@ -62,7 +64,8 @@ class Desk:
     def answers(self, jobs: Iterable[Job], expected: int) -> Ended:
         """Yield each job's name and its answer as soon as it comes; None for a host without one.
 
-        ``expected`` is how many hosts may come. Raises what ``jobs`` raises.
+        A host that no shard has taken gets NOT_BEGUN. ``expected`` is how many hosts may come. Raises what
+        ``jobs`` raises.
         """
         count = how_many(expected)
         self._share = math.ceil(expected / count)
@@ -84,7 +87,7 @@ class Desk:
 
     def _job(self, job: Job) -> Ended:
         if job.answer is not None or self._is_over:
-            yield job.name, job.answer
+            yield job.name, NOT_BEGUN if job.answer is None else job.answer
         else:
             self._waiting.append(job)
             self._hand_out()
@@ -127,7 +130,7 @@ class Desk:
     def _give_up(self) -> Ended:
         self._is_over = True
         while self._waiting:
-            yield self._waiting.popleft().name, None
+            yield self._waiting.popleft().name, NOT_BEGUN
 
     def _hand_out(self) -> None:
         while self._waiting:

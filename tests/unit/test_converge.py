@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from provision.converge import Order, job
-from provision.converge.outcome import of_answer, without_answer
+from provision.converge.outcome import not_begun, of_answer, without_answer
 from provision.host.ground.change import line
 from provision.model import Earlier, Failure, Host, Outcome, Session, Status
 from provision.verbs import VERBS
@@ -24,11 +24,25 @@ def failure(verb: str = "provision", **answer: Any) -> Failure:
     return found
 
 
-def test_a_host_whose_shard_ended_is_unknown_with_the_reason() -> None:
-    said = "ERROR! ansible-playbook was killed\n"
-    found = without_answer("web1", VERBS["provision"].words, said, cancelled=False).failure
+def test_a_host_whose_shard_ended_is_unknown() -> None:
+    found = without_answer("web1", VERBS["provision"].words, cancelled=False).failure
     assert found
-    assert (found.status, found.evidence) == (Status.UNKNOWN, "ERROR! ansible-playbook was killed")
+    assert (found.status, found.state.partition(":")[0]) == (Status.UNKNOWN, "unknown")
+
+
+@pytest.mark.parametrize("said", ["ERROR! no such plugin\nplay ended\n", "trace\nERROR! no such plugin"])
+def test_a_host_that_no_shard_took_has_failed_with_ansibles_reason(said: str) -> None:
+    found = not_begun("web1", VERBS["provision"].words, said, cancelled=False).failure
+    assert found
+    assert (found.status, found.state) == (Status.FAILED, "nothing was changed")
+    assert found.evidence == "ERROR! no such plugin"
+    assert found.hint == "fab hosts.ping web1; then: fab provision --limit web1"
+
+
+def test_an_interrupted_host_that_no_shard_took_is_unchanged() -> None:
+    found = not_begun("web1", VERBS["provision"].words, "", cancelled=True).failure
+    assert found
+    assert (found.kind, found.state) == ("interrupted", "nothing was changed")
 
 
 def test_the_result_says_what_changed() -> None:
@@ -55,7 +69,7 @@ def test_a_typed_error_keeps_its_kind_and_its_hint_names_the_host(kind: str, sta
 
 
 def test_a_lost_connection_is_unreachable_and_a_stopped_run_is_not() -> None:
-    stopped = without_answer("web1", VERBS["provision"].words, "", cancelled=True).failure
+    stopped = without_answer("web1", VERBS["provision"].words, cancelled=True).failure
     assert stopped
     assert (failure(lost="ssh ended").kind, stopped.kind) == ("connection-lost", "interrupted")
 

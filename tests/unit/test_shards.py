@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from provision.converge import shards
-from provision.converge.shards import Desk, Job
+from provision.converge.shards import NOT_BEGUN, Desk, Job
 from provision.model import Host, Session
 from provision.ssh import remote
 
@@ -118,7 +118,7 @@ def test_without_a_shard_all_are_unknown_with_what_ansible_said(walk: Any) -> No
         time.sleep(0.3)
         yield from jobs("late")
 
-    assert walk(lambda place: "ERROR! no such plugin", given()) == {"a": None, "late": None}
+    assert walk(lambda place: "ERROR! no such plugin", given()) == {"a": NOT_BEGUN, "late": NOT_BEGUN}
 
 
 def test_a_host_with_an_answer_is_not_driven(walk: Any) -> None:
@@ -146,7 +146,7 @@ def test_a_stopped_run_waits_for_no_host(walk: Any) -> None:
         shard(place, hang)
         return ""
 
-    assert walk(of_shard, jobs("a", "b"), stopped.is_set) == {"a": None, "b": None}
+    assert walk(of_shard, jobs("a", "b"), stopped.is_set) == {"a": None, "b": NOT_BEGUN}
 
 
 # A real shard whose hosts answer at once, or never; no ssh runs.
