@@ -14,7 +14,7 @@ from typing import Any
 from testinfra.host import Host
 
 from provision import sample
-from provision.checks.facts import Facts
+from provision.checks.facts import AFTER_OTHERS, LOCK, Facts
 from provision.checks.questions import Answer, Questions
 from provision.checks.reach import Reach, reach
 from provision.model import Session
@@ -28,6 +28,7 @@ RESTART_HOSTS = "PROVISION_CHECK_RESTART"
 NOT_ASKED = "the engine is restarted only when asked: `fab verify --restart`"
 DOCKERFILE = 'FROM scratch\nCOPY sample /sample\nENTRYPOINT ["/sample"]\n'
 
+PREPARE = f"prepare || exit 1\n{AFTER_OTHERS}"
 STEPS_OF_BIRTH = ("build", "prints", "ends", "serves", "look", "here", "arrived_before")
 
 
@@ -64,7 +65,7 @@ def live(host: Host, session: Session, facts: Facts) -> Life:
     no_restart = why_no_restart(facts) if may_restart(session.host.name) else NOT_ASKED
     stdin = context(facts["machine"].text.strip())
     try:
-        answers = _steps(host, token, STEPS_OF_BIRTH, before="prepare || exit 1", stdin=stdin)
+        answers = _steps(host, token, STEPS_OF_BIRTH, before=PREPARE, stdin=stdin)
         seen = look(answers["look"])
         reached = reach(session.host, seen.get("address", ""), seen.get("port", ""))
         arrived = ("arrived_after",) if reached.is_lost else ()
@@ -107,7 +108,7 @@ def context(machine: str) -> bytes:
 def script(token: str, steps: tuple[str, ...], before: str = "") -> Questions:
     """Return the shell script that runs ``steps``, functions of container.sh, one after another."""
     functions = (Path(__file__).parent / "container.sh").read_text()
-    lines = (f"token={token}", f"functions={shlex.quote(functions)}", 'eval "$functions"', before)
+    lines = (f"token={token} lock={LOCK}", f"functions={shlex.quote(functions)}", 'eval "$functions"', before)
     return Questions({step: step for step in steps}, before="\n".join(lines))
 
 

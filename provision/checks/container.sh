@@ -1,5 +1,6 @@
 # The life of the sample container, one function a step; runs on the host as root, in any sh.
-# Set by the caller: token (unique on this host), functions (this text, for the janitor).
+# Set by the caller: token (unique on this host), lock (the file that a run on the host locks), functions
+# (this text, for the janitor).
 
 image=provision-check:$token
 name=provision-check-$token
@@ -85,6 +86,7 @@ killed() { kill -9 "$(pid)" && within_10_s is_restarted && here; }
 
 # Print why a restart would disturb somebody, in one line; nothing when it would not.
 why_no_restart() {
+    ! others_check || { echo "another run checks this host"; return; }
     running=$(d ps --format '{{.Names}}' 2>&1) || { echo "the engine cannot say what runs"; return; }
     others=$(echo "$running" | grep -c -v -e "^$name-" -e '^$')
     [ "$others" -eq 0 ] || { echo "a restart would disturb the $others other containers that run"; return; }
@@ -94,6 +96,13 @@ why_no_restart() {
     swarm=$(d info --format '{{.Swarm.LocalNodeState}}' 2>/dev/null) || { echo "the engine does not answer"; return; }
     [ "$swarm" = inactive ] || { echo "the engine is part of a Swarm"; return; }
     refused=$(validate) || echo "the engine would not start again: $refused"
+}
+# Other runs' sample containers, also between two of them; a janitor lives as long as its run's directory.
+others_check() {
+    for other in /run/provision-check-*/janitor; do
+        [ "$other" = "$directory/janitor" ] || ! kill -0 "$(cat "$other" 2>/dev/null)" 2>/dev/null || return 0
+    done
+    return 1
 }
 # Active units that stop or restart with docker.service.
 bound_units() {
@@ -124,13 +133,21 @@ validate() {
 }
 
 # systemd counts starts and gives up after three in a minute; ours must not exceed that.
-# Ask again right before the restart: minutes may have passed since the first time.
-restart_engine() {
+# Ask again right before the restart: minutes may have passed since the first time. Whoever locks the host,
+# or waits for the lock after it has made its directory, does not see the engine in the midst of a restart.
+restart_engine() (
+    umask 077
+    exec 9>>"$lock"
+    flock -n 9 || { echo "another run is at work on this host"; return 75; }
     reason=$(why_no_restart)
     [ -z "$reason" ] || { echo "$reason"; return 75; }
+    echo '{"who": "a check", "what": "the engine is restarted"}' >"$lock"
     systemctl reset-failed docker.service docker.socket 2>/dev/null
     timeout 90 systemctl restart docker.service
-}
+    restarted=$?
+    : >"$lock"
+    return $restarted
+)
 is_running() { look >/dev/null && [ "$(pid)" -gt 0 ] && [ -n "$(port)" ]; }
 here_again() { within_10_s is_running && here; }
 

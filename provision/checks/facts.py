@@ -18,6 +18,10 @@ DOCKER = "timeout 20 docker -H unix:///var/run/docker.sock"
 # The exit code of `timeout` when the command timed out.
 TIMED_OUT = 124
 
+# The lock of a run on the host: a check waits while another run changes the host or restarts its engine.
+LOCK = "/run/provision.lock"
+AFTER_OTHERS = f"[ ! -e {LOCK} ] || flock -s -w 40 {LOCK} true"
+
 # The inventory values that a host is compared with.
 OPTIONS = "docker_engine_daemon_options"
 FINGERPRINT = "docker_engine_gpg_fingerprint"
@@ -68,7 +72,7 @@ PROBE = {
 
 def probe() -> Questions:
     """Return the questions whose answers ``Facts`` reads."""
-    return Questions(PROBE, before="export LC_ALL=C DOCKER_CONFIG=/nonexistent")
+    return Questions(PROBE, before=f"{AFTER_OTHERS}\nexport LC_ALL=C DOCKER_CONFIG=/nonexistent")
 
 
 @dataclass(frozen=True)

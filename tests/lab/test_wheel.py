@@ -54,7 +54,7 @@ def test_the_installed_command_provisions_and_verifies(tmp_path: Path, new_proje
             capture_output=True, text=True, check=False, timeout=240,
         )  # fmt: skip
 
-    where = "import provision.converge as c; print(c.playbooks())"
+    where = "import provision.role as r; print(r.playbooks())"
     shown = subprocess.run(
         [command / "python", "-P", "-c", where], capture_output=True, text=True, check=True
     )

@@ -1,5 +1,6 @@
 """Another package manager: it is named by its command, and waited for."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -73,3 +74,11 @@ def test_a_dnf_that_outlived_its_run_is_found_by_its_directory(machine, tmp_path
             orphan.kill()
     assert caught.value.evidence.startswith(f"pid {orphan.pid}: {sys.executable}")
     rpmlock.wait_for_orphans(machine, 0)
+
+
+@pytest.mark.parametrize("gone", [errno.ENOENT, errno.ESRCH])
+def test_a_process_that_ends_before_its_file_is_read_has_none(monkeypatch, gone):
+    machine = Machine()
+    monkeypatch.setattr("builtins.open", lambda *_: (_ for _ in ()).throw(OSError(gone, "gone")))
+    assert machine.read("/proc/self/stat") is None
+    assert list(machine.commands()) == []

@@ -1,8 +1,10 @@
 """The shell of the sample container's life, on a host whose programs are stand-ins."""
 
+import fcntl
 import os
 import re
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -34,7 +36,7 @@ class Stage:
         program.chmod(0o755)
 
     def run(self, step: str, before: str = "", shell: str = "sh") -> tuple[int, str]:
-        before = f'directory="{self.path}"; : >>look; {before}'
+        before = f'directory="{self.path}"; lock="{self.path}/lock"; : >>look; {before}'
         questions = container.script("t0ken", (step,), before)
         environment = os.environ | {"PATH": f"{self.path}/bin:{os.environ['PATH']}"}
         ran = subprocess.run(
@@ -103,6 +105,26 @@ def test_the_engine_is_not_restarted_where_it_would_disturb(
     stage.put(program, text)
     assert stage.run("restart_engine") == (container.REFUSED, reason)
     assert not stage.is_restarted
+
+
+def test_the_engine_is_not_restarted_while_another_run_holds_the_lock(stage: Stage) -> None:
+    with (stage.path / "lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        reason = "another run is at work on this host"
+        assert stage.run("restart_engine") == (container.REFUSED, reason)
+    assert not stage.is_restarted
+    assert stage.run("restart_engine") == (0, "")
+    assert (stage.path / "lock").stat().st_size == 0
+
+
+def test_the_engine_is_not_restarted_while_another_run_checks(stage: Stage) -> None:
+    with tempfile.TemporaryDirectory(prefix="provision-check-", dir="/run") as other:
+        janitor = subprocess.Popen(["sleep", "30"])
+        (Path(other) / "janitor").write_text(f"{janitor.pid}\n")
+        assert stage.run("restart_engine") == (container.REFUSED, "another run checks this host")
+        janitor.kill()
+        janitor.wait()
+        assert stage.run("restart_engine") == (0, "")
 
 
 def test_an_engine_too_old_to_validate_is_restarted(stage: Stage) -> None:

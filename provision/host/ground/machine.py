@@ -1,5 +1,6 @@
 """The host as the other modules see it: files below a root, and commands with a time limit."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -35,10 +36,15 @@ class Machine(object):
 
     def read(self, absolute):
         """Return the bytes of a file, or None where there is none."""
-        if not os.path.isfile(self.path(absolute)):
-            return None
-        with open(self.path(absolute), "rb") as stream:
-            return stream.read()
+        try:
+            if os.path.isfile(self.path(absolute)):
+                with open(self.path(absolute), "rb") as stream:
+                    return stream.read()
+        except (IOError, OSError) as error:
+            # The file, or the process that it describes, has just gone.
+            if error.errno not in (errno.ENOENT, errno.ESRCH):
+                raise
+        return None
 
     def text(self, absolute):
         """Return a file as text, empty where there is none."""
@@ -53,10 +59,7 @@ class Machine(object):
         """Yield the process id and the words of each command line; a process that has just ended has none."""
         place = self.path("/proc")
         for pid in sorted(os.listdir(place)) if os.path.isdir(place) else ():
-            try:
-                words = self.text("/proc/%s/cmdline" % pid).rstrip("\0") if pid.isdigit() else ""
-            except (IOError, OSError):
-                continue
+            words = self.text("/proc/%s/cmdline" % pid).rstrip("\0") if pid.isdigit() else ""
             if words:
                 yield int(pid), words.split("\0")
 

@@ -124,7 +124,4 @@ def _named(machine, pid):
 
 
 def _command(machine, pid):
-    try:
-        return " ".join(machine.text("/proc/%d/cmdline" % pid).split("\0")).strip()
-    except (IOError, OSError):
-        return ""  # The process has just ended.
+    return " ".join(machine.text("/proc/%d/cmdline" % pid).split("\0")).strip()
