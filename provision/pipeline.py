@@ -13,7 +13,7 @@ from typing import Any
 from provision import role
 from provision.access import Access
 from provision.connect import Connections, OnRetry, discard, make_room
-from provision.converge import Order
+from provision.converge import Order, open_desk
 from provision.credentials import Rotation, open_early
 from provision.entrants import Entrants, entrants, fingerprint
 from provision.errors import ControllerDiskFull
@@ -28,7 +28,7 @@ from provision.settings import Settings
 from provision.ssh.broker import Broker
 from provision.ssh.master import Entrant
 from provision.ssh.rundir import open_run_dir, room_in
-from provision.steps import Clock, Run, kept, verify
+from provision.steps import Clock, Run, converge, kept, verify
 from provision.verbs import VERBS, Verb
 
 ExitCode = Callable[[tuple[HostReport, ...]], int]
@@ -155,6 +155,9 @@ def _carry_out(request: Request, candidates: Entrants, run: Run, opened: ExitSta
                 run = replace(run, access=Access(flow(Rotation(run.settings)), ready, connections.grant))
             if ready:
                 connections.prepare(ready)
+                if converge in wanted:
+                    desk = opened.enter_context(open_desk(run_dir, len(ready), run.cancel.is_set))
+                    run = replace(run, desk=desk)
                 roll_out(wanted, run, connect(run, connections, ready))
     except ControllerDiskFull as error:
         run.ledger.give_up(error)

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from provision.access import Access, Begun, settled
 from provision.connect import Connections
-from provision.converge import Arrival, Order
+from provision.converge import Arrival, Desk, Order
 from provision.converge import converge as converge_all
 from provision.errors import ProvisionError
 from provision.model import Session, Stage
@@ -71,7 +71,8 @@ class Clock:
 class Run:
     """The values that all steps of one run share; steps change only ledger, clock and room.
 
-    ``expected`` is how many hosts may come, ``run_dir`` the private directory of the run.
+    ``expected`` is how many hosts may come, ``run_dir`` the private directory of the run, ``desk`` what the
+    step converge hands its hosts to.
     """
 
     order: Order
@@ -84,6 +85,7 @@ class Run:
     strict: bool = False
     access: Access | None = None
     run_dir: Path = Path()
+    desk: Desk | None = None
     expected: int = 1
 
 
@@ -104,6 +106,7 @@ def connect(run: Run, connections: Connections, entrants: tuple[Entrant, ...]) -
 
 def converge(run: Run, arrivals: Stream) -> Stream:
     """Bring hosts to their desired state; those that would be disrupted wait in ``run.room``."""
+    assert run.desk
     targets: dict[str, Target] = {}
 
     def entering() -> Iterator[Arrival]:
@@ -114,7 +117,7 @@ def converge(run: Run, arrivals: Stream) -> Stream:
             yield target.session, target.values
 
     outcomes = converge_all(
-        entering(), run.run_dir, run.order, expected=run.expected, cancelled=run.cancel.is_set
+        entering(), run.desk, run.order, expected=run.expected, cancelled=run.cancel.is_set
     )
     with closing(outcomes):
         for name, outcome in outcomes:
@@ -125,6 +128,8 @@ def converge(run: Run, arrivals: Stream) -> Stream:
             run.ledger.converged(name, outcome)
             if outcome.failure is None:
                 yield replace(targets[name], installed=outcome.installed)
+    if not run.room.everybody():  # who waits for consent comes here again
+        run.desk.end()
 
 
 def verify(run: Run, arrivals: Stream) -> Stream:

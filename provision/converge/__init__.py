@@ -6,17 +6,16 @@ The play's "hosts" are shards (see docs/decisions/0014-shards.md): each drives m
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from provision.converge.outcome import not_begun, of_answer, without_answer
-from provision.converge.shards import NOT_BEGUN, Desk, Job
+from provision.converge.shards import NOT_BEGUN, Desk, Job, open_desk
 from provision.model import Outcome, Session
 from provision.role import PREFIX, typed
 from provision.ssh import answer, hostcode, remote
 from provision.wording import Wording
 
-__all__ = ["Order", "converge"]
+__all__ = ["Desk", "Order", "converge", "open_desk"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +37,7 @@ Arrival = tuple[Session, Mapping[str, Any]]
 
 def converge(
     arrivals: Iterable[Arrival],
-    run_dir: Path,
+    desk: Desk,
     order: Order,
     *,
     expected: int,
@@ -48,7 +47,6 @@ def converge(
 
     ``expected`` is how many hosts may come. A host without a result is lost, interrupted or unknown.
     """
-    desk = Desk(run_dir, cancelled)
     with closing(desk.answers((job(each, order) for each in arrivals), expected)) as answers:
         for name, found in answers:
             if found is NOT_BEGUN:

@@ -12,6 +12,8 @@ from provision.role import playbooks
 
 # A shard mostly waits, but reading and writing for its hosts takes processor time.
 SHARDS_PER_CORE = 1
+# How long Ansible may take to end once its shards have ended.
+END_TIMEOUT_S = 10.0
 # ansible-runner writes its environment to disk, so it gets only these.
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "USER", "LOGNAME")
 _PACKAGES = Path(__file__).resolve().parents[2]
@@ -29,15 +31,16 @@ def playing(
     on_end: Callable[[str, Exception | None], None],
     cancelled: Callable[[], bool],
 ) -> Iterator[None]:
-    """Run Ansible with this many ``shards`` in a thread; the end of the context waits for it.
+    """Run Ansible with this many ``shards`` in a thread; the context waits for its end, and then kills it.
 
     ``on_end`` is called when Ansible has ended, with its output unless it was successful, and with what was
     raised. When ``cancelled`` returns True, Ansible is killed.
     """
+    overdue = threading.Event()
 
     def run() -> None:
         try:
-            on_end(_play(run_dir, shards, cancelled), None)
+            on_end(_play(run_dir, shards, lambda: overdue.is_set() or cancelled()), None)
         except Exception as error:  # raised where the answers are awaited
             on_end("", error)
 
@@ -46,6 +49,8 @@ def playing(
     try:
         yield
     finally:
+        thread.join(END_TIMEOUT_S)
+        overdue.set()
         thread.join()
 
 

@@ -40,16 +40,28 @@ class Job:
     answer: Answer | None = None
 
 
+@contextmanager
+def open_desk(run_dir: Path, expected: int, cancelled: Callable[[], bool]) -> Iterator["Desk"]:
+    """Start the shards of a run, and yield their Desk; they end with the context.
+
+    ``expected`` is how many hosts may come. Once ``cancelled`` returns True, nothing goes on.
+    """
+    count = how_many(expected)
+    desk = Desk(count, cancelled)
+    with playing(run_dir, count, desk.ansible_ended, cancelled), desk.listening(run_dir):
+        yield desk
+
+
 class Desk:
-    """Hand jobs to the shards of one play.
+    """Hand jobs to the shards of one run, in one call of ``answers`` after another.
 
     Threads put events into a queue; everything else is done by the thread that iterates ``answers``. ``said``
     is Ansible's output, once it has ended without success.
     """
 
-    def __init__(self, run_dir: Path, cancelled: Callable[[], bool]) -> None:
+    def __init__(self, shards: int, cancelled: Callable[[], bool]) -> None:
         self.said = ""
-        self._run_dir = run_dir
+        self._shards = shards
         self._cancelled = cancelled
         self._events: SimpleQueue[Callable[[], Ended]] = SimpleQueue()
         self._links: list[socket.socket] = []
@@ -67,19 +79,28 @@ class Desk:
         A host that no shard has taken gets NOT_BEGUN. ``expected`` is how many hosts may come. Raises what
         ``jobs`` raises.
         """
-        count = how_many(expected)
-        self._share = math.ceil(expected / count)
-        play = playing(self._run_dir, count, self._put(self._ansible_ended), self._cancelled)
-        with play, self._listening(), self._taking(jobs):
+        self._share, self._has_all = math.ceil(expected / self._shards), False
+        with self._taking(jobs):
             try:
                 while not (self._has_all and not self._waiting and not any(self._at_work.values())):
                     if self._cancelled():
-                        self._close_links()
+                        self.end()
                         yield from self._give_up()
                     with suppress(Empty):
                         yield from self._events.get(timeout=POLL_S)()
-            finally:
-                self._close_links()
+            except BaseException:
+                self.end()
+                raise
+
+    def end(self) -> None:
+        """Close every shard's socket, which ends it and what is at work there, and in time Ansible."""
+        for link in self._links:
+            with suppress(OSError):
+                link.shutdown(socket.SHUT_RDWR)
+
+    def ansible_ended(self, said: str, error: Exception | None) -> None:
+        """Take what Ansible said, and what was raised, at its end; any thread may call it."""
+        self._put(self._ansible_ended)(said, error)
 
     def _put(self, handle: Callable[..., Ended]) -> Callable[..., None]:
         """Return a function for any thread to call; this thread then calls ``handle`` with the arguments."""
@@ -148,12 +169,6 @@ class Desk:
                 self._dead.add(link)
                 self._waiting.appendleft(job)
 
-    def _close_links(self) -> None:
-        """Close every shard's socket, which ends what is at work there."""
-        for link in self._links:
-            with suppress(OSError):
-                link.shutdown(socket.SHUT_RDWR)
-
     @contextmanager
     def _taking(self, jobs: Iterable[Job]) -> Iterator[None]:
         """Take jobs in a thread until the context ends."""
@@ -176,12 +191,10 @@ class Desk:
             thread.join()
 
     @contextmanager
-    def _listening(self) -> Iterator[None]:
+    def listening(self, run_dir: Path) -> Iterator[None]:
         """Let shards connect until the context ends."""
-        path = self._run_dir / shard.SOCKET
-        path.unlink(missing_ok=True)
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as server:
-            server.bind(str(path))
+            server.bind(str(run_dir / shard.SOCKET))
             server.listen()
             thread = threading.Thread(target=self._accept, args=(server,), name="shards", daemon=True)
             thread.start()
@@ -190,7 +203,7 @@ class Desk:
             finally:
                 server.shutdown(socket.SHUT_RDWR)
                 thread.join()
-                self._close_links()  # also that of a shard that came too late for a job
+                self.end()  # also a shard that came too late for a job
 
     def _accept(self, server: socket.socket) -> None:
         with suppress(OSError):

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from provision import rollout, steps
-from provision.converge import Arrival, Order
+from provision.converge import Arrival, Desk, Order
 from provision.host.engine import kept
 from provision.model import (
     Check,
@@ -80,7 +80,7 @@ class Fleet:
         monkeypatch.setattr(steps, "HAND_ON_S", 0.05)
 
     def converge(
-        self, arrivals: Iterable[Arrival], run_dir: Path, order: Order, **_: Any
+        self, arrivals: Iterable[Arrival], desk: Desk, order: Order, **_: Any
     ) -> Generator[tuple[str, Outcome], None, None]:
         came = tuple(arrivals)
         self.calls.append(tuple(session.host.name for session, _ in came))
@@ -116,7 +116,8 @@ class Fleet:
         self.cancel.begin()
         order, ledger = Order("r", VERBS[verb].words), Ledger(hosts, self.view)
         settings = Settings((), Path(), Path(), Path())
-        run = Run(order, ledger, self.cancel, Clock(), settings, Room(ask, pace))
+        desk = Desk(1, self.cancel.is_set)
+        run = Run(order, ledger, self.cancel, Clock(), settings, Room(ask, pace), desk=desk)
         arrivals = (Target(Session(host, Path("/nowhere"))) for host in hosts)
         rollout.roll_out((steps.converge, steps.verify), run, arrivals)
         return {report.name: report for report in ledger.reports()}

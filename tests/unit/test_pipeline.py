@@ -11,7 +11,7 @@ import pytest
 from provision import entrants, pipeline, steps
 from provision.access import Harden, Rotate
 from provision.access.case import Wanted
-from provision.converge import Order
+from provision.converge import Desk, Order
 from provision.inventory import Selection
 from provision.model import ChangeLine, Check, Credential, Host, HostKey, Outcome, Secret, Session, Verdict
 from provision.pipeline import Finished, Request
@@ -73,6 +73,8 @@ def played(monkeypatch: pytest.MonkeyPatch) -> Played:
     monkeypatch.setattr(pipeline, "open_early", lambda _: None)
     monkeypatch.setattr(pipeline, "masters", lambda *_: contextlib.nullcontext((found, NOWHERE)))
     monkeypatch.setattr(pipeline, "room_in", lambda _: contextlib.nullcontext())
+    desk = Desk(1, lambda: False)
+    monkeypatch.setattr(pipeline, "open_desk", lambda *_: contextlib.nullcontext(desk))
     monkeypatch.setattr(steps, "converge_all", found.converge)
     monkeypatch.setattr(steps, "verify_all", found.verify)
     monkeypatch.setattr(steps, "save_sessions", lambda *_: None)

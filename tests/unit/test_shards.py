@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from provision.converge import shards
-from provision.converge.shards import NOT_BEGUN, Desk, Job
+from provision.converge.shards import NOT_BEGUN, Job, open_desk
 from provision.model import Host, Session
 from provision.ssh import remote
 
@@ -43,12 +43,12 @@ def shard(run_dir: Path, answers: Callable[[str], bool] = lambda name: True) -> 
 
 
 @pytest.fixture
-def walk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., dict[str, Any]]:
-    def walk(
-        played: Callable[[Path], str], given: Any, cancelled: Callable[[], bool] = lambda: False
-    ) -> dict[str, Any]:
+def play(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[Path], str]], None]:
+    """Return a function that puts ``played`` shards, and what Ansible says, in the place of Ansible."""
+
+    def play(played: Callable[[Path], str]) -> None:
         @contextmanager
-        def play(run_dir: Path, _: int, on_end: Any, __: Any) -> Iterator[None]:
+        def playing(run_dir: Path, _: int, on_end: Any, __: Any) -> Iterator[None]:
             thread = threading.Thread(target=lambda: on_end(played(run_dir), None))
             # The real one takes half a second until a shard connects.
             threading.Timer(0.05, thread.start).start()
@@ -57,8 +57,19 @@ def walk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., dict[
             thread.join(10)
             assert not thread.is_alive()
 
-        monkeypatch.setattr(shards, "playing", play)
-        return dict(Desk(tmp_path, cancelled).answers(given, 2))
+        monkeypatch.setattr(shards, "playing", playing)
+
+    return play
+
+
+@pytest.fixture
+def walk(play: Any, tmp_path: Path) -> Callable[..., dict[str, Any]]:
+    def walk(
+        played: Callable[[Path], str], given: Any, cancelled: Callable[[], bool] = lambda: False
+    ) -> dict[str, Any]:
+        play(played)
+        with open_desk(tmp_path, 2, cancelled) as desk:
+            return dict(desk.answers(given, 2))
 
     return walk
 
@@ -119,6 +130,21 @@ def test_without_a_shard_all_are_unknown_with_what_ansible_said(walk: Any) -> No
         yield from jobs("late")
 
     assert walk(lambda place: "ERROR! no such plugin", given()) == {"a": NOT_BEGUN, "late": NOT_BEGUN}
+
+
+def test_the_same_shards_take_hosts_until_the_end_of_the_run(tmp_path: Path, play: Any) -> None:
+    play(two)
+    with open_desk(tmp_path, 2, lambda: False) as desk:
+        rounds = [dict(desk.answers(jobs(*names), len(names))) for names in ("ab", "c", "")]
+    assert [sorted(found) for found in rounds] == [["a", "b"], ["c"], []]
+
+
+def test_after_the_end_of_ansible_no_further_host_is_begun(tmp_path: Path, play: Any) -> None:
+    play(lambda run_dir: shard(run_dir, lambda name: name != "b") and "ERROR! no memory")
+    with open_desk(tmp_path, 1, lambda: False) as desk:
+        assert dict(desk.answers(jobs("a", "b"), 2)) == {"a": {"host": "a", "result": {}}, "b": None}
+        assert dict(desk.answers(jobs("c"), 1)) == {"c": NOT_BEGUN}
+        assert desk.said == "ERROR! no memory"
 
 
 def test_a_host_with_an_answer_is_not_driven(walk: Any) -> None:
