@@ -4,24 +4,33 @@ import sys
 
 from provision.errors import UsageError
 from provision.inventory import ALL
-from provision.pipeline import Request
-from provision.workflows import pins, reach, runs
-from provision.workflows.command import RUN, command, typed
-from provision.workflows.consent import Agreed, Question, plan_then_do
-from provision.workflows.options import AGREE, DISRUPT, HOSTS, LIMIT, LOCK, VIA, lock_values, pace_of
+from provision.workflows.command import (
+    AGREE,
+    DISRUPT,
+    HOSTS,
+    LIMIT,
+    LOCK,
+    RUN,
+    VIA,
+    command,
+)  # fmt: skip
 from provision.workflows.project import Flags, settings
 
 
 @command(name="list", help=LIMIT | VIA)
 def list_(flags: Flags, limit: str = ALL, via: str = "public") -> None:
     """List the inventory: addresses, users, groups, pins."""
+    from provision.workflows import reach
+
     sys.stdout.write(reach.listing(settings(flags), limit, via))
 
 
 @command(shared=RUN, positional=("hosts",), help=HOSTS)
 def ping(flags: Flags, hosts: str, via: str = "public") -> int:
     """Log in to the named hosts and out again."""
-    return runs.start(Request("hosts.ping", typed(), hosts, via), flags, runs.Manner())
+    from provision.workflows.runs import Manner, Request, start, typed
+
+    return start(Request("hosts.ping", typed(), hosts, via), flags, Manner())
 
 
 @command(shared=RUN, positional=("hosts",), help=HOSTS | LOCK | AGREE | DISRUPT)
@@ -34,10 +43,11 @@ def undo(
 
     The last run that changed a host is undone from its journal there; an undo can be undone the same way.
     """
-    values = lock_values(lock_timeout)
-    request = Request("hosts.undo", typed(), hosts, via, values=values, pace=pace_of(serial, max_fail))
-    question = Question(request.row.asks)
-    return plan_then_do(request, flags, question, plan=plan, agreed=Agreed(yes, allow_disruption))
+    from provision.workflows.consent import Agreed, plan_then_do
+    from provision.workflows.runs import change
+
+    request = change("hosts.undo", hosts, via, lock_timeout, serial=serial, max_fail=max_fail)
+    return plan_then_do(request, flags, plan=plan, agreed=Agreed(yes, allow_disruption))
 
 
 @command(shared=RUN, positional=("hosts",), help=HOSTS | LOCK)
@@ -46,12 +56,16 @@ def harden(flags: Flags, hosts: str, via: str = "public", lock_timeout: str = ""
 
     A timer on the host restores it after two minutes, unless new logins have proven the new setting.
     """
+    from provision.workflows import runs
+
     return runs.change_access("hosts.harden", flags, hosts, via, lock_timeout)
 
 
 @command(positional=("name",), help={"name": "the inventory name of one host"} | VIA)
 def shell(flags: Flags, name: str, via: str = "public") -> int:
     """Open a shell on one host."""
+    from provision.workflows import reach
+
     return reach.shell(settings(flags), name, via)
 
 
@@ -72,6 +86,8 @@ def trust(
     A console's export is the log of a first boot, as cloud-init prints it, or a list with one line per key:
     name type key, or name SHA256:...
     """
+    from provision.workflows import pins
+
     if check:
         if fingerprint or from_file or replace:
             raise UsageError("--check only compares, and pins nothing", f"`fab hosts.trust {hosts} --check`")

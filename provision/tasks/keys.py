@@ -1,9 +1,7 @@
 """Log in to hosts with keys from the keyring."""
 
-from provision.workflows.command import RUN, command
-from provision.workflows.options import HOSTS, LOCK
+from provision.workflows.command import HOSTS, LOCK, RUN, command
 from provision.workflows.project import Flags
-from provision.workflows.runs import change_access
 
 
 @command(shared=RUN, positional=("hosts",), help=HOSTS | LOCK)
@@ -13,6 +11,8 @@ def install(flags: Flags, hosts: str, via: str = "public", lock_timeout: str = "
     The key is ed25519, and its private half is only in the keyring. It is used once a login with it alone has
     worked. Other keys stay.
     """
+    from provision.workflows.runs import change_access
+
     return change_access("keys.install", flags, hosts, via, lock_timeout)
 
 
@@ -22,4 +22,6 @@ def remove(flags: Flags, hosts: str, via: str = "public", lock_timeout: str = ""
 
     Refused for a host that does not accept the password in the keyring.
     """
+    from provision.workflows.runs import change_access
+
     return change_access("keys.remove", flags, hosts, via, lock_timeout)

@@ -2,22 +2,14 @@
 
 from provision.errors import UsageError
 from provision.inventory import ALL
-from provision.pipeline import Request
-from provision.workflows import runs
-from provision.workflows.command import RUN, command, typed
-from provision.workflows.consent import Agreed, Question, plan_then_do
-from provision.workflows.options import AGREE, DISRUPT, LOCK, VIA, lock_values, pace_of
+from provision.workflows.command import AGREE, DISRUPT, LOCK, RUN, VIA, command
 from provision.workflows.project import Flags
-from provision.workflows.provisioning import ProvisionOptions, resume_last, start
 
 _SELECTION = {
     "limit": "only these hosts or groups, an Ansible pattern; @last.failed: those that failed in the last run"
 } | VIA
 _TOLERATE = {"tolerate": "unreachable, or unreachable=N: they do not count in the exit code, but are listed"}
 _STRICT = {"strict": "advice counts as a failed check"}
-_PURGE = Question(
-    "This removes Docker from {hosts}, and deletes every image, container and volume there for good.", "purge"
-)
 
 
 @command(
@@ -32,8 +24,10 @@ def plan(
     tolerate: str = "",
 ) -> int:  # fmt: skip
     """Show what would change on the hosts; change nothing."""
-    request = Request("plan", typed(), limit, via)
-    return runs.start(request, flags, runs.Manner(diff=diff, detailed=detailed_exitcode, tolerate=tolerate))
+    from provision.workflows.runs import Manner, Request, start, typed
+
+    manner = Manner(diff=diff, detailed=detailed_exitcode, tolerate=tolerate)
+    return start(Request("plan", typed(), limit, via), flags, manner)
 
 
 @command(
@@ -56,9 +50,11 @@ def provision(
 
     The proof restarts the engine only where this run installed it and nothing else runs.
     """
+    from provision.workflows.provisioning import ProvisionOptions, resume_last, start
+
     chosen = (allow_disruption, serial, max_fail, strict)
     options = ProvisionOptions(limit, via, verify, tolerate, lock_timeout, *chosen)
-    return resume_last(provision, flags, limit) if resume else start(typed(), flags, options)
+    return resume_last(provision, flags, limit) if resume else start(options, flags)
 
 
 @command(
@@ -76,8 +72,10 @@ def verify(
 
     Nothing is restarted, unless --restart asks for it and nothing else runs on the host.
     """
+    from provision.workflows.runs import Manner, Request, start, typed
+
     request = Request("verify", typed(), limit, via, restart=restart, strict=strict)
-    return runs.start(request, flags, runs.Manner(tolerate=tolerate))
+    return start(request, flags, Manner(tolerate=tolerate))
 
 
 @command(
@@ -100,7 +98,10 @@ def uninstall(
     """
     if not limit:
         raise UsageError("no host is named", "name hosts or groups with --limit; --limit all means all")
-    values = {"purge_data": purge_data} | lock_values(lock_timeout)
-    request = Request("uninstall", typed(), limit, via, values=values, pace=pace_of(serial, max_fail))
-    question = _PURGE if purge_data else Question(request.row.asks)
-    return plan_then_do(request, flags, question, plan=plan, agreed=Agreed(yes, allow_disruption))
+    from provision.workflows.consent import PURGE, Agreed, plan_then_do
+    from provision.workflows.runs import change
+
+    values = {"purge_data": purge_data}
+    request = change("uninstall", limit, via, lock_timeout, values, serial=serial, max_fail=max_fail)
+    agreed = Agreed(yes, allow_disruption)
+    return plan_then_do(request, flags, PURGE if purge_data else None, plan=plan, agreed=agreed)

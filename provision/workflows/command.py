@@ -1,31 +1,15 @@
-"""Make a task from a function: add the shared flags, and turn errors into messages and exit codes."""
+"""Make a task from a function: give it the shared flags, and guard its work.
+
+What a command needs is imported when it runs, so that `fab --list` does not wait for it.
+"""
 
 import functools
 import inspect
-import os
-import shlex
-import sys
-import traceback
 from collections.abc import Callable
-from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from invoke.exceptions import Exit
 from invoke.tasks import task
-
-from provision.credentials.master import from_environment
-from provision.errors import Interrupted, ProvisionError, UsageError
-from provision.hints import Hint, render
-from provision.model import HostReport
-from provision.report.advice import as_typed
-from provision.report.console import page_for
-from provision.report.exit_code import UNKNOWN, exit_code
-from provision.report.failures import error_text
-from provision.report.layout import Page
-from provision.run import interrupts
-from provision.ssh.broker import forbid_dumps
-from provision.workflows.project import Flags
 
 _HELP = {
     "inventory": "an Ansible inventory: file, directory or script; may be given several times",
@@ -45,10 +29,17 @@ _DEFAULTS: dict[str, Any] = {
 LOCAL = ("color",)
 PROJECT = ("inventory", "keyring", "unlock_fd", "color")
 RUN = (*PROJECT, "output")
-_CHOICES = {"color": ("auto", "always", "never"), "output": ("text", "json"), "via": ("public", "private")}
-
-# The shell's convention: 128 + SIGPIPE.
-READER_GONE = 141
+# The help of options that several commands share.
+LIMIT = {"limit": "only these hosts or groups, an Ansible pattern"}
+VIA = {"via": "public or private: which address of each host is used"}
+HOSTS = {"hosts": "web1, web1,web2, a group, or all"} | VIA
+LOCK = {"lock-timeout": "seconds to wait while another run is at work on a host (default: 30)"}
+DISRUPT = {
+    "allow-disruption": "do not ask before what runs on a host is stopped or restarted",
+    "serial": "how many hosts are disrupted at a time (default: 1)",
+    "max-fail": "disrupt no further host after N failures, or after N% of these hosts failed (default: 1)",
+}
+AGREE = {"plan": "only show what would be done", "yes": "do not ask; needed without a terminal"}
 
 Body = Callable[..., int | None]
 
@@ -68,7 +59,9 @@ def command(
 
         @functools.wraps(body)
         def run(context: Any, **values: Any) -> None:
-            if code := _guarded(body, context, values, shared):
+            from provision.workflows.guard import guarded
+
+            if code := guarded(body, context, values, shared):
                 raise Exit(code=code)
 
         run.__signature__ = inspect.Signature([_parameter("context"), *own, *more])  # type: ignore[attr-defined]
@@ -81,74 +74,3 @@ def command(
 
 def _parameter(name: str, default: Any = inspect.Parameter.empty) -> inspect.Parameter:
     return inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=default)
-
-
-def _guarded(body: Body, context: Any, values: dict[str, Any], shared: tuple[str, ...]) -> int:
-    page = page_for(sys.stderr)
-    try:
-        forbid_dumps()
-        sys.stdin = sys.stdin or Path(os.devnull).open()  # noqa: SIM115 - open until the process exits
-        from_environment()  # an inventory script must not see the master password
-        _check(context, values)
-        flags = Flags(**{each: values.pop(each) for each in shared})
-        page = page_for(sys.stderr, flags.color)
-        code = body(flags, **values) or 0
-        sys.stdout.flush()  # here, as a failure at exit is not reported
-        return code
-    except ProvisionError as error:
-        say(error, page)
-        return 1 if isinstance(error, UsageError) else exit_code_of(error)
-    except KeyboardInterrupt as stop:
-        interrupts.ignore()
-        say(Interrupted("interrupted", "run the same command again"), page)
-        return interrupts.exit_code_of(stop)
-    except BrokenPipeError:  # the reader of our output has gone (`fab plan | head`)
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return READER_GONE
-    except Exception as error:
-        say(_unexpected(error), page)
-        return UNKNOWN
-
-
-def _unexpected(error: Exception) -> ProvisionError:
-    last = traceback.extract_tb(error.__traceback__)[-1]
-    return ProvisionError(
-        "an unexpected error occurred",
-        "run the same command again; if it comes back, report it with the line above",
-        evidence=f"{type(error).__name__}: {error} ({Path(last.filename).name}:{last.lineno})",
-        state="unknown; fab plan shows how the hosts are",
-    )
-
-
-def say(error: ProvisionError, page: Page) -> None:
-    """Print an error of the command itself, not of a host, to stderr."""
-    failure = error.failure
-    failure = replace(failure, next=as_typed(failure.next, typed()))
-    text = error_text(failure, width=page.width, colour=page.colour, ascii=page.ascii)
-    sys.stderr.write(text)
-
-
-def hint_text(hint: Hint) -> str:
-    """Return ``hint`` as text, with its commands as this person types them."""
-    return render(as_typed(hint, typed()))
-
-
-def typed() -> str:
-    """Return the command line as typed, for reports and hints."""
-    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
-
-
-def exit_code_of(error: ProvisionError) -> int:
-    """Return the exit code of a run over one host that ended with ``error``."""
-    return exit_code((HostReport("", error.failure.status),))
-
-
-def _check(context: Any, values: dict[str, Any]) -> None:
-    if hasattr(context, "host"):
-        raise UsageError("-H is not supported: it would run the task once per host", "use --limit web1,web2")
-    for name, allowed in _CHOICES.items():
-        if name in values and values[name] not in allowed:
-            flag = name.replace("_", "-")
-            raise UsageError(
-                f"--{flag} {values[name]!r} is not one of {', '.join(allowed)}", "`fab --help COMMAND`"
-            )

@@ -31,6 +31,11 @@ class Question:
     word: str = "yes"
 
 
+PURGE = Question(
+    "This removes Docker from {hosts}, and deletes every image, container and volume there for good.", "purge"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Agreed:
     """Consent on the command line: to the change, and to the disruption of what runs."""
@@ -39,10 +44,13 @@ class Agreed:
     disruption: bool = False
 
 
-def plan_then_do(request: Request, flags: Flags, question: Question, *, plan: bool, agreed: Agreed) -> int:
+def plan_then_do(
+    request: Request, flags: Flags, question: Question | None = None, *, plan: bool, agreed: Agreed
+) -> int:
     """Show the plan of ``request``; then, unless ``plan``, ask and carry it out.
 
-    Raises UsageError, with nothing changed, without consent.
+    ``question`` is asked in place of the verb's own. Raises UsageError, with nothing changed, without
+    consent.
     """
     project = settings(flags)
     request = resolve(request, project.state_dir)  # now, since the plan becomes the last run
@@ -65,6 +73,7 @@ def plan_then_do(request: Request, flags: Flags, question: Question, *, plan: bo
         return report.exit_code
     if agreed.yes:
         return runs.start(request, flags, runs.Manner(ask=_everybody if agreed.disruption else nobody))
+    question = question or Question(request.row.asks)
     if not confirm(question.text.format(hosts=count(hosts, "host")), question.word):
         raise UsageError(
             "not confirmed, so nothing was changed", (Command(planned.typed, ""), " shows it again")

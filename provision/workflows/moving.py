@@ -17,15 +17,14 @@ from provision.errors import UsageError
 from provision.hints import Command, parse
 from provision.inventory import expect_there
 from provision.model import Secret
-from provision.plaintext import intake
+from provision.plaintext import intake, scan
 from provision.plaintext.intake import Found
-from provision.plaintext.scan import Finding
 from provision.report.layout import clean, count
 from provision.run import audit
 from provision.settings import Settings
 from provision.workflows import storing
-from provision.workflows.command import hint_text, typed
 from provision.workflows.consent import expect_agreed
+from provision.workflows.guard import hint_text, typed
 from provision.workflows.owners import LAB_NOTE, expect_known, listed
 from provision.workflows.project import is_lab, whole_number
 
@@ -71,10 +70,13 @@ def from_inventory(project: Settings, vault_fd: str, agreed: ImportOptions) -> i
     return _stored(project, found, files, replace(agreed, unlisted=True))  # they come from the inventory
 
 
-def show(findings: Iterable[Finding]) -> int:
-    """Print the findings, without secrets; return the exit code, 2 when there are any."""
+def show_scan(place: Path, *, tracked: bool) -> int:
+    """Print what looks like a secret in the files of ``place``, without it; return 2 if there is any.
+
+    ``tracked`` limits the search to what git tracks.
+    """
     total, places = 0, set()
-    for each in findings:
+    for each in scan.scan(scan.tracked(place) if tracked else [place]):
         total += 1
         places.add(each.file)
         print(clean(f"{each.file}:{each.line}: {each.what}" if each.line else f"{each.file}: {each.what}"))

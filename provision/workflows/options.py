@@ -1,4 +1,4 @@
-"""The options that several commands share: their help, and their values."""
+"""The values of options that several commands share."""
 
 import math
 import re
@@ -7,17 +7,6 @@ from typing import Any
 from provision.errors import UsageError
 from provision.run.consent import Pace
 from provision.workflows.project import whole_number
-
-LIMIT = {"limit": "only these hosts or groups, an Ansible pattern"}
-VIA = {"via": "public or private: which address of each host is used"}
-HOSTS = {"hosts": "web1, web1,web2, a group, or all"} | VIA
-LOCK = {"lock-timeout": "seconds to wait while another run is at work on a host (default: 30)"}
-DISRUPT = {
-    "allow-disruption": "do not ask before what runs on a host is stopped or restarted",
-    "serial": "how many hosts are disrupted at a time (default: 1)",
-    "max-fail": "disrupt no further host after N failures, or after N% of these hosts failed (default: 1)",
-}
-AGREE = {"plan": "only show what would be done", "yes": "do not ask; needed without a terminal"}
 
 
 def pace_of(serial: str, max_fail: str) -> Pace:

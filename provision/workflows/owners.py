@@ -10,7 +10,7 @@ from provision.hints import Command
 from provision.inventory import expect_there
 from provision.inventory.sources import listing
 from provision.settings import Settings, is_there
-from provision.workflows.command import typed
+from provision.workflows.guard import typed
 from provision.workflows.project import EXAMPLE, is_lab
 
 _MOST_NAMED = 12

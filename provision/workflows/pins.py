@@ -22,8 +22,8 @@ from provision.ssh import witness
 from provision.ssh.remote import way_through
 from provision.trust import FETCHES_AT_ONCE, read_pins, record
 from provision.trust.console import Exported, exported
-from provision.workflows.command import hint_text
 from provision.workflows.consent import confirm
+from provision.workflows.guard import hint_text
 from provision.workflows.reach import sessions, shell_entrants
 
 Keys = Callable[[Host], Iterator[HostKey]]

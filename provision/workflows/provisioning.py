@@ -15,8 +15,9 @@ from provision.report import advice, past
 from provision.report.buckets import GOOD, judged
 from provision.report.layout import count
 from provision.workflows import runs
-from provision.workflows.command import RUN, typed
+from provision.workflows.command import RUN
 from provision.workflows.consent import asker
+from provision.workflows.guard import typed
 from provision.workflows.options import lock_values, pace_of
 from provision.workflows.project import Flags, settings
 
@@ -36,11 +37,11 @@ class ProvisionOptions:
     strict: bool
 
 
-def start(line: str, flags: Flags, options: ProvisionOptions) -> int:
-    """Make the hosts Docker hosts for the command ``line``; return the exit code."""
+def start(options: ProvisionOptions, flags: Flags, line: str = "") -> int:
+    """Make the hosts Docker hosts; return the exit code. ``line`` is the command, if not the one typed."""
     request = Request(
         "provision",
-        line,
+        line or typed(),
         options.limit,
         options.via,
         prove=options.verify,
@@ -59,7 +60,7 @@ def resume_last(task: Any, flags: Flags, limit: str) -> int:
     line = resumed(typed(), settings(flags).state_dir)
     values = read_again(task, line)
     options = ProvisionOptions(**{each.name: values[each.name] for each in fields(ProvisionOptions)})
-    return start(line, Flags(**{each: values[each] for each in RUN}), options)
+    return start(options, Flags(**{each: values[each] for each in RUN}), line)
 
 
 def resumed(command: str, state_dir: Path) -> str:

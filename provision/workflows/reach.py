@@ -9,24 +9,18 @@ from contextlib import contextmanager
 
 from provision.entrants import Entrants, entrants, fingerprint, read, trust, unlock_logins
 from provision.errors import ProvisionError, UsageError
-from provision.inventory import ALL, Selection
+from provision.inventory import Selection
 from provision.inventory.host_values import natural
-from provision.model import Host, Session
+from provision.model import Session
 from provision.pipeline import masters
 from provision.run import audit
 from provision.run.interrupts import catch_signals
-from provision.settings import Settings, is_there
+from provision.settings import Settings
 from provision.ssh.master import Entrant
 from provision.trust import read_pins
-from provision.workflows.command import hint_text
 
 _PR_SET_PDEATHSIG = 1
 _prctl = getattr(ctypes.CDLL(None), "prctl", None)
-
-
-def known_hosts(project: Settings) -> tuple[Host, ...]:
-    """Return the inventory's hosts; none when there is no inventory."""
-    return read(project, ALL, "public").hosts if all(map(is_there, project.inventory)) else ()
 
 
 def listing(project: Settings, limit: str, via: str) -> str:
@@ -69,18 +63,6 @@ def _end_with_us() -> None:
     """
     if _prctl:
         _prctl(_PR_SET_PDEATHSIG, signal.SIGHUP)
-
-
-def show_origins(origins: dict[str, tuple[str, ...] | ProvisionError]) -> int:
-    """Print where each host's secrets come from; return the exit code, 8 when one has none."""
-    missing = False
-    for name, origin in origins.items():
-        if isinstance(origin, ProvisionError):
-            missing = True
-            print(f"{name}  {origin.failure.message}; next: {hint_text(origin.failure.next)}")
-        else:
-            print(f"{name}  {', '.join(origin)}")
-    return 8 if missing else 0
 
 
 @contextmanager

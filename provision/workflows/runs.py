@@ -8,10 +8,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 from provision.errors import NothingSelected, ProvisionError, ReportNotWritten, StateUnusable, UsageError
 from provision.model import HostReport, Report
-from provision.pipeline import Finished, Request, run
+from provision.pipeline import Finished, run
+from provision.pipeline import Request as Request  # so that tasks/ has it from here
 from provision.report import console, files, past, text
 from provision.report.advice import as_typed
 from provision.report.buckets import words_of
@@ -22,8 +25,9 @@ from provision.run import audit
 from provision.run.consent import Ask
 from provision.run.interrupts import catch_signals
 from provision.run.ledger import View
-from provision.workflows.command import say, typed
-from provision.workflows.options import lock_values, tolerated
+from provision.workflows.guard import say
+from provision.workflows.guard import typed as typed
+from provision.workflows.options import lock_values, pace_of, tolerated
 from provision.workflows.project import Flags, settings
 
 MakeAsk = Callable[[View], Ask | None]
@@ -45,7 +49,16 @@ class Manner:
 
 def change_access(verb: str, flags: Flags, hosts: str, via: str, lock_timeout: str) -> int:
     """Run one verb that changes access, and return its exit code."""
-    return start(Request(verb, typed(), hosts, via, values=lock_values(lock_timeout)), flags, Manner())
+    return start(change(verb, hosts, via, lock_timeout), flags, Manner())
+
+
+def change(
+    verb: str, hosts: str, via: str, lock_timeout: str, values: Mapping[str, Any] = MappingProxyType({}),
+    serial: str = "", max_fail: str = "",
+) -> Request:  # fmt: skip
+    """Return the Request of a verb that changes hosts, from options as typed; raises UsageError."""
+    values = dict(values) | lock_values(lock_timeout)
+    return Request(verb, typed(), hosts, via, values=values, pace=pace_of(serial, max_fail))
 
 
 def start(request: Request, flags: Flags, manner: Manner) -> int:

@@ -5,15 +5,15 @@ import sys
 from dataclasses import dataclass
 
 from provision import credentials as keyring
-from provision.credentials import Owner, Sort, is_made
+from provision.credentials import Owner, Sort, is_made, parse_sort
 from provision.credentials.entries import set_command
 from provision.errors import UsageError
 from provision.hints import Command, parse
 from provision.model import Secret
 from provision.run import audit
 from provision.settings import Settings
-from provision.workflows.command import hint_text, typed
 from provision.workflows.consent import expect_agreed
+from provision.workflows.guard import hint_text, typed
 from provision.workflows.owners import LAB_NOTE, expect_known
 from provision.workflows.project import is_lab
 
@@ -26,6 +26,16 @@ class SetOptions:
     replace: bool = False
     unlisted: bool = False
     previous: bool = False
+
+
+def as_typed(project: Settings, owner: str, kind: str, manner: SetOptions) -> None:
+    """Store one secret of ``owner`` and ``kind`` as typed; raises UsageError for a kind that is generated."""
+    sort = parse_sort(kind)
+    if is_made(sort):
+        raise UsageError(
+            f"the {sort} of a host is generated and cannot be set", f"`fab keys.install {owner}`"
+        )
+    one(project, Owner.parse(owner), sort, manner)
 
 
 def one(project: Settings, owner: Owner, kind: Sort, manner: SetOptions) -> None:

@@ -37,5 +37,5 @@ def test_the_helper_of_ssh_dumps_no_core() -> None:
 
 
 def test_a_command_forbids_it_before_it_asks_for_the_master_password() -> None:
-    guarded = (PROVISION / "workflows/command.py").read_text().partition("def _guarded")[2]
+    guarded = (PROVISION / "workflows/guard.py").read_text().partition("def guarded")[2]
     assert guarded.index("forbid_dumps()") < guarded.index("from_environment()")
