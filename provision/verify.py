@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
@@ -17,6 +16,7 @@ import provision
 from provision.errors import Interrupted, NotProven
 from provision.hints import from_plain, parse, render
 from provision.model import Check, Failure, Session, Stage, Status, Verdict
+from provision.startup import PYTEST, argv_of
 
 PROCESSES_PER_CORE = 1
 # A host needs about 5 s; each command has its own limit, and this one is the last resort.
@@ -207,7 +207,7 @@ def command() -> list[str]:
     checks = Path(__file__).parent / "checks"
     options = ["-p", "no:cacheprovider", "-p", "provision.checks.reporter", "--assert=plain", "-qq"]
     places = ["-c", os.devnull, "--rootdir", str(checks), "--confcutdir", str(checks), str(checks)]
-    return [sys.executable, "-P", "-m", "pytest", *options, "--no-header", "--no-summary", "--tb=no", *places]
+    return [*argv_of(PYTEST), *options, "--no-header", "--no-summary", "--tb=no", *places]
 
 
 def environment(

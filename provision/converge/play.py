@@ -2,13 +2,13 @@
 
 import json
 import os
-import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from provision.role import playbooks
+from provision.startup import PLAYBOOK, argv_of
 
 # A shard mostly waits, but reading and writing for its hosts takes processor time.
 SHARDS_PER_CORE = 1
@@ -72,6 +72,7 @@ def _play(run_dir: Path, shards: int, cancelled: Callable[[], bool]) -> str:
         settings={"pexpect_timeout": 1},
     )
     config.prepare()
+    config.command[:1] = argv_of(PLAYBOOK)
     config.env = environment(config.env, run_dir)
     runner = Runner(
         config=config, event_handler=lambda _: False, cancel_callback=cancelled, remove_partials=True
@@ -90,7 +91,6 @@ def environment(prepared: Mapping[str, str], run_dir: Path) -> dict[str, str]:
     """Return what ansible-runner set, and the allowed part of our environment."""
     kept = {k: v for k, v in prepared.items() if k in _INHERITED or os.environ.get(k) != v}
     return kept | {
-        "PATH": f"{Path(sys.executable).parent}:{kept.get('PATH', os.defpath)}",
         "PYTHONPATH": str(_PACKAGES),
         "ANSIBLE_CONFIG": str(playbooks() / "ansible.cfg"),
         "ANSIBLE_LOCAL_TEMP": str(run_dir / "ansible"),

@@ -6,7 +6,6 @@ import re
 import resource
 import signal
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -16,6 +15,7 @@ from typing import IO, Any
 
 from provision.errors import InventoryError
 from provision.model import Secret
+from provision.startup import INVENTORY, argv_of
 
 READ_TIMEOUT_S = 60
 # Ansible needs up to 10 s and 150 MB for a megabyte of YAML, about 5000 hosts.
@@ -48,7 +48,7 @@ def listing(
     """
     for source in sources:
         _check_size(source)
-    argv = [str(Path(sys.executable).with_name("ansible-inventory")), "--list"]
+    argv = [*argv_of(INVENTORY), "--list"]
     argv += [word for source in sources for word in ("-i", str(source))]
     argv += [f"--limit={limit}"] if limit else []
     with _unnamed() as out, _unnamed() as err, _pipe(vault) as pipe:

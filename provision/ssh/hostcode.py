@@ -1,17 +1,15 @@
 """Send the host code and one request to a host, in one round trip.
 
-Nothing is written on the host to run it: the package ``provision/host`` travels as a zip on stdin and is
+Nothing is written on the host to run it: the package ``provision/host`` travels on stdin and is
 imported from memory by ``host/loader.py``.
 """
 
 import functools
 import getpass
-import io
 import json
 import secrets as random_source
 import socket
 import time
-import zipfile
 import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -128,21 +126,18 @@ def resolve(values: Any, ask: Callable[[str], str | None]) -> Any:
 
 
 def payload(request: Mapping[str, Any]) -> bytes:
-    """Return what the loader reads: the zip's size, the zip, the request."""
+    """Return what the loader reads: the archive's size, the archive, the request."""
     return f"{len(archive())}\n".encode() + archive() + json.dumps(request).encode()
 
 
 @functools.cache
 def loader() -> str:
-    """Return the program that imports the zip."""
+    """Return the program that imports it."""
     return (_PACKAGE / "loader.py").read_text()
 
 
 @functools.cache
 def archive() -> bytes:
-    """Return the host package as a zip, compressed as a whole: a quarter smaller than file by file."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as zipped:
-        for path in sorted(_PACKAGE.rglob("*.py")):
-            zipped.write(path, path.relative_to(_PACKAGE))
-    return zlib.compress(buffer.getvalue(), 9)
+    """Return the host package: the source of each file by its path, as JSON, compressed."""
+    files = sorted(_PACKAGE.rglob("*.py"))
+    return zlib.compress(json.dumps({str(f.relative_to(_PACKAGE)): f.read_text() for f in files}).encode(), 9)

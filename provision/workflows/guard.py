@@ -20,6 +20,7 @@ from provision.report.failures import error_text
 from provision.report.layout import Page
 from provision.run import interrupts
 from provision.ssh.broker import forbid_dumps
+from provision.startup import collect_less
 from provision.workflows.project import Flags
 
 _CHOICES = {"color": ("auto", "always", "never"), "output": ("text", "json"), "via": ("public", "private")}
@@ -33,6 +34,7 @@ def guarded(
 ) -> int:
     """Run ``body``, print its error, and return the exit code; of its ``values``, ``shared`` become Flags."""
     page = page_for(sys.stderr)
+    collect_less()
     try:
         forbid_dumps()
         sys.stdin = sys.stdin or Path(os.devnull).open()  # noqa: SIM115 - open until the process exits

@@ -5,7 +5,7 @@ import sys
 import sysconfig
 from pathlib import Path
 
-from tests.lab.conftest import BIN, CHECKOUT, NewProject
+from tests.lab.conftest import CHECKOUT, NewProject
 
 
 def installed(tmp_path: Path) -> Path:
@@ -38,8 +38,6 @@ def installed(tmp_path: Path) -> Path:
     subprocess.run([*pip, str(wheel)], check=True, capture_output=True)
     # a .pth inside a borrowed directory is not read, so the checkout itself stays invisible
     (site / "borrowed.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")
-    for name in ("ansible-playbook", "ansible-inventory"):
-        (home / "bin" / name).symlink_to(BIN / name)
     return home / "bin"
 
 

@@ -10,6 +10,7 @@ from provision import lab as labs
 from provision.lab import host as hosts
 from provision.lab import network, processes
 from provision.lab.command import run as run_here
+from provision.startup import PLAYBOOK
 from tests.lab import mirrors
 from tests.lab.faults.plan import Fault
 from tests.lab.faults.site import POLL_S, PROVISION, Process, Site
@@ -64,7 +65,7 @@ def _shards(site: Site, _: Run) -> list[int]:
     plays = [
         pid
         for pid, words in processes.command_lines()
-        if " ".join(words).count(f"{here}/") and any(word.endswith("/ansible-playbook") for word in words[:2])
+        if " ".join(words).count(f"{here}/") and words[4:5] == [PLAYBOOK]
     ]
     return [child for pid in plays for child in processes.children(pid) if child in plays]
 
