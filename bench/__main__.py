@@ -11,18 +11,18 @@ from pathlib import Path
 from typing import Any
 
 from bench import contenders, table
-from bench.contenders import ALL, FLOOR, PLAIN, PRODUCT, Contender
+from bench.contenders import ALL, PLAIN, PRODUCT, PYINFRA, Contender
 from bench.gauge import Reading
 from bench.place import HERE, REPOSITORY, Place, open_place, set_key
 from provision.errors import ProvisionError
 from provision.ssh import hostcode
 
 RESULTS = HERE / "results"
-# A round of more than these takes many minutes.
-MANY = 20
 SCENES = ("fresh", "noop", "change", "verify", "verify1")
 # systemd refuses a fourth start of a unit within a minute; who measures restarts must not meet that.
 PARDON = "systemctl reset-failed docker.service docker.socket 2>/dev/null; true"
+
+MEMORY_ROUNDS = 3
 
 Scenes = dict[str, dict[str, dict[str, Any]]]
 
@@ -54,6 +54,8 @@ def main() -> int:
 
 def _measure_all(asked: argparse.Namespace, scenes: Scenes, stages: list[Any]) -> None:
     root = Path(asked.place).absolute()
+    if PYINFRA.name not in asked.without:
+        contenders.install_pyinfra()
     if "fresh" in asked.scenes:
         _fresh(asked, root, scenes)
     if set(asked.scenes) - {"fresh"}:
@@ -65,16 +67,16 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--hosts", type=int, default=10, help="how many for all but the first provision")
     parser.add_argument("--fresh-hosts", type=int, default=5, help="how many for the first provision")
-    parser.add_argument("--rounds", type=int, help="of a no-op; default 5, or 3 with more than 20 hosts")
-    parser.add_argument("--slow-rounds", type=int, help="of what takes minutes; default 3, or 2")
+    parser.add_argument("--rounds", type=int, help="of a no-op; default 5")
+    parser.add_argument("--slow-rounds", type=int, help="of what takes minutes; default 3")
     parser.add_argument("--scenes", nargs="+", choices=SCENES, default=list(SCENES))
     parser.add_argument("--containers", type=int, default=0, help="how many run on each settled host")
-    parser.add_argument("--without", nargs="*", choices=["plain"], default=[])
+    parser.add_argument("--without", nargs="*", choices=["plain", "pyinfra"], default=[])
     parser.add_argument("--subnet", type=int, default=99, help="the lab's, 198.18.N.0/24")
     parser.add_argument("--place", default=".provision/bench", help="where the lab and the project are made")
     asked = parser.parse_args()
-    asked.rounds = asked.rounds or (5 if asked.hosts <= MANY else 3)
-    asked.slow_rounds = asked.slow_rounds or (3 if asked.hosts <= MANY else 2)
+    asked.rounds = asked.rounds or 5
+    asked.slow_rounds = asked.slow_rounds or 3
     return asked
 
 
@@ -89,7 +91,7 @@ def _fresh(asked: argparse.Namespace, root: Path, scenes: Scenes) -> None:
 def _settled(asked: argparse.Namespace, place: Place, scenes: Scenes, stages: list[Any]) -> None:
     """Measure on hosts that are right, so that each contender finds its own work done."""
     _say("bringing the hosts to where every contender has nothing to do")
-    for contender in (PRODUCT, PLAIN):
+    for contender in (PRODUCT, PLAIN, PYINFRA):
         if contender.name not in asked.without:
             contenders.measure(contender, place, "fresh")
             place.on_each(f"cp {REPOSITORY} /root/repository-{contender.name}")
@@ -106,28 +108,30 @@ def _settled(asked: argparse.Namespace, place: Place, scenes: Scenes, stages: li
 def _one(
     contender: Contender, place: Place, scene: str, number: int, scenes: Scenes, stages: list[Any]
 ) -> None:
-    if contender.argv(place, scene) is None:
+    if scene not in contender.scenes:
         return
     _prepare(contender, place, scene, number)
+    used = place.hosts_cpu_s()
     reading = _measure(contender, place, scene)
-    _keep(scenes, scene, contender, place, reading)
+    row = _keep(scenes, scene, contender, place, reading)
+    if used is not None:
+        row["hosts_cpu_s"].append(round((place.hosts_cpu_s() or 0.0) - used, 3))
     if contender is PRODUCT and scene == "noop":
         stages.append(_stages(place, reading))
-    if number == 0:
-        # Looking at memory takes time, so that it gets a run of its own.
-        _prepare(contender, place, scene, -1)
+    if number < MEMORY_ROUNDS:
+        # Looking at memory takes time, so it gets runs of its own.
+        _prepare(contender, place, scene, -1 - number)
         sampled, calls = contenders.ssh_calls(contender, place, scene)
-        row = scenes[scene][contender.name]
         row["pss_mb"].append(sampled.pss_mb)
         row["calls"].append(calls / row["hosts"])
 
 
 def _prepare(contender: Contender, place: Place, scene: str, number: int) -> None:
     """Write the repository file as this contender does; the rest is the same for all."""
-    whose = "plain" if contender is PLAIN else "ours"
+    whose = contender.name if contender in (PLAIN, PYINFRA) else "ours"
     place.on_each(f"cp /root/repository-{whose} {REPOSITORY}; {PARDON}")
     if scene == "change":
-        set_key(place, 4 + ALL.index(contender) + len(ALL) * (number + 1))
+        set_key(place, 4 + ALL.index(contender) + len(ALL) * (number + 1 + MEMORY_ROUNDS))
 
 
 def _measure(contender: Contender, place: Place, scene: str) -> Reading:
@@ -136,17 +140,19 @@ def _measure(contender: Contender, place: Place, scene: str) -> Reading:
     return reading
 
 
-def _keep(scenes: Scenes, scene: str, contender: Contender, place: Place, reading: Reading) -> None:
+def _keep(scenes: Scenes, scene: str, contender: Contender, place: Place, reading: Reading) -> dict[str, Any]:
     empty: dict[str, Any] = {
         "hosts": _hosts(place, scene),
         "wall_s": [],
         "cpu_s": [],
+        "hosts_cpu_s": [],
         "pss_mb": [],
         "calls": [],
     }
     row = scenes.setdefault(scene, {}).setdefault(contender.name, empty)
     row["wall_s"].append(round(reading.wall_s, 3))
     row["cpu_s"].append(round(reading.cpu_s, 3))
+    return row
 
 
 def _hosts(place: Place, scene: str) -> int:
@@ -155,7 +161,7 @@ def _hosts(place: Place, scene: str) -> int:
 
 def _turn(asked: argparse.Namespace, number: int) -> list[Contender]:
     """Return the contenders in another order each round."""
-    here = [each for each in (FLOOR, PRODUCT, PLAIN) if each.name not in asked.without]
+    here = [each for each in ALL if each.name not in asked.without]
     return here[number % len(here) :] + here[: number % len(here)]
 
 

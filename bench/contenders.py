@@ -1,8 +1,9 @@
-"""The three that are compared: the floor, ours, and a plain Ansible role."""
+"""Those that are compared: the floor, ours, a plain Ansible role, and pyinfra."""
 
-import os
+import subprocess
 import sys
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench import gauge
@@ -10,6 +11,8 @@ from bench.gauge import Reading
 from bench.place import HERE, Place
 
 BIN = Path(sys.executable).parent
+# pyinfra wants other versions of what ours wants, so it gets an environment of its own.
+PYINFRA_HOME = HERE.parent / ".provision" / "pyinfra"
 LIMIT_S = 1800.0
 # One letter for each call, in one write, so that calls at the same time cannot mix.
 SPY = """\
@@ -18,8 +21,8 @@ case " $* " in *" -O "*) ;; *) printf x >>{calls} ;; esac
 exec /usr/bin/{tool} "$@"
 """
 
-# What each types for each scene; the plain role has no proof.
-SCRIPTS = {"fresh": "install", "noop": "check", "change": "change", "verify": "verify"}
+# What each types for each scene.
+SCRIPTS = {"fresh": "install", "noop": "check", "change": "change", "verify": "verify", "verify1": "verify"}
 OURS = {
     "fresh": ("provision", "--no-verify"),
     "noop": ("provision", "--no-verify"),
@@ -31,35 +34,57 @@ OURS = {
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """One way to do the work: its name, and its command for a scene."""
+    """One way to do the work: its name, its command, and the scenes that it has."""
 
     name: str
-
-    def argv(self, place: Place, scene: str) -> list[str] | None:
-        """Return the command for ``scene``, or None when this contender has none."""
-        if self.name == "floor":
-            script = SCRIPTS.get(scene)
-            return (
-                script and [str(HERE / "floor/run"), str(place.floor), f"{place.floor}/{script}.sh"]
-            ) or None
-        if self.name == "ours":
-            return [str(BIN / "fab"), *OURS[scene]]
-        if scene.startswith("verify"):
-            return None
-        forks = str(min(len(place.lab.hosts), 4 * (os.cpu_count() or 1)))
-        inventory = str(place.plain / "inventory.yml")
-        return [str(BIN / "ansible-playbook"), "-i", inventory, "-f", forks, str(HERE / "plain/site.yml")]
+    argv: Callable[[Place, str], list[str]] = field(repr=False)
+    scenes: tuple[str, ...]
 
 
-FLOOR, PRODUCT, PLAIN = Contender("floor"), Contender("ours"), Contender("plain")
-ALL = (FLOOR, PRODUCT, PLAIN)
+def _floor(place: Place, scene: str) -> list[str]:
+    hosts = "first" if scene == "verify1" else "hosts"
+    return [str(HERE / "floor/run"), str(place.floor), f"{place.floor}/{SCRIPTS[scene]}.sh", hosts]
+
+
+def _ours(place: Place, scene: str) -> list[str]:
+    return [str(BIN / "fab"), *OURS[scene]]
+
+
+def _plain(place: Place, scene: str) -> list[str]:
+    inventory = str(place.plain / "inventory.yml")
+    # One fork for each host is its best: most of the time it waits for hosts.
+    forks = str(len(place.lab.hosts))
+    return [str(BIN / "ansible-playbook"), "-i", inventory, "-f", forks, str(HERE / "plain/site.yml")]
+
+
+def _pyinfra(place: Place, scene: str) -> list[str]:
+    inventory = str(place.pyinfra / "inventory.py")
+    return [str(PYINFRA_HOME / "bin/pyinfra"), "-y", inventory, str(HERE / "pyinfra/deploy.py")]
+
+
+FLOOR = Contender("floor", _floor, tuple(SCRIPTS))
+PRODUCT = Contender("ours", _ours, tuple(OURS))
+# The others have no proof.
+PLAIN = Contender("plain", _plain, ("fresh", "noop", "change"))
+PYINFRA = Contender("pyinfra", _pyinfra, ("fresh", "noop", "change"))
+ALL = (FLOOR, PRODUCT, PLAIN, PYINFRA)
+
+
+def install_pyinfra() -> None:
+    """Create pyinfra's environment from its lock file, unless it is there and complete."""
+    lock, installed = HERE / "pyinfra/requirements.lock", PYINFRA_HOME / "installed"
+    if installed.exists() and installed.read_text() == lock.read_text():
+        return
+    pip = [str(PYINFRA_HOME / "bin/pip"), "install", "--quiet", "--require-hashes", "-r", str(lock)]
+    subprocess.run([sys.executable, "-m", "venv", "--clear", str(PYINFRA_HOME)], check=True)
+    subprocess.run(pip, check=True)
+    installed.write_text(lock.read_text())
 
 
 def measure(contender: Contender, place: Place, scene: str) -> Reading:
     """Run ``scene`` once with ``contender``; raises RuntimeError when it fails."""
-    argv = contender.argv(place, scene)
-    assert argv
     log = place.project / f"{contender.name}-{scene}.log"
+    argv = contender.argv(place, scene)
     reading = gauge.read(
         argv, cwd=place.project, env=environment(place), log=log, sample=False, limit_s=LIMIT_S
     )
@@ -82,7 +107,6 @@ def ssh_calls(contender: Contender, place: Place, scene: str) -> tuple[Reading, 
         spy.write_text(SPY.format(calls=calls, tool=tool))
         spy.chmod(0o755)
     argv = contender.argv(place, scene)
-    assert argv
     env = environment(place)
     env["PATH"] = f"{spies}:{env['PATH']}"
     log = place.project / f"{contender.name}-{scene}-sampled.log"

@@ -16,6 +16,8 @@ from typing import Any
 import yaml
 
 from provision import lab, sample
+from provision.lab import cgroups
+from provision.lab import host as hosts
 from provision.workflows import demo
 
 HERE = Path(__file__).resolve().parent
@@ -54,6 +56,16 @@ class Place:
         """Where the plain role's inventory lies."""
         return self.project / "plain"
 
+    @property
+    def pyinfra(self) -> Path:
+        """Where pyinfra's inventory lies."""
+        return self.project / "pyinfra"
+
+    def hosts_cpu_s(self) -> float | None:
+        """Return the CPU seconds of all hosts so far, None where this machine does not count them."""
+        used = [cgroups.cpu_seconds(hosts.machine(self.lab.name, host.name)) for host in self.lab.hosts]
+        return None if None in used else sum(filter(None, used))
+
     def on_each(self, script: str) -> None:
         """Run ``script`` on every host without ssh; not part of any measurement."""
         for host in self.lab.hosts:
@@ -83,6 +95,7 @@ def open_place(hosts: int, subnet: int, root: Path) -> Iterator[Place]:
         demo.admit(made, root)
         _write_floor(place)
         _write_plain(place)
+        _write_pyinfra(place)
         yield place
     finally:
         lab.down(name, state)
@@ -107,6 +120,7 @@ def set_key(place: Place, value: int | None) -> None:
     inventory.write_text(yaml.safe_dump(wanted))
     _write_desired(place, options)
     _write_plain(place, options)
+    _write_pyinfra(place, options)
 
 
 def _daemon_json(options: dict[str, Any]) -> str:
@@ -135,10 +149,20 @@ def _write_floor(place: Place) -> None:
     (place.floor / "ssh_config").write_text("".join(config) + aliases + common)
     (place.floor / "pins").write_text("".join(pins))
     (place.floor / "hosts").write_text("".join(f"{host.name}\n" for host in place.lab.hosts))
+    (place.floor / "first").write_text(f"{place.lab.hosts[0].name}\n")
     askpass = place.floor / "askpass"
     askpass.write_text('#!/bin/sh\nexec cat "$PASSWORD_FILE"\n')
     askpass.chmod(0o700)
     _write_desired(place, {})
+
+
+# A process of Docker's client would cost more.
+PING = """\
+ping_engine() {
+    python3 -IS -c "import socket, sys; s = socket.socket(socket.AF_UNIX); s.connect('/var/run/docker.sock')
+s.sendall(b'GET /_ping HTTP/1.0\\r\\n\\r\\n'); sys.exit(b' 200 ' not in s.recv(4096))"
+}
+"""
 
 
 def _write_desired(place: Place, options: dict[str, Any]) -> None:
@@ -149,7 +173,7 @@ def _write_desired(place: Place, options: dict[str, Any]) -> None:
     )
     texts = {"key": place.lab.gpg_key.read_text(), "repository": ours, "daemon_json": _daemon_json(options)}
     head = f"packages='{PACKAGES}'\nkey_id={place.lab.gpg_fingerprint[-8:].lower()}\n"
-    head += "".join(_function(name, text) for name, text in texts.items())
+    head += PING + "".join(_function(name, text) for name, text in texts.items())
     program = b64encode(sample.program("x86_64")).decode() + "\n"
     for script in ("install", "check", "change", "verify"):
         more = _function("sample", program) if script == "verify" else ""
@@ -163,10 +187,10 @@ def _function(name: str, text: str) -> str:
 
 def _write_plain(place: Place, options: dict[str, Any] | None = None) -> None:
     place.plain.mkdir(exist_ok=True, mode=0o700)
-    hosts = {}
+    rows = {}
     for host in place.lab.hosts:
         assert host.password
-        hosts[host.name] = {"ansible_host": host.address, "ansible_password": host.password.reveal()}
+        rows[host.name] = {"ansible_host": host.address, "ansible_password": host.password.reveal()}
     (place.plain / "known_hosts").write_text(
         "".join(f"{host.address} {host.host_key}\n" for host in place.lab.hosts)
     )
@@ -179,7 +203,28 @@ def _write_plain(place: Place, options: dict[str, Any] | None = None) -> None:
         "docker_fingerprint": place.lab.gpg_fingerprint,
         "docker_daemon": _daemon_json(options or {}),
     }
-    _private(place.plain / "inventory.yml", yaml.safe_dump({"all": {"hosts": hosts, "vars": shared}}))
+    _private(place.plain / "inventory.yml", yaml.safe_dump({"all": {"hosts": rows, "vars": shared}}))
+
+
+def _write_pyinfra(place: Place, options: dict[str, Any] | None = None) -> None:
+    place.pyinfra.mkdir(exist_ok=True, mode=0o700)
+    pins = place.pyinfra / "known_hosts"
+    pins.write_text("".join(f"{host.address} {host.host_key}\n" for host in place.lab.hosts))
+    shared = {
+        "ssh_user": "root",
+        "ssh_known_hosts_file": str(pins),
+        "ssh_strict_host_key_checking": "yes",
+        "docker_baseurl": _repository(place),
+        "docker_key": str(place.lab.gpg_key),
+        "docker_packages": PACKAGES,
+        "docker_daemon": _daemon_json(options or {}),
+    }
+    rows = []
+    for host in place.lab.hosts:
+        assert host.password
+        own = {"ssh_hostname": host.address, "ssh_password": host.password.reveal()}
+        rows.append((host.name, own | shared))
+    _private(place.pyinfra / "inventory.py", f"hosts = {rows!r}\n")
 
 
 def _private(path: Path, text: str) -> None:

@@ -12,12 +12,14 @@ TITLES = {
     "verify": "verify",
     "verify1": "verify, 1 host",
 }
-NAMES = {"floor": "floor", "ours": "ours", "plain": "plain role"}
+NAMES = {"floor": "floor", "ours": "ours", "plain": "plain role", "pyinfra": "pyinfra"}
 HEADS = (
     "scene", "hosts", "contender", "wall s (min to max)", "x floor", "CPU s a host", "x floor",
-    "peak PSS MB", "ssh calls a host",
+    "hosts' CPU s each", "peak PSS MB", "ssh calls a host",
 )  # fmt: skip
 KIB = 1024
+# With so many hosts, the fixed start weighs little.
+MANY = 50
 
 # One scene of one contender: {"wall_s": [...], "cpu_s": [...], "pss_mb": [...], "calls": [...], "hosts": n}
 Row = Mapping[str, Any]
@@ -66,9 +68,13 @@ def _reading(scene: str, name: str, row: Row, floor: Row | None) -> str:
         TITLES[scene], row["hosts"], NAMES[name],
         f"{median(walls):.2f} ({min(walls):.2f} to {max(walls):.2f})", _times(row, floor, "wall_s"),
         f"{cpu(row):.3f}", _times(row, floor, "cpu_s"),
-        _most(row["pss_mb"], 0), _most(row["calls"], 1),
+        _middle(row.get("hosts_cpu_s", []), row["hosts"]), _most(row["pss_mb"], 0), _most(row["calls"], 1),
     ]  # fmt: skip
     return "| " + " | ".join(map(str, cells)) + " |"
+
+
+def _middle(values: list[float], hosts: int) -> str:
+    return f"{median(values) / hosts:.2f}" if values else ""
 
 
 def _most(values: list[float], digits: int) -> str:
@@ -92,27 +98,30 @@ def targets(record: Mapping[str, Any]) -> list[Target]:
         found += _noop(scenes["noop"], hosts)
     if "fresh" in scenes:
         floor, ours = (median(scenes["fresh"][name]["wall_s"]) for name in ("floor", "ours"))
-        found.append(Target("first provision ≤ 1.15 x floor", ours / floor, 1.15, "x"))
-    if "verify" in scenes and "verify1" in scenes:
-        many, one = (median(scenes[scene]["ours"]["wall_s"]) for scene in ("verify", "verify1"))
-        found.append(Target("verify, each further host", (many - one) / max(hosts - 1, 1), 0.3, "s"))
+        found.append(Target("first provision ≤ 1.2 x floor", ours / floor, 1.2, "x"))
+    if "verify" in scenes and "verify1" in scenes and hosts > 1:
+        ours, floor = (_each_further(scenes, name, hosts) for name in ("ours", "floor"))
+        found.append(Target("verify, each further host ≤ 1.1 x floor", ours / floor, 1.1, "x"))
     peaks = [mb for rows in scenes.values() for mb in rows.get("ours", {}).get("pss_mb", ())]
     if peaks:
         found.append(Target("peak memory ≤ 120 MB + 8 MB a host", max(peaks), 120 + 8 * hosts, "MB"))
     return found
 
 
+def _each_further(scenes: Mapping[str, Mapping[str, Row]], name: str, hosts: int) -> float:
+    many, one = (median(scenes[scene][name]["wall_s"]) for scene in ("verify", "verify1"))
+    return float(many - one) / (hosts - 1)
+
+
 def _noop(rows: Mapping[str, Row], hosts: int) -> list[Target]:
     floor, ours = rows["floor"], rows["ours"]
-    limit = 1.5 + 1.8 * median(floor["wall_s"])
-    found = [
-        Target("no-op ≤ 1.5 s + 1.8 x floor", median(ours["wall_s"]), limit, "s"),
-        Target("no-op, controller CPU ≤ 1.5 x floor", cpu(ours) / cpu(floor), 1.5, "x"),
-    ]
+    times = 1.3 if hosts >= MANY else 1.4
+    limit = 1.2 + times * median(floor["wall_s"])
+    found = [Target(f"no-op ≤ 1.2 s + {times} x floor", median(ours["wall_s"]), limit, "s")]
     if plain := rows.get("plain"):
         wall = median(plain["wall_s"]) / median(ours["wall_s"])
-        found.append(Target("no-op, plain role's wall ÷ ours", wall, 8, "x", at_least=True))
-        found.append(Target("no-op, plain role's CPU ÷ ours", cpu(plain) / cpu(ours), 8, "x", at_least=True))
+        found.append(Target("no-op, plain role's wall ÷ ours", wall, 10, "x", at_least=True))
+        found.append(Target("no-op, plain role's CPU ÷ ours", cpu(plain) / cpu(ours), 10, "x", at_least=True))
     return found
 
 

@@ -8,4 +8,4 @@ daemon_json >/etc/docker/daemon.json.new
 dockerd --validate --config-file /etc/docker/daemon.json.new >/dev/null
 mv /etc/docker/daemon.json.new /etc/docker/daemon.json
 systemctl restart docker
-docker version >/dev/null
+ping_engine

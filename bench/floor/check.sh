@@ -6,4 +6,4 @@ repository | cmp -s - /etc/yum.repos.d/docker-ce.repo
 daemon_json | cmp -s - /etc/docker/daemon.json
 systemctl is-enabled --quiet docker
 systemctl is-active --quiet docker
-docker version >/dev/null
+ping_engine

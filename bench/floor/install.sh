@@ -7,4 +7,4 @@ repository >/etc/yum.repos.d/docker-ce.repo
 dnf -y -q --setopt=install_weak_deps=False install $packages
 daemon_json >/etc/docker/daemon.json
 systemctl enable --quiet --now docker
-docker version >/dev/null
+ping_engine

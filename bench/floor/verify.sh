@@ -18,9 +18,10 @@ within_10_s() {
         sleep 0.1
     done
 }
+has_port() { port=$(docker port "$name" 8080 | sed -n 's/^0.0.0.0://p') && [ -n "$port" ]; }
 answers() {
     timeout 5 bash -c 'exec 3<>"/dev/tcp/127.0.0.1/$0" && printf "GET / HTTP/1.0\r\n\r\n" >&3 && cat <&3' \
-        "$(docker port "$name" 8080 | sed -n 's/^0.0.0.0://p')" | grep -q floor-token
+        "$port" | grep -q floor-token
 } 2>/dev/null
 pid() { docker inspect -f '{{.State.Pid}}' "$name"; }
 
@@ -33,13 +34,16 @@ DOCKER_BUILDKIT=0 docker build --network none -q -t "$name" "$directory" >/dev/n
 [ "$(docker run --rm --pull never --network none "$name" print floor-token)" = floor-token ]
 docker run --rm --pull never --network none "$name" exit 42 || [ $? = 42 ]
 docker run -d --name "$name" --restart always -p 8080 "$name" serve 8080 floor-token >/dev/null
+within_10_s has_port
 within_10_s answers
 old=$(pid)
 kill -9 "$old"
 is_new() { new=$(pid) && [ "$new" != "$old" ] && [ "$new" -gt 0 ]; }
 within_10_s is_new
+within_10_s has_port
 within_10_s answers
 systemctl restart docker
+within_10_s has_port
 within_10_s answers
 docker rm -f "$name" >/dev/null
 docker image rm -f "$name" >/dev/null

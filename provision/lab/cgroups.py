@@ -34,6 +34,14 @@ def remove(machine: str) -> None:
             _remove_one(Path(directory))
 
 
+def cpu_seconds(machine: str) -> float | None:
+    """Return the processor time that the machine has used; None where systemd makes its group."""
+    usage, stat = ROOT / "cpuacct" / _name(machine) / "cpuacct.usage", ROOT / _name(machine) / "cpu.stat"
+    if usage.exists():
+        return int(usage.read_text()) / 1e9
+    return int(stat.read_text().split()[1]) / 1e6 if stat.exists() else None
+
+
 def _remove_one(directory: Path) -> None:
     # A group is busy for a moment after its last process has ended.
     for _ in range(BUSY_TRIES):
