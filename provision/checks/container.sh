@@ -99,7 +99,7 @@ why_no_restart() {
 }
 # Other runs' sample containers, also between two of them; a janitor lives as long as its run's directory.
 others_check() {
-    for other in /run/provision-check-*/janitor; do
+    for other in "${directory%/*}"/provision-check-*/janitor; do
         [ "$other" = "$directory/janitor" ] || ! kill -0 "$(cat "$other" 2>/dev/null)" 2>/dev/null || return 0
     done
     return 1

@@ -118,7 +118,7 @@ def test_the_engine_is_not_restarted_while_another_run_holds_the_lock(stage: Sta
 
 
 def test_the_engine_is_not_restarted_while_another_run_checks(stage: Stage) -> None:
-    with tempfile.TemporaryDirectory(prefix="provision-check-", dir="/run") as other:
+    with tempfile.TemporaryDirectory(prefix="provision-check-", dir=stage.path.parent) as other:
         janitor = subprocess.Popen(["sleep", "30"])
         (Path(other) / "janitor").write_text(f"{janitor.pid}\n")
         assert stage.run("restart_engine") == (container.REFUSED, "another run checks this host")
