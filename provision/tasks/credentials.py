@@ -43,7 +43,7 @@ def set_(
     from provision.workflows import storing
 
     manner = storing.SetOptions(stdin, replace, unlisted, previous)
-    storing.as_typed(settings(flags), owner, kind, manner)
+    storing.set_secret(settings(flags), owner, kind, manner)
 
 
 @command(help=LIMIT)

@@ -103,5 +103,5 @@ def uninstall(
 
     values = {"purge_data": purge_data}
     request = change("uninstall", limit, via, lock_timeout, values, serial=serial, max_fail=max_fail)
-    agreed = Agreed(yes, allow_disruption)
-    return plan_then_do(request, flags, PURGE if purge_data else None, plan=plan, agreed=agreed)
+    question, agreed = PURGE if purge_data else None, Agreed(yes, allow_disruption)
+    return plan_then_do(request, flags, question, plan=plan, agreed=agreed)

@@ -28,14 +28,14 @@ class SetOptions:
     previous: bool = False
 
 
-def as_typed(project: Settings, owner: str, kind: str, manner: SetOptions) -> None:
-    """Store one secret of ``owner`` and ``kind`` as typed; raises UsageError for a kind that is generated."""
-    sort = parse_sort(kind)
+def set_secret(project: Settings, owner: str, kind: str, manner: SetOptions) -> None:
+    """Store one secret, for ``owner`` and ``kind`` as typed; raises UsageError for a generated kind."""
+    whose, sort = Owner.parse(owner), parse_sort(kind)
     if is_made(sort):
         raise UsageError(
             f"the {sort} of a host is generated and cannot be set", f"`fab keys.install {owner}`"
         )
-    one(project, Owner.parse(owner), sort, manner)
+    one(project, whose, sort, manner)
 
 
 def one(project: Settings, owner: Owner, kind: Sort, manner: SetOptions) -> None:

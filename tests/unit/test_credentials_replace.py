@@ -369,3 +369,12 @@ def test_a_key_goes_by_its_kind_with_a_yes_that_was_typed_beforehand(with_lab):
     assert "fab credentials.forget el1 --kind previous-password --yes" in said
     code, said = with_lab("credentials.forget", "el1", "--kind", "previous-password", "--yes")
     assert (code, said) == (0, "removed the previous-password of host/el1")
+
+
+@pytest.mark.parametrize(("owner", "named"), [("web 1", "web 1"), ("web1", "keys.install web1")])
+def test_a_generated_kind_is_refused_and_a_wrong_owner_first(settings, owner, named):
+    with pytest.raises(UsageError) as caught:
+        storing.set_secret(settings, owner, "private-key", BY_STDIN)
+    said = f"{caught.value.failure.message} {caught.value.failure.hint}"
+    assert named in said
+    assert "keys.install web 1" not in said
