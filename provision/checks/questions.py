@@ -5,6 +5,9 @@ import secrets as random_source
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+# The last line of each failed `docker run`: docker/cli, cli/cobra.go and cmd/docker/docker.go.
+DOCKERS_HINT = re.compile(r"(See|Run) '.* --help'( for more information)?\.?$")
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -20,9 +23,10 @@ class Answer:
 
     @property
     def last_line(self) -> str:
-        """The last line that is not blank: the most telling one of an error."""
-        lines = [line.strip() for line in self.text.splitlines() if line.strip()]
-        return lines[-1] if lines else f"exit code {self.rc}"
+        """The last line that tells something: neither blank nor the client's hint at its own ``--help``."""
+        lines = [line.strip() for line in self.text.splitlines()]
+        telling = [line for line in lines if line and not DOCKERS_HINT.match(line)]
+        return telling[-1] if telling else f"exit code {self.rc}"
 
 
 NO_ANSWER = Answer(-1, "no answer")

@@ -21,7 +21,7 @@ def test_container_runs_to_its_end(built: Life) -> None:
 
 def test_exit_code_comes_through(built: Life) -> None:
     """The exit code of the program is the exit code of `docker run`."""
-    assert built["ends"].rc == EXIT_CODE, wanted(f"exit code {EXIT_CODE}", built["ends"].rc)
+    assert built["ends"].rc == EXIT_CODE, wanted(f"exit code {EXIT_CODE}", built["ends"].last_line)
 
 
 def test_service_starts(built: Life) -> None:

@@ -42,7 +42,8 @@ RED_LIVES: list[tuple[Callable[[Life], None], Life, str]] = [
     (container.test_image_is_built_from_scratch, life(build=BAD), "want an image, is an error"),
     (container.test_container_runs_to_its_end, life(prints=BAD), "want exit code 0, is an error"),
     (container.test_container_runs_to_its_end, life(prints=Answer(0, "other\n")), "want t0ken, is other"),
-    (container.test_exit_code_comes_through, life(ends=Answer(0, "")), "want exit code 42, is 0"),
+    (container.test_exit_code_comes_through, life(ends=Answer(0, "")), "want exit code 42, is exit code 0"),
+    (container.test_exit_code_comes_through, life(ends=BAD), "want exit code 42, is an error"),
     (container.test_service_starts, life(serves=BAD), "want a running service, is an error"),
     (
         rotated(daemon_json='{"log-opts": {"max-size": "10m"}}'),

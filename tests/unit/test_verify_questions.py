@@ -56,6 +56,9 @@ def test_output_that_is_noise_gives_no_answer_and_no_error(noise: str) -> None:
 def test_the_last_line_of_an_answer_is_the_one_that_says_something() -> None:
     assert Answer(1, "first\n  why  \n\n").last_line == "why"
     assert Answer(3, " \n").last_line == "exit code 3"
+    told = "docker: Error response from daemon: No such image: nope:latest"
+    for hint in ("Run 'docker run --help' for more information", "See 'docker run --help'."):
+        assert Answer(125, f"{told}\n\n{hint}\n").last_line == told
 
 
 SESSION = Session(Host("web1", "192.0.2.1"), Path("/nowhere"))
