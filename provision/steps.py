@@ -19,13 +19,11 @@ from provision.run.interrupts import Cancel
 from provision.run.ledger import Ledger
 from provision.settings import Settings
 from provision.ssh.master import Entrant
-from provision.ssh.remote import save_sessions
+from provision.verify import Proof
 from provision.verify import verify as verify_all
 
 T = TypeVar("T")
 
-# How long a converged host waits for others: verifying them together is cheaper.
-HAND_ON_S = 5.0
 # In a large fleet, hosts keep arriving for minutes, and the timer of hosts.harden allows only two.
 HAND_ON_MOST_S = 15.0
 
@@ -117,8 +115,9 @@ def converge(run: Run, arrivals: Stream) -> Stream:
             yield target.session, target.values
 
     outcomes = converge_all(
-        entering(), run.desk, run.order, expected=run.expected, cancelled=run.cancel.is_set
-    )
+        entering(), run.desk, run.order,
+        expected=run.expected, cancelled=run.cancel.is_set, on_step=run.ledger.step,
+    )  # fmt: skip
     with closing(outcomes):
         for name, outcome in outcomes:
             run.clock.mark(Stage.CONVERGE)
@@ -133,21 +132,27 @@ def converge(run: Run, arrivals: Stream) -> Stream:
 
 
 def verify(run: Run, arrivals: Stream) -> Stream:
-    """Prove that hosts are Docker hosts; each is done as soon as its checks are."""
-    for batch in _batches(run, arrivals, HAND_ON_S):
-        restart = frozenset(target.name for target in batch if run.restart or target.installed)
-        save_sessions(_sessions(batch), run.run_dir)
-        run.ledger.enter((target.name for target in batch), Stage.VERIFY)
+    """Prove that hosts are Docker hosts; the checks of each begin as soon as it arrives."""
+
+    def entering() -> Iterator[tuple[Session, bool]]:
+        for target in arrivals:
+            if not run.cancel.is_set():
+                run.ledger.enter((target.name,), Stage.VERIFY)
+                run.clock.mark(Stage.VERIFY)
+                yield target.session, run.restart or target.installed
+
+    def proven(name: str, proof: Proof) -> None:
         run.clock.mark(Stage.VERIFY)
-        verify_all(_sessions(batch), run.run_dir, run.cancel.is_set, run.ledger.verified, restart, run.strict)
-        run.clock.mark(Stage.VERIFY)
+        run.ledger.verified(name, proof)
+
+    verify_all(entering(), run.run_dir, run.cancel.is_set, proven, strict=run.strict)
     yield from ()
 
 
 def begin_access(run: Run, arrivals: Stream) -> Stream:
     """Decide the access to each host; refuse hosts that nobody could log in to afterwards."""
     assert run.access
-    for batch in _batches(run, arrivals, 0.0):
+    for batch in _batches(run, arrivals):
         values = {target.name: target.values for target in batch}
         for each in kept(run.access.begin(_sessions(batch)), run.ledger, Begun):
             yield Target(each.session, dict(values[each.session.host.name]) | dict(each.values))
@@ -156,7 +161,7 @@ def begin_access(run: Run, arrivals: Stream) -> Stream:
 def prove_access(run: Run, arrivals: Stream) -> Stream:
     """Prove the new access by new logins."""
     assert run.access
-    for batch in _batches(run, arrivals, 0.0):
+    for batch in _batches(run, arrivals):
         run.ledger.enter((target.name for target in batch), Stage.VERIFY)
         run.clock.mark(Stage.VERIFY)
         proven = kept(run.access.finish(_sessions(batch)), run.ledger, Session)
@@ -172,9 +177,9 @@ def kept(answers: Mapping[str, T | ProvisionError], ledger: Ledger, kind: type[T
     return tuple(answer for answer in answers.values() if isinstance(answer, kind))
 
 
-def _batches(run: Run, arrivals: Stream, wait_s: float) -> Iterator[tuple[Target, ...]]:
+def _batches(run: Run, arrivals: Stream) -> Iterator[tuple[Target, ...]]:
     """Yield what has arrived, until the run is stopped."""
-    with closing(in_batches(arrivals, wait_s, HAND_ON_MOST_S)) as batches:
+    with closing(in_batches(arrivals, 0.0, HAND_ON_MOST_S)) as batches:
         for batch in batches:
             if not run.cancel.is_set():
                 yield batch

@@ -1,9 +1,12 @@
-"""Question the hosts of a process ahead of their checks, in parallel, since most of it is waiting."""
+"""Question the hosts of a process ahead of their checks, many at once, since most of it is waiting."""
 
-from collections.abc import Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from queue import SimpleQueue
+from typing import TypeVar
 
 from provision import sample
 from provision.checks.backend import host_of
@@ -12,25 +15,40 @@ from provision.checks.facts import Facts, probe
 from provision.model import Session
 
 PROBE_TIMEOUT_S = 90
+# Each host takes a thread and three open files.
+AT_ONCE = 256
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """The pending answers of one host; a Future raises the error that prevented its answer."""
+    """The answers of one host; a Future raises the error that prevented its answer."""
 
-    facts: Future[Facts]
-    life: Future[Life]
+    session: Session
+    facts: "Future[Facts]"
+    life: "Future[Life]"
 
 
 @contextmanager
-def ask(sessions: Mapping[str, Session]) -> Iterator[dict[str, Asked]]:
-    """Question every host, and return the pending answers by name; wait for all of them at the end."""
-    with ThreadPoolExecutor(len(sessions)) as pool:
-        facts = {name: pool.submit(_facts, session) for name, session in sessions.items()}
-        yield {
-            name: Asked(facts[name], pool.submit(_life, session, facts[name]))
-            for name, session in sessions.items()
-        }
+def ask(arrivals: Iterable[tuple[Session, bool]]) -> Iterator[Iterator[Asked]]:
+    """Question each host that arrives, and yield an iterator over those that have answered.
+
+    With a Session comes whether its engine may be restarted. The context ends when no question is open.
+    """
+    answered: SimpleQueue[Asked | None] = SimpleQueue()
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+
+        def take() -> None:
+            with suppress(RuntimeError):  # after an interrupt no further host is taken
+                wait([pool.submit(_question, *each, answered.put) for each in arrivals])
+            answered.put(None)
+
+        threading.Thread(target=take, name="arrivals", daemon=True).start()
+        try:
+            yield iter(answered.get, None)
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def why_no_life(facts: Facts) -> str:
@@ -47,13 +65,27 @@ class NoLife(Exception):
     """No sample container was tried."""
 
 
+def _question(session: Session, may_restart: bool, put: Callable[[Asked], None]) -> None:
+    facts = _answer(lambda: _facts(session))
+    put(Asked(session, facts, _answer(lambda: _life(session, facts.result(), may_restart))))
+
+
+def _answer(get: Callable[[], T]) -> "Future[T]":
+    answer: Future[T] = Future()
+    try:
+        answer.set_result(get())
+    except Exception as error:  # raised where the answer is wanted
+        answer.set_exception(error)
+    return answer
+
+
 def _facts(session: Session) -> Facts:
     questions = probe()
     ran = host_of(session).run(questions.script(), timeout_s=PROBE_TIMEOUT_S)
     return Facts(questions.answers(ran.stdout), session.host.decided)
 
 
-def _life(session: Session, facts: Future[Facts]) -> Life:
-    if reason := why_no_life(facts.result()):
+def _life(session: Session, facts: Facts, may_restart: bool) -> Life:
+    if reason := why_no_life(facts):
         raise NoLife(reason)
-    return live(host_of(session), session, facts.result())
+    return live(host_of(session), session, facts, may_restart)

@@ -2,7 +2,6 @@
 
 import io
 import json
-import os
 import secrets as random_source
 import shlex
 import tarfile
@@ -23,8 +22,6 @@ STEP_TIMEOUT_S = 210.0
 EXIT_CODE = 42
 # The script's exit code when a restart would disturb somebody; its last line says whom.
 REFUSED = 75
-# The hosts whose engine this run may restart, separated by commas.
-RESTART_HOSTS = "PROVISION_CHECK_RESTART"
 NOT_ASKED = "the engine is restarted only when asked: `fab verify --restart`"
 DOCKERFILE = 'FROM scratch\nCOPY sample /sample\nENTRYPOINT ["/sample"]\n'
 
@@ -55,14 +52,14 @@ def look(answer: Answer) -> dict[str, str]:
     return dict(line.partition(" ")[::2] for line in answer.text.splitlines() if " " in line)
 
 
-def live(host: Host, session: Session, facts: Facts) -> Life:
+def live(host: Host, session: Session, facts: Facts, may_restart: bool) -> Life:
     """Run the sample container through its life on ``host`` and return what was observed.
 
     Everything is removed again, also after an error; the host does it by itself when the connection is lost.
     Raise ConnectionLost, or CommandTimedOut when a step times out.
     """
     token = random_source.token_hex(6)
-    no_restart = why_no_restart(facts) if may_restart(session.host.name) else NOT_ASKED
+    no_restart = why_no_restart(facts) if may_restart else NOT_ASKED
     stdin = context(facts["machine"].text.strip())
     try:
         answers = _steps(host, token, STEPS_OF_BIRTH, before=PREPARE, stdin=stdin)
@@ -74,11 +71,6 @@ def live(host: Host, session: Session, facts: Facts) -> Life:
     finally:
         end = _steps(host, token, ("clean",))
     return Life(token, answers | end, reached, no_restart)
-
-
-def may_restart(name: str) -> bool:
-    """Return whether this run may restart the engine on the host ``name``."""
-    return name in os.environ.get(RESTART_HOSTS, "").split(",")
 
 
 def why_no_restart(facts: Facts) -> str:

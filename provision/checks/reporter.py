@@ -1,18 +1,51 @@
-"""The pytest plugin of a process: it sends each check's result to the parent as one line of JSON."""
+"""The pytest plugin of a process: it takes hosts from the parent, and sends it the result of each check.
+
+Both are lines of JSON, over a pipe each.
+"""
 
 import json
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import asdict
+from pathlib import Path
 from typing import IO, Any
 
 import pytest
 
+from provision.checks.ahead import Asked, ask
 from provision.checks.wording import Advice
 from provision.errors import ConnectionLost, ProvisionError
-from provision.model import Stage, Verdict
+from provision.model import Session, Stage, Verdict
+from provision.ssh import remote
 
 DETAIL_CAP = 300
+# The host that is checked now.
+CURRENT = pytest.StashKey[Asked]()
+
+
+class Loop:
+    """Run all checks on each host as soon as it has answered, until no further host can come."""
+
+    def __init__(self, arrivals: Iterable[tuple[Session, bool]]) -> None:
+        self._arrivals = arrivals
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        """Run the collected checks once per host, in place of pytest's own loop."""
+        following: list[pytest.Item | None] = [*session.items[1:], None]
+        with ask(self._arrivals) as hosts:
+            for host in hosts:
+                session.config.stash[CURRENT] = host
+                for item, nextitem in zip(session.items, following, strict=True):
+                    item.config.hook.pytest_runtest_protocol(item=item, nextitem=nextitem)
+        return True
+
+
+def arrivals(lines: Iterable[str], run_dir: Path) -> Iterator[tuple[Session, bool]]:
+    """Yield the Session of each line, and whether the engine of its host may be restarted."""
+    for line in lines:
+        row = json.loads(line)
+        yield remote.from_row(row["session"], run_dir), row["restart"]
 
 
 class Reporter:
@@ -56,7 +89,7 @@ class Reporter:
     ) -> Generator[None, object, object]:
         """Write that a host is done when its last check has ended."""
         result = yield
-        if nextitem is None or host_name(nextitem) != host_name(item):
+        if nextitem is None:
             self._line({"host": host_name(item), "done": True})
         return result
 
@@ -73,20 +106,22 @@ def verdict(report: pytest.TestReport, error: BaseException | None) -> Verdict:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Open the parent's pipe and listen to the checks."""
-    out = os.fdopen(int(os.environ["PROVISION_CHECK_FD"]), "w", encoding="utf-8")
-    config.pluginmanager.register(Reporter(out), "provision-reporter")
+    """Open the parent's pipes, listen to the checks, and take the hosts."""
+    lines, out = map(int, os.environ["PROVISION_CHECK_PIPES"].split(","))
+    config.pluginmanager.register(Reporter(os.fdopen(out, "w", encoding="utf-8")), "provision-reporter")
+    hosts = arrivals(os.fdopen(lines, encoding="utf-8"), Path(os.environ["PROVISION_RUN_DIR"]))
+    config.pluginmanager.register(Loop(hosts), "provision-loop")
 
 
 def host_name(item: pytest.Item) -> str:
     """Return the name of the host that ``item`` checks."""
-    return str(item.callspec.params["session"])  # type: ignore[attr-defined]
+    return item.config.stash[CURRENT].session.host.name
 
 
 def sentence(item: pytest.Item) -> str:
     """Return the check's docstring with its parameters filled in: its line in the report."""
     first_line = (item.function.__doc__ or item.name).strip().splitlines()[0]  # type: ignore[attr-defined]
-    for name, value in item.callspec.params.items():  # type: ignore[attr-defined]
+    for name, value in item.callspec.params.items() if hasattr(item, "callspec") else ():
         first_line = first_line.replace("{" + name + "}", str(value))
     return first_line
 

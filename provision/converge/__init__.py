@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from provision.converge.outcome import not_begun, of_answer, without_answer
-from provision.converge.shards import NOT_BEGUN, Desk, Job, open_desk
+from provision.converge.shards import NOT_BEGUN, Desk, Job, OnStep, ignore, open_desk
 from provision.model import Outcome, Session
 from provision.role import PREFIX, typed
 from provision.ssh import answer, hostcode, remote
@@ -42,12 +42,14 @@ def converge(
     *,
     expected: int,
     cancelled: Callable[[], bool],
+    on_step: OnStep = ignore,
 ) -> Generator[tuple[str, Outcome], None, None]:
     """Carry ``order`` out on each host that arrives, and yield its name and Outcome as soon as it is done.
 
-    ``expected`` is how many hosts may come. A host without a result is lost, interrupted or unknown.
+    ``expected`` is how many hosts may come. ``on_step`` is called with a host's name and what it is doing. A
+    host without a result is lost, interrupted or unknown.
     """
-    with closing(desk.answers((job(each, order) for each in arrivals), expected)) as answers:
+    with closing(desk.answers((job(each, order) for each in arrivals), expected, on_step)) as answers:
         for name, found in answers:
             if found is NOT_BEGUN:
                 yield name, not_begun(name, order.words, desk.said, cancelled=cancelled())

@@ -21,6 +21,8 @@ from provision.ssh.broker import peer_uid
 POLL_S = 0.2
 
 Answer = Mapping[str, Any]
+# Takes a host's name and a few words about what it is doing.
+OnStep = Callable[[str, str], None]
 # In place of the answer of a host that was never handed to a shard.
 NOT_BEGUN: Answer = {}
 # Each host that has ended, with its answer; None for a host without one.
@@ -38,6 +40,10 @@ class Job:
     row: Mapping[str, Any] = field(default_factory=dict, hash=False)
     request: Mapping[str, Any] = field(default_factory=dict, hash=False)
     answer: Answer | None = None
+
+
+def ignore(name: str, words: str) -> None:
+    """Ignore a step."""
 
 
 @contextmanager
@@ -65,6 +71,7 @@ class Desk:
         self._cancelled = cancelled
         self._events: SimpleQueue[Callable[[], Ended]] = SimpleQueue()
         self._links: list[socket.socket] = []
+        self._on_step: OnStep = ignore
         self._waiting: deque[Job] = deque()
         self._at_work: dict[socket.socket, set[str]] = {}
         self._dead: set[socket.socket] = set()
@@ -73,12 +80,13 @@ class Desk:
         self._has_ansible_ended = False
         self._is_over = False
 
-    def answers(self, jobs: Iterable[Job], expected: int) -> Ended:
+    def answers(self, jobs: Iterable[Job], expected: int, on_step: OnStep = ignore) -> Ended:
         """Yield each job's name and its answer as soon as it comes; None for a host without one.
 
-        A host that no shard has taken gets NOT_BEGUN. ``expected`` is how many hosts may come. Raises what
-        ``jobs`` raises.
+        A host that no shard has taken gets NOT_BEGUN. ``expected`` is how many hosts may come. ``on_step`` is
+        called with a host's name and what it is doing. Raises what ``jobs`` raises.
         """
+        self._on_step = on_step
         self._share, self._has_all = math.ceil(expected / self._shards), False
         with self._taking(jobs):
             try:
@@ -126,7 +134,11 @@ class Desk:
 
     def _answered(self, link: socket.socket, row: Mapping[str, Any]) -> Ended:
         name = row["host"]
-        if name in self._at_work.get(link, ()):
+        if name not in self._at_work.get(link, ()):
+            return
+        if "step" in row:
+            self._on_step(name, row["step"])
+        else:
             self._at_work[link].remove(name)
             self._hand_out()
             yield name, row

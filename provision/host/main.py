@@ -14,6 +14,8 @@ from .packages import dnf, repository
 from .runs import consent, detach, history, lock, run
 
 ACCESS = "access"
+# Begins a line that says what is being done; the controller shows it.
+STEP = "provision-step: "
 # How long an engine that is just starting is waited for, before it is judged.
 START_LIMIT_S = {"plan": 10, "apply": 1200}
 
@@ -32,12 +34,26 @@ def respond(machine, request):
     """Return the result of a request; a run that applies outlives its connection."""
     if request["mode"] == "plan":
         return answer(machine, request)
+
+    def work(tell):
+        machine.tell = tell
+        return answer(machine, request)
+
     try:
-        return detach.run(lambda: answer(machine, request))
+        return detach.run(work, _print_step)
     except Exception as error:
         failed = as_host_error(error)
         failed.state = "unknown until the next run, which looks"
         return dict(_empty(), error=failed.describe())
+
+
+def _print_step(words):
+    # The connection may be gone; the work goes on.
+    try:
+        sys.stdout.write("%s%s\n" % (STEP, words))
+        sys.stdout.flush()
+    except (IOError, OSError):
+        pass
 
 
 def answer(machine, request):

@@ -69,6 +69,11 @@ class Ledger:
             self.note(name, f"{stage}")
             self._view.stage(name, stage)
 
+    def step(self, name: str, words: str) -> None:
+        """Record and show what ``name`` is doing."""
+        self.note(name, words)
+        self._view.stage(name, self._entries[name].stage, words)
+
     def opened(self, sessions: Iterable[Session]) -> tuple[Session, ...]:
         """Record and return the Sessions of the selected hosts; those of mere jump hosts are left out."""
         ours = tuple(session for session in sessions if session.host.name in self._entries)

@@ -23,6 +23,8 @@ from provision.ssh.elevate import Elevated, wrap
 # Each command on the host has its own limit, and so has its whole work; this is the last resort, a little
 # below the task's timeout. The waiting for locks comes on top: for ours, for dnf's, and for rpm's.
 ANSWER_TIMEOUT_S = 2340.0
+OnStep = Callable[[str], None]
+_LONGEST_STEP = 200
 SECRET = "secret"  # noqa: S105 - the word, not a secret
 _PACKAGE = Path(__file__).resolve().parent.parent / "host"
 
@@ -81,9 +83,10 @@ def _key(where: str, mirror: str) -> dict[str, str]:
         raise answer.no_key_file(str(error)) from error
 
 
-def over_session(session: Session, request: Mapping[str, Any]) -> tuple[str, str]:
+def over_session(session: Session, request: Mapping[str, Any], on_step: OnStep) -> tuple[str, str]:
     """Run the host code over the run's own Session, and return its stdout and stderr.
 
+    ``on_step`` is called with a few words when the host begins something that may take time.
     The run's broker gives the secrets, and the password for sudo. Ansible's own connection has no limit for
     what a host prints before the command begins, so it is not used.
 
@@ -97,8 +100,16 @@ def over_session(session: Session, request: Mapping[str, Any]) -> tuple[str, str
     data, password = payload(resolve(request, text_of)), remote.sudo_password(session)
     started = marked(wrap(loader(), data, sudo=session.host.user != "root", password=password))
     timeout_s = ANSWER_TIMEOUT_S + 3 * request["lock_timeout_s"]
+
+    def heard(line: bytes) -> None:
+        _, mark, words = line.decode("utf-8", "replace").partition(answer.STEP_MARK)
+        if mark:
+            on_step(answer.shown(words)[:_LONGEST_STEP])
+
     try:
-        done = remote.over_master(session, started.command, stdin=started.stdin, timeout_s=timeout_s)
+        done = remote.over_master(
+            session, started.command, stdin=started.stdin, timeout_s=timeout_s, on_line=heard
+        )
     except CommandTimedOut as error:
         raise answer.no_end(str(error), timeout_s) from None
     return done.out.decode("utf-8", "replace"), done.err.decode("utf-8", "replace")

@@ -1,13 +1,12 @@
 """Run a command as root on a host over its open master, with limits on time and output."""
 
-import json
 import os
 import selectors
 import shlex
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,11 +71,15 @@ def over_master(
     stdin: bytes,
     timeout_s: float,
     cap_bytes: int = OUTPUT_CAP_BYTES,
+    on_line: Callable[[bytes], None] | None = None,
 ) -> Completed:
-    """Run ``command`` as the login user; raises the same errors as ``run``."""
+    """Run ``command`` as the login user; raises the same errors as ``run``.
+
+    ``on_line`` is called with each line of stdout as soon as it is read.
+    """
     argv, pipe = [*_ssh(session), session.host.name, command], subprocess.PIPE
     with subprocess.Popen(argv, stdin=pipe, stdout=pipe, stderr=pipe) as process:
-        exchange = Exchange(process, stdin, cap_bytes)
+        exchange = Exchange(process, stdin, cap_bytes, on_line)
         completed = exchange.run(timeout_s)
     if exchange.is_late:
         raise CommandTimedOut(
@@ -154,19 +157,6 @@ def from_row(row: Mapping[str, Any], run_dir: Path) -> Session:
     return Session(Host(**values), run_dir, *tokens)
 
 
-def save_sessions(sessions: tuple[Session, ...], run_dir: Path) -> None:
-    """Write the rows of ``sessions`` for child processes of this run."""
-    path = run_dir / "sessions.json"
-    path.touch(mode=0o600)
-    path.write_text(json.dumps([to_row(each) for each in sessions]))
-
-
-def load_sessions(run_dir: Path) -> dict[str, Session]:
-    """Return what ``save_sessions`` wrote, by host name."""
-    rows = json.loads((run_dir / "sessions.json").read_text())
-    return {row["name"]: from_row(row, run_dir) for row in rows}
-
-
 def _ssh(session: Session) -> list[str]:
     return ["ssh", "-F", str(session.ssh_config)]
 
@@ -177,7 +167,13 @@ class Exchange:
     ``is_late`` is True if the time ran out.
     """
 
-    def __init__(self, process: subprocess.Popen[bytes], stdin: bytes, cap_bytes: int) -> None:
+    def __init__(
+        self,
+        process: subprocess.Popen[bytes],
+        stdin: bytes,
+        cap_bytes: int,
+        on_line: Callable[[bytes], None] | None = None,
+    ) -> None:
         assert process.stdin
         assert process.stdout
         assert process.stderr
@@ -185,7 +181,9 @@ class Exchange:
         self._process = process
         self._left = memoryview(stdin)
         self._cap = cap_bytes
-        self._feed = process.stdin
+        self._feed, self._out = process.stdin, process.stdout
+        self._on_line = on_line
+        self._lines_end = 0  # of those that were passed on
         self._read = {process.stdout: bytearray(), process.stderr: bytearray()}
         self._open = selectors.PollSelector()  # without a descriptor of its own
 
@@ -224,3 +222,9 @@ class Exchange:
         self._read[pipe] += data
         if not data:
             self._open.unregister(pipe)
+        if self._on_line and pipe is self._out:
+            out = self._read[self._out]
+            end = out.rfind(b"\n") + 1
+            for line in bytes(out[self._lines_end : end]).splitlines():
+                self._on_line(line)
+            self._lines_end = max(self._lines_end, end)

@@ -102,17 +102,18 @@ class Busy:
 
 
 def _drive(session: Session, request: Mapping[str, Any], busy: Busy, writer: Writer) -> None:
+    name = session.host.name
     try:
-        row = _result(session, request)
+        row = _result(session, request, lambda words: writer.send({"host": name, "step": words}))
     except Exception as error:  # one host never stops the others
         row = {"error": answer.unexpected(error)}
     busy.done(session)
-    writer.send({"host": session.host.name} | row)
+    writer.send({"host": name} | row)
 
 
-def _result(session: Session, request: Mapping[str, Any]) -> dict[str, Any]:
+def _result(session: Session, request: Mapping[str, Any], on_step: hostcode.OnStep) -> dict[str, Any]:
     try:
-        return {"result": answer.read(*hostcode.over_session(session, request))}
+        return {"result": answer.read(*hostcode.over_session(session, request, on_step))}
     except answer.NoResult as error:
         return {"error": error.error}
     except ConnectionLost as error:

@@ -12,7 +12,7 @@ from provision.model import Host, Secret, Session
 from provision.ssh import hostcode
 from provision.ssh.answer import NoResult
 from provision.ssh.broker import Broker
-from provision.ssh.remote import load_sessions, named_secret, save_sessions
+from provision.ssh.remote import from_row, named_secret, to_row
 
 PROXIES = {"proxies": {"http-proxy": {"secret": "proxy"}, "https-proxy": {"secret": "proxy"}}}
 LOGINS = {"r.example:5000": {"username": "ci", "password": {"secret": "registry"}}}
@@ -61,15 +61,14 @@ def test_the_keyring_has_it_under_its_own_name():
             parse_sort(wrong)
 
 
-def test_a_worker_gets_it_from_the_broker_by_a_token_and_a_file_holds_none(tmp_path):
+def test_a_worker_gets_it_from_the_broker_by_a_token_and_its_row_holds_none(tmp_path):
     with Broker(tmp_path / "broker") as broker:
         token = broker.grant(Secret("swordfish"), once=False)
-        save_sessions((Session(Host("web1", "192.0.2.1"), tmp_path, None, {"proxy": token}),), tmp_path)
-        session = load_sessions(tmp_path)["web1"]
+        row = to_row(Session(Host("web1", "192.0.2.1"), tmp_path, None, {"proxy": token}))
+        session = from_row(row, tmp_path)
         assert named_secret(session, "proxy") == Secret("swordfish")
         assert named_secret(session, "another") is None
-    assert "swordfish" not in (tmp_path / "sessions.json").read_text()
-    assert (tmp_path / "sessions.json").stat().st_mode & 0o777 == 0o600
+    assert "swordfish" not in json.dumps(row)
 
 
 def test_the_checks_are_told_what_the_inventory_decides_and_no_secret(tmp_path):
@@ -84,10 +83,10 @@ def test_the_checks_are_told_what_the_inventory_decides_and_no_secret(tmp_path):
     host = host_values.host("web1", values, (), "public")
     (entered,) = entrants._without_state((host,))
     assert desired.secret_names([entered.desired, host.decided]) == ()
-    save_sessions((Session(host, tmp_path),), tmp_path)
-    written = (tmp_path / "sessions.json").read_text()
+    row = to_row(Session(host, tmp_path))
+    written = json.dumps(row)
     assert not [word for word in ("swordfish", "proxy", "registry", "labels") if word in written]
-    assert load_sessions(tmp_path)["web1"].host.decided == {
+    assert from_row(row, tmp_path).host.decided == {
         "docker_engine_daemon_options": {
             "live-restore": True,
             "no-new-privileges": None,

@@ -76,8 +76,6 @@ class Fleet:
         self.view = Quiet()
         monkeypatch.setattr(steps, "converge_all", self.converge)
         monkeypatch.setattr(steps, "verify_all", self.verify)
-        monkeypatch.setattr(steps, "save_sessions", lambda *_: None)
-        monkeypatch.setattr(steps, "HAND_ON_S", 0.05)
 
     def converge(
         self, arrivals: Iterable[Arrival], desk: Desk, order: Order, **_: Any
@@ -101,10 +99,10 @@ class Fleet:
         return Outcome((RESTART,), containers=Containers(1, ("db",)), received=True)
 
     def verify(
-        self, sessions: tuple[Session, ...], run_dir: Path, cancelled: Callable[[], bool],
-        on_checks: Callable[[str, tuple[Check, ...]], None], restart: frozenset[str], strict: bool,
+        self, arrivals: Iterable[tuple[Session, bool]], run_dir: Path, cancelled: Callable[[], bool],
+        on_checks: Callable[[str, tuple[Check, ...]], None], *, strict: bool,
     ) -> None:  # fmt: skip
-        for session in sessions:
+        for session, _ in arrivals:
             self.proven.append(session.host.name)
             on_checks(session.host.name, (Check("it runs", Verdict.PASSED),))
 

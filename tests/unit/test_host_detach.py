@@ -20,27 +20,27 @@ def end_of(step):
 
 
 def test_detached_work_gives_its_result():
-    assert detach.run(lambda: {"a": ["…"]}) == {"a": ["…"]}
+    assert detach.run(lambda tell: {"a": ["…"]}) == {"a": ["…"]}
 
 
 def test_detached_work_has_a_session_of_its_own():
-    assert detach.run(lambda: os.getsid(0)) != os.getsid(0)
+    assert detach.run(lambda tell: os.getsid(0)) != os.getsid(0)
 
 
 def test_detached_work_that_is_killed_is_an_error_of_its_own():
     with pytest.raises(HostError) as caught:
-        detach.run(lambda: os.kill(os.getpid(), signal.SIGKILL))
+        detach.run(lambda tell: os.kill(os.getpid(), signal.SIGKILL))
     assert caught.value.kind == "killed"
 
 
 def test_detached_work_that_takes_too_long_is_ended_by_an_error_in_it(monkeypatch):
     monkeypatch.setattr(detach, "WORK_LIMIT_S", 1)
-    assert detach.run(lambda: end_of(lambda: (detach.limit(), time.sleep(30)))) == "timed-out"
+    assert detach.run(lambda tell: end_of(lambda: (detach.limit(), time.sleep(30)))) == "timed-out"
 
 
 def test_waiting_for_the_lock_is_not_counted(monkeypatch):
     monkeypatch.setattr(detach, "WORK_LIMIT_S", 1)
-    assert detach.run(lambda: end_of(lambda: time.sleep(1.5))) == "none"
+    assert detach.run(lambda tell: end_of(lambda: time.sleep(1.5))) == "none"
     detach.limit()
     assert signal.alarm(0) == 0
 
@@ -51,7 +51,7 @@ def test_a_second_signal_does_not_stop_what_the_first_began(number):
         os.kill(os.getpid(), number)
         time.sleep(30)
 
-    def work():
+    def work(tell):
         kind = end_of(told_to_end)
         os.kill(os.getpid(), number)
         return kind
@@ -61,13 +61,14 @@ def test_a_second_signal_does_not_stop_what_the_first_began(number):
 
 def test_after_no_limit_it_comes_to_its_own_end(monkeypatch):
     monkeypatch.setattr(detach, "WORK_LIMIT_S", 1)
-    assert detach.run(lambda: end_of(lambda: (detach.limit(), detach.no_limit(), time.sleep(1.5)))) == "none"
+    work = lambda: (detach.limit(), detach.no_limit(), time.sleep(1.5))  # noqa: E731
+    assert detach.run(lambda tell: end_of(work)) == "none"
 
 
 def test_detached_work_goes_on_when_its_caller_is_killed():
     begun, hold, ended = os.pipe(), os.pipe(), os.pipe()
 
-    def work():
+    def work(tell):
         os.write(begun[1], b"1")
         os.read(hold[0], 1)
         os.write(ended[1], b"done")
@@ -81,3 +82,19 @@ def test_detached_work_goes_on_when_its_caller_is_killed():
     os.waitpid(caller, 0)
     os.write(hold[1], b"1")
     assert os.read(ended[0], 4) == b"done"
+
+
+def test_what_the_work_says_is_passed_on_while_it_goes_on():
+    hold, heard = os.pipe(), []
+
+    def work(tell):
+        tell("packages")
+        os.read(hold[0], 1)
+        return "done"
+
+    def told(words):
+        heard.append(words)
+        os.write(hold[1], b"1")
+
+    assert detach.run(work, told) == "done"
+    assert heard == ["packages"]

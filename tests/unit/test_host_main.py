@@ -512,7 +512,7 @@ def test_a_journal_that_lost_a_backup_is_not_undone_by_half(host, root, engine):
 
 def test_what_is_not_acknowledged_is_told_again(host, engine, monkeypatch, capsys):
     monkeypatch.setattr(main, "Machine", lambda: host)
-    monkeypatch.setattr(main.detach, "run", lambda work: work())
+    monkeypatch.setattr(main.detach, "run", lambda work, told: work(told))
     main.answer(host, request("apply"))
     for acknowledges, count in ((True, 1), (False, 1), (False, 0)):
         main.main(json.dumps(request("apply", "r2") | {"acknowledges": acknowledges}))

@@ -58,9 +58,10 @@ class Played:
             self.values.append(dict(values))
             yield "web1", Outcome((ChangeLine("file x"),), received=True, installed=True)
 
-    def verify(self, _s: Any, _d: Any, _c: Any, on_proof: Any, restart: frozenset[str], strict: bool) -> None:
-        self.restarted.append(restart)
-        on_proof("web1", (Check("it runs", Verdict.PASSED),))
+    def verify(self, arrivals: Any, _d: Any, _c: Any, on_proof: Any, *, strict: bool) -> None:
+        for session, may_restart in arrivals:
+            self.restarted += [session.host.name] if may_restart else []
+            on_proof(session.host.name, (Check("it runs", Verdict.PASSED),))
 
 
 @pytest.fixture
@@ -77,7 +78,6 @@ def played(monkeypatch: pytest.MonkeyPatch) -> Played:
     monkeypatch.setattr(pipeline, "open_desk", lambda *_: contextlib.nullcontext(desk))
     monkeypatch.setattr(steps, "converge_all", found.converge)
     monkeypatch.setattr(steps, "verify_all", found.verify)
-    monkeypatch.setattr(steps, "save_sessions", lambda *_: None)
     monkeypatch.setattr(acknowledgements, "send", lambda *given: found.acknowledged.append(given))
     return found
 
@@ -92,7 +92,7 @@ def ended(request: Request) -> Finished:
 
 def test_a_provision_proves_what_it_installed_and_is_acknowledged(played: Played) -> None:
     (host,) = ended(Request("provision", "fab provision")).report.hosts
-    assert (str(host.status), len(host.checks), played.restarted) == ("changed", 1, [frozenset({"web1"})])
+    assert (str(host.status), len(host.checks), played.restarted) == ("changed", 1, ["web1"])
     assert played.unlocked == [WEB1.desired]
     ((sessions, runs),) = played.acknowledged
     assert (list(sessions), runs) == (["web1"], {"web1": (played.orders[0].run,)})

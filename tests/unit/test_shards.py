@@ -139,6 +139,30 @@ def test_the_same_shards_take_hosts_until_the_end_of_the_run(tmp_path: Path, pla
     assert [sorted(found) for found in rounds] == [["a", "b"], ["c"], []]
 
 
+def test_what_a_host_is_doing_is_passed_on_at_once(tmp_path: Path, play: Any) -> None:
+    seen: list[tuple[str, str]] = []
+    is_seen = threading.Event()
+
+    def tells(run_dir: Path) -> str:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as link:
+            link.connect(str(run_dir / "shards"))
+            link.makefile("rb").readline()
+            for name in ("a", "not a host of this shard"):
+                link.sendall(json.dumps({"host": name, "step": "packages"}).encode() + b"\n")
+            assert is_seen.wait(10)
+            link.sendall(json.dumps({"host": "a", "result": {}}).encode() + b"\n")
+        return ""
+
+    def on_step(name: str, words: str) -> None:
+        seen.append((name, words))
+        is_seen.set()
+
+    play(tells)
+    with open_desk(tmp_path, 1, lambda: False) as desk:
+        assert list(dict(desk.answers(jobs("a"), 1, on_step))) == ["a"]
+    assert seen == [("a", "packages")]
+
+
 def test_after_the_end_of_ansible_no_further_host_is_begun(tmp_path: Path, play: Any) -> None:
     play(lambda run_dir: shard(run_dir, lambda name: name != "b") and "ERROR! no memory")
     with open_desk(tmp_path, 1, lambda: False) as desk:
@@ -180,7 +204,7 @@ SHARD = """
 import os, pathlib, sys, time
 from provision.ssh import hostcode, remote, shard
 os.setsid()
-hostcode.over_session = lambda session, request: ("", "") if request == "quick" else time.sleep(60)
+hostcode.over_session = lambda session, request, _: ("", "") if request == "quick" else time.sleep(60)
 remote.end_master = lambda session: print("ended", session.host.name, flush=True)
 shard.work(pathlib.Path(sys.argv[1]))
 """

@@ -16,16 +16,10 @@ from provision.report.exit_code import exit_code
 from provision.report.files import write
 from provision.report.past import failed_hosts
 from provision.report.text import verify_text
-from provision.ssh import remote
 from provision.verbs import VERBS
+from provision.verify import process
 
 NAMES = ("web1", "web2", "web3")
-
-
-@pytest.fixture
-def run_dir(tmp_path: Path) -> Path:
-    remote.save_sessions(sessions(tmp_path), tmp_path)
-    return tmp_path
 
 
 @pytest.fixture
@@ -38,8 +32,8 @@ def ssh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-def sessions(run_dir: Path) -> tuple[Session, ...]:
-    return tuple(Session(Host(name, "192.0.2.1"), run_dir) for name in NAMES)
+def arrivals(run_dir: Path, *names: str) -> tuple[verify.Arrival, ...]:
+    return tuple((Session(Host(name, "192.0.2.1"), run_dir), False) for name in names or NAMES)
 
 
 def never() -> bool:
@@ -50,25 +44,47 @@ def failures(proofs: dict[str, verify.Proof]) -> dict[str, Failure]:
     return {name: proof for name, proof in proofs.items() if isinstance(proof, Failure)}
 
 
+class Played(process.CheckProcess):
+    """A process that never ends; only the number of its hosts counts."""
+
+    is_alive = True
+
+    def __init__(self, number: int, run_dir: Path) -> None:
+        self.taken = 0
+
+    @property
+    def left(self) -> int:
+        return self.taken
+
+    def take(self, session: Session, may_restart: bool) -> None:
+        self.taken += 1
+
+    def read(self, on_proof: verify.OnProof) -> None:
+        pass
+
+
 @pytest.mark.parametrize(
-    ("hosts", "cores", "processes"), [(1, 2, 1), (8, 2, 2), (50, 2, 2), (3, 16, 3), (0, 2, 0)]
+    ("hosts", "cores", "taken"), [(1, 2, [1]), (8, 2, [4, 4]), (51, 2, [26, 25]), (3, 16, [1, 1, 1])]
 )
-def test_hosts_are_dealt_out_evenly_to_one_process_a_core(hosts: int, cores: int, processes: int) -> None:
-    names = [f"h{i}" for i in range(hosts)]
-    shares = verify.shares(names, cores)
-    assert len(shares) == processes
-    assert sorted(name for share in shares for name in share) == sorted(names)
-    assert not shares or max(map(len, shares)) - min(map(len, shares)) <= 1
+def test_hosts_are_dealt_out_evenly_to_one_process_a_core(
+    hosts: int, cores: int, taken: list[int], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(verify, "CheckProcess", Played)
+    monkeypatch.setattr(os, "cpu_count", lambda: cores)
+    crew = verify.Crew(tmp_path, lambda host, proof: None)
+    for session, may_restart in arrivals(tmp_path, *(f"h{number}" for number in range(hosts))):
+        crew.take(session, may_restart)
+    assert [each.taken for each in crew._processes] == taken  # type: ignore[attr-defined]
 
 
-def test_no_session_needs_no_process(run_dir: Path) -> None:
-    assert verify.verify((), run_dir, never) == {}
+def test_no_session_needs_no_process(tmp_path: Path) -> None:
+    assert verify.verify((), tmp_path, never) == {}
 
 
-def test_a_host_without_an_engine_fails_the_root_causes_and_skips_the_rest(run_dir: Path, ssh: Path) -> None:
+def test_a_host_without_an_engine_fails_the_root_causes_and_skips_the_rest(tmp_path: Path, ssh: Path) -> None:
     ssh.write_text("#!/bin/sh\nexit 0\n")
     seen: dict[str, verify.Proof] = {}
-    proofs = verify.verify(sessions(run_dir), run_dir, never, seen.__setitem__)
+    proofs = verify.verify(arrivals(tmp_path), tmp_path, never, seen.__setitem__)
     assert seen == proofs
     assert list(proofs) == list(NAMES)
     for checks in proofs.values():
@@ -80,9 +96,9 @@ def test_a_host_without_an_engine_fails_the_root_causes_and_skips_the_rest(run_d
         assert (built.passed, built.detail) == (None, "the engine does not answer")
 
 
-def test_there_are_at_least_twenty_checks_and_each_is_one_sentence(run_dir: Path, ssh: Path) -> None:
+def test_there_are_at_least_twenty_checks_and_each_is_one_sentence(tmp_path: Path, ssh: Path) -> None:
     ssh.write_text("#!/bin/sh\nexit 0\n")
-    checks = verify.verify(sessions(run_dir)[:1], run_dir, never)["web1"]
+    checks = verify.verify(arrivals(tmp_path, "web1"), tmp_path, never)["web1"]
     assert not isinstance(checks, Failure)
     names = [check.name for check in checks]
     assert len(names) >= 20
@@ -90,46 +106,88 @@ def test_there_are_at_least_twenty_checks_and_each_is_one_sentence(run_dir: Path
     assert [name for name in names if not name.endswith(".") or "{" in name] == []
 
 
-def test_a_lost_connection_is_a_failure_of_its_host_alone(run_dir: Path, ssh: Path) -> None:
+def test_a_lost_connection_is_a_failure_of_its_host_alone(tmp_path: Path, ssh: Path) -> None:
     ssh.write_text('#!/bin/sh\ncase "$*" in *web2*) exit 255;; esac\n')
-    proofs = verify.verify(sessions(run_dir), run_dir, never)
+    proofs = verify.verify(arrivals(tmp_path), tmp_path, never)
     lost = failures(proofs)
     assert list(lost) == ["web2"]
     assert (lost["web2"].kind, lost["web2"].status) == ("connection-lost", Status.UNREACHABLE)
     assert lost["web2"].stage is Stage.VERIFY
 
 
-def test_a_shard_that_dies_leaves_its_hosts_not_proven(run_dir: Path, ssh: Path) -> None:
+def test_a_process_that_dies_leaves_its_hosts_not_proven(tmp_path: Path, ssh: Path) -> None:
     ssh.write_text('#!/bin/sh\ncase "$*" in *web3*) kill -9 $PPID;; esac\n')
-    lost = failures(verify.verify(sessions(run_dir), run_dir, never))
+    lost = failures(verify.verify(arrivals(tmp_path), tmp_path, never))
     assert {"web3": ("not-proven", Status.UNKNOWN)}.items() <= {
         name: (failure.kind, failure.status) for name, failure in lost.items()
     }.items()
     assert "fab verify --limit web3" in lost["web3"].hint
 
 
-def test_a_shard_that_gives_no_end_is_ended(
-    run_dir: Path, ssh: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_host_is_proven_while_another_is_still_on_its_way(tmp_path: Path, ssh: Path) -> None:
+    ssh.write_text("#!/bin/sh\nexit 0\n")
+    first_is_proven = threading.Event()
+
+    def given() -> Iterator[verify.Arrival]:
+        yield from arrivals(tmp_path, "web1")
+        assert first_is_proven.wait(20)
+        yield from arrivals(tmp_path, "web2", "web3")
+
+    proofs = verify.verify(given(), tmp_path, never, lambda host, proof: first_is_proven.set())
+    assert list(proofs) == list(NAMES)
+    assert not failures(proofs)
+
+
+def test_after_the_death_of_a_process_another_takes_the_next_host(
+    tmp_path: Path, ssh: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ssh.write_text('#!/bin/sh\ncase "$*" in *web1*) kill -9 $PPID; touch "$0.killed";; esac\n')
+    monkeypatch.setattr(os, "cpu_count", lambda: 1)
+
+    def given() -> Iterator[verify.Arrival]:
+        yield from arrivals(tmp_path, "web1")
+        limit = time.monotonic() + 20
+        while not Path(f"{ssh}.killed").exists():
+            assert time.monotonic() < limit
+            time.sleep(0.05)
+        time.sleep(0.2)
+        yield from arrivals(tmp_path, "web2")
+
+    proofs = verify.verify(given(), tmp_path, never)
+    assert list(failures(proofs)) == ["web1"]
+
+
+def test_a_process_that_gives_no_end_is_ended(
+    tmp_path: Path, ssh: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ssh.write_text("#!/bin/sh\nexec sleep 60\n")
-    monkeypatch.setattr(verify, "HOST_TIMEOUT_S", 2.0)
+    monkeypatch.setattr(process, "HOST_TIMEOUT_S", 2.0)
     start = time.monotonic()
-    lost = failures(verify.verify(sessions(run_dir)[:1], run_dir, never))
+    lost = failures(verify.verify(arrivals(tmp_path, "web1"), tmp_path, never))
     assert lost["web1"].evidence == "no end after 2 s"
     assert time.monotonic() - start < 20
 
 
-class AdvisingProcess(verify.CheckProcess):
+class AdvisingProcess(process.CheckProcess):
     """A process whose hosts all have one good check and one advice."""
 
-    def __init__(self, hosts: list[str], *_: object) -> None:
-        self._hosts = hosts
+    is_alive = True
 
-    def results(self, on_proof: verify.OnProof) -> dict[str, verify.Proof]:
+    def __init__(self, number: int, run_dir: Path) -> None:
+        self._tallies, self._why = {}, ""
+
+    def take(self, session: Session, may_restart: bool) -> None:
+        self._tallies[session.host.name] = process.Tally([])
+
+    def close(self) -> None:
+        pass
+
+    def read(self, on_proof: verify.OnProof) -> None:
         checks = (Check("It runs.", Verdict.PASSED), Check("It lives on.", Verdict.ADVICE, "it is off"))
-        for host in self._hosts:
+        while not self._tallies:
+            time.sleep(0.01)
+        for host in self._tallies:
             on_proof(host, checks)
-        return dict.fromkeys(self._hosts, checks)
 
     def interrupt(self) -> None:
         pass
@@ -147,7 +205,7 @@ def test_strict_makes_advice_a_failure_everywhere_and_nothing_else_does(
 ) -> None:
     monkeypatch.setattr(verify, "CheckProcess", AdvisingProcess)
     seen: dict[str, verify.Proof] = {}
-    proofs = verify.verify(sessions(tmp_path)[:1], tmp_path, never, seen.__setitem__, strict=strict)
+    proofs = verify.verify(arrivals(tmp_path, "web1"), tmp_path, never, seen.__setitem__, strict=strict)
     assert seen == proofs
     checks = proofs["web1"]
     assert not isinstance(checks, Failure)
@@ -178,7 +236,7 @@ def interruptible() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("interruptible")
-def test_an_interrupt_ends_the_processes(run_dir: Path, ssh: Path, tmp_path: Path) -> None:
+def test_an_interrupt_ends_the_processes(tmp_path: Path, ssh: Path) -> None:
     ssh.write_text(f"#!/bin/sh\necho $$ >>{tmp_path}/pids\nexec sleep 60\n")
     pids = tmp_path / "pids"
 
@@ -189,7 +247,7 @@ def test_an_interrupt_ends_the_processes(run_dir: Path, ssh: Path, tmp_path: Pat
 
     threading.Thread(target=interrupt, daemon=True).start()
     with pytest.raises(KeyboardInterrupt):
-        verify.verify(sessions(run_dir)[:1], run_dir, never)
+        verify.verify(arrivals(tmp_path, "web1"), tmp_path, never)
     limit = time.monotonic() + 5
     while any(map(is_running, pids.read_text().split())):
         assert time.monotonic() < limit
@@ -197,14 +255,14 @@ def test_an_interrupt_ends_the_processes(run_dir: Path, ssh: Path, tmp_path: Pat
 
 
 def test_a_cancelled_run_ends_in_time_and_names_each_unfinished_host(
-    run_dir: Path, ssh: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, ssh: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(verify, "CLEANING_S", 0.2)
     ssh.write_text('#!/bin/sh\ncase "$*" in *web2*) exit 0;; esac\nexec sleep 60\n')
     last_seen: dict[str, float] = {}
     proofs = verify.verify(
-        sessions(run_dir),
-        run_dir,
+        arrivals(tmp_path),
+        tmp_path,
         lambda: "web2" in last_seen and time.monotonic() - last_seen["web2"] > 2,
         lambda host, proof: last_seen.update({host: time.monotonic()}),
     )
@@ -214,23 +272,23 @@ def test_a_cancelled_run_ends_in_time_and_names_each_unfinished_host(
     }
 
 
-def test_an_error_in_the_callers_function_ends_the_processes(run_dir: Path, ssh: Path) -> None:
+def test_an_error_in_the_callers_function_ends_the_processes(tmp_path: Path, ssh: Path) -> None:
     ssh.write_text("#!/bin/sh\nexit 0\n")
 
     def refuse(host: str, proof: verify.Proof) -> None:
         raise RuntimeError(host)
 
     with pytest.raises(RuntimeError):
-        verify.verify(sessions(run_dir), run_dir, never, refuse)
+        verify.verify(arrivals(tmp_path), tmp_path, never, refuse)
 
 
-def test_a_shard_sees_nothing_of_the_persons_environment(
+def test_a_process_sees_nothing_of_the_persons_environment(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("PYTEST_ADDOPTS", "--pdb")
     monkeypatch.setenv("PROVISION_MASTER", "hunter2")
-    environment = verify.environment(["web1", "web2"], tmp_path, 7)
-    assert environment["PROVISION_CHECK_HOSTS"] == "web1,web2"
+    environment = process.environment(tmp_path, (7, 8))
+    assert environment["PROVISION_CHECK_PIPES"] == "7,8"
     assert not {"PYTEST_ADDOPTS", "PROVISION_MASTER"} & set(environment)
 
 
@@ -238,18 +296,24 @@ def line(**row: object) -> str:
     return json.dumps(row) + "\n"
 
 
+def read(lines: list[str], *hosts: str) -> dict[str, process.Tally]:
+    tallies = {host: process.Tally([]) for host in hosts}
+    process.read_lines(lines, tallies, lambda host, proof: None)
+    return tallies
+
+
 def test_a_line_that_was_cut_off_is_dropped() -> None:
     check = {"name": "It runs.", "verdict": "passed", "detail": "", "seconds": 0.1}
     lines = [line(host="web1", check=check), '{"host": "web1", "do']
-    tally = verify.read_lines(lines, ["web1"], lambda host, check: None)["web1"]
+    tally = read(lines, "web1")["web1"]
     assert tally.checks == [Check(**check)]  # type: ignore[arg-type]
     assert isinstance(tally.proof("web1", "pytest ended with -9"), Failure)
 
 
-def test_a_host_that_was_done_before_its_shard_died_keeps_its_checks() -> None:
+def test_a_host_that_was_done_before_its_process_died_keeps_its_checks() -> None:
     check = {"name": "It runs.", "verdict": "passed", "detail": "", "seconds": 0.1}
     lines = [line(host="web1", check=check), line(host="web1", done=True), line(host="web2", check=check)]
-    tallies = verify.read_lines(lines, ["web1", "web2"], lambda host, check: None)
+    tallies = read(lines, "web1", "web2")
     assert tallies["web1"].proof("web1", "pytest ended with -9") == (Check(**check),)  # type: ignore[arg-type]
     left = tallies["web2"].proof("web2", "pytest ended with -9")
     assert isinstance(left, Failure)
@@ -257,5 +321,5 @@ def test_a_host_that_was_done_before_its_shard_died_keeps_its_checks() -> None:
 
 
 def test_no_check_at_all_is_no_proof() -> None:
-    tally = verify.read_lines([line(host="web1", done=True)], ["web1"], lambda host, check: None)["web1"]
+    tally = read([line(host="web1", done=True)], "web1")["web1"]
     assert isinstance(tally.proof("web1", ""), Failure)

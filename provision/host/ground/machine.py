@@ -27,6 +27,9 @@ class Machine(object):
 
     engine_sleeps = False
 
+    def tell(self, words):
+        """Say what is being done now; ``detach`` replaces this where somebody listens."""
+
     def __init__(self, root="/"):
         self.root = root
 

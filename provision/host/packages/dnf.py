@@ -56,6 +56,7 @@ class Dnf(object):
 
     def resolve(self, verb, specs, options=()):
         """Return the Rows of the transaction ``verb`` on ``specs``, without changing anything."""
+        self.machine.tell("resolves packages")
         persist = "--setopt=persistdir=%s/persist" % self._open()
         ran = self._dnf(["--assumeno", persist] + list(options) + [verb] + specs, RESOLVE_TIMEOUT_S)
         rows = parse_transaction(ran.out)

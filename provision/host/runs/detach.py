@@ -8,13 +8,15 @@ from ..ground.errors import HostError
 
 # Below the controller's own limit, so that the controller still receives the result of an undo.
 WORK_LIMIT_S = 2100
+STEP, RESULT = "step", "result"
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
-def run(work):
+def run(work, told=lambda words: None):
     """Call ``work`` in a process with a session of its own and return its result (plain data).
 
-    The work continues when the caller is killed. WORK_LIMIT_S after it called ``limit``, or at a signal, a
+    ``work`` gets a function that says in a few words what it does, and ``told`` is called with them. The work
+    continues when the caller is killed. WORK_LIMIT_S after it called ``limit``, or at a signal, a
     HostError is raised in it, and so it is undone.
     """
     reader, writer = os.pipe()
@@ -24,13 +26,20 @@ def run(work):
         _leave(writer, work)
     os.close(writer)
     os.waitpid(child, 0)
+    result = None
     with os.fdopen(reader, "rb") as stream:
-        text = stream.read().decode("utf-8")
-    if not text:
+        # Not a loop over the stream: Python 2 would keep lines back.
+        for line in iter(stream.readline, b""):
+            kind, said = json.loads(line.decode("utf-8")) if line.endswith(b"\n") else (STEP, "was killed")
+            if kind == RESULT:
+                result = said
+                break
+            told(said)
+    if result is None:
         raise HostError(
             "killed", "the run on this host was killed", "`again` finds what it left and finishes it",
             "its process ended without a result", "out of memory, a reboot, or somebody's kill")
-    return json.loads(text)
+    return result
 
 
 def limit():
@@ -77,14 +86,15 @@ def _leave(writer, work):
             os.dup2(nothing, stream)
         for number in (signal.SIGALRM,) + SIGNALS:
             signal.signal(number, _end)
-        _send(writer, json.dumps(work()).encode("utf-8"))
+        _send(writer, RESULT, work(lambda words: _send(writer, STEP, words)))
         status = 0
     finally:
         os._exit(status)
 
 
-def _send(writer, data):
+def _send(writer, kind, said):
     # The caller may be dead: the result is then in its file alone.
+    data = json.dumps([kind, said]).encode("utf-8") + b"\n"
     try:
         while data:
             data = data[os.write(writer, data):]

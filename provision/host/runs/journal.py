@@ -19,6 +19,7 @@ class Journal(object):
 
     def __init__(self, machine, run):
         self.folder = os.path.join(machine.path(FOLDER), run)
+        self.tell = machine.tell
 
     def open(self, request, changes, of=(), cancels=False):
         """Record the plan, and back up what it replaces, before anything is changed.

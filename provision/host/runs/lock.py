@@ -23,11 +23,9 @@ def held(machine, request):
     handle = os.open(machine.path(FILE), os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.fcntl(handle, fcntl.F_SETFD, fcntl.FD_CLOEXEC)
-        deadline = time.time() + request["lock_timeout_s"]
-        while not _try(handle, fcntl.LOCK_EX):
-            if time.time() > deadline:
-                raise _refusal(os.read(handle, 4096).decode("utf-8", "replace"))
-            time.sleep(POLL_S)
+        if not _try(handle, fcntl.LOCK_EX):
+            machine.tell("waits for another run")
+            _wait(handle, request["lock_timeout_s"])
         since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         _write(handle, json.dumps({
             "who": request["who"], "run": request["run"], "what": request.get("what", ""), "since": since}))
@@ -35,6 +33,14 @@ def held(machine, request):
         _write(handle, "")
     finally:
         os.close(handle)
+
+
+def _wait(handle, timeout_s):
+    deadline = time.time() + timeout_s
+    while not _try(handle, fcntl.LOCK_EX):
+        if time.time() > deadline:
+            raise _refusal(os.read(handle, 4096).decode("utf-8", "replace"))
+        time.sleep(POLL_S)
 
 
 def taken(machine):

@@ -89,6 +89,8 @@ def _wait(machine, timeout_s, find, refused=held, poll_s=POLL_S):
     deadline, waited = time.time() + timeout_s, ""
     holder = find(machine)
     while holder:
+        if holder != waited:
+            machine.tell("waits for %s" % holder)
         waited = holder
         if time.time() > deadline:
             raise refused(waited)

@@ -52,6 +52,7 @@ def apply(changes, record):
         for number, change in enumerate(changes):
             record.note("begin", number=number, name=change.name)
             begun.insert(0, (number, change))
+            record.tell(change.name)
             change.apply()
             record.note("done", number=number, name=change.name)
         detach.no_limit()
@@ -67,6 +68,7 @@ def _undo(begun, failed, record):
         for number, change in begun:
             try:
                 _note(record, failed, step, number=number)
+                record.tell("undo of %s" % change.name)
                 getattr(change, step)()
                 failed.undone += [change.name] if step == "undo" else []
             except Exception as error:
