@@ -13,6 +13,8 @@ from provision.verify.process import CheckProcess, OnProof, Proof
 __all__ = ["Arrival", "Crew", "OnProof", "Proof", "verify"]
 
 PROCESSES_PER_CORE = 1
+# One that dies is replaced, but not for ever.
+MOST_STARTS = 4
 CANCEL_POLL_S = 0.2
 # How long an interrupted process may take to remove the sample container.
 CLEANING_S = 15.0
@@ -93,12 +95,13 @@ class Crew:
 
     def _chosen(self) -> CheckProcess:
         alive = [each for each in self._processes if each.is_alive]
-        if len(alive) < self._most and all(each.left for each in alive):
+        may_start = len(alive) < self._most and len(self._processes) < MOST_STARTS * self._most
+        if may_start and all(each.left for each in alive):
             process = CheckProcess(len(self._processes), self._run_dir)
             self._processes.append(process)
             self._futures.append(self._pool.submit(process.read, self._on_proof))
             return process
-        return min(alive, key=lambda each: each.left)
+        return min(alive or self._processes, key=lambda each: each.left)
 
     def finish(self, cancelled: Callable[[], bool]) -> dict[str, Proof]:
         """Wait for the processes, and return the result of each host in the order of arrival."""
