@@ -34,7 +34,9 @@ def plain(request: Mapping[str, Any]) -> Elevated:
 
     Raises NoResult where ``request`` names a secret.
     """
-    return marked(wrap(loader(), payload(resolve(request, lambda _: None))))
+    started = marked(wrap(loader(), payload(resolve(request, lambda _: None))))
+    # Ansible's connection has no limit. `head` keeps lines back, so steps would come with the result.
+    return Elevated(f"{started.command} | head -c {remote.OUTPUT_CAP_BYTES}", started.stdin)
 
 
 def request(values: Mapping[str, Any], *, plan: bool, diff: bool, acknowledges: bool) -> dict[str, Any]:
@@ -116,9 +118,8 @@ def over_session(session: Session, request: Mapping[str, Any], on_step: OnStep) 
 
 
 def marked(started: Elevated) -> Elevated:
-    """Let the command print no more than the cap, and its exit code as the last line."""
-    command = f'{{ {started.command}; echo "{answer.RC_MARK}$?"; }} | head -c {remote.OUTPUT_CAP_BYTES}'
-    return Elevated(command, started.stdin)
+    """Let the command print its exit code as the last line."""
+    return Elevated(f'{{ {started.command}; echo "{answer.RC_MARK}$?"; }}', started.stdin)
 
 
 def resolve(values: Any, ask: Callable[[str], str | None]) -> Any:
