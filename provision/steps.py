@@ -24,9 +24,6 @@ from provision.verify import verify as verify_all
 
 T = TypeVar("T")
 
-# In a large fleet, hosts keep arriving for minutes, and the timer of hosts.harden allows only two.
-HAND_ON_MOST_S = 15.0
-
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -179,7 +176,7 @@ def kept(answers: Mapping[str, T | ProvisionError], ledger: Ledger, kind: type[T
 
 def _batches(run: Run, arrivals: Stream) -> Iterator[tuple[Target, ...]]:
     """Yield what has arrived, until the run is stopped."""
-    with closing(in_batches(arrivals, 0.0, HAND_ON_MOST_S)) as batches:
+    with closing(in_batches(arrivals)) as batches:
         for batch in batches:
             if not run.cancel.is_set():
                 yield batch

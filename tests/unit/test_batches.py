@@ -8,12 +8,24 @@ import pytest
 from provision.run.batches import in_batches
 
 
-def test_what_comes_together_is_handed_on_together() -> None:
-    assert list(in_batches(range(5), 60, 60)) == [(0, 1, 2, 3, 4)]
+def test_what_has_come_in_the_meantime_is_handed_on_together() -> None:
+    first_is_out, all_are_here = threading.Event(), threading.Event()
+
+    def items() -> Iterator[int]:
+        yield 0
+        assert first_is_out.wait(60)
+        yield from range(1, 5)
+        all_are_here.set()
+
+    batches = in_batches(items())
+    assert next(batches) == (0,)
+    first_is_out.set()
+    assert all_are_here.wait(60)
+    assert list(batches) == [(1, 2, 3, 4)]
 
 
 def test_nothing_is_no_batch() -> None:
-    assert list(in_batches((), 60, 60)) == []
+    assert list(in_batches(())) == []
 
 
 def test_one_that_takes_its_time_holds_nobody() -> None:
@@ -24,23 +36,10 @@ def test_one_that_takes_its_time_holds_nobody() -> None:
         assert others_went_on.wait(60)
         yield "slow"
 
-    batches = in_batches(items(), 0.01, 60)
+    batches = in_batches(items())
     assert next(batches) == ("quick",)
     others_went_on.set()
     assert list(batches) == [("slow",)]
-
-
-def test_many_that_follow_each_other_do_not_hold_the_first() -> None:
-    first_went_on = threading.Event()
-
-    def items() -> Iterator[str]:
-        while not first_went_on.wait(0.01):
-            yield "one"
-
-    batches = in_batches(items(), 60, 0.1)
-    assert set(next(batches)) == {"one"}
-    first_went_on.set()
-    list(batches)
 
 
 def test_an_error_is_raised_after_what_came_before_it() -> None:
@@ -48,7 +47,7 @@ def test_an_error_is_raised_after_what_came_before_it() -> None:
         yield "done"
         raise OSError("no room")
 
-    batches = in_batches(items(), 60, 60)
+    batches = in_batches(items())
     assert next(batches) == ("done",)
     with pytest.raises(OSError, match="no room"):
         next(batches)
@@ -62,7 +61,7 @@ def test_who_stops_early_waits_for_the_end_of_the_items() -> None:
         may_end.wait(60)
         ended.set()
 
-    batches = in_batches(items(), 0.01, 60)
+    batches = in_batches(items())
     next(batches)
     threading.Timer(0.1, may_end.set).start()
     batches.close()
