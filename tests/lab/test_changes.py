@@ -53,7 +53,7 @@ class Host:
             self.lab.hosts[0], "python3", "/root/driver.py", action, stdin=json.dumps(asked).encode()
         )
         assert b"Traceback" not in done.stderr, done.stderr.decode()
-        return json.loads(done.stdout)
+        return json.loads(done.stdout.splitlines()[-1])
 
     def snapshot(self) -> dict[str, Any]:
         """Return the state of the host; nothing temporary may be left there."""
