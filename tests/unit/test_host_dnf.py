@@ -12,7 +12,7 @@ import pytest
 from provision.host.ground import scratch
 from provision.host.ground.errors import HostError
 from provision.host.ground.machine import Machine, Ran
-from provision.host.packages.dnf import Dnf, Row, parse_transaction
+from provision.host.packages.dnf import YES, Dnf, Row, parse_transaction
 from provision.host.packages.dnf_errors import classify
 from provision.host.runs import rpmlock
 
@@ -334,3 +334,89 @@ def test_a_first_boot_that_is_over_costs_no_process(root):
     for name in ("status.json", "result.json"):
         (root / "run/cloud-init" / name).write_text("{}")
     assert rpmlock.booting(Busy(root)) == ""
+
+
+class Asking(Recorded):
+    """A machine on which dnf asks before its work, and rpm says what is ``installed``."""
+
+    def __init__(self, root, asked, answered=None):
+        super().__init__(root, None)
+        self.asked = asked
+        self.answered = answered
+        self.installed = "bash 0:5-1.x86_64\n"
+        self.heard = []
+
+    def run(self, argv, timeout_s=60, outlives=False):
+        self.calls.append(argv)
+        return Ran(0, self.installed if argv[0] == "rpm" else "", "")
+
+    def ask(self, argv):
+        self.calls.append(argv)
+        return self
+
+    def until(self, question, timeout_s):
+        return self.asked
+
+    def answer(self, words, timeout_s):
+        self.heard.append(words)
+        return self.answered or Ran(0, "", "")
+
+    def end(self):
+        self.heard.append("killed")
+
+
+def performed(machine):
+    return [argv for argv in machine.calls if "-y" in argv]
+
+
+def test_what_was_shown_is_performed_by_the_dnf_that_has_shown_it(root):
+    machine = Asking(root, Ran(None, PLANNED, ""))
+    solver = Dnf(machine, "x.repo", "", 30)
+    assert [row.name for row in solver.hold("install", ["docker-ce"], ["--best"])] == ["docker-ce"]
+    (dnf,) = [argv for argv in machine.calls if argv[0] == "dnf"]
+    assert {"--setopt=assumeyes=False", "--setopt=defaultyes=False", "--best"} <= set(dnf)
+    solver.release("install", ["docker-ce-1"])
+    assert (machine.heard, performed(machine), solver.broke_off) == ([YES], [], False)
+    solver.close()
+    assert machine.heard == [YES]
+
+
+def test_a_held_dnf_is_not_used_after_other_packages_have_changed(root):
+    machine = Asking(root, Ran(None, PLANNED, ""))
+    solver = Dnf(machine, "x.repo", "", 30)
+    solver.hold("install", ["docker-ce"])
+    machine.installed += "new 0:1-1.x86_64\n"
+    solver.release("install", ["docker-ce-1"], ["--allowerasing"])
+    assert machine.heard == ["killed"]
+    assert [argv[-4:] for argv in performed(machine)] == [["-y", "--allowerasing", "install", "docker-ce-1"]]
+
+
+def test_a_dnf_that_is_not_answered_is_ended_before_its_workspace_goes(root):
+    machine = Asking(root, Ran(None, PLANNED, ""))
+    solver = Dnf(machine, "x.repo", "", 30)
+    solver.hold("install", ["docker-ce"])
+    solver.hold("install", ["docker-ce"], ["--allowerasing"])
+    solver.close()
+    assert machine.heard == ["killed", "killed"]
+
+
+def test_a_plan_holds_nothing(root):
+    solver = Dnf(Recorded(root, Ran(1, PLANNED, "")), "x.repo", "")
+    assert [row.name for row in solver.hold("install", ["docker-ce"])] == ["docker-ce"]
+    assert "--assumeno" in solver.machine.calls[0]
+
+
+def test_a_held_dnf_that_meets_another_one_waits_and_begins_anew(root, other, monkeypatch):
+    monkeypatch.setattr(rpmlock.time, "sleep", lambda seconds: other.write_bytes(b""))
+    machine = Asking(root, Ran(None, PLANNED, ""), LOCKED)
+    solver = Dnf(machine, "x.repo", "", 30)
+    solver.hold("install", ["docker-ce"])
+    solver.release("install", ["docker-ce-1"])
+    assert len(performed(machine)) == 1
+    assert solver.waited == ["pid 4711: /usr/bin/python3 /usr/bin/dnf -y upgrade"]
+
+
+def test_a_held_dnf_that_cannot_resolve_is_an_error(root):
+    solver = Dnf(Asking(root, Ran(1, "", "Error: Unable to find a match: docker-ce-99")), "x.repo", "", 30)
+    with pytest.raises(HostError, match="does not have this version"):
+        solver.hold("install", ["docker-ce-99"])

@@ -89,11 +89,16 @@ class Solver:
         self.options = options
         return self.rows
 
+    def hold(self, verb, specs, options=()):
+        return self.resolve(verb, specs, options)
+
     def brings(self, row):
         return row.name not in self.lost
 
     def perform(self, verb, specs, options=()):
         self.told.append((verb, specs))
+
+    release = perform
 
 
 class Rpm(Machine):
@@ -219,7 +224,7 @@ def test_an_allowed_removal_is_a_named_harm_and_only_then_dnf_may_erase():
     solver = Solver(row("install", "docker-ce"), row("remove", "runc"))
     (step,) = packages.plan(Rpm(), solver, only(), wanted())
     assert step.harms() == [(transaction.GOES, ["runc"])]
-    solver.perform = lambda verb, specs, options=(): solver.told.append(options)
+    solver.release = lambda verb, specs, options=(): solver.told.append(options)
     step.apply()
     solver.rows = [row("install", "docker-ce")]
     (harmless,) = packages.plan(Rpm(), solver, only(), wanted())

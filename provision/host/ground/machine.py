@@ -6,6 +6,7 @@ import signal
 import subprocess
 import tempfile
 import threading
+import time
 from collections import namedtuple
 
 from . import scratch
@@ -14,6 +15,9 @@ from .errors import HostError
 SEARCH_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 COMMAND_TIMEOUT_S = 60
 OUTPUT_CAP_BYTES = 4 << 20
+
+# How often the output of a command is read until it asks something.
+ASKS_POLL_S = 0.02
 
 Ran = namedtuple("Ran", "rc out err")
 
@@ -72,16 +76,73 @@ class Machine(object):
         A secret goes to ``stdin`` (bytes), as anybody can read a command line. A command that ``outlives`` a
         kill of this process writes to files: a pipe without a reader would end it in the middle of its work.
         """
-        environment = dict(os.environ, LC_ALL="C", PATH=SEARCH_PATH, TERM="dumb")
-        place = self.path(scratch.SMALL)
-        streams = [tempfile.TemporaryFile(dir=place) for _ in (1, 2)] if outlives else ()  # noqa: SIM115 (_text closes them)
+        streams = self._files() if outlives else ()
         out, err = streams or (subprocess.PIPE, subprocess.PIPE)
         with open(os.devnull, "rb") as nothing:
-            source = nothing if stdin is None else subprocess.PIPE
-            process = subprocess.Popen(
-                argv, stdin=source, stdout=out, stderr=err, env=environment, close_fds=True, preexec_fn=_lead)
+            process = _start(argv, nothing if stdin is None else subprocess.PIPE, out, err)
         said = _wait(process, argv, timeout_s, stdin)
         return Ran(process.returncode, *[_text(*pair) for pair in zip(streams or (None, None), said)])
+
+    def ask(self, argv):
+        """Start a command that asks a question before its work; it outlives a kill of this process."""
+        return Asking(argv, self._files())
+
+    def _files(self):
+        return [tempfile.TemporaryFile(dir=self.path(scratch.SMALL)) for _ in (1, 2)]
+
+
+class Asking(object):
+    """A command that asks questions on a terminal, which is its standard input alone.
+
+    Left without an answer, also by a kill of this process, it reads the end of its input.
+    """
+
+    def __init__(self, argv, streams):
+        self._argv = argv
+        self._streams = streams
+        self._terminal, theirs = os.openpty()
+        try:
+            self._process = _start(argv, theirs, *streams)
+        finally:
+            os.close(theirs)
+
+    def until(self, question, timeout_s):
+        """Wait for the question; return what was said, with the exit code None while it is open."""
+        deadline = time.time() + timeout_s
+        while self._process.poll() is None and not self._said().endswith(question):
+            if time.time() > deadline:
+                self.end()
+                raise _late(self._argv, timeout_s)
+            time.sleep(ASKS_POLL_S)
+        code = self._process.poll()
+        return Ran(code, self._said(), "") if code is None else self._ran()
+
+    def answer(self, words, timeout_s):
+        """Type ``words``, and wait for the end of the command, as ``Machine.run`` does."""
+        os.write(self._terminal, words)
+        _wait(self._process, self._argv, timeout_s, None)
+        return self._ran()
+
+    def end(self):
+        """Kill the command."""
+        _kill(self._process)
+        self._process.wait()
+        self._ran()
+
+    def _ran(self):
+        os.close(self._terminal)
+        return Ran(self._process.returncode, *[_text(stream, None) for stream in self._streams])
+
+    def _said(self):
+        # Not by the file itself: its offset is where the command writes next.
+        with open("/proc/self/fd/%d" % self._streams[0].fileno(), "rb") as stream:
+            return stream.read(OUTPUT_CAP_BYTES).decode("utf-8", "replace")
+
+
+def _start(argv, source, out, err):
+    environment = dict(os.environ, LC_ALL="C", PATH=SEARCH_PATH, TERM="dumb")
+    return subprocess.Popen(
+        argv, stdin=source, stdout=out, stderr=err, env=environment, close_fds=True, preexec_fn=_lead)
 
 
 def _wait(process, argv, timeout_s, stdin):
@@ -97,10 +158,14 @@ def _wait(process, argv, timeout_s, stdin):
     finally:
         timer.cancel()
     if late:
-        raise HostError(
-            "timed-out", "%s did not finish in %d s" % (argv[0], timeout_s),
-            "see on the host what it waits for, then: `again`", " ".join(argv))
+        raise _late(argv, timeout_s)
     return said
+
+
+def _late(argv, timeout_s):
+    return HostError(
+        "timed-out", "%s did not finish in %d s" % (argv[0], timeout_s),
+        "see on the host what it waits for, then: `again`", " ".join(argv))
 
 
 def _text(stream, said):
@@ -120,6 +185,10 @@ def _lead():
 
 def _end(process, late):
     late.append(process.pid)
+    _kill(process)
+
+
+def _kill(process):
     try:
         os.killpg(process.pid, signal.SIGKILL)
     except OSError:

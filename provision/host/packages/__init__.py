@@ -62,7 +62,11 @@ def plan(machine, solver, installed, desired, modules=()):
     lost = [row.name for row in gone if not solver.brings(row)]
     moved = [row for row in rows if row.action in ("upgrade", "downgrade") and row.name not in PACKAGES]
     disturbing = moved if moved and others.running(machine) else ()
-    return _planned(machine, solver, installed, rows, "install", exact, options, gone, lost, disturbing)
+
+    def make():
+        return solver.release("install", exact, options)
+
+    return [Transaction(machine, solver, make, rows, installed, gone, lost, disturbing)] if rows else []
 
 
 def plan_absent(machine, solver, installed, owned):
@@ -77,7 +81,11 @@ def plan_absent(machine, solver, installed, owned):
         rows = solver.resolve("remove", ours, REMOVE_OPTIONS)
     others.refuse_dependents(machine, [row for row in rows if row.name not in owned])
     rows = _ordered(rows)
-    return _planned(machine, solver, installed, rows, "remove", [row.name for row in rows], REMOVE_OPTIONS)
+
+    def make():
+        return solver.perform("remove", [row.name for row in rows], REMOVE_OPTIONS)
+
+    return [Transaction(machine, solver, make, rows, installed)] if rows else []
 
 
 def plan_back(machine, solver, installed, goal, half):
@@ -116,20 +124,10 @@ def _row(action, pair):
     return Row(action, name, arch, evr)
 
 
-def _planned(machine, solver, installed, rows, verb, words, options, *harmful):
-    if not rows:
-        return []
-
-    def perform():
-        return solver.perform(verb, words, options)
-
-    return [Transaction(machine, solver, perform, rows, installed, *harmful)]
-
-
 def _found(machine, solver, asked, best, modules):
     """Return the rows for what is ``asked``; with removals only where there is no other way."""
     try:
-        rows = solver.resolve("install", asked, [best])
+        rows = solver.hold("install", asked, [best])
     except HostError as error:
         if error.kind == "version-not-found" and any(name in error.evidence for name in modules):
             raise kernel.missing(error.evidence)
@@ -143,7 +141,7 @@ def _found(machine, solver, asked, best, modules):
 
 def _erasing(solver, asked, best):
     try:
-        return solver.resolve("install", asked, [best, ERASE_OPTION])
+        return solver.hold("install", asked, [best, ERASE_OPTION])
     except HostError:
         return []  # The first error says what conflicts.
 

@@ -10,7 +10,7 @@ import shutil
 import time
 from collections import namedtuple
 
-from ..ground import scratch
+from ..ground import rpmdb, scratch
 from ..ground.errors import HostError
 from ..runs import rpmlock
 from .dnf_errors import classify
@@ -25,6 +25,11 @@ TRANSACTION_TIMEOUT_S = 1800
 REPO_FOLDER = "/etc/yum.repos.d"
 
 POLL_S = 1
+QUESTION = "Is this ok [y/N]: "
+# To this question, and to those about the keys of other repositories, as -y does.
+YES = b"y\n" * 32
+# Where the host's dnf.conf answers the question, ours must still be asked.
+ASK_OPTIONS = ["--setopt=assumeyes=False", "--setopt=defaultyes=False"]
 
 Row = namedtuple("Row", "action name arch evr")
 
@@ -42,6 +47,7 @@ class Dnf(object):
 
     ``broke_off``: a transaction began and was interrupted. ``patience_s`` is the total time to wait for other
     package managers, None for a plan, which does not wait. ``waited`` lists those it has waited for.
+    ``held``: a dnf that waits at its question, and the packages that were installed when it began.
     """
 
     def __init__(self, machine, repo_file, repo_text, patience_s=None):
@@ -53,16 +59,45 @@ class Dnf(object):
         self.repo_file = os.path.basename(repo_file)
         self.repo_text = repo_text
         self.workspace = None
+        self.held = None
 
     def resolve(self, verb, specs, options=()):
         """Return the Rows of the transaction ``verb`` on ``specs``, without changing anything."""
         self.machine.tell("resolves packages")
         persist = "--setopt=persistdir=%s/persist" % self._open()
-        ran = self._dnf(["--assumeno", persist] + list(options) + [verb] + specs, RESOLVE_TIMEOUT_S)
-        rows = parse_transaction(ran.out)
-        if ran.rc and not rows:
-            raise classify(ran.out + ran.err)
-        return rows
+        words = ["--assumeno", persist] + list(options) + [verb] + specs
+        return _rows_of(self._dnf(words, RESOLVE_TIMEOUT_S))
+
+    def hold(self, verb, specs, options=()):
+        """Return the Rows as ``resolve`` does; a run that applies keeps dnf waiting, for ``release``."""
+        if self.patience_s is None:
+            return self.resolve(verb, specs, options)
+        self._drop()
+        self.machine.tell("resolves packages")
+        found = rpmdb.everything(self.machine)
+        asking = self.machine.ask(self._argv(ASK_OPTIONS + list(options) + [verb] + specs))
+        ran = asking.until(QUESTION, RESOLVE_TIMEOUT_S)
+        if ran.rc is None:
+            self.held = (asking, found)
+        return _rows_of(ran)
+
+    def release(self, verb, specs, options=()):
+        """Let the held dnf perform what it has shown.
+
+        Without one, or when packages have changed since it looked, perform the transaction anew.
+        """
+        asking, found = self.held or (None, None)
+        if asking is None or rpmdb.everything(self.machine) != found:
+            self._drop()
+            self.perform(verb, specs, options)
+            return
+        self.held, self.broke_off = None, True
+        self._end(self._failure(asking.answer(YES, TRANSACTION_TIMEOUT_S)), verb, specs, options)
+
+    def _drop(self):
+        if self.held:
+            self.held[0].end()
+            self.held = None
 
     def brings(self, row):
         """Return whether a repository has exactly the installed version, so that a removal can be undone."""
@@ -76,7 +111,9 @@ class Dnf(object):
 
         One that could not start because another package manager runs is repeated when that has ended.
         """
-        said = self._perform(verb, specs, options)
+        self._end(self._perform(verb, specs, options), verb, specs, options)
+
+    def _end(self, said, verb, specs, options):
         while said:
             error = classify(said)
             if error.kind != rpmlock.HELD or self.broke_off or _STEP.search(said):
@@ -86,9 +123,12 @@ class Dnf(object):
             said = self._perform(verb, specs, options)
 
     def _perform(self, verb, specs, options):
-        """Return the output of a failed dnf; empty when it succeeds."""
         self.broke_off = True
-        ran = self._dnf(["-y"] + list(options) + [verb] + specs, TRANSACTION_TIMEOUT_S, outlives=True)
+        return self._failure(
+            self._dnf(["-y"] + list(options) + [verb] + specs, TRANSACTION_TIMEOUT_S, outlives=True))
+
+    def _failure(self, ran):
+        """Return the output of a failed dnf; empty when it succeeded."""
         self.broke_off = ran.rc < 0
         return ran.out + ran.err or "exit code %d" % ran.rc if ran.rc else ""
 
@@ -105,18 +145,23 @@ class Dnf(object):
 
     def close(self):
         """Remove the workspace."""
+        self._drop()
         if self.workspace:
             self.workspace.close()
             self.workspace = None
 
     def _dnf(self, words, timeout_s, outlives=False):
+        return self.machine.run(self._argv(words), timeout_s, outlives)
+
+    def _argv(self, words):
+        """Return the command; the first one waits for the end of the first boot."""
         if not self.booted:
             self._wait(lambda left_s: rpmlock.wait_for_first_boot(self.machine, left_s))
             self.booted = True
         place = self._open()
         own = ["--setopt=%s=%s/%s" % (name, place, name) for name in ("reposdir", "cachedir", "logdir")]
         ours = list(NETWORK_OPTIONS) + [LOCK_OPTION, "--setopt=install_weak_deps=False"]
-        return self.machine.run(["dnf"] + own + ours + words, timeout_s, outlives)
+        return ["dnf"] + own + ours + words
 
     def _open(self):
         if self.workspace is None:
@@ -129,6 +174,13 @@ class Dnf(object):
             with open(os.path.join(folder, self.repo_file), "w") as stream:
                 stream.write(self.repo_text)
         return self.workspace.path
+
+
+def _rows_of(ran):
+    rows = parse_transaction(ran.out)
+    if ran.rc and not rows:
+        raise classify(ran.out + ran.err)
+    return rows
 
 
 def parse_transaction(text):
