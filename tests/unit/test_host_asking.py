@@ -35,7 +35,9 @@ def test_a_command_that_never_asks_is_killed(machine):
 def test_an_open_question_is_ended_by_a_kill(machine, tmp_path):
     asking = machine.ask(["sh", "-c", ASKS % (tmp_path / "heard")])
     asking.until("ok? ", 10)
+    assert asking.waits()
     asking.end()
+    assert not asking.waits()
     assert not (tmp_path / "heard").exists()
 
 

@@ -344,6 +344,7 @@ class Asking(Recorded):
         self.asked = asked
         self.answered = answered
         self.installed = "bash 0:5-1.x86_64\n"
+        self.is_killed = False
         self.heard = []
 
     def run(self, argv, timeout_s=60, outlives=False):
@@ -356,6 +357,9 @@ class Asking(Recorded):
 
     def until(self, question, timeout_s):
         return self.asked
+
+    def waits(self):
+        return not self.is_killed
 
     def answer(self, words, timeout_s):
         self.heard.append(words)
@@ -389,6 +393,15 @@ def test_a_held_dnf_is_not_used_after_other_packages_have_changed(root):
     solver.release("install", ["docker-ce-1"], ["--allowerasing"])
     assert machine.heard == ["killed"]
     assert [argv[-4:] for argv in performed(machine)] == [["-y", "--allowerasing", "install", "docker-ce-1"]]
+
+
+def test_a_held_dnf_that_somebody_killed_is_replaced(root):
+    machine = Asking(root, Ran(None, PLANNED, ""))
+    solver = Dnf(machine, "x.repo", "", 30)
+    solver.hold("install", ["docker-ce"])
+    machine.is_killed = True
+    solver.release("install", ["docker-ce-1"])
+    assert (machine.heard, len(performed(machine))) == (["killed"], 1)
 
 
 def test_a_dnf_that_is_not_answered_is_ended_before_its_workspace_goes(root):

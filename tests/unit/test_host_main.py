@@ -101,6 +101,9 @@ class _AskingDnf:
         ran = self.machine.run([*self.argv, "--assumeno"])
         return ran if ran.rc else ran._replace(rc=None)
 
+    def waits(self):
+        return True
+
     def answer(self, words, timeout_s):
         rows = dnf.parse_transaction(self.machine.transaction)
         return self.machine.run(["dnf", "-y", "install", *(f"{row.name}-{row.evr}" for row in rows)])

@@ -109,13 +109,17 @@ class Asking(object):
     def until(self, question, timeout_s):
         """Wait for the question; return what was said, with the exit code None while it is open."""
         deadline = time.time() + timeout_s
-        while self._process.poll() is None and not self._said().endswith(question):
+        while self.waits() and not self._said().endswith(question):
             if time.time() > deadline:
                 self.end()
                 raise _late(self._argv, timeout_s)
             time.sleep(ASKS_POLL_S)
         code = self._process.poll()
         return Ran(code, self._said(), "") if code is None else self._ran()
+
+    def waits(self):
+        """Return whether it still waits for an answer."""
+        return self._process.poll() is None
 
     def answer(self, words, timeout_s):
         """Type ``words``, and wait for the end of the command, as ``Machine.run`` does."""

@@ -84,10 +84,10 @@ class Dnf(object):
     def release(self, verb, specs, options=()):
         """Let the held dnf perform what it has shown.
 
-        Without one, or when packages have changed since it looked, perform the transaction anew.
+        Without one that waits, or when packages have changed since it looked, perform the transaction anew.
         """
         asking, found = self.held or (None, None)
-        if asking is None or rpmdb.everything(self.machine) != found:
+        if asking is None or not asking.waits() or rpmdb.everything(self.machine) != found:
             self._drop()
             self.perform(verb, specs, options)
             return
