@@ -19,7 +19,7 @@ sys.path.insert(0, "/root/provision_host.zip")
 from provision_host import main
 from provision_host.engine import kernel
 from provision_host.ground import files
-from provision_host.ground.machine import Machine
+from provision_host.ground.machine import Asking, Machine
 from provision_host.runs import journal, run
 
 WATCHED = (
@@ -95,7 +95,7 @@ def killed_in_a_write(path):
 
 
 def killed_in_half_a_transaction(package):
-    def half(argv):
+    def half():
         place = next(Path("/var/tmp").glob("provision-*/reposdir/docker-ce.repo")).read_text()
         base = place.partition("baseurl=")[2].split()[0]
         url = f"{base}/Packages/{package}-1.el10.x86_64.rpm"
@@ -108,21 +108,26 @@ def killed_in_half_a_transaction(package):
 
 
 def killed_while_dnf_goes_on(seconds):
-    def later(argv):
+    def later():
         threading.Timer(float(seconds), os.kill, (os.getpid(), signal.SIGKILL)).start()
 
     in_transactions(later)
 
 
 def in_transactions(act):
-    run_it = Machine.run
+    """Act before dnf performs a transaction: one of its own, or the one that it has shown."""
+    run_it, answer_it = Machine.run, Asking.answer
 
     def running(self, argv, *words, **named):
         if "-y" in argv:
-            act(argv)
+            act()
         return run_it(self, argv, *words, **named)
 
-    Machine.run = running
+    def answering(self, *words):
+        act()
+        return answer_it(self, *words)
+
+    Machine.run, Asking.answer = running, answering
 
 
 OTHERS = {
