@@ -93,7 +93,7 @@ def _provisioned_slowly(lab: Lab, host: LabHost) -> dict[str, Any]:
     driven.sh("cat > /root/slow_driver.py", SLOW_DRIVER)
     asked = driven.request(disruption="allow")
     said = labs.execute(host, "python3", "/root/slow_driver.py", stdin=json.dumps(asked).encode())
-    result: dict[str, Any] = json.loads(said.stdout)
+    result: dict[str, Any] = json.loads(said.stdout.splitlines()[-1])  # after the steps
     return {"result": result, "theirs": json.loads(_sh(host, "python3 /root/theirs.py"))}
 
 
