@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import TypeVar
@@ -36,19 +36,28 @@ def ask(arrivals: Iterable[tuple[Session, bool]]) -> Iterator[Iterator[Asked]]:
 
     With a Session comes whether its engine may be restarted. The context ends when no question is open.
     """
-    answered: SimpleQueue[Asked | None] = SimpleQueue()
+    answered: SimpleQueue[Asked | BaseException | None] = SimpleQueue()
     with ThreadPoolExecutor(AT_ONCE) as pool:
 
         def take() -> None:
-            with suppress(RuntimeError):  # after an interrupt no further host is taken
+            try:
                 wait([pool.submit(_question, *each, answered.put) for each in arrivals])
-            answered.put(None)
+                answered.put(None)
+            except BaseException as error:  # raised where the answers are awaited, if they still are
+                answered.put(error)
 
         threading.Thread(target=take, name="arrivals", daemon=True).start()
         try:
-            yield iter(answered.get, None)
+            yield _until_the_end(answered)
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def _until_the_end(answered: "SimpleQueue[Asked | BaseException | None]") -> Iterator[Asked]:
+    while (each := answered.get()) is not None:
+        if isinstance(each, BaseException):
+            raise each
+        yield each
 
 
 def why_no_life(facts: Facts) -> str:

@@ -32,6 +32,8 @@ class Loop:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Run the collected checks once per host, in place of pytest's own loop."""
+        if session.testsfailed:  # pytest's own loop begins with this, too
+            raise session.Interrupted("a check could not be imported")
         following: list[pytest.Item | None] = [*session.items[1:], None]
         with ask(self._arrivals) as hosts:
             for host in hosts:

@@ -14,7 +14,7 @@ from .packages import dnf, repository
 from .runs import consent, detach, history, lock, run
 
 ACCESS = "access"
-# Begins a line that says what is being done; the controller shows it.
+# Begins a line that says what is being done, as a JSON string; the controller shows it.
 STEP = "provision-step: "
 # How long an engine that is just starting is waited for, before it is judged.
 START_LIMIT_S = {"plan": 10, "apply": 1200}
@@ -33,6 +33,7 @@ def main(text):
 def respond(machine, request):
     """Return the result of a request; a run that applies outlives its connection."""
     if request["mode"] == "plan":
+        machine.tell = _print_step
         return answer(machine, request)
 
     def work(tell):
@@ -50,7 +51,7 @@ def respond(machine, request):
 def _print_step(words):
     # The connection may be gone; the work goes on.
     try:
-        sys.stdout.write("%s%s\n" % (STEP, words))
+        sys.stdout.write("%s%s\n" % (STEP, json.dumps(words)))
         sys.stdout.flush()
     except (IOError, OSError):
         pass

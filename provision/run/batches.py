@@ -12,9 +12,8 @@ T = TypeVar("T")
 def in_batches(items: Iterable[T]) -> Generator[tuple[T, ...], None, None]:
     """Iterate ``items`` in a thread, and yield what has come since the last batch.
 
-    Waits for the first of each batch.
-    Raises what ``items`` raise. A caller that stops early must close the iterator, which then waits for the
-    end of ``items``.
+    Waits for the first of each batch. Raises what ``items`` raise. A caller that stops early must close the
+    iterator, which then waits for the end of ``items``.
     """
     done: Queue[T | None] = Queue()
 

@@ -10,7 +10,7 @@ from provision.hints import parse, render
 from provision.ssh.elevate import NO_PYTHON, OLD_PYTHON
 from provision.ssh.remote import OUTPUT_CAP_BYTES
 
-# Begins a line that says what the host is doing (STEP in host/main.py).
+# Begins a line that says what the host is doing, as a JSON string (STEP in host/main.py).
 STEP_MARK = "provision-step: "
 RC_MARK = "provision-rc "
 _RESULT = '{"changed":'

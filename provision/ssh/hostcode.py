@@ -12,6 +12,7 @@ import socket
 import time
 import zlib
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -105,8 +106,9 @@ def over_session(session: Session, request: Mapping[str, Any], on_step: OnStep) 
 
     def heard(line: bytes) -> None:
         _, mark, words = line.decode("utf-8", "replace").partition(answer.STEP_MARK)
-        if mark:
-            on_step(answer.shown(words)[:_LONGEST_STEP])
+        with suppress(ValueError):
+            if mark:
+                on_step(answer.shown(str(json.loads(words)))[:_LONGEST_STEP])
 
     try:
         done = remote.over_master(

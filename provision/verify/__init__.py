@@ -84,7 +84,8 @@ class Crew:
         self._most = PROCESSES_PER_CORE * (os.cpu_count() or 1)
         self._processes: list[CheckProcess] = []
         self._whose: dict[str, CheckProcess] = {}
-        self._pool = ThreadPoolExecutor(thread_name_prefix="checks")
+        # Each process has a thread that reads it.
+        self._pool = ThreadPoolExecutor(MOST_STARTS * self._most, "checks")
         self._futures: list[Future[None]] = []
 
     def take(self, session: Session, may_restart: bool) -> None:

@@ -82,6 +82,8 @@ class CheckProcess:
         """Read the process's output until it ends."""
         read_lines(self._pipe, self._tallies, on_proof)
         code = self._process.wait()
+        if self._timer:
+            self._timer.cancel()
         if code not in _RAN and not self._why:
             lines = self._log.read_text(errors="replace").strip().splitlines()
             self._why = lines[-1] if lines else f"pytest ended with {code}"
@@ -99,15 +101,17 @@ class CheckProcess:
         """Kill the process and its children."""
         if self._timer:
             self._timer.cancel()
-        with suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
+        if self.is_alive:  # the number of one that has ended may be another's by now
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
         with suppress(BrokenPipeError):
             self._hosts.close()
 
     def _give_up(self, why: str) -> None:
-        self._why = why
-        self.end()
+        if self.is_alive:
+            self._why = why
+            self.end()
 
 
 @dataclass

@@ -1,6 +1,7 @@
 """A command that asks a question before its work (provision/host/ground/machine.py)."""
 
 import os
+import signal
 import time
 
 import pytest
@@ -32,12 +33,26 @@ def test_a_command_that_never_asks_is_killed(machine):
         machine.ask(["sleep", "60"]).until("ok? ", 0)
 
 
+def test_a_signal_while_it_works_kills_the_command(machine, tmp_path):
+    def interrupt(number, frame):
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, 0.3)
+    heard = tmp_path / "heard"
+    with pytest.raises(KeyboardInterrupt):
+        machine.ask(["sh", "-c", f"sleep 1; touch {heard}"]).until("ok? ", 10)
+    signal.signal(signal.SIGALRM, before)
+    time.sleep(1)
+    assert not heard.exists()
+
+
 def test_an_open_question_is_ended_by_a_kill(machine, tmp_path):
     asking = machine.ask(["sh", "-c", ASKS % (tmp_path / "heard")])
     asking.until("ok? ", 10)
-    assert asking.waits()
+    assert asking.is_running()
     asking.end()
-    assert not asking.waits()
+    assert not asking.is_running()
     assert not (tmp_path / "heard").exists()
 
 

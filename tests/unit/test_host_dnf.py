@@ -358,7 +358,7 @@ class Asking(Recorded):
     def until(self, question, timeout_s):
         return self.asked
 
-    def waits(self):
+    def is_running(self):
         return not self.is_killed
 
     def answer(self, words, timeout_s):
@@ -427,6 +427,14 @@ def test_a_held_dnf_that_meets_another_one_waits_and_begins_anew(root, other, mo
     solver.release("install", ["docker-ce-1"])
     assert len(performed(machine)) == 1
     assert solver.waited == ["pid 4711: /usr/bin/python3 /usr/bin/dnf -y upgrade"]
+
+
+def test_a_question_before_the_table_is_about_a_key_and_not_answered(root):
+    machine = Asking(root, Ran(None, "Importing GPG key 0xDEADBEEF:\nIs this ok [y/N]: ", ""))
+    machine.run = lambda argv, *limits: Ran(1, PLANNED if "--assumeno" in argv else "", "")
+    solver = Dnf(machine, "x.repo", "", 30)
+    assert [row.name for row in solver.hold("install", ["docker-ce"])] == ["docker-ce"]
+    assert (machine.heard, solver.held) == (["killed"], None)
 
 
 def test_a_held_dnf_that_cannot_resolve_is_an_error(root):

@@ -101,7 +101,7 @@ class _AskingDnf:
         ran = self.machine.run([*self.argv, "--assumeno"])
         return ran if ran.rc else ran._replace(rc=None)
 
-    def waits(self):
+    def is_running(self):
         return True
 
     def answer(self, words, timeout_s):
@@ -222,9 +222,16 @@ def test_a_plan_on_a_bare_host_shows_all_and_leaves_nothing(host, root):
 def test_the_result_is_plain_json_on_one_line(host, monkeypatch, capsys):
     monkeypatch.setattr(main, "Machine", lambda: host)
     main.main(json.dumps(request("plan")))
-    out = capsys.readouterr().out
-    assert out.count("\n") == 1
-    assert json.loads(out)["changed"] is True
+    *steps, line = capsys.readouterr().out.splitlines()
+    assert json.loads(line)["changed"] is True
+    assert [step for step in steps if not step.startswith(main.STEP)] == []
+
+
+def test_a_step_is_ascii_whatever_a_command_line_holds(host, monkeypatch, capsys):
+    monkeypatch.setattr(main, "Machine", lambda: host)
+    monkeypatch.setattr(main, "answer", lambda machine, request: machine.tell("waits for bücher\n") or {})
+    main.respond(host, request("plan"))
+    assert capsys.readouterr().out == main.STEP + '"waits for b\\u00fccher\\n"\n'
 
 
 def test_apply_does_what_plan_showed_and_a_second_run_nothing(host, engine):

@@ -28,5 +28,5 @@ def test_each_line_is_passed_on_once_it_is_whole() -> None:
 
 def test_both_ends_mark_a_step_alike() -> None:
     assert answer.STEP_MARK == main.STEP
-    said = answer.read(f"{main.STEP}packages\n{answer.RC_MARK}1\n", "")
+    said = answer.read(f'{main.STEP}"packages"\n{answer.RC_MARK}1\n', "")
     assert said["error"]["kind"] == "no-answer-from-host-code"

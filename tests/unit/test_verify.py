@@ -157,6 +157,31 @@ def test_after_the_death_of_a_process_another_takes_the_next_host(
     assert list(failures(proofs)) == ["web1"]
 
 
+def test_a_line_that_is_no_host_ends_the_process_and_not_the_run(tmp_path: Path, ssh: Path) -> None:
+    ssh.write_text("#!/bin/sh\nexit 0\n")
+    checking = process.CheckProcess(0, tmp_path)
+    ((session, may_restart),) = arrivals(tmp_path, "web1")
+    checking._hosts.write("no json\n")
+    checking.take(session, may_restart)
+    checking.close()
+    checking.read(lambda host, proof: None)
+    proof = checking.proof("web1")
+    assert isinstance(proof, Failure)
+    assert proof.kind == "not-proven"
+
+
+def test_checks_that_cannot_be_imported_prove_nothing(
+    tmp_path: Path, ssh: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ssh.write_text("#!/bin/sh\nexit 0\n")
+    broken = tmp_path / "test_broken.py"
+    broken.write_text("import provision.nowhere\n")
+    command = process.command()
+    monkeypatch.setattr(process, "command", lambda: [*command, str(broken)])
+    lost = failures(verify.verify(arrivals(tmp_path, "web1"), tmp_path, never))
+    assert lost["web1"].kind == "not-proven"
+
+
 def test_a_process_that_gives_no_end_is_ended(
     tmp_path: Path, ssh: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -31,11 +31,11 @@ class Machine(object):
 
     engine_sleeps = False
 
-    def tell(self, words):
-        """Say what is being done now; ``detach`` replaces this where somebody listens."""
-
     def __init__(self, root="/"):
         self.root = root
+
+    def tell(self, words):
+        """Say what is being done now; replaced where somebody listens."""
 
     def path(self, absolute):
         """Return the path of ``absolute`` below the root."""
@@ -84,7 +84,7 @@ class Machine(object):
         return Ran(process.returncode, *[_text(*pair) for pair in zip(streams or (None, None), said)])
 
     def ask(self, argv):
-        """Start a command that asks a question before its work; it outlives a kill of this process."""
+        """Start a command that asks before its work; once answered, it outlives a kill of this process."""
         return Asking(argv, self._files())
 
     def _files(self):
@@ -94,7 +94,7 @@ class Machine(object):
 class Asking(object):
     """A command that asks questions on a terminal, which is its standard input alone.
 
-    Left without an answer, also by a kill of this process, it reads the end of its input.
+    When this process ends, also by a kill, the terminal hangs up, and the command cannot read an answer.
     """
 
     def __init__(self, argv, streams):
@@ -109,23 +109,29 @@ class Asking(object):
     def until(self, question, timeout_s):
         """Wait for the question; return what was said, with the exit code None while it is open."""
         deadline = time.time() + timeout_s
-        while self.waits() and not self._said().endswith(question):
-            if time.time() > deadline:
-                self.end()
-                raise _late(self._argv, timeout_s)
-            time.sleep(ASKS_POLL_S)
+        try:
+            while self.is_running() and not self._said().endswith(question):
+                if time.time() > deadline:
+                    raise _late(self._argv, timeout_s)
+                time.sleep(ASKS_POLL_S)
+        except BaseException:
+            self.end()
+            raise
         code = self._process.poll()
         return Ran(code, self._said(), "") if code is None else self._ran()
 
-    def waits(self):
-        """Return whether it still waits for an answer."""
+    def is_running(self):
+        """Return whether the command has not ended."""
         return self._process.poll() is None
 
     def answer(self, words, timeout_s):
         """Type ``words``, and wait for the end of the command, as ``Machine.run`` does."""
-        os.write(self._terminal, words)
-        _wait(self._process, self._argv, timeout_s, None)
-        return self._ran()
+        try:
+            os.write(self._terminal, words)
+            _wait(self._process, self._argv, timeout_s, None)
+        finally:
+            ran = self._ran()
+        return ran
 
     def end(self):
         """Kill the command."""

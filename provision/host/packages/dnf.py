@@ -74,12 +74,18 @@ class Dnf(object):
             return self.resolve(verb, specs, options)
         self._drop()
         self.machine.tell("resolves packages")
+        argv = self._argv(ASK_OPTIONS + list(options) + [verb] + specs)
         found = rpmdb.everything(self.machine)
-        asking = self.machine.ask(self._argv(ASK_OPTIONS + list(options) + [verb] + specs))
+        asking = self.machine.ask(argv)
         ran = asking.until(QUESTION, RESOLVE_TIMEOUT_S)
+        rows = _rows_of(ran)
         if ran.rc is None:
             self.held = (asking, found)
-        return _rows_of(ran)
+        if ran.rc is None and not rows:
+            # The same words ask about the key of a repository's metadata. A plan says what comes of it.
+            self._drop()
+            return self.resolve(verb, specs, options)
+        return rows
 
     def release(self, verb, specs, options=()):
         """Let the held dnf perform what it has shown.
@@ -87,12 +93,12 @@ class Dnf(object):
         Without one that waits, or when packages have changed since it looked, perform the transaction anew.
         """
         asking, found = self.held or (None, None)
-        if asking is None or not asking.waits() or rpmdb.everything(self.machine) != found:
+        if asking is None or not asking.is_running() or rpmdb.everything(self.machine) != found:
             self._drop()
             self.perform(verb, specs, options)
             return
         self.held, self.broke_off = None, True
-        self._end(self._failure(asking.answer(YES, TRANSACTION_TIMEOUT_S)), verb, specs, options)
+        self._settle(self._failure(asking.answer(YES, TRANSACTION_TIMEOUT_S)), verb, specs, options)
 
     def _drop(self):
         if self.held:
@@ -111,9 +117,9 @@ class Dnf(object):
 
         One that could not start because another package manager runs is repeated when that has ended.
         """
-        self._end(self._perform(verb, specs, options), verb, specs, options)
+        self._settle(self._perform(verb, specs, options), verb, specs, options)
 
-    def _end(self, said, verb, specs, options):
+    def _settle(self, said, verb, specs, options):
         while said:
             error = classify(said)
             if error.kind != rpmlock.HELD or self.broke_off or _STEP.search(said):
@@ -144,7 +150,7 @@ class Dnf(object):
         self.patience_s = max(0, left_s - (time.time() - began))
 
     def close(self):
-        """Remove the workspace."""
+        """End a dnf that waits, and remove the workspace."""
         self._drop()
         if self.workspace:
             self.workspace.close()

@@ -30,7 +30,9 @@ def run(work, told=lambda words: None):
     with os.fdopen(reader, "rb") as stream:
         # Not a loop over the stream: Python 2 would keep lines back.
         for line in iter(stream.readline, b""):
-            kind, said = json.loads(line.decode("utf-8")) if line.endswith(b"\n") else (STEP, "was killed")
+            if not line.endswith(b"\n"):
+                break
+            kind, said = json.loads(line.decode("utf-8"))
             if kind == RESULT:
                 result = said
                 break
