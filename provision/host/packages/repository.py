@@ -3,6 +3,7 @@
 import re
 import time
 
+from ..ground import systems
 from ..ground.change import REMOVED, Change, Together
 from ..ground.errors import HostError, Refusal
 from ..ground.files import FileChange
@@ -18,42 +19,10 @@ DOWNLOAD_TIMEOUT_S = 15
 KEY_FILE_CAP_BYTES = 1 << 20
 KEY_PIECE_BYTES = 64
 
-# Docker's own map has gaps: centos/8 is frozen at 26.1.3 (docker/for-linux#1517), rhel/8 is not.
-BY_SYSTEM = {
-    ("alinux", "2"): "centos/7", ("amzn", "2"): "centos/7", ("alinux", "3"): "rhel/8",
-    ("anolis", "8"): "rhel/8", ("openEuler", "20"): "rhel/8", ("openEuler", "22"): "rhel/8",
-    ("openEuler", "24"): "centos/9", ("centos", "8"): "rhel/8", ("centos", "9"): "centos/9",
-    ("centos", "10"): "centos/10",
-}
-REBUILDS = ("rhel", "rocky", "almalinux", "ol")
-SUPPORTED = (
-    "CentOS Stream 8 to 10; RHEL, Rocky, AlmaLinux, Oracle Linux 8 to 10; Alibaba Cloud Linux 3;"
-    " Anolis 8; openEuler 20.03 to 24.03")
-
-
-def repository_for(release):
-    """Return Docker's repository, like 'rhel/9', for the variables of an os-release; None if it is not EL."""
-    name, major = release.get("ID", ""), release.get("VERSION_ID", "").split(".")[0]
-    if (name, major) in BY_SYSTEM:
-        return BY_SYSTEM[name, major]
-    if name == "centos" and major == "7":
-        return "centos/7"
-    if name in REBUILDS:
-        return {"7": "centos/7", "8": "rhel/8", "9": "rhel/9", "10": "rhel/10"}.get(major)
-    # Another rebuild names its platform.
-    platform = re.match(r"platform:el(8|9|10)$", release.get("PLATFORM_ID", ""))
-    if platform and "rhel" in release.get("ID_LIKE", "").split():
-        return "rhel/" + platform.group(1)
-    return None
-
 
 def repo_text(facts, desired):
     """Return the text of our .repo file, with a number in its baseurl instead of $releasever."""
-    where = repository_for(facts.release)
-    if where is None:
-        raise Refusal(
-            "unsupported-os", "Docker's EL packages do not support %s" % facts.system,
-            "supported: %s; leave this host out of --limit" % SUPPORTED)
+    where = systems.supported(facts).repository
     _refuse_address(desired)
     channel = desired["channel"]
     base = "/".join((desired["mirror"].rstrip("/"), "linux", where, facts.arch, channel))
@@ -96,7 +65,7 @@ def plan(machine, facts, desired, trusted):
     if not needed:
         return []
     _refuse_expired(key, fingerprint)
-    name = "docker-ce (%s)" % repository_for(facts.release)
+    name = "docker-ce (%s)" % systems.supported(facts).repository
     before, after = _base(machine.text(REPO_FILE)), _base(text)
     short = u"key %s\u2026%s" % (fingerprint[:4], fingerprint[-4:])
     change = Together("repository", name, before, short if before in ("", after) else after, needed)
