@@ -25,6 +25,8 @@ class PlayedEngine(Machine):
         self.live_restore = False
         self.reloads = True
         self.answers = True
+        # Containers that the list of running ones still names, though they have stopped.
+        self.lags: list[str] = []
         self.containers: dict[str, dict[str, Any]] = {}
         self.calls: list[str] = []
         self.started: list[str] = []
@@ -67,7 +69,8 @@ class PlayedEngine(Machine):
         if path == "/_ping":
             return 200, b"OK"
         if path == "/containers/json":
-            return 200, [each for each in self.containers.values() if each["State"]["Running"]]
+            found = self.containers.values()
+            return 200, [each for each in found if each["State"]["Running"] or each["Id"] in self.lags]
         _, kind, name, *verb = path.split("/")
         if kind == "exec":
             return 200, {"Running": False}

@@ -106,6 +106,15 @@ def test_a_container_that_swarm_starts_again_goes_with_its_engine(engine: Played
     step.apply()
 
 
+def test_a_list_that_is_late_is_not_believed(engine: PlayedEngine) -> None:
+    (step,) = stop.plan(engine, UNIT)
+    engine.lags = list(engine.containers)
+    step.apply()
+    engine.answers = False
+    with pytest.raises(HostError, match="could not stop every container"):
+        step.apply()
+
+
 def test_a_container_that_does_not_stop_is_named(engine: PlayedEngine) -> None:
     (step,) = stop.plan(engine, UNIT)
     engine.started_by_others = ["db"]

@@ -70,7 +70,8 @@ class Stopped(Change):
             self.machine.run(["systemctl", "stop"] + self.units, STOP_TIMEOUT_S)
         _stop(self.machine, [each.id for each in self.found])
         time.sleep(COMES_BACK_S)
-        found = containers.observe(self.machine, api.running(self.machine) or ())
+        running = _running(self.machine, api.running(self.machine) or ())
+        found = containers.observe(self.machine, running)
         # Swarm starts replacements of its own containers; they stop with the engine.
         left = [each.name for each in found if not each.service]
         if left:
@@ -124,14 +125,18 @@ class Started(Change):
 
 def _stop(machine, ids):
     ran = machine.run(["docker", "stop"] + ids, STOP_TIMEOUT_S)
-    running = api.running(machine)
     # docker stop fails for a container that ends by itself in the meantime; that is no failure here.
-    left = [each[:12] for each in ids if running is None or each in running]
+    left = _running(machine, ids) if api.answers(machine) else ids
     if left:
         raise HostError(
             "containers", "docker could not stop every container",
             "see docker ps on the host; then run it again",
-            " ".join([", ".join(left)] + ran.err.split())[:300])
+            " ".join([", ".join(each[:12] for each in left)] + ran.err.split())[:300])
+
+
+def _running(machine, ids):
+    """Return those that run by their own description: engine 26 still lists what has just stopped."""
+    return [each for each in ids if containers.runs(api.inspect(machine, each))]
 
 
 def _start(machine, ids):
