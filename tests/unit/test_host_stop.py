@@ -115,6 +115,15 @@ def test_a_list_that_is_late_is_not_believed(engine: PlayedEngine) -> None:
         step.apply()
 
 
+def test_a_container_that_the_engine_does_not_describe_counts_as_running(
+    engine: PlayedEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (step,) = stop.plan(engine, UNIT)
+    monkeypatch.setattr(stop.api, "inspect", lambda machine, container: None)
+    with pytest.raises(HostError, match="could not stop every container"):
+        step.apply()
+
+
 def test_a_container_that_does_not_stop_is_named(engine: PlayedEngine) -> None:
     (step,) = stop.plan(engine, UNIT)
     engine.started_by_others = ["db"]

@@ -70,8 +70,7 @@ class Stopped(Change):
             self.machine.run(["systemctl", "stop"] + self.units, STOP_TIMEOUT_S)
         _stop(self.machine, [each.id for each in self.found])
         time.sleep(COMES_BACK_S)
-        running = _running(self.machine, api.running(self.machine) or ())
-        found = containers.observe(self.machine, running)
+        found = containers.observe(self.machine, _left(self.machine, api.running(self.machine) or ()))
         # Swarm starts replacements of its own containers; they stop with the engine.
         left = [each.name for each in found if not each.service]
         if left:
@@ -126,7 +125,7 @@ class Started(Change):
 def _stop(machine, ids):
     ran = machine.run(["docker", "stop"] + ids, STOP_TIMEOUT_S)
     # docker stop fails for a container that ends by itself in the meantime; that is no failure here.
-    left = _running(machine, ids) if api.answers(machine) else ids
+    left = _left(machine, ids)
     if left:
         raise HostError(
             "containers", "docker could not stop every container",
@@ -134,9 +133,17 @@ def _stop(machine, ids):
             " ".join([", ".join(each[:12] for each in left)] + ran.err.split())[:300])
 
 
-def _running(machine, ids):
-    """Return those that run by their own description: engine 26 still lists what has just stopped."""
-    return [each for each in ids if containers.runs(api.inspect(machine, each))]
+def _left(machine, ids):
+    """Return those of which the engine does not say that they have stopped or are gone.
+
+    Each is asked about by itself: engine 26 still lists what has just stopped.
+    """
+    return [each for each in ids if not _has_stopped(machine, each)]
+
+
+def _has_stopped(machine, container):
+    found = api.inspect(machine, container)
+    return not containers.runs(found) if found else api.is_gone(machine, container)
 
 
 def _start(machine, ids):

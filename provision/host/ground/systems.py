@@ -11,15 +11,13 @@ from .errors import Refusal
 
 # ``ids``: ID of os-release(5), in lower case, and the number before the first dot of its VERSION_ID.
 # ``python``: the version that the package manager runs with. ``end``: of maintenance. ``own``: the
-# distribution's engine.
-# ``needs``: a package that the kernel may need. ``why``: the reason of a refusal.
+# distribution's engine. ``needs``: a package that the kernel may need. ``why``: the reason of a refusal.
 System = namedtuple("System", "name ids repository manager python end own needs source why")
 
 DNF, YUM = "dnf", "yum"
 # xt_addrtype has been there alone since EL 10: docker/docker-ce-packaging issue 1340.
 MODULES = "kernel-modules-extra"
 ASSUMED = "assumed; "
-NO_PACKAGES = "Docker has no packages for it"
 
 
 def _row(name, ids, repository, manager, python, end, source, own="", needs="", why=""):
@@ -65,7 +63,7 @@ SYSTEMS = (
     _row("Amazon Linux 2", "amzn 2", "centos/7", YUM, "2.7", "2026-06-30",
          ASSUMED + "AWS: ident-os-release", own="docker"),
     _row("Amazon Linux 2023", "amzn 2023", "", DNF, "3.9", "2029-06-30", "AWS: ident-os-release, python",
-         own="docker", why=NO_PACKAGES + "; its own engine is the package docker"),
+         own="docker", why="Docker has no packages for it; its own engine is the package docker"),
     _row("Alibaba Cloud Linux 2", "alinux 2", "centos/7", YUM, "2.7", "",
          "Alibaba Cloud: Install Docker (yum-plugin-releasever-adapter)"),
     _row("Alibaba Cloud Linux 3", "alinux 3", "rhel/8", DNF, "3.6", "",

@@ -12,11 +12,11 @@ STEP, RESULT = "step", "result"
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
-def run(work, told=lambda words: None):
+def run(work, on_step=lambda words: None):
     """Call ``work`` in a process with a session of its own and return its result (plain data).
 
-    ``work`` gets a function that says in a few words what it does, and ``told`` is called with them. The work
-    continues when the caller is killed. WORK_LIMIT_S after it called ``limit``, or at a signal, a
+    ``work`` gets a function that says in a few words what it does, and ``on_step`` is called with them. The
+    work continues when the caller is killed. WORK_LIMIT_S after it called ``limit``, or at a signal, a
     HostError is raised in it, and so it is undone.
     """
     reader, writer = os.pipe()
@@ -36,7 +36,7 @@ def run(work, told=lambda words: None):
             if kind == RESULT:
                 result = said
                 break
-            told(said)
+            on_step(said)
     if result is None:
         raise HostError(
             "killed", "the run on this host was killed", "`again` finds what it left and finishes it",
