@@ -28,7 +28,7 @@ class Flags:
 def whole_number(flag: str, text: str) -> int:
     """Return the value of a flag that is a number; raises UsageError for anything else."""
     if not re.fullmatch(r"[0-9]{1,5}", text):
-        raise UsageError(f"--{flag} {text!r} is not a number", "`fab --help COMMAND` shows what it takes")
+        raise UsageError(f"--{flag} {text!r} is not a number", f"write a whole number: --{flag} 2")
     return int(text)
 
 
