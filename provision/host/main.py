@@ -7,10 +7,10 @@ from contextlib import contextmanager
 
 from . import access, packages, plans, recover, undo
 from .engine import api, kept, unit
-from .ground import clock, facts, secret
+from .ground import clock, facts, secret, systems
 from .ground.errors import HostError, as_host_error
 from .ground.machine import Machine
-from .packages import dnf, repository
+from .packages import repository
 from .runs import consent, detach, history, lock, run
 
 ACCESS = "access"
@@ -118,15 +118,16 @@ class Attempt(object):
 
     @contextmanager
     def engine(self):
-        """Look at the host; yield its facts, the state of docker's unit, and dnf."""
+        """Look at the host; yield its facts, the state of docker's unit, and its package manager."""
         observed = facts.gather(self.machine)
         self.result["system"] = observed.system
         text = repository.repo_text(observed, self.request["desired"])
-        facts.refuse_unfit(self.machine, observed)
+        manager = systems.supported(observed).manager
+        facts.refuse_unfit(self.machine, observed, manager)
         docker = unit.await_start(self.machine, START_LIMIT_S[self.request["mode"]])
         self.machine.engine_sleeps = not docker.active
         patience_s = self.request["lock_timeout_s"] if self.applies else None
-        solver = dnf.Dnf(self.machine, repository.REPO_FILE, text, patience_s)
+        solver = packages.SOLVERS[manager](self.machine, repository.REPO_FILE, text, patience_s)
         try:
             yield observed, docker, solver
         finally:

@@ -11,6 +11,8 @@ import yaml
 from provision.host.ground import facts, systems
 from provision.lab.profiles import PROFILES
 
+# How that profile differs from the system, apart from the kernel and the like.
+YUM = ", with dnf as `yum`; yum 3.4.3 itself: recorded"
 RECORDED = Path(__file__).parent / "os-release.yml"
 HEAD = """\
 # Systems
@@ -54,14 +56,15 @@ def _row(system: systems.System) -> tuple[str, ...]:
 
 
 def _source_of_docker(system: systems.System) -> str:
-    why, needs = systems.refusal(system), f"; may need {system.needs}" if system.needs else ""
+    why, needs = system.why, f"; may need {system.needs}" if system.needs else ""
     return f"refused: {why}" if why else f"`{system.repository}`{needs}"
 
 
 def _how_tested(system: systems.System) -> str:
     for profile in PROFILES.values():
         if systems.find(facts.parse_os_release(profile.os_release)) == system:
-            return f"stand-in on Debian {profile.suite}"
+            differs = YUM if profile.manager == "yum" else ""
+            return f"stand-in on Debian {profile.suite}{differs}"
     return "recorded" if any(each["row"] == system.name for each in recorded()) else "not tested"
 
 

@@ -12,8 +12,9 @@ import pytest
 from provision.host.ground import scratch
 from provision.host.ground.errors import HostError
 from provision.host.ground.machine import Machine, Ran
-from provision.host.packages.dnf import YES, Dnf, Row, parse_transaction
+from provision.host.packages.dnf import YES, Dnf
 from provision.host.packages.dnf_errors import classify
+from provision.host.packages.solver import Row, parse_transaction
 from provision.host.runs import rpmlock
 
 LEARNDOCKER = """\

@@ -16,7 +16,7 @@ from provision.host.engine.unit import NONE, State
 from provision.host.ground.change import Change
 from provision.host.ground.errors import HostError
 from provision.host.ground.files import FileChange
-from provision.host.packages.dnf import Row
+from provision.host.packages.solver import Row
 from tests.unit.played_engine import FILE, PlayedEngine, played_engine
 
 INFO = {"LiveRestoreEnabled": False, "DockerRootDir": "/var/lib/docker"}

@@ -17,7 +17,7 @@ from provision.host import main
 from provision.host.engine import health
 from provision.host.ground.errors import HostError
 from provision.host.ground.machine import Machine, Ran
-from provision.host.packages import dnf
+from provision.host.packages import solver
 from provision.host.runs import history, journal, lock
 
 OS_RELEASE = 'NAME="CentOS Stream"\nID="centos"\nVERSION_ID="10"\nVARIANT_ID=stand-in\n'
@@ -105,7 +105,7 @@ class _AskingDnf:
         return True
 
     def answer(self, words, timeout_s):
-        rows = dnf.parse_transaction(self.machine.transaction)
+        rows = solver.parse_transaction(self.machine.transaction)
         return self.machine.run(["dnf", "-y", "install", *(f"{row.name}-{row.evr}" for row in rows)])
 
     def end(self):

@@ -11,7 +11,7 @@ from provision.host.ground.change import Change
 from provision.host.ground.errors import HostError
 from provision.host.ground.machine import Machine, Ran
 from provision.host.packages import transaction
-from provision.host.packages.dnf import Row
+from provision.host.packages.solver import Row
 from provision.host.runs.journal import Journal
 from tests.unit.played_engine import played_engine
 

@@ -17,7 +17,7 @@ from provision.host.engine import daemon, service
 from provision.host.ground import facts, jsonfile
 from provision.host.ground.errors import HostError
 from provision.host.ground.machine import Machine, Ran
-from provision.host.packages import dnf, openpgp, repository
+from provision.host.packages import dnf_errors, openpgp, repository, solver
 from provision.host.runs import history, lock
 from tests.unit import hostile
 
@@ -106,7 +106,7 @@ def test_a_mirror_and_a_channel_change_only_the_address_or_are_refused(mirror, c
 
 WORD = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._+~-]{0,40}", fullmatch=True)
 ROWS = st.builds(
-    dnf.Row,
+    solver.Row,
     st.sampled_from(["install", "upgrade", "downgrade", "remove"]),
     WORD,
     st.sampled_from(["x86_64", "noarch", "aarch64"]),
@@ -130,14 +130,14 @@ def table(rows, width):
 @given(st.lists(ROWS, max_size=5), st.integers(8, 50), LINE)
 def test_each_row_of_dnfs_table_is_read_whatever_stands_around_it(rows, width, noise):
     text = f"#{noise}\n{table(rows, width)}\n {noise}\n"
-    assert dnf.parse_transaction(text) == rows
+    assert solver.parse_transaction(text) == rows
 
 
 @given(hostile.text)
 def test_whatever_dnf_says_is_rows_and_one_typed_error(text):
-    for row in dnf.parse_transaction(text):
+    for row in solver.parse_transaction(text):
         assert all(row)
-    error = dnf.classify(text)
+    error = dnf_errors.classify(text)
     assert error.kind
     assert error.message
     assert len(error.evidence) <= 300

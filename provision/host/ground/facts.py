@@ -40,13 +40,13 @@ def gather(machine, arch=None):
     return Facts(release, arch, system_name(release, arch))
 
 
-def refuse_unfit(machine, facts):
-    """Raise when the host has another processor, has no dnf, or does not run systemd."""
+def refuse_unfit(machine, facts, manager):
+    """Raise when the host has another processor, lacks its package ``manager``, or does not run systemd."""
     if facts.arch not in ARCHITECTURES:
         raise Refusal(
             "unsupported-os", "%s: Docker has no packages for this processor" % facts.system,
             "supported: " + ", ".join(ARCHITECTURES))
-    if not machine.has("dnf") or not os.path.isdir(machine.path("/run/systemd/system")):
+    if not machine.has(manager) or not os.path.isdir(machine.path("/run/systemd/system")):
         raise Refusal(
-            "unsupported-os", "%s has no dnf, or does not run systemd" % facts.system,
-            "use a host with EL 8, 9 or 10, or leave this one out of --limit")
+            "unsupported-os", "%s has no %s, or does not run systemd" % (facts.system, manager),
+            "leave this host out of --limit")

@@ -111,7 +111,7 @@ def find(release):
 def supported(facts):
     """Return the System of these facts; raise for one that is foreign or refused."""
     system = find(facts.release)
-    why = "Docker's EL packages do not support it" if system is None else refusal(system)
+    why = "Docker's EL packages do not support it" if system is None else system.why
     if why:
         raise Refusal(
             "unsupported-os", "%s: %s" % (facts.system, why),
@@ -119,18 +119,12 @@ def supported(facts):
     return system
 
 
-def refusal(system):
-    """Return why a System is refused; empty for one that is supported."""
-    by_yum = "its package manager is yum, which is not supported yet" if system.manager == YUM else ""
-    return system.why or by_yum
-
-
 def names():
     """Return the names of the supported systems, each with its versions: 'RHEL 8, 9; Rocky Linux 8, 9'."""
     families = []
     for system in SYSTEMS:
         name, _, version = system.name.rpartition(" ")
-        if refusal(system):
+        if system.why:
             continue
         if not families or families[-1][0] != name:
             families.append((name, []))

@@ -4,8 +4,12 @@ from ..engine import kernel
 from ..ground import rpmdb
 from ..ground.errors import HostError
 from . import dnf_errors, others
-from .dnf import Row
+from .dnf import Dnf
+from .solver import Row
 from .transaction import ERASE_OPTION, INSTALL_OPTIONS, REMOVE_OPTIONS, Transaction, bring, compare, specs
+from .yum import Yum
+
+SOLVERS = {"dnf": Dnf, "yum": Yum}
 
 ENGINE = ("docker-ce", "docker-ce-cli")
 PACKAGES = ENGINE + ("containerd.io", "docker-buildx-plugin", "docker-compose-plugin")

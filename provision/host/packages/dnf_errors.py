@@ -1,4 +1,4 @@
-"""The causes of a failed dnf by its output: one row each, and the first match counts."""
+"""The causes of a failed dnf or yum by its output: one row each, and the first match counts."""
 
 import re
 from collections import namedtuple
@@ -13,13 +13,14 @@ _LOCK = re.compile(
     r"|Existing lock \S*yum\.pid|another copy is running as pid|holding the yum lock")
 _CONFLICT = re.compile(
     r"(?:conflicts with|obsoletes) \S+ provided by|(?:conflicts with|obsoletes) (?:runc|podman|buildah)"
-    r"|package (?:podman|buildah|cockpit-podman)\S* (?:conflicts with|.*none of the providers can be)")
+    r"|package (?:podman|buildah|cockpit-podman)\S* (?:conflicts with|.*none of the providers can be)"
+    r"|^Error: \S+ conflicts with \S+$", re.MULTILINE)
 CONFLICT = "package-conflict"
 UNKNOWN = "packages"
 
 Cause = namedtuple("Cause", "kind pattern message hint meaning")
 
-# Messages of rpm, dnf, librepo, libcurl and OpenSSL or GnuTLS; each is in a test with its source.
+# Messages of rpm, dnf, librepo, yum, libcurl and OpenSSL or GnuTLS; each is in a test with its source.
 _CAUSES = (
     Cause(
         "package-signature",
@@ -31,7 +32,7 @@ _CAUSES = (
     Cause(
         "package-damaged",
         r"\.rpm: Downloading successful, but checksum doesn't match|\.rpm: Interrupted by header callback"
-        r"|Package .* is damaged|\.rpm.*[Dd]igest.*BAD",
+        r"|Package .* is damaged|\.rpm.*[Dd]igest.*BAD|Package does not match intended download",
         "a package does not have the checksum that the repository states",
         "clear the cache of the mirror or proxy, or set docker_engine_mirror to another; then: `again`",
         "the mirror, or a proxy on the way, is broken or half updated; nothing of it was installed"),
@@ -51,14 +52,14 @@ _CAUSES = (
         "dnf gives up a download that stays below 20 kB a second for 10 s"),
     Cause(
         "repository-tls",
-        r"Curl error \((?:35|51|53|54|58|59|60|64|66|77|80|82|83|90|91)\)",
+        r"[Cc]url(?: error \(|#)(?:35|51|53|54|58|59|60|64|66|77|80|82|83|90|91)\b",
         "the repository cannot be verified over TLS",
         "check the mirror's certificate, and that no proxy on the way replaces it; then: `again`",
         "the certificate is not valid for this address, at this time, or not signed by an authority"
         " that this host knows"),
     Cause(
         "repository-not-found",
-        r"Status code: (?:403|404|410)",
+        r"(?:Status code:|HTTP Error) (?:403|404|410)",
         "the repository has no packages at this address",
         "check docker_engine_mirror and docker_engine_channel; then: `again`",
         "a server answers, but does not have this path"),
@@ -71,7 +72,8 @@ _CAUSES = (
         "CentOS has closed the mirror lists of releases that get no updates"),
     Cause(
         "repository-unreachable",
-        r"Curl error \(\d+\)|Status code: \d+|Failed to download metadata|Cannot download"
+        r"Curl error \(\d+\)|curl#\d+|Status code: \d+|HTTP Error \d+|No more mirrors to try"
+        r"|Failed to download metadata|Cannot download"
         r"|All mirrors were tried|Cannot prepare internal mirrorlist|repomd\.xml.*(?:error|failed)",
         "a package repository does not answer this host",
         "open egress to it, or set docker_engine_mirror; then: `again`",
@@ -80,14 +82,15 @@ _CAUSES = (
 _LATE_CAUSES = (
     Cause(
         "dependency-missing",
-        r"nothing provides (?:container-selinux|iptables|libcgroup|fuse-overlayfs|slirp4netns)\b",
+        r"(?:nothing provides|Requires:)"
+        r" (?:container-selinux|iptables|libcgroup|fuse-overlayfs|slirp4netns)\b",
         "a package that Docker needs is in no repository of this host",
         "enable the system's own repositories: AppStream and BaseOS (RHEL: subscription-manager register;"
         " Oracle Linux: dnf config-manager --enable ol9_appstream); then: `again`",
         "it comes with the system, not from Docker"),
     Cause(
         "package-excluded",
-        r"filtered out by (?:exclude|modular) filtering|is excluded\b",
+        r"filtered out by (?:exclude|modular) filtering|is excluded\b|updates? due to versionlock",
         "the settings of dnf on this host exclude this package",
         "look at exclude= in /etc/dnf/dnf.conf and the .repo files, and at dnf versionlock list;"
         " then: `again`",
@@ -130,8 +133,9 @@ def _error(cause, line):
 
 
 def _unknown(text):
-    # dnf prints "Error: " alone on its line, and each reason below it after a dash.
-    for pattern in (r"^\s+- \S", r"^\s*Problem\b.*: \S", r"^(?:Error|error|Failed|RuntimeError)[^:]*: *\S"):
+    # dnf prints "Error: " alone on its line, and each reason below it after a dash; yum may indent a reason.
+    reasons = (r"^\s+- \S", r"^\s+file \S+ from install of", r"^\s*Problem\b.*: \S")
+    for pattern in reasons + (r"^(?:Error|error|Failed|RuntimeError)[^:]*: *\S",):
         line = _line(text, re.compile(pattern))
         if line:
             break

@@ -10,7 +10,7 @@ from ..ground import rpmdb
 from ..ground.change import REMOVED, Change, Harm, line
 from ..ground.errors import HostError
 from . import dnf_errors
-from .dnf import Row
+from .solver import Row
 
 # A removal needs no repository, and removes only what it names.
 REMOVE_OPTIONS = ["--disablerepo=*", "--noautoremove"]
