@@ -17,6 +17,7 @@ PACKAGES = (
     "systemd,systemd-sysv,dbus,openssh-server,dnf,python3-dnf,python3,rpm,iptables,iproute2,procps,"
     "ca-certificates,libpam-systemd,kmod,sudo"
 )
+MERGED_USR = "/usr/share/mmdebstrap/hooks/merged-usr/setup00.sh"
 MASKED = (
     "systemd-firstboot.service", "user@.service", "console-getty.service", "getty@.service",
     "apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "e2scrub_all.timer",
@@ -54,7 +55,7 @@ WantedBy=sysinit.target
 
 def tree(profile: Profile, progress: Callable[[str], None]) -> Path:
     """Give the tree for this profile, built now if the cache has none of this recipe (about 45 s)."""
-    target = cache.root() / f"image-{profile.suite}-{_recipe()}"
+    target = cache.root() / f"image-{profile.suite}-{profile.manager}-{_recipe()}"
     if not target.exists():
         progress(f"building the image for {profile.name} from Debian packages, once")
         cache.drop_older(target, in_use=Path("/proc/self/mounts").read_text())
@@ -72,9 +73,13 @@ def _recipe() -> str:
 
 def _build(profile: Profile, half: Path) -> None:
     root = half / "root"
-    run("mmdebstrap", "--quiet", "--variant=minbase", f"--keyring={KEYRING}", f"--include={PACKAGES}",
-        profile.suite, root, mirror())  # fmt: skip
+    packages = PACKAGES + (",python2.7" if profile.manager == "yum" else "")
+    # Debian 11 still splits /bin and /usr/bin, unless asked.
+    run("mmdebstrap", "--quiet", "--variant=minbase", f"--keyring={KEYRING}", f"--include={packages}",
+        f"--setup-hook={MERGED_USR}", profile.suite, root, mirror())  # fmt: skip
     _dress(profile, root)
+    if profile.is_old:
+        _hide_python(profile, root)
     _quiet(root)
     _install_release(profile, half / "rpm", root)
 
@@ -89,6 +94,21 @@ def _dress(profile: Profile, root: Path) -> None:
     presets = root / "etc/systemd/system-preset"
     presets.mkdir(exist_ok=True)
     (presets / "99-default-disable.preset").write_text("disable *\n")
+
+
+def _hide_python(profile: Profile, root: Path) -> None:
+    """Take Python 3 off the search path, and give dnf its name."""
+    hidden, programs = root / profile.python, root / "usr/bin"
+    hidden.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(programs / "python3", hidden)  # the link's target
+    _, _, script = (programs / "dnf-3").read_text().partition("\n")
+    for name in [*programs.glob("python3*"), *programs.glob("dnf*"), *programs.glob("py*3")]:
+        name.unlink(missing_ok=True)
+    (programs / profile.manager).write_text(f"#!/{profile.python}\n{script}")
+    (programs / profile.manager).chmod(0o755)
+    if (programs / "python2.7").exists():
+        for link in ("python", "python2"):
+            (programs / link).symlink_to("python2.7")
 
 
 def _quiet(root: Path) -> None:

@@ -30,10 +30,10 @@ def up(
 ) -> Lab:
     """Bring up a lab of stand-in hosts called el1, el2, … on 198.18.``subnet``.0/24.
 
-    ``profile`` is el10, el9 or alien; ``users`` adds ``ops`` (sudo with its password) and ``deploy`` (sudo
-    without one). The root passwords are only in the returned value. ``progress`` is called with a line before
-    each long step. Raises LabError when this machine cannot run a lab, or when this lab is up already;
-    whatever was built is then removed.
+    ``profile`` is el10, el9, el8, el7 or alien; ``users`` adds ``ops`` (sudo with its password) and
+    ``deploy`` (sudo without one). The root passwords are only in the returned value. ``progress`` is
+    called with a line before each long step. Raises LabError when this machine cannot run a lab, or when
+    this lab is up already; whatever was built is then removed.
     """
     prerequisites.check()
     dress = profiles.profile(profile)

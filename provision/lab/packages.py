@@ -3,6 +3,9 @@
 Each engine of ENGINES is in it. Programs that need the C library of the host (runc, docker-init) come
 from the host's own suite, the others run on any. The oldest engine has no plugins, and brings the library
 of the device mapper along, which its dockerd needs and a stand-in host does not have.
+
+The C library of an old profile is too old for all but its own suite's engine. Another engine brings that
+of its suite along, in a folder of its own.
 """
 
 import os
@@ -25,6 +28,8 @@ OLD_DEBS = ("docker.io", "containerd", "libdevmapper1.02.1")
 ENGINE_DEBS = ("docker.io", "docker-cli", "containerd", "docker-compose", "docker-buildx")
 ENGINES = {"bookworm": OLD_DEBS, "trixie": ENGINE_DEBS, "forky": ENGINE_DEBS}
 HOST_DEBS = ("runc", "tini")
+OLD_PROFILE_ENGINES = {"bullseye": OLD_DEBS, "trixie": ENGINE_DEBS}
+LIBRARY_DEBS = ("libc6", "libsystemd0", "libcap2")
 PLACES = {
     "usr/sbin/dockerd": "usr/bin/dockerd",
     "usr/sbin/docker-proxy": "usr/bin/docker-proxy",
@@ -39,6 +44,12 @@ PLUGIN_PLACES = {
     "usr/libexec/docker/cli-plugins/docker-buildx": "usr/libexec/docker/cli-plugins/docker-buildx",
     "usr/libexec/docker/cli-plugins/docker-compose": "usr/libexec/docker/cli-plugins/docker-compose",
 }
+LIBRARY = "usr/libexec/docker/lib"
+LOADER = "ld-linux-x86-64.so.2"
+LIBRARY_PLACES = {
+    f"usr/lib/x86_64-linux-gnu/{name}": f"{LIBRARY}/{name}"
+    for name in (LOADER, "libc.so.6", "libm.so.6", "libsystemd.so.0", "libcap.so.2")
+}
 DEVICE_MAPPER = {
     "lib/x86_64-linux-gnu/libdevmapper.so.1.02.1": "usr/lib/x86_64-linux-gnu/libdevmapper.so.1.02.1",
 }
@@ -48,7 +59,7 @@ OWN_FILES = {
     "containerd.service": "usr/lib/systemd/system/containerd.service",
     "containerd.toml": "etc/containerd/config.toml",
 }
-RHEL_LINKS = {"8": "9", "9": "9", "10": "10"}
+RHEL_LINKS = {"8": "8", "9": "9", "10": "10"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +142,8 @@ def _build_stable(repo: Repository, profile: Profile, half: Path) -> None:
     stable = half / arch() / "stable"
     (stable / "Packages").mkdir(parents=True)
     with TemporaryDirectory(dir=half) as build:
-        for suite in ENGINES:
-            _build_engine(suite, profile, Path(build, suite))
+        for suite, debs in (OLD_PROFILE_ENGINES if profile.is_old else ENGINES).items():
+            _build_engine(suite, debs, profile, Path(build, suite))
         built = sorted(Path(build).glob("*/RPMS/*/*.rpm"))
         _sign(repo, built)
         for package in built:
@@ -147,31 +158,40 @@ def _sign(repo: Repository, built: list[Path]) -> None:
         keys.stop_agent(repo.gnupg)
 
 
-def _build_engine(suite: str, profile: Profile, build: Path) -> None:
-    engine, host = fetch(suite, ENGINES[suite]), fetch(profile.suite, HOST_DEBS)
+def _build_engine(suite: str, debs: tuple[str, ...], profile: Profile, build: Path) -> None:
+    engine, host = fetch(suite, debs), fetch(profile.suite, HOST_DEBS)
     unpacked, stage = build / "unpacked", build / "stage"
     unpack(engine, unpacked)
     unpack(host, unpacked)
-    _lay_out(PLACES | _further(suite), unpacked, stage)
-    macros = {"_topdir": build, "stage": stage, "el": profile.el, **_versions(suite, engine)}
+    has_plugins = debs is ENGINE_DEBS
+    _lay_out(PLACES | (PLUGIN_PLACES if has_plugins else DEVICE_MAPPER), unpacked, stage)
+    macros = {"_topdir": build, "stage": stage, "el": profile.el, **_versions(engine, has_plugins)}
+    if profile.is_old and suite != profile.suite:
+        _bring_library(suite, build / "library", stage)
+        macros["library"] = LIBRARY
     run("rpmbuild", "-bb", "--quiet", *(f"--define={name} {value}" for name, value in macros.items()),
         FILES / "docker.spec")  # fmt: skip
 
 
-def _has_plugins(suite: str) -> bool:
-    return ENGINES[suite] is ENGINE_DEBS
+def _bring_library(suite: str, unpacked: Path, stage: Path) -> None:
+    """Put the suite's C library into the stage, and let each program there use it; not those of the host."""
+    unpack(fetch(suite, LIBRARY_DEBS), unpacked)
+    for source, place in LIBRARY_PLACES.items():
+        _move((unpacked / source).resolve(), stage / place)
+    # An rpath counts for the libraries' own libraries too, a runpath does not.
+    options = ("--set-interpreter", f"/{LIBRARY}/{LOADER}", "--force-rpath", "--set-rpath", f"/{LIBRARY}")
+    for program in (*(stage / "usr/bin").glob("*"), *(stage / "usr/libexec/docker/cli-plugins").glob("*")):
+        if program.name != "runc" and b"/lib64/ld-linux" in program.read_bytes()[:4096]:
+            run("patchelf", *options, program)
 
 
-def _further(suite: str) -> dict[str, str]:
-    return PLUGIN_PLACES if _has_plugins(suite) else DEVICE_MAPPER
-
-
-def _versions(suite: str, debs: Path) -> dict[str, str]:
-    """Return the versions that the recipe is told; one without those of plugins builds none."""
+def _versions(debs: Path, has_plugins: bool) -> dict[str, str]:
+    """Return what the recipe is told: versions, and that an engine without plugins has the device mapper."""
     named = {"engine": "docker.io", "containerd": "containerd"}
-    if _has_plugins(suite):
+    if has_plugins:
         named |= {"compose": "docker-compose", "buildx": "docker-buildx"}
-    return {word: upstream_version(debs, package) for word, package in named.items()}
+    versions = {word: upstream_version(debs, package) for word, package in named.items()}
+    return versions if has_plugins else versions | {"devicemapper": "1"}
 
 
 def _lay_out(places: dict[str, str], unpacked: Path, stage: Path) -> None:

@@ -8,7 +8,10 @@ from provision.workflows.project import Flags, whole_number
 
 @command(
     shared=LOCAL,
-    help={"hosts": "how many hosts to boot", "profile": "el10 or el9: what the stand-ins are dressed as"},
+    help={
+        "hosts": "how many hosts to boot",
+        "profile": "el10, el9, el8 or el7: what the stand-ins are dressed as",
+    },
 )
 def up(flags: Flags, hosts: str = "2", profile: str = "el10") -> None:
     """Boot stand-in hosts and make them the inventory."""
