@@ -41,11 +41,12 @@ bench: .venv/installed
 
 # How many faults, drawn from which seed.
 SEED ?= 1
-# provision, harden, or lived-in: what is broken.
+# provision, harden, or lived-in: what is broken. With el7 the package manager is yum, and Python 2.7 runs the host code.
 WORK ?= provision
+PROFILE ?= el10
 chaos: lab-machine .venv/installed
 	xargs -a provision/lab/debian-packages.txt sh tools/debian-install
-	$(BIN)/python -m tests.lab.faults --runs $(N) --seed $(SEED) --work $(WORK)
+	$(BIN)/python -m tests.lab.faults --runs $(N) --seed $(SEED) --work $(WORK) --profile $(PROFILE)
 
 lint: .venv/installed
 	$(BIN)/ruff check .

@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Callable
 from xml.etree import ElementTree
 
+import pytest
 import yaml
 
 from provision import lab as labs
@@ -146,18 +147,19 @@ def test_an_older_engine_is_installed_upgraded_and_planned_by_version(
     assert "28.5.2" in in_host(lab, "el3", "docker version -f '{{.Server.Version}}'")
 
 
-def test_the_other_dress_takes_the_same_road(
-    one_host_lab: Callable[[str], Lab], new_project: NewProject
+@pytest.mark.parametrize(("profile", "repository"), [("el9", "centos/9"), ("el8", "rhel/8")])
+def test_other_dresses_take_the_same_road(
+    profile: str, repository: str, one_host_lab: Callable[[str], Lab], new_project: NewProject
 ) -> None:
     project = new_project()
-    project.lab = one_host_lab("el9")
+    project.lab = one_host_lab(profile)
     host = project.lab.hosts[0]
     assert host.password
     project.add("el1", host)
     project.store("el1", host.password.reveal())
     done = project.fab("provision")
     done.expect(0)
-    assert "centos/9" in json.dumps(project.host_report("el1")["changes"])
+    assert repository in json.dumps(project.host_report("el1")["changes"])
 
 
 def test_json_output_is_one_stream_of_versioned_lines(new_project: NewProject) -> None:

@@ -31,7 +31,7 @@ def main() -> int:
     place.mkdir(parents=True)
     started = time.monotonic()
     subnet = labs.free_subnet() if asked.subnet is None else asked.subnet
-    with run.open_lab(f"cha{subnet}", asked.hosts, subnet, STATE) as lab:
+    with run.open_lab(f"cha{subnet}", asked.hosts, subnet, STATE, asked.profile) as lab:
         results = play_all(lab, faults, place, lambda result: _tell(result, place / "faults.jsonl"))
     text = table.markdown(results)
     (place / "table.md").write_text(text)
@@ -57,6 +57,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--hosts", type=int, help="how many hosts, each broken by itself")
     parser.add_argument("--subnet", type=int, help="the lab's, 198.18.N.0/24; else a free one")
     parser.add_argument("--work", choices=tuple(PLAYERS), default="provision", help="what is broken")
+    parser.add_argument("--profile", default="el10", help="what the hosts are dressed as")
     parser.add_argument("--list", action="store_true", help="print the faults and break nothing")
     asked = parser.parse_args()
     asked.hosts = asked.hosts or HOSTS[asked.work]

@@ -16,6 +16,7 @@ from tests.lab.faults.plan import Fault
 from tests.lab.faults.site import POLL_S, PROVISION, Process, Site
 
 Run = subprocess.Popen[bytes]
+DNF = ("bin/dnf", "bin/yum")
 
 
 class Injection:
@@ -79,7 +80,7 @@ def _children(site: Site, _: Run) -> list[int]:
 
 
 def _dnf(site: Site, _: Run) -> list[int]:
-    return [p.pid for p in site.processes() if any(word.endswith("bin/dnf") for word in p.words[:2])]
+    return [p.pid for p in site.processes() if any(word.endswith(DNF) for word in p.words[:2])]
 
 
 def _dockerd(site: Site, _: Run) -> list[int]:

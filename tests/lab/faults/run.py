@@ -29,11 +29,11 @@ _EVIDENCE = ("*.log", "inventory/hosts.yml")
 
 
 @contextmanager
-def open_lab(name: str, hosts: int, subnet: int, state: Path) -> Iterator[Lab]:
+def open_lab(name: str, hosts: int, subnet: int, state: Path, profile: str = "el10") -> Iterator[Lab]:
     """Boot bare stand-in hosts; they are gone when the context ends, also those of a run that was killed."""
     labs.down(name, state)
     try:
-        yield labs.up(name, hosts, "el10", state_dir=state, subnet=subnet, progress=lambda _: None)
+        yield labs.up(name, hosts, profile, state_dir=state, subnet=subnet, progress=lambda _: None)
     finally:
         labs.down(name, state)
 

@@ -23,6 +23,8 @@ POLL_S = 0.1
 # A container runs there, and an engine of another generation stops it.
 PROVISION = ("provision", "--no-verify", "--allow-disruption")
 VERSIONS = ("28.5.2", "26.1.5")
+# The lab's repository for an old system has these.
+OLD_VERSIONS = ("26.1.5", "20.10.5")
 # The marker of the host code's start text (provision/ssh/elevate.py).
 HOST_CODE = "__provision__"
 
@@ -58,10 +60,15 @@ class Site:
     key: int = 3
     known_runs: set[str] = field(default_factory=set)
 
+    @property
+    def versions(self) -> tuple[str, str]:
+        """The engine's versions that the site has in turn."""
+        return OLD_VERSIONS if self.host.profile == "el7" else VERSIONS
+
     def want(self, **variables: Any) -> None:
         """Write the inventory anew, with these variables over those that the site always has."""
         self.project.variables = {
-            "docker_engine_version": VERSIONS[self.version],
+            "docker_engine_version": self.versions[self.version],
             # A key that no reload takes over, so that the engine has to be restarted for it.
             "docker_engine_daemon_options": {"log-opts": {"max-size": f"{self.key}m"}},
             **variables,
