@@ -101,8 +101,10 @@ class Project:
     def start(self, *args: str, **more: str) -> subprocess.Popen[str]:
         """Start a `fab` command and return its process."""
         pipe = subprocess.PIPE
+        # As at a terminal: under nohup SIGHUP would be ignored, and in a background job SIGINT.
+        usual = ["env", "--default-signal=HUP,INT"]
         return subprocess.Popen(
-            [str(BIN / "fab"), *args], cwd=self.path, env=self.environment(**more), text=True,
+            [*usual, str(BIN / "fab"), *args], cwd=self.path, env=self.environment(**more), text=True,
             stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, start_new_session=True,
         )  # fmt: skip
 
