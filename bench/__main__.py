@@ -11,14 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from bench import contenders, table
-from bench.contenders import ALL, PLAIN, PRODUCT, PYINFRA, Contender
+from bench.contenders import ALL, FLOOR, PLAIN, PRODUCT, PYINFRA, Contender
 from bench.gauge import Reading
 from bench.place import HERE, REPOSITORY, Place, open_place, set_key
 from provision.errors import ProvisionError
 from provision.ssh import hostcode
 
 RESULTS = HERE / "results"
-SCENES = ("fresh", "noop", "change", "verify", "verify1")
+SCENES = ("fresh", "noop", "change", "verify", "verify1", "noop7")
+SETTLED = SCENES[1:-1]
 # systemd refuses a fourth start of a unit within a minute; who measures restarts must not meet that.
 PARDON = "systemctl reset-failed docker.service docker.socket 2>/dev/null; true"
 
@@ -58,7 +59,9 @@ def _measure_all(asked: argparse.Namespace, scenes: Scenes, stages: list[Any]) -
         contenders.install_pyinfra()
     if "fresh" in asked.scenes:
         _fresh(asked, root, scenes)
-    if set(asked.scenes) - {"fresh"}:
+    if "noop7" in asked.scenes:
+        _old(asked, root, scenes)
+    if set(asked.scenes) & set(SETTLED):
         with open_place(asked.hosts, asked.subnet, root) as place:
             _settled(asked, place, scenes, stages)
 
@@ -66,7 +69,7 @@ def _measure_all(asked: argparse.Namespace, scenes: Scenes, stages: list[Any]) -
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--hosts", type=int, default=10, help="how many for all but the first provision")
-    parser.add_argument("--fresh-hosts", type=int, default=5, help="how many for the first provision")
+    parser.add_argument("--fresh-hosts", type=int, default=5, help="how many for the first provision and el7")
     parser.add_argument("--rounds", type=int, help="of a no-op; default 5")
     parser.add_argument("--slow-rounds", type=int, help="of what takes minutes; default 3")
     parser.add_argument("--scenes", nargs="+", choices=SCENES, default=list(SCENES))
@@ -88,6 +91,16 @@ def _fresh(asked: argparse.Namespace, root: Path, scenes: Scenes) -> None:
                 _keep(scenes, "fresh", contender, place, _measure(contender, place, "fresh"))
 
 
+def _old(asked: argparse.Namespace, root: Path, scenes: Scenes) -> None:
+    """Measure a no-op on hosts with yum and Python 2.7, for which the last two contenders are not written."""
+    with open_place(asked.fresh_hosts, asked.subnet, root, "el7") as place:
+        contenders.measure(PRODUCT, place, "fresh")
+        place.on_each(f"cp {REPOSITORY} /root/repository-{PRODUCT.name}")
+        for number in range(asked.rounds):
+            for contender in (FLOOR, PRODUCT) if number % 2 else (PRODUCT, FLOOR):
+                _one(contender, place, "noop7", number, scenes, [])
+
+
 def _settled(asked: argparse.Namespace, place: Place, scenes: Scenes, stages: list[Any]) -> None:
     """Measure on hosts that are right, so that each contender finds its own work done."""
     _say("bringing the hosts to where every contender has nothing to do")
@@ -98,7 +111,7 @@ def _settled(asked: argparse.Namespace, place: Place, scenes: Scenes, stages: li
     if asked.containers:
         _say(f"starting {asked.containers} containers on each host")
         place.run_containers(asked.containers)
-    for scene in [each for each in SCENES[1:] if each in asked.scenes]:
+    for scene in [each for each in SETTLED if each in asked.scenes]:
         rounds = asked.rounds if scene == "noop" else asked.slow_rounds
         for number in range(rounds):
             for contender in _turn(asked, number):

@@ -22,10 +22,14 @@ exec /usr/bin/{tool} "$@"
 """
 
 # What each types for each scene.
-SCRIPTS = {"fresh": "install", "noop": "check", "change": "change", "verify": "verify", "verify1": "verify"}
+SCRIPTS = {
+    "fresh": "install", "noop": "check", "noop7": "check", "change": "change", "verify": "verify",
+    "verify1": "verify",
+}  # fmt: skip
 OURS = {
     "fresh": ("provision", "--no-verify"),
     "noop": ("provision", "--no-verify"),
+    "noop7": ("provision", "--no-verify"),
     "change": ("provision", "--no-verify"),
     "verify": ("verify",),
     "verify1": ("verify", "--limit", "el1"),

@@ -23,6 +23,8 @@ from provision.workflows import demo
 HERE = Path(__file__).resolve().parent
 REPOSITORY = "/etc/yum.repos.d/docker-ce.repo"
 PACKAGES = "docker-ce docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin"
+# By profile: where Docker's packages are, and the Python that the floor uses.
+SYSTEMS = {"el10": ("centos/10", "python3 -IS"), "el7": ("centos/7", "python2.7 -ES")}
 DAEMON: dict[str, Any] = {
     "live-restore": True,
     "log-driver": "local",
@@ -61,6 +63,11 @@ class Place:
         """Where pyinfra's inventory lies."""
         return self.project / "pyinfra"
 
+    @property
+    def system(self) -> tuple[str, str]:
+        """The row of SYSTEMS for these hosts."""
+        return SYSTEMS[self.lab.hosts[0].profile]
+
     def hosts_cpu_s(self) -> float | None:
         """Return the CPU seconds of all hosts so far, None where this machine does not count them."""
         used = [cgroups.cpu_seconds(hosts.machine(self.lab.name, host.name)) for host in self.lab.hosts]
@@ -81,7 +88,7 @@ class Place:
 
 
 @contextmanager
-def open_place(hosts: int, subnet: int, root: Path) -> Iterator[Place]:
+def open_place(hosts: int, subnet: int, root: Path, profile: str = "el10") -> Iterator[Place]:
     """Boot ``hosts`` bare stand-in hosts; they are gone when the context ends."""
     state = root / ".provision"
     name = f"bench{subnet % 100}"
@@ -89,7 +96,7 @@ def open_place(hosts: int, subnet: int, root: Path) -> Iterator[Place]:
     shutil.rmtree(root, ignore_errors=True)
     root.mkdir(parents=True)
     try:
-        made = lab.up(name, hosts, "el10", state_dir=state, subnet=subnet, progress=_say)
+        made = lab.up(name, hosts, profile, state_dir=state, subnet=subnet, progress=_say)
         place = Place(made, root)
         shutil.copy(HERE.parent / "fabfile.py", root)  # makes it a project of its own
         demo.admit(made, root)
@@ -129,7 +136,7 @@ def _daemon_json(options: dict[str, Any]) -> str:
 
 
 def _repository(place: Place) -> str:
-    return f"{place.lab.repo_url}/linux/centos/10/x86_64/stable"
+    return f"{place.lab.repo_url}/linux/{place.system[0]}/x86_64/stable"
 
 
 def _write_floor(place: Place) -> None:
@@ -158,22 +165,24 @@ def _write_floor(place: Place) -> None:
 
 # A process of Docker's client would cost more.
 PING = """\
-ping_engine() {
-    python3 -IS -c "import socket, sys; s = socket.socket(socket.AF_UNIX); s.connect('/var/run/docker.sock')
+ping_engine() {{
+    {python} -c "import socket, sys; s = socket.socket(socket.AF_UNIX); s.connect('/var/run/docker.sock')
 s.sendall(b'GET /_ping HTTP/1.0\\r\\n\\r\\n'); sys.exit(b' 200 ' not in s.recv(4096))"
-}
+}}
 """
 
 
 def _write_desired(place: Place, options: dict[str, Any]) -> None:
     ours = (
         "# Managed by provision; changes here are overwritten.\n[docker-ce-stable]\n"
-        f"name=Docker CE stable (centos/10)\nbaseurl={_repository(place)}\nenabled=1\ngpgcheck=1\n"
+        f"name=Docker CE stable ({place.system[0]})\nbaseurl={_repository(place)}\nenabled=1\ngpgcheck=1\n"
         "repo_gpgcheck=0\nsslverify=1\ngpgkey=file:///etc/pki/rpm-gpg/RPM-GPG-KEY-docker\n"
     )
     texts = {"key": place.lab.gpg_key.read_text(), "repository": ours, "daemon_json": _daemon_json(options)}
     head = f"packages='{PACKAGES}'\nkey_id={place.lab.gpg_fingerprint[-8:].lower()}\n"
-    head += PING + "".join(_function(name, text) for name, text in texts.items())
+    head += PING.format(python=place.system[1]) + "".join(
+        _function(name, text) for name, text in texts.items()
+    )
     program = b64encode(sample.program("x86_64")).decode() + "\n"
     for script in ("install", "check", "change", "verify"):
         more = _function("sample", program) if script == "verify" else ""

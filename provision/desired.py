@@ -13,7 +13,8 @@ from provision.role import PREFIX
 KNOWN = tuple(
     PREFIX + word
     for word in ("state", "version", "upgrade", "channel", "mirror", "gpg_key", "gpg_fingerprint",
-                 "daemon_options", "registry_logins", "may_remove", "disruption", "lock_timeout")
+                 "daemon_options", "registry_logins", "may_remove", "accept_eol", "disruption",
+                 "lock_timeout")
 )  # fmt: skip
 # These become one line of a file, or one word of a command on the host.
 _SHAPES = {

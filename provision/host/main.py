@@ -10,7 +10,7 @@ from .engine import api, kept, unit
 from .ground import clock, facts, secret, systems
 from .ground.errors import HostError, as_host_error
 from .ground.machine import Machine
-from .packages import repository
+from .packages import archive, repository
 from .runs import consent, detach, history, lock, run
 
 ACCESS = "access"
@@ -121,17 +121,20 @@ class Attempt(object):
         """Look at the host; yield its facts, the state of docker's unit, and its package manager."""
         observed = facts.gather(self.machine)
         self.result["system"] = observed.system
-        text = repository.repo_text(observed, self.request["desired"])
+        desired = self.request["desired"]
+        text = repository.repo_text(observed, desired)
         manager = systems.supported(observed).manager
         facts.refuse_unfit(self.machine, observed, manager)
         docker = unit.await_start(self.machine, START_LIMIT_S[self.request["mode"]])
         self.machine.engine_sleeps = not docker.active
         patience_s = self.request["lock_timeout_s"] if self.applies else None
         solver = packages.SOLVERS[manager](self.machine, repository.REPO_FILE, text, patience_s)
+        solver.archive = desired["accept_eol"] and bool(archive.ended(observed))
         try:
             yield observed, docker, solver
         finally:
             self.result["waited"] += solver.waited
+            self.result["system"] += archive.words(observed, solver)
             solver.close()
 
     def finish_packages(self, docker, solver, pasts, again):

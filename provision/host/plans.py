@@ -4,13 +4,15 @@ from . import owned, packages
 from .engine import api, daemon, kept, kernel, purge, registries, service, stop
 from .engine.unit import State
 from .ground.jsonfile import parse
-from .packages import repository
+from .packages import archive, repository
 
 
 def present(machine, unit, observed, desired, solver, unended):
     """Return the Changes that install and run the engine; ``unended`` are the runs that were cut short."""
     installed = packages.Installed(machine)
     source = repository.plan(machine, observed, desired, installed.keys)
+    if not (packages.is_satisfied(installed, desired) or desired["accept_eol"]) and archive.ended(observed):
+        archive.refuse_ended(observed)
     modules = kernel.lacking(machine, desired, unit)
     software = packages.plan(machine, solver, installed, desired, modules) + kernel.plan(machine, modules)
     settings = daemon.plan(machine, desired, unit.command)

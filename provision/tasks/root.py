@@ -2,7 +2,7 @@
 
 from provision.errors import UsageError
 from provision.inventory import ALL
-from provision.workflows.command import AGREE, DISRUPT, LOCK, RUN, VIA, command
+from provision.workflows.command import AGREE, DISRUPT, EOL, LOCK, RUN, VIA, command
 from provision.workflows.project import Flags
 
 _SELECTION = {
@@ -16,18 +16,20 @@ _STRICT = {"strict": "advice counts as a failed check"}
     shared=RUN,
     help=_SELECTION
     | _TOLERATE
+    | EOL
     | {"diff": "show every package and every line of a file that would change",
        "detailed-exitcode": "add 16 to the exit code when changes are pending"},
 )  # fmt: skip
 def plan(
     flags: Flags, limit: str = ALL, via: str = "public", diff: bool = False, detailed_exitcode: bool = False,
-    tolerate: str = "",
+    tolerate: str = "", accept_eol: bool = False,
 ) -> int:  # fmt: skip
     """Show what would change on the hosts; change nothing."""
+    from provision.workflows.options import eol_values
     from provision.workflows.runs import Manner, Request, start, typed
 
     manner = Manner(diff=diff, detailed=detailed_exitcode, tolerate=tolerate)
-    return start(Request("plan", typed(), limit, via), flags, manner)
+    return start(Request("plan", typed(), limit, via, values=eol_values(accept_eol)), flags, manner)
 
 
 @command(
@@ -36,6 +38,7 @@ def plan(
     | _TOLERATE
     | LOCK
     | DISRUPT
+    | EOL
     | _STRICT
     | {"verify": "--no-verify leaves the proof to a later fab verify",
        "resume": "repeat the last fab provision for the hosts that failed, with its options"},
@@ -43,8 +46,7 @@ def plan(
 def provision(
     flags: Flags, limit: str = ALL, via: str = "public", verify: bool = True, tolerate: str = "",
     lock_timeout: str = "", resume: bool = False, allow_disruption: bool = False, serial: str = "",
-    max_fail: str = "",
-    strict: bool = False,
+    max_fail: str = "", strict: bool = False, accept_eol: bool = False,
 ) -> int:  # fmt: skip
     """Make the hosts Docker hosts, and prove that they are.
 
@@ -52,7 +54,7 @@ def provision(
     """
     from provision.workflows.provisioning import ProvisionOptions, resume_last, start
 
-    chosen = (allow_disruption, serial, max_fail, strict)
+    chosen = (allow_disruption, serial, max_fail, strict, accept_eol)
     options = ProvisionOptions(limit, via, verify, tolerate, lock_timeout, *chosen)
     return resume_last(provision, flags, limit) if resume else start(options, flags)
 

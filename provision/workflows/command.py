@@ -39,6 +39,7 @@ DISRUPT = {
     "serial": "how many hosts are disrupted at a time (default: 1)",
     "max-fail": "disrupt no further host after N failures, or after N% of these hosts failed (default: 1)",
 }
+EOL = {"accept-eol": "install packages on a system that gets no updates any more, like CentOS 7"}
 AGREE = {"plan": "only show what would be done", "yes": "do not ask; needed without a terminal"}
 
 Body = Callable[..., int | None]

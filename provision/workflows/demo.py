@@ -10,6 +10,7 @@ import yaml
 
 from provision import credentials, lab
 from provision.credentials import Kind, Owner
+from provision.lab.profiles import PROFILES
 from provision.model import HostKey
 from provision.report.layout import count
 from provision.settings import project_root
@@ -82,4 +83,9 @@ def _inventory(made: lab.Lab) -> dict[str, object]:
         "docker_engine_gpg_key": str(made.gpg_key),
         "docker_engine_gpg_fingerprint": made.gpg_fingerprint,
     }
-    return {"all": {"hosts": {h.name: {"ansible_host": h.address} for h in made.hosts}, "vars": shared}}
+    hosts = {host.name: {"ansible_host": host.address} | _accepted(host) for host in made.hosts}
+    return {"all": {"hosts": hosts, "vars": shared}}
+
+
+def _accepted(host: lab.LabHost) -> dict[str, object]:
+    return {"docker_engine_accept_eol": True} if PROFILES[host.profile].has_ended else {}

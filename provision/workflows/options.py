@@ -28,6 +28,11 @@ def lock_values(lock_timeout: str) -> dict[str, Any]:
     return {"lock_timeout": whole_number("lock-timeout", lock_timeout)} if lock_timeout else {}
 
 
+def eol_values(accept_eol: bool) -> dict[str, Any]:
+    """Return the role's value for --accept-eol, if it was given."""
+    return {"accept_eol": True} if accept_eol else {}
+
+
 def tolerated(word: str) -> float | None:
     """Return --tolerate as the number of unreachable hosts that do not count in the exit code.
 

@@ -18,7 +18,7 @@ from provision.workflows import runs
 from provision.workflows.command import RUN
 from provision.workflows.consent import asker
 from provision.workflows.guard import typed
-from provision.workflows.options import lock_values, pace_of
+from provision.workflows.options import eol_values, lock_values, pace_of
 from provision.workflows.project import Flags, settings
 
 
@@ -35,6 +35,7 @@ class ProvisionOptions:
     serial: str
     max_fail: str
     strict: bool
+    accept_eol: bool
 
 
 def start(options: ProvisionOptions, flags: Flags, line: str = "") -> int:
@@ -45,7 +46,7 @@ def start(options: ProvisionOptions, flags: Flags, line: str = "") -> int:
         options.limit,
         options.via,
         prove=options.verify,
-        values=lock_values(options.lock_timeout),
+        values=lock_values(options.lock_timeout) | eol_values(options.accept_eol),
         pace=pace_of(options.serial, options.max_fail),
         strict=options.strict,
     )

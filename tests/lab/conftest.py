@@ -19,6 +19,7 @@ from provision import credentials
 from provision import lab as labs
 from provision.credentials import Kind, Owner
 from provision.lab import Lab, LabHost
+from provision.lab.profiles import PROFILES
 from provision.settings import Settings
 
 BIN = Path(sys.executable).parent
@@ -48,7 +49,7 @@ def lab() -> Iterator[Lab]:
         labs.down(name, STATE)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def one_host_lab() -> Iterator[Callable[[str], Lab]]:
     """Return a function that boots a lab of one host in another dress."""
     made: list[str] = []
@@ -84,6 +85,7 @@ class Project:
             "docker_engine_mirror": self.lab.repo_url,
             "docker_engine_gpg_key": str(self.lab.gpg_key),
             "docker_engine_gpg_fingerprint": self.lab.gpg_fingerprint,
+            "docker_engine_accept_eol": any(PROFILES[h.profile].has_ended for h in self.lab.hosts),
         }
         text = yaml.safe_dump({"all": {"vars": shared | self.variables, "hosts": self.hosts}})
         (self.path / "inventory" / "hosts.yml").write_text(text)

@@ -49,10 +49,12 @@ class Visit(SimpleHTTPRequestHandler):
 class Mirror:
     """Serve ``directory`` on ``address`` with one fault for as long as the context lasts."""
 
-    def __init__(self, address: str, directory: Path, fault: Fault, certificate: Path | None = None) -> None:
+    def __init__(
+        self, address: str, directory: Path, fault: Fault, certificate: Path | None = None, port: int = 0
+    ) -> None:
         handler = type("Visit", (Visit,), {"fault": staticmethod(fault)})
         self._server = ThreadingHTTPServer(
-            (address, 0), lambda *args: handler(*args, directory=str(directory))
+            (address, port), lambda *args: handler(*args, directory=str(directory))
         )
         self._server.daemon_threads = True
         self.stopping = threading.Event()

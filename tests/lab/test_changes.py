@@ -65,8 +65,9 @@ class Host:
         """Return a request; ``other`` replaces its parts, and ``desired`` adds to its desired values."""
         self.number += 1
         desired = {
-            "state": "present", "version": "latest", "upgrade": False, "channel": "stable",
-            "mirror": self.lab.repo_url, "gpg_key": self.lab.gpg_key.read_bytes().decode("latin-1"),
+            "state": "present", "version": "latest", "upgrade": False, "accept_eol": False,
+            "channel": "stable", "mirror": self.lab.repo_url,
+            "gpg_key": self.lab.gpg_key.read_bytes().decode("latin-1"),
             "gpg_fingerprint": self.lab.gpg_fingerprint, "daemon_options": {},
         } | other.pop("desired", {})  # fmt: skip
         return {

@@ -142,7 +142,8 @@ def settle(person: Person, **variables: object) -> None:
 def take_in(person: Person, inventory: str) -> None:
     """Write the inventory of a runbook, with the lab's addresses for those of the documentation."""
     for address, name in WHO.items():
-        inventory = inventory.replace(address, person.project.lab.host(name).address)
+        if address in inventory:
+            inventory = inventory.replace(address, person.project.lab.host(name).address)
     (person.project.path / "inventory/hosts.yml").write_text(textwrap.dedent(inventory))
 
 
@@ -319,23 +320,34 @@ ENDINGS: dict[str, Callable[[Person], None]] = {
 }
 
 
+# Followed on a host like CentOS 7, in test_el7.py.
+ELSEWHERE = {"a-centos-7-host"}
+
+
 # The one of a foreign engine comes last: data of an engine that is not ours are not purged.
 @pytest.mark.parametrize(
     "runbook",
     sorted(
-        (path.stem for path in RUNBOOKS.glob("*.md")), key=lambda name: (BEGINNINGS[name] is live_in, name)
+        {path.stem for path in RUNBOOKS.glob("*.md")} - ELSEWHERE,
+        key=lambda name: (BEGINNINGS[name] is live_in, name),
     ),
 )
 def test_every_command_of_a_runbook_does_what_it_says(lab: Lab, tmp_path: Path, runbook: str) -> None:
-    shutil.copy(CHECKOUT / "fabfile.py", tmp_path)
-    person = Person(Project(tmp_path, lab, {}))
-    settle(person)
+    person = somebody(tmp_path, lab)
     BEGINNINGS[runbook](person)
     try:
         for part in parts(runbook):
             follow(person, part)
     finally:
         ENDINGS.get(runbook, settle)(person)
+
+
+def somebody(directory: Path, lab: Lab) -> Person:
+    """Return a person whose project in ``directory`` has variables for the lab, and no host yet."""
+    shutil.copy(CHECKOUT / "fabfile.py", directory)
+    person = Person(Project(directory, lab, {}))
+    settle(person)
+    return person
 
 
 def follow(person: Person, part: Command | Inventory | str) -> None:

@@ -182,7 +182,7 @@ def known_key(monkeypatch):
 
 def request(mode, run="r1", **wanted):
     desired = {
-        "state": "present", "version": "latest", "upgrade": False, "channel": "stable",
+        "state": "present", "version": "latest", "upgrade": False, "accept_eol": False, "channel": "stable",
         "mirror": "http://mirror.example", "gpg_key": "the key", "gpg_fingerprint": FINGERPRINT,
         "daemon_options": {},
     } | wanted  # fmt: skip
@@ -630,6 +630,31 @@ def test_a_foreign_system_is_refused(host, root, mode):
     result = main.answer(host, request(mode))
     assert result["error"]["kind"] == "unsupported-os"
     assert result["system"].startswith("Debian GNU/Linux 12")
+
+
+ENDED = 'NAME="CentOS Stream"\nID="centos"\nVERSION_ID="8"\n'
+MIRRORED = """\
+[baseos]
+mirrorlist=http://mirrorlist.centos.org/?release=$stream&repo=BaseOS
+#baseurl=http://mirror.centos.org/$contentdir/$stream/BaseOS/$basearch/os/
+"""
+
+
+def test_a_system_past_its_end_is_refused_until_somebody_accepts_it(host, root, engine):
+    (root / "etc/os-release").write_text(ENDED)
+    theirs = root / "etc/yum.repos.d/CentOS-Stream-BaseOS.repo"
+    theirs.write_text(MIRRORED)
+    result = main.answer(host, request("apply"))
+    assert (result["error"]["kind"], result["error"]["refused"]) == ("system-ended", True)
+    assert ", no updates since 2024-05-31" in result["system"]
+    assert result["changes"] == []
+    result = main.answer(host, request("apply", "r2", accept_eol=True))
+    assert result["error"] is None
+    assert result["system"].endswith(", no updates since 2024-05-31, packages from vault.centos.org")
+    assert theirs.read_text() == MIRRORED
+    # Where nothing is to be installed, nothing need be accepted.
+    result = main.answer(host, request("apply", "r3"))
+    assert (result["error"], result["changes"]) == (None, [])
 
 
 def test_a_host_without_dnf_is_refused(host, root):

@@ -5,6 +5,7 @@ more. ASSUMED marks a repository that the vendor does not name.
 """
 
 import re
+import time
 from collections import namedtuple
 
 from .errors import Refusal
@@ -117,6 +118,14 @@ def supported(facts):
             "unsupported-os", "%s: %s" % (facts.system, why),
             "supported: %s; leave this host out of --limit" % names())
     return system
+
+
+def ended(system, now):
+    """Return the day on which the system's updates ended, like '2024-06-30'.
+
+    Empty while there are updates ``now`` (seconds since 1970), and where no day is known.
+    """
+    return system.end if system.end and system.end < time.strftime("%Y-%m-%d", time.gmtime(now)) else ""
 
 
 def names():

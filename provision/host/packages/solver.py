@@ -6,13 +6,13 @@ depend on its caches.
 
 import os
 import re
-import shutil
 import time
 from collections import namedtuple
 
 from ..ground import scratch
 from ..ground.errors import HostError
 from ..runs import rpmlock
+from . import archive
 from .dnf_errors import classify
 
 # With the defaults (30 s, 10 retries) a host without a route fails after five minutes. Three parallel
@@ -42,7 +42,10 @@ class Solver(object):
 
     ``broke_off``: a transaction began and was interrupted. ``patience_s`` is the total time to wait for other
     package managers, None for a plan, which does not wait. ``waited`` lists those it has waited for.
+    ``archive`` reads the archive of CentOS in place of its mirrors, and ``archived`` says that it is used.
     """
+
+    archive = archived = False
 
     def __init__(self, machine, repo_file, repo_text, patience_s=None):
         self.machine = machine
@@ -103,10 +106,18 @@ class Solver(object):
             os.mkdir(folder)
             for name in os.listdir(theirs) if os.path.isdir(theirs) else ():
                 if name.endswith(".repo") and name != self.repo_file:
-                    shutil.copyfile(os.path.join(theirs, name), os.path.join(folder, name))
+                    self._copy(os.path.join(theirs, name), os.path.join(folder, name))
             with open(os.path.join(folder, self.repo_file), "w") as stream:
                 stream.write(self.repo_text)
         return self.workspace.path
+
+    def _copy(self, source, target):
+        with open(source, "rb") as stream:
+            data = stream.read()
+        there = archive.redirected(data) if self.archive else data
+        self.archived = self.archived or there != data
+        with open(target, "wb") as stream:
+            stream.write(there)
 
     def options(self, *names):
         """Return the options that set the directories ``names`` below the workspace, and the common ones."""

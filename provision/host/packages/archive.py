@@ -1,0 +1,49 @@
+"""Systems that get no updates any more: refused unless accepted; CentOS's are served by its archive.
+
+When a release ends, its mirror lists go, and its packages stay at vault.centos.org (the CentOS Project's
+blog, 'End dates are coming for CentOS Stream 8 and CentOS Linux 7', 2023).
+"""
+
+import re
+import time
+
+from ..ground import systems
+from ..ground.errors import Refusal
+
+VAULT = b"vault.centos.org"
+_SECTION = re.compile(br"^\[[^\n]*\n.*?(?=^\[|\Z)", re.MULTILINE | re.DOTALL)
+_LIST = re.compile(br"^mirrorlist\s*=\s*\w+://mirrorlist\.centos\.org\b", re.MULTILINE)
+_OFF = re.compile(br"^#\s*baseurl\s*=(?=\s*\w+://mirror\.centos\.org/)", re.MULTILINE)
+_BASE = re.compile(br"^(baseurl\s*=\s*\w+://)mirror\.centos\.org/", re.MULTILINE)
+
+
+def ended(facts):
+    """Return the day on which the updates of this host's system ended; empty while there are some."""
+    return systems.ended(systems.supported(facts), time.time())
+
+
+def refuse_ended(facts):
+    """Raise for the system of a host that would get packages, as nobody has accepted its end."""
+    raise Refusal(
+        "system-ended", "%s has had no updates since %s" % (facts.system, ended(facts)),
+        "move to a system that gets updates; or accept it: docker_engine_accept_eol: true,"
+        " or `again --accept-eol`",
+        meaning="security holes of the system stay open, and so do those of the last engine made for it")
+
+
+def words(facts, solver):
+    """Return what follows the system's name in a report; empty while it gets updates."""
+    since = ended(facts)
+    used = ", packages from " + VAULT.decode("ascii") if solver.archived else ""
+    return ", no updates since %s%s" % (since, used) if since else ""
+
+
+def redirected(data):
+    """Return a .repo file (bytes) that names CentOS's archive wherever it named CentOS's mirrors."""
+    return _SECTION.sub(lambda found: _section(found.group()), data)
+
+
+def _section(text):
+    if _LIST.search(text):
+        text = _OFF.sub(b"baseurl=", _LIST.sub(br"#\g<0>", text))
+    return _BASE.sub(br"\g<1>" + VAULT + b"/", text)
