@@ -5,13 +5,15 @@ import os
 import re
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 import yaml
 
 from provision import lab as labs
-from provision.lab import Lab
+from provision.lab import Lab, LabHost
+from tests.lab import foreign_rpms
 from tests.lab.conftest import BIN, CHECKOUT, NewProject, Project
 
 # any rpm query, also a person's, touches the shared memory of rpm's database
@@ -147,9 +149,18 @@ def test_an_older_engine_is_installed_upgraded_and_planned_by_version(
     assert "28.5.2" in in_host(lab, "el3", "docker version -f '{{.Server.Version}}'")
 
 
+def hide(host: LabHost, folder: Path) -> None:
+    """Give the host a module, as EL 8 has one, with a containerd.io in it."""
+    package = foreign_rpms.build(folder, "containerd.io", "1.0.0")
+    tar = foreign_rpms.repository(folder, package, module="containerd.io-0:1.0.0-1.noarch")
+    labs.execute(host, "tar", "-C", "/root", "-xf", "-", stdin=tar).check_returncode()
+    text = "[theirs]\nname=theirs\nbaseurl=file:///root/theirs\ngpgcheck=0\n"
+    labs.execute(host, "tee", "/etc/yum.repos.d/theirs.repo", stdin=text.encode()).check_returncode()
+
+
 @pytest.mark.parametrize(("profile", "repository"), [("el9", "centos/9"), ("el8", "rhel/8")])
 def test_other_dresses_take_the_same_road(
-    profile: str, repository: str, one_host_lab: Callable[[str], Lab], new_project: NewProject
+    profile: str, repository: str, one_host_lab: Callable[[str], Lab], new_project: NewProject, tmp_path: Path
 ) -> None:
     project = new_project()
     project.lab = one_host_lab(profile)
@@ -157,6 +168,8 @@ def test_other_dresses_take_the_same_road(
     assert host.password
     project.add("el1", host)
     project.store("el1", host.password.reveal())
+    if profile == "el8":
+        hide(host, tmp_path)
     done = project.fab("provision")
     done.expect(0)
     assert repository in json.dumps(project.host_report("el1")["changes"])

@@ -15,6 +15,9 @@ KEY_FILE = "/etc/pki/rpm-gpg/RPM-GPG-KEY-docker"
 ADDRESS = re.compile(r"(?:https?|ftp|file)://[A-Za-z0-9._~:/@%+,=\[\]-]+\Z")
 CHANNEL = re.compile(r"[a-z][a-z0-9-]*\Z")
 HEADER = "# Managed by provision; changes here are overwritten."
+# On EL 8 the module container-tools hides packages of other repositories that provide what its own do, and
+# containerd.io with them (rancher/rancher issue 23045); see HOTFIX REPOSITORIES in dnf.modularity(7).
+MODULAR, UNFILTERED = "/8", ["module_hotfixes=1"]
 DOWNLOAD_TIMEOUT_S = 15
 KEY_FILE_CAP_BYTES = 1 << 20
 KEY_PIECE_BYTES = 64
@@ -26,10 +29,10 @@ def repo_text(facts, desired):
     _refuse_address(desired)
     channel = desired["channel"]
     base = "/".join((desired["mirror"].rstrip("/"), "linux", where, facts.arch, channel))
-    return "\n".join((
+    return "\n".join([
         HEADER, "[docker-ce-%s]" % channel, "name=Docker CE %s (%s)" % (channel, where),
         "baseurl=" + base, "enabled=1", "gpgcheck=1", "repo_gpgcheck=0", "sslverify=1",
-        "gpgkey=file://" + KEY_FILE, ""))
+        "gpgkey=file://" + KEY_FILE] + (UNFILTERED if where.endswith(MODULAR) else []) + [""])
 
 
 def _kept(machine, text):
