@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from provision import role
+from provision import pem, role
 from provision.errors import InventoryError
 from provision.role import PREFIX
 
@@ -13,13 +13,15 @@ from provision.role import PREFIX
 KNOWN = tuple(
     PREFIX + word
     for word in ("state", "version", "upgrade", "channel", "mirror", "gpg_key", "gpg_fingerprint",
-                 "daemon_options", "registry_logins", "may_remove", "accept_eol", "disruption",
+                 "proxy", "ca_file", "daemon_options", "registry_logins", "may_remove", "accept_eol",
+                 "disruption",
                  "lock_timeout")
 )  # fmt: skip
 # These become one line of a file, or one word of a command on the host.
 _SHAPES = {
     PREFIX + "version": (re.compile(r"latest|[0-9][A-Za-z0-9.+~_-]*"), "latest, or a version like 28.5.2"),
     PREFIX + "mirror": (re.compile(r"https?://[!-~]+"), "an http:// or https:// address without spaces"),
+    PREFIX + "ca_file": (re.compile(r"[^\x00-\x1f\x7f]*"), "a path, in one line"),
     PREFIX + "gpg_key": (re.compile(r"[^\x00-\x1f\x7f]*"), "a path or an address, in one line"),
 }
 # A template, a control character, or a lone surrogate, which YAML cannot represent.
@@ -28,7 +30,9 @@ _DEEPEST = 20
 # {secret: NAME} refers to the keyring entry secret/NAME.
 SECRET = "secret"  # noqa: S105 - the word, not a secret
 SECRET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
-_OPTIONS, _LOGINS = PREFIX + "daemon_options", PREFIX + "registry_logins"
+_OPTIONS, _LOGINS, _PROXY = PREFIX + "daemon_options", PREFIX + "registry_logins", PREFIX + "proxy"
+_MIRROR, _CA_FILE = PREFIX + "mirror", PREFIX + "ca_file"
+_HTTP_PROXY = re.compile(r"|http://[A-Za-z0-9.-]+(:[0-9]{1,5})?/?")
 _FINGERPRINT = PREFIX + "gpg_fingerprint"
 # The recommended options of daemon.json; of log-opts only the size, since others can be secret.
 _RECOMMENDED = ("live-restore", "no-new-privileges", "selinux-enabled", "log-driver")
@@ -94,19 +98,40 @@ def _check(name: str, key: str, value: Any) -> None:
         raise InventoryError(f"{name}: {ascii(key)[:80]} is not known", hint)
     _check_data(name, key, value, _DEEPEST)
     for secret in _named(value):
-        if key not in (_OPTIONS, _LOGINS) or not (isinstance(secret, str) and SECRET_NAME.fullmatch(secret)):
+        is_name = isinstance(secret, str) and SECRET_NAME.fullmatch(secret)
+        if key not in (_OPTIONS, _LOGINS, _PROXY) or not is_name:
             raise InventoryError(
                 f"{name}: {key} has an invalid secret reference",
-                f"write {{secret: NAME}}, in {_OPTIONS} and {_LOGINS} alone",
+                f"write {{secret: NAME}}, in {_OPTIONS}, {_LOGINS} and {_PROXY} alone",
             )
     if key == _LOGINS:
         _check_logins(name, value)
+    if key == _PROXY and not (_HTTP_PROXY.fullmatch(str(value)) or set(value) == {SECRET}):
+        raise _refused(name, key, value, "http://HOST:PORT, or {secret: NAME} for an address with a login")
     pattern, wanted = _SHAPES.get(key, (None, ""))
-    if pattern and not pattern.fullmatch(str(value)):
+    for each in (value or [""]) if key == _MIRROR and isinstance(value, list) else [value]:
+        if pattern and not pattern.fullmatch(str(each)):
+            raise _refused(name, key, each, wanted)
+    if key == _CA_FILE and value:
+        _check_authorities(name, str(value))
+
+
+def _refused(name: str, key: str, value: Any, wanted: str) -> InventoryError:
+    return InventoryError(
+        f"{name}: {key} is refused: {ascii(value)[:80]}",
+        f"it must be {wanted}; correct it in the inventory",
+    )
+
+
+def _check_authorities(name: str, where: str) -> None:
+    try:
+        pem.authorities(where)
+    except ValueError as error:
         raise InventoryError(
-            f"{name}: {key} is refused: {ascii(value)[:80]}",
-            f"it must be {wanted}; correct it in the inventory",
-        )
+            f"{name}: {_CA_FILE} is refused: {ascii(where)[:80]}",
+            "it must be a file with the certificates of the authorities (PEM), and no private key",
+            evidence=str(error)[:200],
+        ) from None
 
 
 def _check_logins(name: str, logins: Any) -> None:
@@ -135,7 +160,7 @@ def _check_data(name: str, key: str, value: Any, levels: int) -> None:
     if isinstance(value, (Mapping, list)):
         for item in [*value, *value.values()] if isinstance(value, Mapping) else value:
             _check_data(name, key, item, levels - 1)
-    if isinstance(value, str) and key == _OPTIONS and _PLAIN_LOGIN.search(value):
+    if isinstance(value, str) and key in (_OPTIONS, _PROXY) and _PLAIN_LOGIN.search(value):
         raise _plain(name, key, "{secret: NAME}")
     if isinstance(value, str) and _NO_DATA.search(value):
         shown = "" if key == _LOGINS else f": {ascii(value)[:80]}"

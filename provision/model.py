@@ -252,7 +252,8 @@ class Outcome:
 
     ``received`` tells that the host itself sent it, even a failure. ``consent`` is set when the plan disrupts
     running containers. ``installed`` is True when this run installed the engine. ``waited`` names the
-    programs that this run waited for: another dnf, or a first boot.
+    programs that this run waited for: another dnf, or a first boot. ``mirrors`` says how each package mirror
+    answered the host, ``passed_over`` which repositories of Docker's packages are on it beside ours.
     """
 
     changes: tuple[ChangeLine, ...] = ()
@@ -264,6 +265,8 @@ class Outcome:
     containers: Containers | None = None
     installed: bool = False
     waited: tuple[str, ...] = ()
+    mirrors: tuple[str, ...] = ()
+    passed_over: tuple[str, ...] = ()
 
 
 class Verdict(StrEnum):
@@ -328,6 +331,8 @@ class HostReport:
     consent: Consent | None = None
     containers: Containers | None = None
     waited: tuple[str, ...] = ()
+    mirrors: tuple[str, ...] = ()
+    passed_over: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

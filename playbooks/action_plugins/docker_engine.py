@@ -34,7 +34,7 @@ class ActionModule(ActionBase):  # type: ignore[misc] # Ansible ships no types
 
     TRANSFERS_FILES = False
     _VALID_ARGS = frozenset(
-        ("state", "version", "upgrade", "channel", "mirror", "gpg_key", "gpg_fingerprint",
+        ("state", "version", "upgrade", "channel", "mirror", "gpg_key", "gpg_fingerprint", "proxy", "ca_file",
          "daemon_options", "registry_logins", "may_remove", "accept_eol", "disruption", "consent",
          "lock_timeout", "purge_data", "run", "verb", "what", "access")
     )  # fmt: skip
@@ -57,12 +57,13 @@ class ActionModule(ActionBase):  # type: ignore[misc] # Ansible ships no types
         except ValueError as error:
             raise answer.bad_value(str(error)) from None
         plan, diff = bool(self._task.check_mode), bool(self._task.diff)
-        values["gpg_key"] = values["gpg_key"] and self._found(values["gpg_key"])
+        for name in ("gpg_key", "ca_file"):
+            values[name] = values[name] and self._found(values[name])
         return hostcode.request(values, plan=plan, diff=diff, acknowledges=False)
 
-    def _found(self, key: str) -> str:
-        """Return the path of a key file as Ansible finds files; a URL stays as it is."""
-        return key if "://" in key else str(self._loader.path_dwim(key))
+    def _found(self, file: str) -> str:
+        """Return the path of a file as Ansible finds files; a URL stays as it is."""
+        return file if "://" in file else str(self._loader.path_dwim(file))
 
     def _ask(self, request: Mapping[str, Any]) -> tuple[str, str]:
         """Return what the host code printed; only here it is known how a host and its root are reached."""

@@ -42,6 +42,8 @@ def _outcome(name: str, result: Mapping[str, Any], failure: Failure | None) -> O
         containers=_containers(result.get("containers")),
         installed=bool(result.get("installed")),
         waited=tuple(result.get("waited", ())),
+        mirrors=tuple(result.get("mirrors", ())),
+        passed_over=tuple(result.get("passed_over", ())),
     )
 
 

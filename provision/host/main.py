@@ -10,7 +10,7 @@ from .engine import api, kept, unit
 from .ground import clock, facts, secret, systems
 from .ground.errors import HostError, as_host_error
 from .ground.machine import Machine
-from .packages import archive, repository
+from .packages import archive, repository, sources
 from .runs import consent, detach, history, lock, run
 
 ACCESS = "access"
@@ -76,11 +76,17 @@ def answer(machine, request):
 def _empty():
     return {
         "system": "", "changed": False, "changes": [], "undone": [], "earlier": [], "error": None,
-        "installed": False, "consent": None, "containers": None, "waited": []}
+        "installed": False, "consent": None, "containers": None, "waited": [],
+        "mirrors": [], "passed_over": []}
 
 
 class Attempt(object):
-    """One request on this host: ``unended`` are the earlier runs that it ends, ``result`` is its answer."""
+    """One request on this host: ``unended`` are the earlier runs that it ends, ``result`` is its answer.
+
+    ``fetches``: whichever Changes it makes, they may need packages.
+    """
+
+    fetches = False
 
     def __init__(self, machine, request):
         self.machine = machine
@@ -121,21 +127,31 @@ class Attempt(object):
         """Look at the host; yield its facts, the state of docker's unit, and its package manager."""
         observed = facts.gather(self.machine)
         self.result["system"] = observed.system
-        desired = self.request["desired"]
-        text = repository.repo_text(observed, desired)
         manager = systems.supported(observed).manager
         facts.refuse_unfit(self.machine, observed, manager)
         docker = unit.await_start(self.machine, START_LIMIT_S[self.request["mode"]])
         self.machine.engine_sleeps = not docker.active
         patience_s = self.request["lock_timeout_s"] if self.applies else None
-        solver = packages.SOLVERS[manager](self.machine, repository.REPO_FILE, text, patience_s)
-        solver.archive = desired["accept_eol"] and bool(archive.ended(observed))
+        solver = packages.SOLVERS[manager](self.machine, repository.REPO_FILE, "", patience_s)
+        solver.archive = self.request["desired"]["accept_eol"] and bool(archive.ended(observed))
         try:
+            self._choose(observed, solver)
             yield observed, docker, solver
         finally:
-            self.result["waited"] += solver.waited
+            for name in ("waited", "mirrors", "passed_over"):
+                self.result[name] += getattr(solver, name)
             self.result["system"] += archive.words(observed, solver)
             solver.close()
+
+    def _choose(self, observed, solver):
+        """Give ``solver`` its repository; where packages may be needed at once, the mirrors are asked."""
+        desired = self.request["desired"]
+        if self.unended or self.fetches:
+            chosen = repository.settle(self.machine, observed, desired, solver, True)
+            self.request = dict(self.request, desired=chosen)
+        else:
+            chosen = sources.offhand(self.machine, observed, desired)
+            solver.take(repository.repo_text(observed, chosen), chosen.get("ca"))
 
     def finish_packages(self, docker, solver, pasts, again):
         """End transactions that were cut off.
@@ -202,6 +218,8 @@ class Converge(Attempt):
 
 class Undo(Attempt):
     """Take back the last run that changed the host, or those that were cut short."""
+
+    fetches = True
 
     def work(self):
         """Take them back; an undo that was killed is no half way back: it is finished."""

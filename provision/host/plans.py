@@ -1,7 +1,7 @@
 """Plans: the Changes, in order, that bring a host to the desired state."""
 
 from . import owned, packages
-from .engine import api, daemon, kept, kernel, purge, registries, service, stop
+from .engine import api, certificates, daemon, kept, kernel, purge, registries, service, stop
 from .engine.unit import State
 from .ground.jsonfile import parse
 from .packages import archive, repository
@@ -10,13 +10,15 @@ from .packages import archive, repository
 def present(machine, unit, observed, desired, solver, unended):
     """Return the Changes that install and run the engine; ``unended`` are the runs that were cut short."""
     installed = packages.Installed(machine)
-    source = repository.plan(machine, observed, desired, installed.keys)
-    if not (packages.is_satisfied(installed, desired) or desired["accept_eol"]) and archive.ended(observed):
-        archive.refuse_ended(observed)
     modules = kernel.lacking(machine, desired, unit)
+    asks = bool(modules) or not packages.is_satisfied(installed, desired)
+    if asks and archive.ended(observed) and not desired["accept_eol"]:
+        archive.refuse_ended(observed)
+    desired = repository.settle(machine, observed, desired, solver, asks)
+    source = repository.plan(machine, observed, desired, installed.keys)
     software = packages.plan(machine, solver, installed, desired, modules) + kernel.plan(machine, modules)
     settings = daemon.plan(machine, desired, unit.command)
-    logins = registries.plan(machine, desired)
+    logins = registries.plan(machine, desired) + certificates.plan(machine, desired)
     stale = any(past.cut_short() for past in unended)
     changes = serving(machine, unit, source + software + settings + logins, stale, unended)
     if not changes:
@@ -66,7 +68,8 @@ def absent(machine, unit, desired, solver, purge_data):
 
 def _ours(machine, unit, desired, solver, installed, before, stays, stops):
     software = packages.plan_absent(machine, solver, installed, before.packages)
-    settings = daemon.plan_absent(machine, before) + registries.plan_absent(machine)
+    logins = certificates.plan_absent(machine) + registries.plan_absent(machine)
+    settings = logins + daemon.plan_absent(machine, before)
     rest = software + settings + repository.plan_absent(machine, desired, installed.keys, before)
     if not stops:
         # An engine that keeps running reads its old settings last.

@@ -80,6 +80,8 @@ def _file_back(machine, record):
         return daemon.plan_back(machine, content, dress, folders, then)
     if path == registries.FILE:
         return registries.plan_back(machine, content, dress, folders)
+    if path == repository.REPO_FILE:
+        return repository.plan_file_back(machine, content, dress, folders)
     before = "" if machine.read(path) is None else THERE
     change = FileChange(machine, path, content, "as it was before", before, dress, folders)
     left = owned.plan_left(machine) if path == owned.FILE and content is None else []

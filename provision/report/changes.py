@@ -150,6 +150,11 @@ def waited_words(waited: tuple[str, ...]) -> str:
     return f"waited for {', '.join(waited)}" if waited else ""
 
 
+def passed_over_words(files: tuple[str, ...]) -> str:
+    """Return which repositories were not used: ``not used: /etc/yum.repos.d/x.repo: [docker-ce-test] …``."""
+    return f"not used: {'; '.join(files)}" if files else ""
+
+
 def said(run: Earlier) -> str:
     """Return one sentence about ``run``: who started it, how it ended, what it changed or why it failed."""
     end = _FAILED if run.failure and run.how == "finished" else _ENDS.get(run.how, run.how)

@@ -42,6 +42,8 @@ def host_record(host: HostReport) -> dict[str, Any]:
         ],
         "containers": asdict(host.containers) if host.containers else None,
         "waited_for": list(host.waited),
+        "mirrors": list(host.mirrors),
+        "passed_over": list(host.passed_over),
     }
 
 

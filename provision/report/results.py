@@ -5,7 +5,14 @@ from collections.abc import Callable, Hashable, Iterator, Mapping
 from provision.model import HostReport, Report, Status
 from provision.report import advice
 from provision.report.buckets import BAD, STYLES, Group, counts, group, proven, unsuccessful
-from provision.report.changes import containers_words, earlier_lines, said, summary, waited_words
+from provision.report.changes import (
+    containers_words,
+    earlier_lines,
+    passed_over_words,
+    said,
+    summary,
+    waited_words,
+)
 from provision.report.failures import advices, failure_blocks, skipped_checks, tally
 from provision.report.layout import Page, count, dotted
 from provision.report.planned import few_names
@@ -32,7 +39,7 @@ def provisioned(page: Page, word: str, status: Status, hosts: Group) -> list[str
 
     def notes(host: HostReport, each: str) -> tuple[str, str]:
         parts = summary(host.changes), containers_words(host.containers), waited_words(host.waited)
-        said = ", ".join(part for part in parts if part)
+        said = ", ".join(part for part in (*parts, passed_over_words(host.passed_over)) if part)
         return said, f"verified: {tally(host.checks)}{each}" if host.checks else ""
 
     return _reached(page, heading(page, word, status, hosts), hosts, notes)

@@ -50,6 +50,8 @@ class _Entry:
     consent: Consent | None = None
     containers: Containers | None = None
     waited: tuple[str, ...] = ()
+    mirrors: tuple[str, ...] = ()
+    passed_over: tuple[str, ...] = ()
     session: Session | None = None
     log: list[str] = field(default_factory=list)
 
@@ -96,8 +98,13 @@ class Ledger:
         entry.changes, entry.system = outcome.changes, outcome.system or entry.system
         entry.earlier, entry.waited = outcome.earlier, outcome.waited
         entry.consent, entry.containers = outcome.consent, outcome.containers
+        entry.mirrors, entry.passed_over = outcome.mirrors, outcome.passed_over
         for who in outcome.waited:
             self.note(name, f"waited for {who}")
+        for mirror in outcome.mirrors:
+            self.note(name, f"mirror {mirror}")
+        for file in outcome.passed_over:
+            self.note(name, f"not used: {file}")
         entry.has_result = outcome.received and bool(outcome.changes or outcome.failure)
         for run in outcome.earlier:
             error = f": {run.failure.message}" if run.failure else ""
@@ -158,7 +165,7 @@ class Ledger:
         return tuple(
             HostReport(
                 name, self._status(e), e.changes, e.checks, e.failure, e.system, e.seconds, e.earlier,
-                e.consent, e.containers, e.waited,
+                e.consent, e.containers, e.waited, e.mirrors, e.passed_over,
             )
             for name, e in self._entries.items()
         )  # fmt: skip

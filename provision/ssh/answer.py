@@ -58,7 +58,8 @@ def read(stdout: str, stderr: str) -> dict[str, Any]:
     rc = next((line.rpartition(RC_MARK)[2] for line in reversed(lines) if RC_MARK in line), "")
     error = _no_end_of_output(lines) if len(stdout) >= OUTPUT_CAP_BYTES else _no_answer(rc, stderr)
     empty = {"changed": False, "changes": [], "system": "", "undone": [], "earlier": [], "installed": False}
-    return empty | {"consent": None, "containers": None, "waited": [], "error": asdict(error)}
+    empty |= {"consent": None, "containers": None, "waited": [], "mirrors": [], "passed_over": []}
+    return empty | {"error": asdict(error)}
 
 
 def known(found: Mapping[str, Any]) -> dict[str, Any]:
@@ -75,7 +76,7 @@ def known(found: Mapping[str, Any]) -> dict[str, Any]:
         "installed": bool(found["installed"]),
         "consent": _known_consent(found["consent"]),
         "containers": _known_containers(found["containers"]),
-        "waited": _shown_all(found.get("waited", ())),
+        **{name: _shown_all(found.get(name, ())) for name in ("waited", "mirrors", "passed_over")},
         **_known_end(found),
     }
 
@@ -189,6 +190,18 @@ def no_key_file(evidence: str) -> NoResult:
             "no-key-file",
             "docker_engine_gpg_key names a file that this controller cannot read",
             "correct docker_engine_gpg_key, or leave it out: then hosts take the mirror's key",
+            evidence,
+        )
+    )
+
+
+def no_ca_file(evidence: str) -> NoResult:
+    """Return the error for a file of authorities that cannot be sent to a host."""
+    return NoResult(
+        WireError(
+            "no-ca-file",
+            "docker_engine_ca_file names no file of certificates that this controller can read",
+            "correct docker_engine_ca_file: it must be PEM, with no private key",
             evidence,
         )
     )

@@ -16,6 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from provision import pem
 from provision.errors import CommandTimedOut
 from provision.model import Session
 from provision.ssh import answer, remote
@@ -43,14 +44,17 @@ def plain(request: Mapping[str, Any]) -> Elevated:
 def request(values: Mapping[str, Any], *, plan: bool, diff: bool, acknowledges: bool) -> dict[str, Any]:
     """Return what the host code is asked for; ``values`` are all variables of the role, in their types.
 
-    With ``acknowledges`` the caller says so once the result is in a report. Raises NoResult when the key is a
-    file that cannot be read.
+    With ``acknowledges`` the caller says so once the result is in a report. Raises NoResult when a file that
+    they name cannot be sent.
     """
     wanted = dict(values)
     verb, state = wanted.pop("verb"), wanted["state"]
     if verb != "converge" or state == "absent":
         # What is not written now is not sent: there may be secrets in it.
         wanted |= {"daemon_options": {}, "registry_logins": {}}
+    if verb == "access":
+        wanted |= {"proxy": "", "ca_file": ""}
+    key = _key(wanted.pop("gpg_key")) | {"ca": _authorities(wanted.pop("ca_file"))}
     return {
         "run": wanted.pop("run") or time.strftime("%Y%m%d-%H%M%S-") + random_source.token_hex(2),
         "verb": verb,
@@ -65,7 +69,7 @@ def request(values: Mapping[str, Any], *, plan: bool, diff: bool, acknowledges: 
         "access": wanted.pop("access"),
         "disruption": wanted.pop("disruption"),
         "consent": wanted.pop("consent"),
-        "desired": wanted | _key(wanted.pop("gpg_key"), wanted["mirror"]),
+        "desired": wanted | key,
     }
 
 
@@ -75,15 +79,24 @@ def _what(verb: str, state: str) -> str:
     return "uninstall" if state == "absent" else "provision"
 
 
-def _key(where: str, mirror: str) -> dict[str, str]:
-    """Return the key's text, or its URL: then a host fetches it, if it has no good one yet."""
-    where = where or f"{mirror.rstrip('/')}/linux/centos/gpg"
-    if where.startswith(("http://", "https://")):
+def _key(where: str) -> dict[str, str]:
+    """Return the key's text, or its URL: then a host fetches it, if it has no good one yet.
+
+    An empty URL is that on the mirror, which the host chooses.
+    """
+    if not where or where.startswith(("http://", "https://")):
         return {"gpg_key_url": where}
     try:
         return {"gpg_key": Path(where).expanduser().read_bytes().decode("latin-1")}
     except OSError as error:
         raise answer.no_key_file(str(error)) from error
+
+
+def _authorities(where: str) -> str:
+    try:
+        return pem.authorities(where) if where else ""
+    except ValueError as error:
+        raise answer.no_ca_file(f"{where}: {error}") from None
 
 
 def over_session(session: Session, request: Mapping[str, Any], on_step: OnStep) -> tuple[str, str]:

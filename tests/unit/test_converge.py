@@ -157,5 +157,5 @@ def test_a_secret_is_sent_by_its_name_alone() -> None:
     desired = {"docker_engine_daemon_options": {"proxies": {"http-proxy": {"secret": "proxy"}}}}
     session = Session(Host("web1", "192.0.2.1", desired=desired), Path("/nowhere"), None, {"proxy": "token"})
     found = job((session, {}), Order("a-run", VERBS["provision"].words))
-    assert json.dumps(found.request).count('"proxy"') == 1
+    assert json.dumps(found.request).count('"secret": "proxy"') == 1
     assert found.row["secret_tokens"] == {"proxy": "token"}

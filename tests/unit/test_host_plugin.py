@@ -50,7 +50,7 @@ def test_the_host_code_runs_from_memory_and_answers_in_json(tmp_path):
     ran = send(tmp_path)
     found = answer.read(ran.stdout.decode(), "")
     ends = {"heard", "system", "changed", "changes", "undone", "earlier", "error"}
-    assert set(found) == ends | {"installed", "consent", "containers", "waited"}
+    assert set(found) == ends | {"installed", "consent", "containers", "waited", "mirrors", "passed_over"}
     assert ran.stderr == b""
 
 
@@ -82,6 +82,7 @@ def test_a_host_without_python_says_so():
 def result(**other):
     empty = {"system": "s", "changes": [], "undone": [], "earlier": [], "error": None}
     empty |= {"installed": False, "consent": None, "containers": None, "waited": []}
+    empty |= {"mirrors": [], "passed_over": []}
     return empty | {"changed": True} | other
 
 

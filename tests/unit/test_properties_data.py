@@ -274,7 +274,7 @@ def test_any_pins_file_is_read_or_refused(tmp_path_factory, text):
 
 ANSWER = {
     "changed": True, "changes": [], "earlier": [], "error": None, "system": "s", "undone": [],
-    "installed": False, "consent": None, "containers": None, "waited": [],
+    "installed": False, "consent": None, "containers": None, "waited": [], "mirrors": [], "passed_over": [],
 }  # fmt: skip
 STEP = {"name": "n", "before": "", "after": "a", "disruptive": False, "diff": "", "sign": "+"}
 ERROR = {"kind": "k", "message": "m", "hint": "", "evidence": "", "meaning": "", "state": ""}

@@ -87,6 +87,8 @@ def test_report_json_is_schema_1(tmp_path):
         "disrupts": [],
         "containers": None,
         "waited_for": [],
+        "mirrors": [],
+        "passed_over": [],
     }
     told = {"name": "It logs.", "passed": False, "verdict": "failed", "detail": "want a is b"}
     assert record["hosts"][1]["checks"][1] == told

@@ -7,7 +7,7 @@ from ..ground.change import Together
 from ..ground.errors import HostError
 from ..ground.files import FileChange, diff, is_open, private
 from ..ground.jsonfile import Unreadable, dump, duplicates, parse, read
-from . import api, dockerd_flags, live_restore
+from . import api, dockerd_flags, live_restore, registry_mirrors
 from .daemon_keys import (
     DEFAULTS,
     OURS,
@@ -55,6 +55,7 @@ def plan(machine, desired, unit_command=None):
         return []
     _refuse_twice(content)
     validate(machine, whole, started)
+    registry_mirrors.refuse_dead(machine, desired, found, whole)
     recorded = record(secret.revealed(ours), hidden, taken(kept, options, found, mine, ours))
     return [_together(machine, found, dump(whole), recorded, private() if hidden else None, started=started)]
 

@@ -10,11 +10,11 @@ import time
 from ..ground import systems
 from ..ground.errors import Refusal
 
-VAULT = b"vault.centos.org"
-_SECTION = re.compile(br"^\[[^\n]*\n.*?(?=^\[|\Z)", re.MULTILINE | re.DOTALL)
-_LIST = re.compile(br"^mirrorlist\s*=\s*\w+://mirrorlist\.centos\.org\b", re.MULTILINE)
-_OFF = re.compile(br"^#\s*baseurl\s*=(?=\s*\w+://mirror\.centos\.org/)", re.MULTILINE)
-_BASE = re.compile(br"^(baseurl\s*=\s*\w+://)mirror\.centos\.org/", re.MULTILINE)
+VAULT = "vault.centos.org"
+_SECTION = re.compile(r"^\[[^\n]*\n.*?(?=^\[|\Z)", re.MULTILINE | re.DOTALL)
+_LIST = re.compile(r"^mirrorlist\s*=\s*\w+://mirrorlist\.centos\.org\", re.MULTILINE)
+_OFF = re.compile(r"^#\s*baseurl\s*=(?=\s*\w+://mirror\.centos\.org/)", re.MULTILINE)
+_BASE = re.compile(r"^(baseurl\s*=\s*\w+://)mirror\.centos\.org/", re.MULTILINE)
 
 
 def ended(facts):
@@ -34,16 +34,16 @@ def refuse_ended(facts):
 def words(facts, solver):
     """Return what follows the system's name in a report; empty while it gets updates."""
     since = ended(facts)
-    used = ", packages from " + VAULT.decode("ascii") if solver.archived else ""
+    used = ", packages from " + VAULT if solver.archived else ""
     return ", no updates since %s%s" % (since, used) if since else ""
 
 
 def redirected(data):
-    """Return a .repo file (bytes) that names CentOS's archive wherever it named CentOS's mirrors."""
+    """Return a .repo file that names CentOS's archive wherever it named CentOS's mirrors."""
     return _SECTION.sub(lambda found: _section(found.group()), data)
 
 
 def _section(text):
     if _LIST.search(text):
-        text = _OFF.sub(b"baseurl=", _LIST.sub(br"#\g<0>", text))
-    return _BASE.sub(br"\g<1>" + VAULT + b"/", text)
+        text = _OFF.sub("baseurl=", _LIST.sub(r"#\g<0>", text))
+    return _BASE.sub(r"\g<1>" + VAULT + "/", text)

@@ -1,57 +1,76 @@
 """Docker's package repository, and the key whose signatures rpm trusts."""
 
-import re
+import os
 import time
 
-from ..ground import systems
-from ..ground.change import REMOVED, Change, Together
+from ..ground import secret, systems, web
+from ..ground.change import REMOVED, THERE, Change, Together
 from ..ground.errors import HostError, Refusal
-from ..ground.files import FileChange
-from . import dnf_errors, openpgp
+from ..ground.files import FileChange, diff, private
+from . import dnf_errors, openpgp, repofile, sources
+from .sources import CA_FILE, REPO_FILE
 
-REPO_FILE = "/etc/yum.repos.d/docker-ce.repo"
 KEY_FILE = "/etc/pki/rpm-gpg/RPM-GPG-KEY-docker"
-# No line break and no $ in them: they become part of a .repo file.
-ADDRESS = re.compile(r"(?:https?|ftp|file)://[A-Za-z0-9._~:/@%+,=\[\]-]+\Z")
-CHANNEL = re.compile(r"[a-z][a-z0-9-]*\Z")
 HEADER = "# Managed by provision; changes here are overwritten."
 # On EL 8 the module container-tools hides packages of other repositories that provide what its own do, and
 # containerd.io with them (rancher/rancher issue 23045); see HOTFIX REPOSITORIES in dnf.modularity(7).
 MODULAR, UNFILTERED = "/8", ["module_hotfixes=1"]
 DOWNLOAD_TIMEOUT_S = 15
 KEY_FILE_CAP_BYTES = 1 << 20
-KEY_PIECE_BYTES = 64
 
 
 def repo_text(facts, desired):
     """Return the text of our .repo file, with a number in its baseurl instead of $releasever."""
-    where = systems.supported(facts).repository
-    _refuse_address(desired)
-    channel = desired["channel"]
-    base = "/".join((desired["mirror"].rstrip("/"), "linux", where, facts.arch, channel))
+    where, channel = systems.supported(facts).repository, desired["channel"]
+    base, proxy = sources.address(facts, desired), sources.proxy(desired)
+    more = UNFILTERED if where.endswith(MODULAR) else []
+    more = more + ["proxy=" + proxy] * bool(proxy) + ["sslcacert=" + CA_FILE] * bool(desired.get("ca"))
     return "\n".join([
         HEADER, "[docker-ce-%s]" % channel, "name=Docker CE %s (%s)" % (channel, where),
         "baseurl=" + base, "enabled=1", "gpgcheck=1", "repo_gpgcheck=0", "sslverify=1",
-        "gpgkey=file://" + KEY_FILE] + (UNFILTERED if where.endswith(MODULAR) else []) + [""])
+        "gpgkey=file://" + KEY_FILE,
+    ] + more + [""])
+
+
+def settle(machine, facts, desired, solver, asks):
+    """Return ``desired`` with one mirror, from which ``solver`` takes packages from now on.
+
+    ``asks``: packages will be fetched.
+    """
+    chosen, said = sources.settled(machine, facts, desired, asks)
+    solver.take(repo_text(facts, chosen), chosen.get("ca"))
+    solver.mirrors += said
+    return chosen
+
+
+class _RepoFile(FileChange):
+    """A .repo file, whose diff masks the login of a proxy."""
+
+    def __init__(self, machine, content, **how):
+        FileChange.__init__(self, machine, REPO_FILE, content, **how)
+        is_secret = any(dress and not dress.mode & 0o077 for dress in (self.old_dress, self.dress))
+        texts = [None if side is None else side.decode("utf-8", "replace") for side in (self.old, content)]
+        sides = [side and side.encode("utf-8") for side in repofile.masked(texts[0], texts[1], is_secret)]
+        self.diff = diff(REPO_FILE, *sides)
 
 
 def _kept(machine, text):
-    """Return ``text``, or the present file if it differs only in repo_gpgcheck.
+    """Return ``text``, or the present file if it does the same, or differs only in repo_gpgcheck.
 
     We do not switch that on: dnf then imports the key separately for the repository, asks for confirmation,
     and fails for dnf-automatic and every other command that cannot ask.
     """
     held = machine.text(REPO_FILE)
-    return held if held.replace("\nrepo_gpgcheck=1\n", "\nrepo_gpgcheck=0\n") == text else text
+    return held if repofile.is_equivalent(held, text) else text
 
 
-def _refuse_address(desired):
-    if not ADDRESS.match(desired["mirror"]) or not CHANNEL.match(desired["channel"]):
-        raise HostError(
-            "mirror-refused", "docker_engine_mirror or docker_engine_channel is not a plain address or word",
-            "write it like https://download.docker.com and stable; then: `again`",
-            " ".join(("%(mirror)r, %(channel)r" % desired).split())[:200],
-            "it would become part of a .repo file, where a line break or a $ means something else")
+def _dress(machine, desired):
+    """Return the mode and owner of our .repo file: root's alone for a proxy's login, else as it is."""
+    proxy = desired.get("proxy") or ""
+    if isinstance(proxy, secret.SecretText) or "@" in proxy:
+        return private()
+    had_login = "@" in repofile.option(machine.text(REPO_FILE), "proxy")
+    return private()._replace(mode=0o644) if had_login else None
 
 
 def plan(machine, facts, desired, trusted):
@@ -62,34 +81,49 @@ def plan(machine, facts, desired, trusted):
     parts = [
         FileChange(machine, KEY_FILE, key),
         ImportKey(machine, fingerprint, trusted),
-        FileChange(machine, REPO_FILE, text.encode("ascii")),
+        _authorities(machine, desired.get("ca")),
+        _RepoFile(machine, text.encode("utf-8"), dress=_dress(machine, desired)),
     ]
     needed = [part for part in parts if part.needed()]
     if not needed:
         return []
     _refuse_expired(key, fingerprint)
     name = "docker-ce (%s)" % systems.supported(facts).repository
-    before, after = _base(machine.text(REPO_FILE)), _base(text)
+    before, after = repofile.described(machine.text(REPO_FILE)), repofile.option(text, "baseurl")
     short = u"key %s\u2026%s" % (fingerprint[:4], fingerprint[-4:])
     change = Together("repository", name, before, short if before in ("", after) else after, needed)
     # No diff of a key: its fingerprint is in the line.
-    change.diff = parts[2].diff
+    change.diff = parts[2].diff + parts[3].diff
     return [change]
+
+
+def _authorities(machine, text):
+    folders = None if text else [machine.path(os.path.dirname(CA_FILE))]
+    return FileChange(machine, CA_FILE, text.encode("ascii") if text else None, folders=folders)
+
+
+def plan_file_back(machine, content, dress, folders):
+    """Return the Change that restores an earlier .repo file."""
+    before = "" if machine.read(REPO_FILE) is None else THERE
+    how = {"after": "as it was before", "before": before, "dress": dress, "folders": folders}
+    change = _RepoFile(machine, content, **how)
+    return [change] if change.needed() else []
 
 
 def plan_absent(machine, desired, trusted, before):
     """Return the Changes that remove our repository and its key; others' files are kept or restored."""
     if not machine.text(REPO_FILE).startswith(HEADER):
         return []
-    file = FileChange(machine, REPO_FILE, before.content(REPO_FILE))
+    file = _RepoFile(machine, before.content(REPO_FILE))
     key = FileChange(
         machine, KEY_FILE, before.content(KEY_FILE), folders=before.folders(machine, KEY_FILE))
     forget = [] if before.key_trusted else [ForgetKey(machine, plain(desired["gpg_fingerprint"]), trusted)]
-    needed = [part for part in [file] + forget + [key] if part.needed()]
+    needed = [part for part in [file] + forget + [key, _authorities(machine, "")] if part.needed()]
     if not needed:
         return []
-    after = REMOVED if file.content is None else _base(file.content.decode("utf-8", "replace"))
-    change = Together("repository", "docker-ce", _base(machine.text(REPO_FILE)), after, needed)
+    sides = [(side or b"").decode("utf-8", "replace") for side in (file.old, file.content)]
+    now, then = [repofile.option(side, "baseurl") for side in sides]
+    change = Together("repository", "docker-ce", now, then if file.content else REMOVED, needed)
     change.diff = file.diff
     return [change]
 
@@ -195,25 +229,16 @@ def _key(machine, desired, fingerprint):
         is_there = held is not None and openpgp.fingerprints(held) == [fingerprint]
     except ValueError:
         is_there = False
-    return openpgp.armored(held) if is_there else checked_key(_download(desired["gpg_key_url"]), fingerprint)
+    return openpgp.armored(held) if is_there else checked_key(_download(machine, desired), fingerprint)
 
 
-def _download(url):
+def _download(machine, desired):
+    url = desired.get("gpg_key_url") or desired["mirror"].rstrip("/") + "/linux/centos/gpg"
+    through, trust = sources.proxies(machine, desired), web.trusting(desired.get("ca"))
     try:
-        from urllib.request import urlopen  # novm
-    except ImportError:
-        from urllib2 import urlopen  # novm
-    deadline = time.time() + DOWNLOAD_TIMEOUT_S
-    try:
-        stream, data = urlopen(url, timeout=DOWNLOAD_TIMEOUT_S), b""
-        # A socket's timeout applies to each read separately.
-        for piece in iter(lambda: stream.read(KEY_PIECE_BYTES), b""):
-            data += piece
-            if time.time() > deadline or len(data) > KEY_FILE_CAP_BYTES:
-                raise ValueError("not finished after %d s and %d bytes" % (DOWNLOAD_TIMEOUT_S, len(data)))
-        return data
-    except (EnvironmentError, ValueError) as error:
-        kind = "repository-tls" if "CERTIFICATE_VERIFY" in str(error) else "repository-unreachable"
+        return web.get(url, DOWNLOAD_TIMEOUT_S, KEY_FILE_CAP_BYTES, through, trust)
+    except web.Unanswered as error:
+        kind = "repository-tls" if web.is_untrusted("%s" % error) else "repository-unreachable"
         raise HostError(
             kind, "the signing key cannot be fetched",
             "open egress to this address, or set docker_engine_gpg_key to a file", "%s: %s" % (url, error))
@@ -231,7 +256,3 @@ def plain(fingerprint):
     """Return a fingerprint without its spaces."""
     return fingerprint.replace(" ", "").upper()
 
-
-def _base(text):
-    found = re.search(r"^baseurl\s*=\s*(\S+)", text, re.MULTILINE)
-    return found.group(1) if found else ""

@@ -6,14 +6,16 @@ depend on its caches.
 
 import os
 import re
+import shutil
 import time
 from collections import namedtuple
 
 from ..ground import scratch
 from ..ground.errors import HostError
 from ..runs import rpmlock
-from . import archive
+from . import archive, repofile
 from .dnf_errors import classify
+from .sources import CA_FILE
 
 # With the defaults (30 s, 10 retries) a host without a route fails after five minutes. Three parallel
 # downloads, each faster than minrate (bytes a second), finish within the transaction's time limit.
@@ -43,6 +45,7 @@ class Solver(object):
     ``broke_off``: a transaction began and was interrupted. ``patience_s`` is the total time to wait for other
     package managers, None for a plan, which does not wait. ``waited`` lists those it has waited for.
     ``archive`` reads the archive of CentOS in place of its mirrors, and ``archived`` says that it is used.
+    ``mirrors`` says how each mirror answered, ``passed_over`` which other files have Docker's packages.
     """
 
     archive = archived = False
@@ -55,6 +58,9 @@ class Solver(object):
         self.broke_off = False
         self.repo_file = os.path.basename(repo_file)
         self.repo_text = repo_text
+        self.authorities = None
+        self.mirrors = []
+        self.passed_over = []
         self.workspace = None
 
     def resolve(self, verb, specs, options=()):
@@ -104,20 +110,38 @@ class Solver(object):
             self.workspace = scratch.Folder(self.machine)
             folder, theirs = os.path.join(self.workspace.path, "reposdir"), self.machine.path(REPO_FOLDER)
             os.mkdir(folder)
-            for name in os.listdir(theirs) if os.path.isdir(theirs) else ():
-                if name.endswith(".repo") and name != self.repo_file:
-                    self._copy(os.path.join(theirs, name), os.path.join(folder, name))
-            with open(os.path.join(folder, self.repo_file), "w") as stream:
-                stream.write(self.repo_text)
+            names = sorted(os.listdir(theirs)) if os.path.isdir(theirs) else ()
+            rest = [name for name in names if name.endswith(".repo") and name != self.repo_file]
+            found = [self._copy(name, folder) for name in rest]
+            self.passed_over = [words for words in found if words]
+            self._write(folder)
         return self.workspace.path
 
-    def _copy(self, source, target):
-        with open(source, "rb") as stream:
-            data = stream.read()
-        there = archive.redirected(data) if self.archive else data
-        self.archived = self.archived or there != data
-        with open(target, "wb") as stream:
-            stream.write(there)
+    def take(self, repo_text, authorities):
+        """Take packages from the repository of this .repo file, verified by ``authorities`` (PEM) if any."""
+        if self.workspace and (repo_text, authorities) != (self.repo_text, self.authorities):
+            self.close()
+        self.repo_text, self.authorities = repo_text, authorities
+
+    def _copy(self, name, folder):
+        """Copy a .repo file of others without Docker's repositories; return what is said of these, if any."""
+        path = os.path.join(REPO_FOLDER, name)
+        text = self.machine.text(path)
+        there = archive.redirected(text) if self.archive else text
+        self.archived = self.archived or there != text
+        rest = repofile.without_dockers(there)
+        if rest == text:
+            shutil.copyfile(self.machine.path(path), os.path.join(folder, name))
+        else:
+            _put(os.path.join(folder, name), rest)
+        return "" if rest == there else "%s: %s" % (path, repofile.dockers(there))
+
+    def _write(self, folder):
+        """Write our .repo file; what it names is not on the host yet."""
+        authorities = os.path.join(folder, os.path.basename(CA_FILE))
+        if self.authorities:
+            _put(authorities, self.authorities)
+        _put(os.path.join(folder, self.repo_file), self.repo_text.replace(CA_FILE, authorities))
 
     def options(self, *names):
         """Return the options that set the directories ``names`` below the workspace, and the common ones."""
@@ -134,6 +158,11 @@ class Solver(object):
             time.sleep(POLL_S)
         self.waited += [who] if who else []
         self.patience_s = max(0, left_s - (time.time() - began))
+
+
+def _put(path, text):
+    with open(path, "wb") as stream:
+        stream.write(text.encode("utf-8"))
 
 
 def rows_of(ran):
