@@ -106,7 +106,7 @@ def _check(name: str, key: str, value: Any) -> None:
             )
     if key == _LOGINS:
         _check_logins(name, value)
-    if key == _PROXY and not (_HTTP_PROXY.fullmatch(str(value)) or set(value) == {SECRET}):
+    if key == _PROXY and not (_HTTP_PROXY.fullmatch(str(value)) or set(_mapping(value)) == {SECRET}):
         raise _refused(name, key, value, "http://HOST:PORT, or {secret: NAME} for an address with a login")
     pattern, wanted = _SHAPES.get(key, (None, ""))
     for each in (value or [""]) if key == _MIRROR and isinstance(value, list) else [value]:

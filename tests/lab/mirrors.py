@@ -84,6 +84,12 @@ def nothing(_: Visit) -> bool:
     return False
 
 
+def late(_: Visit) -> bool:
+    """Serve all files as they are, each after a while."""
+    time.sleep(0.3)
+    return False
+
+
 def missing(visit: Visit) -> bool:
     """Answer that no file exists."""
     visit.send_error(404)

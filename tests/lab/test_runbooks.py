@@ -287,6 +287,7 @@ BEGINNINGS: dict[str, Callable[[Person], None]] = {
     "a-failed-run": fail,
     "reading-a-report": provide,
     "a-killed-run": admit,
+    "a-mirror-in-china": admit,
     "a-held-lock": admit,
     "a-server-that-already-runs-docker": live_in,
     "undoing-a-run": change,

@@ -27,7 +27,12 @@ MUST_HOLD = {
 # Those that it may be at: the old file that a journal keeps for the undo; what the engine starts as root, to
 # which it hands its own proxy on.
 ENGINE = ("docker-proxy", "dockerd", "exe", "ip6tables", "iptables", "runc")
-MAY_HOLD = {PROXY: ("/etc%docker%daemon.json", *(f"environ of {name}" for name in ENGINE))}
+MAY_HOLD = {
+    PROXY: (
+        "/etc%docker%daemon.json", "upper/etc/yum.repos.d/docker-ce.repo", "/etc%yum.repos.d%docker-ce.repo",
+        *(f"environ of {name}" for name in ENGINE),
+    )
+}  # fmt: skip
 
 KILL = signal.SIGKILL
 FAILED, UNREACHABLE = 2, 4
@@ -96,7 +101,7 @@ STEPS = (
     Step("plan --diff", variable=True, wanted=_LOGINS),
     Step("provision", wanted=_setting(4)),
     Step("provision --no-verify", FAILED, wanted={"daemon_options": {"no-such-option": True}}),
-    Step("provision --no-verify", wanted=_setting(5), verbose=True),
+    Step("provision --no-verify", wanted=_setting(5) | {"proxy": {"secret": "proxy"}}, verbose=True),
     Step("hosts.undo all --yes"),
     *_stopped(signal.SIGINT, 6),
     *_stopped(signal.SIGKILL, 7),

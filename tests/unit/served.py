@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 @contextmanager
 def serving(answer):
-    """Yield the address of a server; ``answer`` takes a path and the headers, and returns a status and a body."""
+    """Yield the address of a server; ``answer`` takes path and headers, and returns a status and a body."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):

@@ -135,7 +135,9 @@ def test_a_login_that_the_proxy_refuses_is_an_error_without_it(machine):
     assert "swordfish" not in str(caught.value.describe())
 
 
-@pytest.mark.parametrize("address", ["proxy:3128", "https://p:1", "http://u:p$releasever@p:1", "http://p:1\nx=1"])
+@pytest.mark.parametrize(
+    "address", ["proxy:3128", "https://p:1", "http://u:p$releasever@p:1", "http://p:1\nx=1"]
+)
 def test_a_proxy_that_does_not_fit_into_the_file_is_refused_without_its_text(address):
     with pytest.raises(HostError) as caught:
         repository.repo_text(FACTS, wanted("https://a.example", proxy=secret.SecretText(address)))

@@ -27,8 +27,9 @@ def plan_absent(machine):
 def registries(desired):
     """Return the registries that the inventory names, HOST or HOST:PORT; those over plain HTTP need none."""
     mirrors = desired["daemon_options"].get("registry-mirrors")
-    named = list(desired.get("registry_logins") or ()) + (mirrors if isinstance(mirrors, list) else [])
-    found = [_REGISTRY.match("%s" % name) for name in named]
+    every = mirrors if isinstance(mirrors, list) else []
+    over_tls = [each for each in every if ("%s" % each).startswith("https://")]
+    found = [_REGISTRY.match(name) for name in list(desired.get("registry_logins") or ()) + over_tls]
     return sorted({match.group(1) for match in found if match})
 
 

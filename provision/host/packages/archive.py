@@ -12,7 +12,7 @@ from ..ground.errors import Refusal
 
 VAULT = "vault.centos.org"
 _SECTION = re.compile(r"^\[[^\n]*\n.*?(?=^\[|\Z)", re.MULTILINE | re.DOTALL)
-_LIST = re.compile(r"^mirrorlist\s*=\s*\w+://mirrorlist\.centos\.org\", re.MULTILINE)
+_LIST = re.compile(r"^mirrorlist\s*=\s*\w+://mirrorlist\.centos\.org\b", re.MULTILINE)
 _OFF = re.compile(r"^#\s*baseurl\s*=(?=\s*\w+://mirror\.centos\.org/)", re.MULTILINE)
 _BASE = re.compile(r"^(baseurl\s*=\s*\w+://)mirror\.centos\.org/", re.MULTILINE)
 
@@ -38,9 +38,9 @@ def words(facts, solver):
     return ", no updates since %s%s" % (since, used) if since else ""
 
 
-def redirected(data):
+def redirected(text):
     """Return a .repo file that names CentOS's archive wherever it named CentOS's mirrors."""
-    return _SECTION.sub(lambda found: _section(found.group()), data)
+    return _SECTION.sub(lambda found: _section(found.group()), text)
 
 
 def _section(text):
