@@ -13,13 +13,14 @@ from provision.role import PREFIX
 KNOWN = tuple(
     PREFIX + word
     for word in ("state", "version", "upgrade", "channel", "mirror", "gpg_key", "gpg_fingerprint",
-                 "proxy", "ca_file", "daemon_options", "registry_logins", "may_remove", "accept_eol",
-                 "disruption",
-                 "lock_timeout")
+                 "containerd_version", "hold", "proxy", "ca_file", "daemon_options", "registry_logins",
+                 "may_remove", "accept_eol", "disruption", "lock_timeout")
 )  # fmt: skip
+_VERSION = r"[0-9][A-Za-z0-9.+~_-]*"
 # These become one line of a file, or one word of a command on the host.
 _SHAPES = {
-    PREFIX + "version": (re.compile(r"latest|[0-9][A-Za-z0-9.+~_-]*"), "latest, or a version like 28.5.2"),
+    PREFIX + "version": (re.compile(rf"latest|{_VERSION}"), "latest, or a version like 28.5.2, 28.5 or 28"),
+    PREFIX + "containerd_version": (re.compile(rf"|{_VERSION}"), "empty, or a version like 2.1.9 or 2.1"),
     PREFIX + "mirror": (re.compile(r"https?://[!-~]+"), "an http:// or https:// address without spaces"),
     PREFIX + "ca_file": (re.compile(r"[^\x00-\x1f\x7f]*"), "a path, in one line"),
     PREFIX + "gpg_key": (re.compile(r"[^\x00-\x1f\x7f]*"), "a path or an address, in one line"),
@@ -33,7 +34,7 @@ SECRET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _OPTIONS, _LOGINS, _PROXY = PREFIX + "daemon_options", PREFIX + "registry_logins", PREFIX + "proxy"
 _MIRROR, _CA_FILE = PREFIX + "mirror", PREFIX + "ca_file"
 _HTTP_PROXY = re.compile(r"|http://[A-Za-z0-9.-]+(:[0-9]{1,5})?/?")
-_FINGERPRINT = PREFIX + "gpg_fingerprint"
+_FINGERPRINT, _HOLD = PREFIX + "gpg_fingerprint", PREFIX + "hold"
 # The recommended options of daemon.json; of log-opts only the size, since others can be secret.
 _RECOMMENDED = ("live-restore", "no-new-privileges", "selinux-enabled", "log-driver")
 _LOGS, _SIZE = "log-opts", "max-size"
@@ -67,7 +68,7 @@ def decided(values: Mapping[str, Any]) -> dict[str, Any]:
     options = _plain_values(given, _RECOMMENDED)
     if _LOGS in given:
         options[_LOGS] = None if given[_LOGS] is None else _plain_values(_mapping(given[_LOGS]), (_SIZE,))
-    return ({_OPTIONS: options} if options else {}) | _plain_values(values, (_FINGERPRINT,))
+    return ({_OPTIONS: options} if options else {}) | _plain_values(values, (_FINGERPRINT, _HOLD))
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

@@ -34,9 +34,9 @@ class ActionModule(ActionBase):  # type: ignore[misc] # Ansible ships no types
 
     TRANSFERS_FILES = False
     _VALID_ARGS = frozenset(
-        ("state", "version", "upgrade", "channel", "mirror", "gpg_key", "gpg_fingerprint", "proxy", "ca_file",
-         "daemon_options", "registry_logins", "may_remove", "accept_eol", "disruption", "consent",
-         "lock_timeout", "purge_data", "run", "verb", "what", "access")
+        ("state", "version", "containerd_version", "upgrade", "hold", "lock", "channel", "mirror", "gpg_key",
+         "gpg_fingerprint", "proxy", "ca_file", "daemon_options", "registry_logins", "may_remove",
+         "accept_eol", "disruption", "consent", "lock_timeout", "purge_data", "run", "verb", "what", "access")
     )  # fmt: skip
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:

@@ -15,7 +15,8 @@ def present(machine, unit, observed, desired, solver, unended):
     if asks and archive.ended(observed) and not desired["accept_eol"]:
         archive.refuse_ended(observed)
     desired = repository.settle(machine, observed, desired, solver, asks)
-    source = repository.plan(machine, observed, desired, installed.keys)
+    held = packages.PACKAGES if desired.get("hold") else ()
+    source = repository.plan(machine, observed, desired, installed.keys, held)
     software = packages.plan(machine, solver, installed, desired, modules) + kernel.plan(machine, modules)
     settings = daemon.plan(machine, desired, unit.command)
     logins = registries.plan(machine, desired) + certificates.plan(machine, desired)

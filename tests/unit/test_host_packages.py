@@ -47,7 +47,9 @@ def test_a_missing_package_is_never_satisfied(missing):
     assert not packages.is_satisfied(installed, wanted())
 
 
-@pytest.mark.parametrize(("version", "satisfied"), [("28.5.2", True), ("26.1.5", False), ("28.5", False)])
+@pytest.mark.parametrize(("version", "satisfied"),
+    [("28.5.2", True), ("26.1.5", False), ("28.5", True), ("28", True), ("28.50", False), ("2", False)],
+)
 def test_a_version_is_compared_with_engine_and_client(version, satisfied):
     assert packages.is_satisfied(Installed(), wanted(version)) is satisfied
     mixed = Installed(**{"docker-ce-cli": "1:26.1.5-1.el10.x86_64"})

@@ -190,6 +190,18 @@ def test_a_check_of_the_lists_that_somebody_switched_on_stays(gpg, tmp_path):
     assert "+repo_gpgcheck=0" in repository.plan(Machine(str(tmp_path)), facts(), moved, trusted)[0].diff
 
 
+def test_a_set_is_held_and_let_go_by_one_line_of_our_file(gpg, tmp_path):
+    desired, trusted = put_right(gpg, tmp_path)
+    machine = Machine(str(tmp_path))
+    (hold,) = repository.plan(machine, facts(), desired, trusted, ["docker-ce", "containerd.io"])
+    assert (hold.lines()[0]["before"], hold.lines()[0]["after"]) == ("not held", "held")
+    assert "+exclude=docker-ce containerd.io\n" in hold.diff
+    (tmp_path / repository.REPO_FILE.lstrip("/")).write_bytes(hold.parts[0].content)
+    assert repository.plan(machine, facts(), desired, trusted, ["docker-ce", "containerd.io"]) == []
+    (unhold,) = repository.plan(machine, facts(), desired, trusted)
+    assert (unhold.lines()[0]["before"], unhold.lines()[0]["after"]) == ("held", "not held")
+
+
 def test_a_key_that_rpm_does_not_let_go_is_no_success(tmp_path):
     machine = Machine(str(tmp_path))
     refused = "error: can't create transaction lock on /var/lib/rpm/.rpm.lock"

@@ -3,7 +3,7 @@
 from ..engine import kernel
 from ..ground import rpmdb
 from ..ground.errors import HostError
-from . import dnf_errors, others
+from . import dnf_errors, others, versions
 from .dnf import Dnf
 from .solver import Row
 from .transaction import ERASE_OPTION, INSTALL_OPTIONS, REMOVE_OPTIONS, Transaction, bring, compare, specs
@@ -15,7 +15,8 @@ ENGINE = ("docker-ce", "docker-ce-cli")
 PACKAGES = ENGINE + ("containerd.io", "docker-buildx-plugin", "docker-compose-plugin")
 # The packages of a running engine.
 RUNNING = PACKAGES[:3]
-LATEST = "latest"
+CONTAINERD = "containerd.io"
+LATEST = versions.LATEST
 # An installed engine is upgraded only on request.
 BEST, STAY = "--best", "--setopt=best=False"
 
@@ -38,8 +39,7 @@ def is_satisfied(installed, desired):
     """Return whether the repository need not be asked; 'latest' is any version unless upgrading."""
     if desired["upgrade"] or any(name not in installed.packages for name in PACKAGES):
         return False
-    wanted = desired["version"]
-    return wanted == LATEST or all(installed.version(name) == wanted for name in ENGINE)
+    return not _outside(installed, desired)
 
 
 def plan(machine, solver, installed, desired, modules=()):
@@ -47,7 +47,7 @@ def plan(machine, solver, installed, desired, modules=()):
 
     Raise when installed packages would change or be removed without being asked for.
     """
-    asked = _specs(installed, desired) + list(modules)
+    asked = _specs(solver, installed, desired) + list(modules)
     if not asked:
         return []
     is_new, moves = ENGINE[0] not in installed.packages, _moves(installed, desired)
@@ -170,24 +170,40 @@ def _may_move(row, installed):
 
 def _moves(installed, desired):
     """Return whether our installed packages were asked to change."""
-    wanted = desired["version"]
-    there = [name for name in ENGINE if name in installed.packages]
-    return desired["upgrade"] or (
-        wanted != LATEST and any(installed.version(name) != wanted for name in there))
+    return desired["upgrade"] or bool(_outside(installed, desired))
 
 
-def _specs(installed, desired):
+def _outside(installed, desired):
+    """Return our installed packages whose version is not a wanted one."""
+    return {name for name in installed.packages
+            if not versions.matches(installed.version(name), _wanted(name, desired))}
+
+
+def _wanted(name, desired):
+    if name == CONTAINERD:
+        return desired.get("containerd_version") or LATEST
+    return desired["version"] if name in ENGINE else LATEST
+
+
+def _specs(solver, installed, desired):
     if is_satisfied(installed, desired):
         return []
-    if _moves(installed, desired):
-        return [_spec(name, desired["version"]) for name in PACKAGES]
-    # A missing client is installed in the engine's version.
-    version = installed.version(ENGINE[0]) or desired["version"]
-    return [_spec(name, version) for name in PACKAGES if name not in installed.packages]
+    outside, there = _outside(installed, desired), installed.version(ENGINE[0])
+    if desired["upgrade"] or outside & set(ENGINE):
+        names, engine = PACKAGES, ""
+    else:
+        # A missing client is installed in the engine's version, and another containerd never moves it.
+        names = [name for name in PACKAGES if name not in installed.packages or outside and name in RUNNING]
+        engine = there
+    chosen = dict.fromkeys(ENGINE, engine or versions.newest(solver, ENGINE, desired["version"], there))
+    if CONTAINERD in names:
+        chosen[CONTAINERD] = versions.newest(
+            solver, [CONTAINERD], _wanted(CONTAINERD, desired), installed.version(CONTAINERD))
+    return [_spec(name, chosen.get(name, LATEST)) for name in names]
 
 
 def _spec(name, version):
-    return name if version == LATEST or name not in ENGINE else "%s-%s" % (name, version)
+    return name if version == LATEST else "%s-%s" % (name, version)
 
 
 def _ordered(rows):

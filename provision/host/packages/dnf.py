@@ -60,6 +60,12 @@ class Dnf(Solver):
         self.broke_off = True
         return self._failure(self.machine.run(argv, TRANSACTION_TIMEOUT_S, outlives=True))
 
+    def listing(self, names):
+        """Run the command that lists every version of the packages ``names`` in the repositories."""
+        persist = "--setopt=persistdir=%s/persist" % self.place()
+        argv = self._argv([persist, "list", "--available", "--showduplicates"] + list(names))
+        return self.machine.run(argv, RESOLVE_TIMEOUT_S)
+
     def close(self):
         """End a dnf that waits, and remove the workspace."""
         self._drop()

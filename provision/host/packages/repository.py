@@ -17,6 +17,8 @@ HEADER = "# Managed by provision; changes here are overwritten."
 MODULAR, UNFILTERED = "/8", ["module_hotfixes=1"]
 DOWNLOAD_TIMEOUT_S = 15
 KEY_FILE_CAP_BYTES = 1 << 20
+# The name that yum 3, dnf 4 and dnf 5 all know.
+HOLD = "exclude="
 
 
 def repo_text(facts, desired):
@@ -54,6 +56,14 @@ class _RepoFile(FileChange):
         self.diff = diff(REPO_FILE, *sides)
 
 
+def held_text(text, names):
+    """Return the ``text`` of our .repo file with the line that hides the packages ``names`` from upgrades.
+
+    It is for the host's own dnf or yum. Ours reads a copy without it.
+    """
+    return "%s%s%s\n" % (text, HOLD, " ".join(names))
+
+
 def _kept(machine, text):
     """Return ``text``, or the present file if it does the same, or differs only in repo_gpgcheck.
 
@@ -73,9 +83,13 @@ def _dress(machine, desired):
     return private()._replace(mode=0o644) if had_login else None
 
 
-def plan(machine, facts, desired, trusted):
-    """Return the Changes for the repository; ``trusted`` are the keys that rpm has imported."""
-    text = _kept(machine, repo_text(facts, desired))
+def plan(machine, facts, desired, trusted, held=()):
+    """Return the Changes for the repository; ``trusted`` are the keys that rpm has imported.
+
+    ``held`` are the packages that no other program upgrades from it.
+    """
+    text = repo_text(facts, desired)
+    text = _kept(machine, held_text(text, held) if held else text)
     fingerprint = plain(desired["gpg_fingerprint"])
     key = _key(machine, desired, fingerprint)
     parts = [
@@ -90,6 +104,8 @@ def plan(machine, facts, desired, trusted):
     _refuse_expired(key, fingerprint)
     name = "docker-ce (%s)" % systems.supported(facts).repository
     before, after = repofile.described(machine.text(REPO_FILE)), repofile.option(text, "baseurl")
+    if before == after and not [part for part in needed if part.subject != REPO_FILE]:
+        before, after = _hold(machine.text(REPO_FILE)), _hold(text)
     short = u"key %s\u2026%s" % (fingerprint[:4], fingerprint[-4:])
     change = Together("repository", name, before, short if before in ("", after) else after, needed)
     # No diff of a key: its fingerprint is in the line.
@@ -256,3 +272,7 @@ def plain(fingerprint):
     """Return a fingerprint without its spaces."""
     return fingerprint.replace(" ", "").upper()
 
+
+
+def _hold(text):
+    return "held" if "\n" + HOLD in text else "not held"

@@ -10,7 +10,7 @@ import shutil
 import time
 from collections import namedtuple
 
-from ..ground import scratch
+from ..ground import rpmdb, scratch
 from ..ground.errors import HostError
 from ..runs import rpmlock
 from . import archive, repofile
@@ -69,6 +69,18 @@ class Solver(object):
 
     def attempt(self, verb, specs, options):
         """Perform a transaction; return the output of one that failed, empty when it succeeded."""
+        raise NotImplementedError
+
+    def versions(self, names):
+        """Return the versions of each package in the repositories, like {'docker-ce': {'28.5.2'}}."""
+        ran = self.listing(names)
+        found = parse_listing(ran.out)
+        if ran.rc and not found:
+            raise classify(ran.out + ran.err)
+        return found
+
+    def listing(self, names):
+        """Run the command that lists every version of the packages ``names`` in the repositories."""
         raise NotImplementedError
 
     def brings(self, row):
@@ -187,6 +199,19 @@ def parse_transaction(text):
         waiting = line if len(words) == 1 else ""
         rows += _rows(action, words)
     return rows
+
+
+def parse_listing(text):
+    """Return the versions of each package in the output of ``list`` (yum 3, dnf 4 and 5, C locale)."""
+    found, waiting = {}, ""
+    for line in text.splitlines():
+        words = (waiting + " " + line).split()
+        # A long name is alone on its line; its version is on the next one, which is indented.
+        waiting = line if len(words) == 1 and "." in line else ""
+        name, _, arch = words[0].rpartition(".") if words else ("", "", "")
+        if len(words) == 3 and name and arch:
+            found.setdefault(name, set()).add(rpmdb.short(words[1]))
+    return found
 
 
 def _rows(action, words):

@@ -47,6 +47,12 @@ class Yum(Solver):
         self.broke_off = ran.rc < 0
         return "" if self._is_done(verb, specs, ran) else ran.out + ran.err or "exit code %d" % ran.rc
 
+    def listing(self, names):
+        """Run the command that lists every version of the packages ``names`` in the repositories."""
+        words = ["--setopt=persistdir=%s/persist" % self.place()]
+        argv = self._argv(words, "list", ["available", "--showduplicates"] + list(names), ())
+        return self.machine.run(argv, RESOLVE_TIMEOUT_S)
+
     def _is_done(self, verb, specs, ran):
         if verb == "remove":
             names = {name for name, _ in rpmdb.everything(self.machine)}
