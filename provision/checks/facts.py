@@ -22,6 +22,9 @@ TIMED_OUT = 124
 LOCK = "/run/provision.lock"
 AFTER_OTHERS = f"[ ! -e {LOCK} ] || flock -s -w 40 {LOCK} true"
 
+# What a run with a bundle writes into the .repo file that it leaves disabled.
+BUNDLED = "# Disabled: the packages came from a bundle."
+
 # The inventory values that a host is compared with.
 OPTIONS = "docker_engine_daemon_options"
 FINGERPRINT = "docker_engine_gpg_fingerprint"
@@ -156,12 +159,17 @@ class Facts:
         return {block["Id"]: block for block in blocks if "Id" in block}
 
     @cached_property
+    def is_bundled(self) -> bool:
+        """Whether the packages came from a bundle, and the repository is disabled therefore."""
+        return BUNDLED in self["repositories"].text
+
+    @cached_property
     def docker_repositories(self) -> dict[str, dict[str, str]]:
-        """The enabled package repositories that are Docker's by name or address."""
+        """The package repositories that are Docker's by name or address, enabled or left so by a bundle."""
         return {
             name: values
             for name, values in _ini(self["repositories"].text).items()
-            if values.get("enabled", "1") in ("1", "true", "yes")
+            if (self.is_bundled or values.get("enabled", "1") in ("1", "true", "yes"))
             and "docker" in name.lower() + values.get("baseurl", "").lower()
         }
 

@@ -1,7 +1,7 @@
 """Import the package from stdin, in memory, and run it: the disk may be full or read-only.
 
 The caller sets ``stdin``: a line with a size, that many bytes of JSON (the source of each file by its path)
-compressed by zlib, then the request.
+compressed by zlib, then the request in one line.
 """
 
 import gc
@@ -69,4 +69,5 @@ if "stdin" in globals():
 
     gc.enable()
 
-    main(globals()["stdin"].read().decode("utf-8"))
+    # One line: what is sent on request comes after it.
+    main(globals()["stdin"].readline().decode("utf-8"))

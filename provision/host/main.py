@@ -1,6 +1,7 @@
 """Take a request, do what it asks under the host's lock, and give the result."""
 
 import json
+import os
 import sys
 import time
 from contextlib import contextmanager
@@ -10,11 +11,13 @@ from .engine import api, kept, unit
 from .ground import clock, facts, secret, systems
 from .ground.errors import HostError, as_host_error
 from .ground.machine import Machine
-from .packages import archive, repository, sources
+from .packages import archive, collect, repository, sources
+from .packages.bundle import Bundle
 from .runs import consent, detach, history, lock, run
 
 ACCESS = "access"
-# Begins a line that says what is being done, as a JSON string; the controller shows it.
+# Begins a line that says what is being done, as a JSON string, which the controller shows. An object asks for
+# members of the bundle, or announces those that follow.
 STEP = "provision-step: "
 # How long an engine that is just starting is waited for, before it is judged.
 START_LIMIT_S = {"plan": 10, "apply": 1200}
@@ -23,6 +26,8 @@ START_LIMIT_S = {"plan": 10, "apply": 1200}
 def main(text):
     """Take a request (JSON text), print the result as one line of JSON."""
     machine, request = Machine(), secret.typed(json.loads(text))
+    # A run that applies closes its standard input.
+    machine.source = os.dup(0)
     result = respond(machine, request)
     sys.stdout.write(json.dumps(result, sort_keys=True) + "\n")
     sys.stdout.flush()
@@ -127,21 +132,30 @@ class Attempt(object):
         """Look at the host; yield its facts, the state of docker's unit, and its package manager."""
         observed = facts.gather(self.machine)
         self.result["system"] = observed.system
-        manager = systems.supported(observed).manager
-        facts.refuse_unfit(self.machine, observed, manager)
+        solver = self.solver(observed)
         docker = unit.await_start(self.machine, START_LIMIT_S[self.request["mode"]])
         self.machine.engine_sleeps = not docker.active
-        patience_s = self.request["lock_timeout_s"] if self.applies else None
-        solver = packages.SOLVERS[manager](self.machine, repository.REPO_FILE, "", patience_s)
-        solver.archive = self.request["desired"]["accept_eol"] and bool(archive.ended(observed))
         try:
             self._choose(observed, solver)
             yield observed, docker, solver
         finally:
-            for name in ("waited", "mirrors", "passed_over"):
-                self.result[name] += getattr(solver, name)
-            self.result["system"] += archive.words(observed, solver)
+            self.result["waited"] += solver.waited
+            self.result["mirrors"] += solver.mirrors
+            self.result["passed_over"] += solver.repos.passed_over
+            self.result["system"] += archive.words(observed, solver.repos)
             solver.close()
+
+    def solver(self, observed):
+        """Return the host's package manager; raise for a host that is not supported, or a foreign bundle."""
+        name = systems.supported(observed).manager
+        facts.refuse_unfit(self.machine, observed, name)
+        bundle = Bundle(self.machine, self.request["bundle"]) if self.request.get("bundle") else None
+        if bundle:
+            bundle.refuse_elsewhere(observed)
+        patience_s = self.request["lock_timeout_s"] if self.applies else None
+        solver = packages.SOLVERS[name](self.machine, repository.REPO_FILE, "", patience_s, bundle)
+        solver.repos.with_archive = self.request["desired"]["accept_eol"] and bool(archive.ended(observed))
+        return solver
 
     def _choose(self, observed, solver):
         """Give ``solver`` its repository; where packages may be needed at once, the mirrors are asked."""
@@ -256,7 +270,16 @@ class SetAccess(Attempt):
         self.close(self.unended, "completed")
 
 
-_ATTEMPTS = {"undo": Undo, ACCESS: SetAccess}
+class Collect(Attempt):
+    """Fetch the packages for hosts that reach no repository."""
+
+    def work(self):
+        """Announce the packages, and send them on request."""
+        observed = facts.gather(self.machine)
+        collect.collect(self.machine, observed, self.request["desired"], self.solver(observed))
+
+
+_ATTEMPTS = {"undo": Undo, ACCESS: SetAccess, "collect": Collect}
 
 
 def _acknowledge(machine, request, result):

@@ -21,7 +21,7 @@ from provision.checks import test_engine as engine
 from provision.checks import test_packages as packages
 from provision.checks import test_service as service
 from provision.checks.container import why_no_restart
-from provision.checks.facts import PROBE, Facts
+from provision.checks.facts import BUNDLED, PROBE, Facts
 from provision.checks.questions import Answer
 from provision.checks.wording import Advice, wanted
 from provision.model import Verdict
@@ -547,6 +547,16 @@ def test_json_file_with_a_size_is_a_rotated_log() -> None:
 def test_the_engine_of_a_distribution_needs_no_repository_of_docker() -> None:
     with pytest.raises(pytest.skip.Exception, match="the distribution's own package docker"):
         call(packages.test_repository_is_enabled, facts_of(owners="dockerd docker 25.0.8\n"))
+
+
+def test_a_repository_that_a_bundle_left_disabled_is_still_judged() -> None:
+    text = f"{BUNDLED}\n" + REPOSITORY.replace("enabled=1", "enabled=0")
+    with pytest.raises(pytest.skip.Exception, match="came from a bundle"):
+        call(packages.test_repository_is_enabled, facts_of(repositories=text))
+    call(packages.test_repository_checks_signatures, facts_of(repositories=text))
+    unsigned = text.replace("gpgcheck=1", "gpgcheck=0")
+    with pytest.raises(AssertionError, match="want gpgcheck=1"):
+        call(packages.test_repository_checks_signatures, facts_of(repositories=unsigned))
 
 
 def test_an_engine_that_does_not_tell_of_no_new_privileges_is_no_failure() -> None:

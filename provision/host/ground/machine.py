@@ -26,16 +26,17 @@ class Machine(object):
     """The only access to files and commands, so that a test needs to replace nothing else.
 
     ``engine_sleeps``: the engine is stopped, and its socket must not be used: systemd would start the engine
-    for any connection.
+    for any connection. ``source``: the descriptor of what the controller sends on request.
     """
 
     engine_sleeps = False
+    source = None
 
     def __init__(self, root="/"):
         self.root = root
 
     def tell(self, words):
-        """Say what is being done now; replaced where somebody listens."""
+        """Say what is being done now, or what is wanted; replaced where somebody listens."""
 
     def path(self, absolute):
         """Return the path of ``absolute`` below the root."""

@@ -24,9 +24,9 @@ BEST, STAY = "--best", "--setopt=best=False"
 class Installed(object):
     """Our installed packages and rpm's trusted keys, in one query: it is most of the cost of a no-op run."""
 
-    def __init__(self, machine):
-        ran = machine.run(["rpm", "-q", "--qf", rpmdb.FORMAT] + list(PACKAGES) + ["gpg-pubkey"])
-        rows = rpmdb.pairs(ran.out)
+    def __init__(self, machine=None):
+        words = ["rpm", "-q", "--qf", rpmdb.FORMAT] + list(PACKAGES) + ["gpg-pubkey"]
+        rows = rpmdb.pairs(machine.run(words).out) if machine else []
         self.packages = dict(row for row in rows if row[0] in PACKAGES)
         self.keys = [rpmdb.short(row[1]) for row in rows if row[0] == "gpg-pubkey"]
 
@@ -111,6 +111,11 @@ def plan_back(machine, solver, installed, goal, half):
     return [Transaction(
         machine, solver, lambda: bring(machine, solver, goal, half), _ordered(rows), installed, gone, lost)
     ] if rows else []
+
+
+def every(solver, desired):
+    """Return what to ask for on a host that has none of the packages."""
+    return _specs(solver, Installed(), desired)
 
 
 def restart_engine(changes):

@@ -31,10 +31,10 @@ def refuse_ended(facts):
         meaning="security holes of the system stay open, and so do those of the last engine made for it")
 
 
-def words(facts, solver):
+def words(facts, repos):
     """Return what follows the system's name in a report; empty while it gets updates."""
     since = ended(facts)
-    used = ", packages from " + VAULT if solver.archived else ""
+    used = ", packages from " + VAULT if repos.archived else ""
     return ", no updates since %s%s" % (since, used) if since else ""
 
 

@@ -11,7 +11,7 @@ ASK_OPTIONS = ["--setopt=assumeyes=False", "--setopt=defaultyes=False"]
 
 
 class Dnf(Solver):
-    """dnf 4 or 5. ``held``: one that waits at its question, and the packages installed when it began."""
+    """dnf 4 or 5. ``held``: one that waits at its question, what was installed then, and its Rows."""
 
     held = None
 
@@ -34,7 +34,7 @@ class Dnf(Solver):
         ran = asking.until(QUESTION, RESOLVE_TIMEOUT_S)
         rows = rows_of(ran)
         if ran.rc is None:
-            self.held = (asking, found)
+            self.held = (asking, found, rows)
         if ran.rc is None and not rows:
             # The same words ask about the key of a repository's metadata. A plan says what comes of it.
             self._drop()
@@ -46,7 +46,8 @@ class Dnf(Solver):
 
         Without one that waits, or when packages have changed since it looked, perform the transaction anew.
         """
-        asking, found = self.held or (None, None)
+        asking, found, rows = self.held or (None, None, None)
+        self.supply(rows)
         if asking is None or not asking.is_running() or rpmdb.everything(self.machine) != found:
             self._drop()
             self.perform(verb, specs, options)
@@ -56,6 +57,8 @@ class Dnf(Solver):
 
     def attempt(self, verb, specs, options):
         """Perform a transaction; return the output of one that failed, empty when it succeeded."""
+        if verb != "remove":
+            self.supply()
         argv = self._argv(["-y"] + list(options) + [verb] + specs)
         self.broke_off = True
         return self._failure(self.machine.run(argv, TRANSACTION_TIMEOUT_S, outlives=True))
@@ -65,6 +68,11 @@ class Dnf(Solver):
         persist = "--setopt=persistdir=%s/persist" % self.place()
         argv = self._argv([persist, "list", "--available", "--showduplicates"] + list(names))
         return self.machine.run(argv, RESOLVE_TIMEOUT_S)
+
+    def download(self, specs, options):
+        """Install ``specs`` with ``options`` that only fetch packages; return what dnf said."""
+        self.machine.tell("fetches packages")
+        return self.machine.run(self._argv(["-y"] + options + ["install"] + specs), TRANSACTION_TIMEOUT_S)
 
     def close(self):
         """End a dnf that waits, and remove the workspace."""

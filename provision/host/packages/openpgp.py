@@ -9,20 +9,20 @@ import hashlib
 import re
 import struct
 
-PUBLIC_KEY = 6
+PUBLIC_KEY, SUBKEY = 6, 14
 SIGNATURE = 2
 SIGNED_AT = 2
 EXPIRES_AFTER = 9
 # Types of self-signatures: over a user id, and over the key alone.
 OF_ITSELF = (0x10, 0x11, 0x12, 0x13, 0x1F)
 # The packets of a public key: signature, public key, user id, subkey, user attribute.
-OF_A_KEY = (SIGNATURE, PUBLIC_KEY, 13, 14, 17)
+OF_A_KEY = (SIGNATURE, PUBLIC_KEY, 13, SUBKEY, 17)
 BASE64 = re.compile(r"[A-Za-z0-9+/]*={0,2}\Z")
 BEGIN, END = "-----BEGIN PGP PUBLIC KEY BLOCK-----", "-----END PGP PUBLIC KEY BLOCK-----"
 
 
-def fingerprints(data):
-    """Return the fingerprint of each primary key in ``data`` (bytes), armored or not.
+def fingerprints(data, kinds=(PUBLIC_KEY,)):
+    """Return the fingerprint of each key of these ``kinds`` in ``data`` (bytes), armored or not.
 
     Raise ValueError when it is not a key file, or holds a key that is not version 4.
     """
@@ -30,7 +30,7 @@ def fingerprints(data):
     strange = sorted({tag for tag, _ in found} - set(OF_A_KEY))
     if strange:
         raise ValueError("a packet of type %d, which no public key has" % strange[0])
-    keys = [body for tag, body in found if tag == PUBLIC_KEY]
+    keys = [body for tag, body in found if tag in kinds]
     if any(body[:1] != b"\x04" for body in keys):
         raise ValueError("a key of a version other than 4")
     heads = [bytearray([0x99, len(body) >> 8, len(body) & 0xFF]) for body in keys]

@@ -15,6 +15,8 @@ HEADER = "# Managed by provision; changes here are overwritten."
 # On EL 8 the module container-tools hides packages of other repositories that provide what its own do, and
 # containerd.io with them (rancher/rancher issue 23045); see HOTFIX REPOSITORIES in dnf.modularity(7).
 MODULAR, UNFILTERED = "/8", ["module_hotfixes=1"]
+# A repository that a closed host cannot reach would fail each dnf on it.
+BUNDLED = "# Disabled: the packages came from a bundle."
 DOWNLOAD_TIMEOUT_S = 15
 KEY_FILE_CAP_BYTES = 1 << 20
 # The name that yum 3, dnf 4 and dnf 5 all know.
@@ -25,11 +27,12 @@ def repo_text(facts, desired):
     """Return the text of our .repo file, with a number in its baseurl instead of $releasever."""
     where, channel = systems.supported(facts).repository, desired["channel"]
     base, proxy = sources.address(facts, desired), sources.proxy(desired)
+    bundled = [BUNDLED] if desired.get("bundled") else []
     more = UNFILTERED if where.endswith(MODULAR) else []
     more = more + ["proxy=" + proxy] * bool(proxy) + ["sslcacert=" + CA_FILE] * bool(desired.get("ca"))
-    return "\n".join([
-        HEADER, "[docker-ce-%s]" % channel, "name=Docker CE %s (%s)" % (channel, where),
-        "baseurl=" + base, "enabled=1", "gpgcheck=1", "repo_gpgcheck=0", "sslverify=1",
+    return "\n".join([HEADER] + bundled + [
+        "[docker-ce-%s]" % channel, "name=Docker CE %s (%s)" % (channel, where),
+        "baseurl=" + base, "enabled=%d" % (not bundled), "gpgcheck=1", "repo_gpgcheck=0", "sslverify=1",
         "gpgkey=file://" + KEY_FILE,
     ] + more + [""])
 
@@ -37,11 +40,14 @@ def repo_text(facts, desired):
 def settle(machine, facts, desired, solver, asks):
     """Return ``desired`` with one mirror, from which ``solver`` takes packages from now on.
 
-    ``asks``: packages will be fetched.
+    ``asks``: packages will be fetched. With a bundle no mirror is asked.
     """
-    chosen, said = sources.settled(machine, facts, desired, asks)
+    if solver.repos.bundle:
+        chosen = sources.offhand(machine, facts, desired)
+    else:
+        chosen, said = sources.settled(machine, facts, desired, asks)
+        solver.mirrors += said
     solver.take(repo_text(facts, chosen), chosen.get("ca"))
-    solver.mirrors += said
     return chosen
 
 
@@ -56,22 +62,25 @@ class _RepoFile(FileChange):
         self.diff = diff(REPO_FILE, *sides)
 
 
-def held_text(text, names):
-    """Return the ``text`` of our .repo file with the line that hides the packages ``names`` from upgrades.
+def _written(facts, desired, held):
+    """Return our .repo file as it is on a host: the packages ``held`` are hidden from its own dnf or yum.
 
-    It is for the host's own dnf or yum. Ours reads a copy without it.
+    Ours reads a copy without that line.
     """
-    return "%s%s%s\n" % (text, HOLD, " ".join(names))
+    text = repo_text(facts, desired)
+    return text + HOLD + " ".join(held) + "\n" if held else text
 
 
-def _kept(machine, text):
-    """Return ``text``, or the present file if it does the same, or differs only in repo_gpgcheck.
+def _kept(machine, facts, desired, held):
+    """Return our .repo file, or the present one if it does the same, or differs only in repo_gpgcheck.
 
     We do not switch that on: dnf then imports the key separately for the repository, asks for confirmation,
-    and fails for dnf-automatic and every other command that cannot ask.
+    and fails for dnf-automatic and every other command that cannot ask. With a bundle, a repository that is
+    enabled stays so.
     """
-    held = machine.text(REPO_FILE)
-    return held if repofile.is_equivalent(held, text) else text
+    text, there = _written(facts, desired, held), machine.text(REPO_FILE)
+    enabled = _written(facts, dict(desired, bundled=False), held)
+    return there if repofile.is_equivalent(there, enabled) else text
 
 
 def _dress(machine, desired):
@@ -88,12 +97,11 @@ def plan(machine, facts, desired, trusted, held=()):
 
     ``held`` are the packages that no other program upgrades from it.
     """
-    text = repo_text(facts, desired)
-    text = _kept(machine, held_text(text, held) if held else text)
+    text = _kept(machine, facts, desired, held)
     fingerprint = plain(desired["gpg_fingerprint"])
-    key = _key(machine, desired, fingerprint)
+    data = key(machine, desired, fingerprint)
     parts = [
-        FileChange(machine, KEY_FILE, key),
+        FileChange(machine, KEY_FILE, data),
         ImportKey(machine, fingerprint, trusted),
         _authorities(machine, desired.get("ca")),
         _RepoFile(machine, text.encode("utf-8"), dress=_dress(machine, desired)),
@@ -101,7 +109,7 @@ def plan(machine, facts, desired, trusted, held=()):
     needed = [part for part in parts if part.needed()]
     if not needed:
         return []
-    _refuse_expired(key, fingerprint)
+    _refuse_expired(data, fingerprint)
     name = "docker-ce (%s)" % systems.supported(facts).repository
     before, after = repofile.described(machine.text(REPO_FILE)), repofile.option(text, "baseurl")
     if before == after and not [part for part in needed if part.subject != REPO_FILE]:
@@ -236,7 +244,8 @@ class ForgetKey(ImportKey):
     undo = ImportKey.apply
 
 
-def _key(machine, desired, fingerprint):
+def key(machine, desired, fingerprint):
+    """Return Docker's key from the request, from this host or from its mirror, checked and in new armor."""
     given = desired.get("gpg_key")
     if given:
         return checked_key(given.encode("latin-1"), fingerprint)

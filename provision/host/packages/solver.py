@@ -4,18 +4,15 @@ The workspace holds repositories, metadata and logs, so that a plan leaves nothi
 depend on its caches.
 """
 
-import os
 import re
-import shutil
 import time
 from collections import namedtuple
 
 from ..ground import rpmdb, scratch
 from ..ground.errors import HostError
 from ..runs import rpmlock
-from . import archive, repofile
 from .dnf_errors import classify
-from .sources import CA_FILE
+from .reposdir import ReposDir
 
 # With the defaults (30 s, 10 retries) a host without a route fails after five minutes. Three parallel
 # downloads, each faster than minrate (bytes a second), finish within the transaction's time limit.
@@ -24,7 +21,6 @@ NETWORK_OPTIONS = ("--setopt=timeout=10", "--setopt=retries=1", "--setopt=minrat
 LOCK_OPTION = "--setopt=exit_on_lock=True"
 RESOLVE_TIMEOUT_S = 300
 TRANSACTION_TIMEOUT_S = 1800
-REPO_FOLDER = "/etc/yum.repos.d"
 
 POLL_S = 1
 
@@ -44,23 +40,17 @@ class Solver(object):
 
     ``broke_off``: a transaction began and was interrupted. ``patience_s`` is the total time to wait for other
     package managers, None for a plan, which does not wait. ``waited`` lists those it has waited for.
-    ``archive`` reads the archive of CentOS in place of its mirrors, and ``archived`` says that it is used.
-    ``mirrors`` says how each mirror answered, ``passed_over`` which other files have Docker's packages.
+    ``mirrors`` says how each mirror answered. ``repos`` are the repositories of the workspace.
     """
 
-    archive = archived = False
-
-    def __init__(self, machine, repo_file, repo_text, patience_s=None):
+    def __init__(self, machine, repo_file, repo_text, patience_s=None, bundle=None):
         self.machine = machine
         self.patience_s = patience_s
         self.waited = []
         self.booted = patience_s is None
         self.broke_off = False
-        self.repo_file = os.path.basename(repo_file)
-        self.repo_text = repo_text
-        self.authorities = None
         self.mirrors = []
-        self.passed_over = []
+        self.repos = ReposDir(machine, repo_file, repo_text, bundle)
         self.workspace = None
 
     def resolve(self, verb, specs, options=()):
@@ -82,6 +72,15 @@ class Solver(object):
     def listing(self, names):
         """Run the command that lists every version of the packages ``names`` in the repositories."""
         raise NotImplementedError
+
+    def download(self, specs, options):
+        """Install ``specs`` with ``options`` that only fetch packages; return what the program said."""
+        raise NotImplementedError
+
+    def supply(self, rows=None):
+        """Fetch the packages of ``rows``, or all of them, if they come from a bundle."""
+        if self.repos.bundle:
+            self.repos.bundle.fetch(rows)
 
     def brings(self, row):
         """Return whether a repository has exactly the installed version, so that a removal can be undone."""
@@ -120,40 +119,14 @@ class Solver(object):
             self.booted = True
         if self.workspace is None:
             self.workspace = scratch.Folder(self.machine)
-            folder, theirs = os.path.join(self.workspace.path, "reposdir"), self.machine.path(REPO_FOLDER)
-            os.mkdir(folder)
-            names = sorted(os.listdir(theirs)) if os.path.isdir(theirs) else ()
-            rest = [name for name in names if name.endswith(".repo") and name != self.repo_file]
-            found = [self._copy(name, folder) for name in rest]
-            self.passed_over = [words for words in found if words]
-            self._write(folder)
+            self.repos.fill(self.workspace.path)
         return self.workspace.path
 
     def take(self, repo_text, authorities):
         """Take packages from the repository of this .repo file, verified by ``authorities`` (PEM) if any."""
-        if self.workspace and (repo_text, authorities) != (self.repo_text, self.authorities):
+        if self.workspace and (repo_text, authorities) != (self.repos.text, self.repos.authorities):
             self.close()
-        self.repo_text, self.authorities = repo_text, authorities
-
-    def _copy(self, name, folder):
-        """Copy a .repo file of others without Docker's repositories; return what is said of these, if any."""
-        path = os.path.join(REPO_FOLDER, name)
-        text = self.machine.text(path)
-        there = archive.redirected(text) if self.archive else text
-        self.archived = self.archived or there != text
-        rest = repofile.without_dockers(there)
-        if rest == text:
-            shutil.copyfile(self.machine.path(path), os.path.join(folder, name))
-        else:
-            _put(os.path.join(folder, name), rest)
-        return "" if rest == there else "%s: %s" % (path, repofile.dockers(there))
-
-    def _write(self, folder):
-        """Write our .repo file; what it names is not on the host yet."""
-        authorities = os.path.join(folder, os.path.basename(CA_FILE))
-        if self.authorities:
-            _put(authorities, self.authorities)
-        _put(os.path.join(folder, self.repo_file), self.repo_text.replace(CA_FILE, authorities))
+        self.repos.text, self.repos.authorities = repo_text, authorities
 
     def options(self, *names):
         """Return the options that set the directories ``names`` below the workspace, and the common ones."""
@@ -170,11 +143,6 @@ class Solver(object):
             time.sleep(POLL_S)
         self.waited += [who] if who else []
         self.patience_s = max(0, left_s - (time.time() - began))
-
-
-def _put(path, text):
-    with open(path, "wb") as stream:
-        stream.write(text.encode("utf-8"))
 
 
 def rows_of(ran):

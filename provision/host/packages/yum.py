@@ -41,6 +41,8 @@ class Yum(Solver):
 
     def attempt(self, verb, specs, options):
         """Perform a transaction; return the output of one that failed, empty when rpm has what was wanted."""
+        if verb != "remove":
+            self.supply()
         ran = self._run(verb, specs, options)
         if verb == "install" and ran.rc == 0 and self._unmet(specs, ()):
             ran = self._run("downgrade", specs, options)
@@ -52,6 +54,11 @@ class Yum(Solver):
         words = ["--setopt=persistdir=%s/persist" % self.place()]
         argv = self._argv(words, "list", ["available", "--showduplicates"] + list(names), ())
         return self.machine.run(argv, RESOLVE_TIMEOUT_S)
+
+    def download(self, specs, options):
+        """Install ``specs`` with ``options`` that only fetch packages; return what yum said."""
+        self.machine.tell("fetches packages")
+        return self.machine.run(self._argv(["-y"], "install", specs, options), TRANSACTION_TIMEOUT_S)
 
     def _is_done(self, verb, specs, ran):
         if verb == "remove":
