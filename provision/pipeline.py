@@ -12,6 +12,7 @@ from typing import Any
 
 from provision import role
 from provision.access import Access
+from provision.bundle import Bundle
 from provision.connect import Connections, OnRetry, discard, make_room
 from provision.converge import Order, open_desk
 from provision.credentials import Rotation, open_early
@@ -43,7 +44,8 @@ class Request:
 
     ``prove`` is False to skip verification, ``only_plan`` True to change nothing. ``restart`` allows the
     checks to restart the engine; ``strict`` counts advice as a failed check. ``values`` are variables of
-    the role from the command line, without their prefix. ``pace`` is how hosts are disrupted.
+    the role from the command line, without their prefix. ``pace`` is how hosts are disrupted, ``bundle``
+    where packages come from in place of repositories.
     """
 
     verb: str
@@ -56,6 +58,7 @@ class Request:
     strict: bool = False
     values: Mapping[str, Any] = field(default_factory=dict, hash=False)
     pace: Pace = ONE_BY_ONE
+    bundle: Bundle | None = None
 
     @property
     def row(self) -> Verb:
@@ -99,7 +102,7 @@ def run(
     started, clock, verb = time.time(), Clock(), request.row
     selection, candidates = _prepare(request, settings, clock)
     values = dict(verb.values) | dict(request.values)
-    order = Order(_run_id(started), verb.words, request.is_plan, values)
+    order = Order(_run_id(started), verb.words, request.is_plan, values, request.bundle)
     fingerprints = {host.name: fingerprint(candidates[host.name]) for host in selection.hosts}
     with ExitStack() as opened:
         with show(order.run, fingerprints) as view:

@@ -8,6 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
+from provision.bundle import Bundle
 from provision.converge.outcome import not_begun, of_answer, without_answer
 from provision.converge.shards import NOT_BEGUN, Desk, Job, OnStep, ignore, open_desk
 from provision.model import Outcome, Session
@@ -23,12 +24,14 @@ class Order:
     """What is asked of every host; ``words`` are the verb's, and the lock on the host shows the verb's name.
 
     ``check`` only plans. ``values`` are the role's, without their prefix, and override the inventory.
+    Packages come from the ``bundle``, if there is one.
     """
 
     run: str
     words: Wording
     check: bool = False
     values: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    bundle: Bundle | None = None
 
 
 # A Session, and the role's values for this host alone, which override the others.
@@ -65,7 +68,9 @@ def job(arrival: Arrival, order: Order) -> Job:
     desired = {key.removeprefix(PREFIX): value for key, value in session.host.desired.items()}
     asked = {"run": order.run, "what": order.words.called} | dict(order.values) | dict(own)
     try:
-        request = hostcode.request(typed(desired | asked), plan=order.check, diff=True, acknowledges=True)
+        request = hostcode.request(
+            typed(desired | asked), plan=order.check, diff=True, acknowledges=True, bundle=order.bundle
+        )
     except ValueError as error:
         return Job(session.host.name, answer={"error": answer.bad_value(str(error)).error})
     except answer.NoResult as error:

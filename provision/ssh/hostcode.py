@@ -16,7 +16,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from provision import bundle as bundles
 from provision import pem
+from provision.bundle import Bundle, Manifest
 from provision.errors import CommandTimedOut
 from provision.model import Session
 from provision.ssh import answer, remote
@@ -26,6 +28,12 @@ from provision.ssh.elevate import Elevated, wrap
 # below the task's timeout. The waiting for locks comes on top: for ours, for dnf's, and for rpm's.
 ANSWER_TIMEOUT_S = 2340.0
 OnStep = Callable[[str], None]
+# Takes what a host announces or asks for, beside its steps.
+OnWish = Callable[[Mapping[str, Any]], remote.Reply]
+# Takes the manifest of what a host has collected, and returns what takes its bytes.
+Begin = Callable[[Manifest], Callable[[bytes], None]]
+# What of a bundle is for this machine alone.
+_OURS = ("file", "offsets")
 _LONGEST_STEP = 200
 SECRET = "secret"  # noqa: S105 - the word, not a secret
 _PACKAGE = Path(__file__).resolve().parent.parent / "host"
@@ -41,11 +49,13 @@ def plain(request: Mapping[str, Any]) -> Elevated:
     return Elevated(f"{started.command} | head -c {remote.OUTPUT_CAP_BYTES}", started.stdin)
 
 
-def request(values: Mapping[str, Any], *, plan: bool, diff: bool, acknowledges: bool) -> dict[str, Any]:
+def request(
+    values: Mapping[str, Any], *, plan: bool, diff: bool, acknowledges: bool, bundle: Bundle | None = None
+) -> dict[str, Any]:
     """Return what the host code is asked for; ``values`` are all variables of the role, in their types.
 
-    With ``acknowledges`` the caller says so once the result is in a report. Raises NoResult when a file that
-    they name cannot be sent.
+    With ``acknowledges`` the caller says so once the result is in a report. Packages and key come from the
+    ``bundle``, if there is one. Raises NoResult when a file that they name cannot be sent.
     """
     wanted = dict(values)
     verb, state = wanted.pop("verb"), wanted["state"]
@@ -54,7 +64,7 @@ def request(values: Mapping[str, Any], *, plan: bool, diff: bool, acknowledges: 
         wanted |= {"daemon_options": {}, "registry_logins": {}}
     if verb == "access":
         wanted |= {"proxy": "", "ca_file": ""}
-    key = _key(wanted.pop("gpg_key")) | {"ca": _authorities(wanted.pop("ca_file"))}
+    key = _key(wanted.pop("gpg_key"), bundle) | {"ca": _authorities(wanted.pop("ca_file"))}
     return {
         "run": wanted.pop("run") or time.strftime("%Y%m%d-%H%M%S-") + random_source.token_hex(2),
         "verb": verb,
@@ -69,6 +79,7 @@ def request(values: Mapping[str, Any], *, plan: bool, diff: bool, acknowledges: 
         "access": wanted.pop("access"),
         "disruption": wanted.pop("disruption"),
         "consent": wanted.pop("consent"),
+        "bundle": bundle and bundle.told,
         "desired": wanted | key,
     }
 
@@ -79,11 +90,13 @@ def _what(verb: str, state: str) -> str:
     return "uninstall" if state == "absent" else "provision"
 
 
-def _key(where: str) -> dict[str, str]:
+def _key(where: str, bundle: Bundle | None) -> dict[str, Any]:
     """Return the key's text, or its URL: then a host fetches it, if it has no good one yet.
 
     An empty URL is that on the mirror, which the host chooses.
     """
+    if bundle:
+        return {"gpg_key": bundle.key, "bundled": True}
     if not where or where.startswith(("http://", "https://")):
         return {"gpg_key_url": where}
     try:
@@ -100,9 +113,34 @@ def _authorities(where: str) -> str:
 
 
 def over_session(session: Session, request: Mapping[str, Any], on_step: OnStep) -> tuple[str, str]:
+    """Run the host code as ``exchange`` does; members of the request's bundle are sent when it asks."""
+    told = request.get("bundle")
+    if not told:
+        return exchange(session, request, on_step)
+    shown = {word: value for word, value in told.items() if word not in _OURS}
+    return exchange(
+        session, {**request, "bundle": shown}, on_step,
+        lambda wish: remote.Reply(bundles.pieces(told, wish["send"])),
+    )  # fmt: skip
+
+
+def collect(session: Session, request: Mapping[str, Any], on_step: OnStep, begin: Begin) -> tuple[str, str]:
+    """Let the host code collect packages, as ``exchange`` does; their bytes go where ``begin`` says."""
+
+    def wished(wish: Mapping[str, Any]) -> remote.Reply:
+        manifest = bundles.manifest_of(wish["collected"])
+        return remote.Reply([b"\n"], manifest.size, begin(manifest))
+
+    return exchange(session, {**request, "verb": "collect"}, on_step, wished)
+
+
+def exchange(
+    session: Session, request: Mapping[str, Any], on_step: OnStep, on_wish: OnWish | None = None
+) -> tuple[str, str]:
     """Run the host code over the run's own Session, and return its stdout and stderr.
 
-    ``on_step`` is called with a few words when the host begins something that may take time.
+    ``on_step`` is called with a few words when the host begins something that may take time, ``on_wish`` with
+    what it wants.
     The run's broker gives the secrets, and the password for sudo. Ansible's own connection has no limit for
     what a host prints before the command begins, so it is not used.
 
@@ -117,16 +155,22 @@ def over_session(session: Session, request: Mapping[str, Any], on_step: OnStep) 
     started = marked(wrap(loader(), data, sudo=session.host.user != "root", password=password))
     timeout_s = ANSWER_TIMEOUT_S + 3 * request["lock_timeout_s"]
 
-    def heard(line: bytes) -> None:
+    def heard(line: bytes) -> remote.Reply | None:
         _, mark, words = line.decode("utf-8", "replace").partition(answer.STEP_MARK)
+        said = None
         with suppress(ValueError):
-            if mark:
-                on_step(answer.shown(str(json.loads(words)))[:_LONGEST_STEP])
+            said = json.loads(words) if mark else None
+        if on_wish and isinstance(said, dict):
+            return on_wish(said)
+        if said is not None:
+            on_step(answer.shown(str(said))[:_LONGEST_STEP])
+        return None
 
     try:
         done = remote.over_master(
-            session, started.command, stdin=started.stdin, timeout_s=timeout_s, on_line=heard
-        )
+            session, started.command, stdin=started.stdin, timeout_s=timeout_s, on_line=heard,
+            stays_open=on_wish is not None,
+        )  # fmt: skip
     except CommandTimedOut as error:
         raise answer.no_end(str(error), timeout_s) from None
     return done.out.decode("utf-8", "replace"), done.err.decode("utf-8", "replace")
@@ -154,7 +198,7 @@ def resolve(values: Any, ask: Callable[[str], str | None]) -> Any:
 
 def payload(request: Mapping[str, Any]) -> bytes:
     """Return what the loader reads: the archive's size, the archive, the request."""
-    return f"{len(archive())}\n".encode() + archive() + json.dumps(request).encode()
+    return f"{len(archive())}\n".encode() + archive() + json.dumps(request).encode() + b"\n"
 
 
 @functools.cache

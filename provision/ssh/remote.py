@@ -1,12 +1,13 @@
 """Run a command as root on a host over its open master, with limits on time and output."""
 
+import itertools
 import os
 import selectors
 import shlex
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,18 @@ child = subprocess.Popen(['/bin/sh', '-c', {command!r}], stdin=subprocess.PIPE)
 child.communicate(stdin.read())
 sys.exit(child.returncode if child.returncode >= 0 else 128 - child.returncode)
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What follows a line of a command: ``feed`` for its stdin, then ``due`` bytes of stdout for ``sink``."""
+
+    feed: Iterable[bytes]
+    due: int = 0
+    sink: Callable[[bytes], object] = bytes
+
+
+OnLine = Callable[[bytes], Reply | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,16 +84,22 @@ def over_master(
     stdin: bytes,
     timeout_s: float,
     cap_bytes: int = OUTPUT_CAP_BYTES,
-    on_line: Callable[[bytes], None] | None = None,
+    on_line: OnLine | None = None,
+    stays_open: bool = False,
 ) -> Completed:
     """Run ``command`` as the login user; raises the same errors as ``run``.
 
-    ``on_line`` is called with each line of stdout as soon as it is read.
+    ``on_line`` is called with each line of stdout as soon as it is read. Its Reply needs a stdin that
+    ``stays_open``.
     """
     argv, pipe = [*_ssh(session), session.host.name, command], subprocess.PIPE
     with subprocess.Popen(argv, stdin=pipe, stdout=pipe, stderr=pipe) as process:
-        exchange = Exchange(process, stdin, cap_bytes, on_line)
-        completed = exchange.run(timeout_s)
+        exchange = Exchange(process, stdin, cap_bytes, on_line, stays_open=stays_open)
+        try:
+            completed = exchange.run(timeout_s)
+        except BaseException:
+            process.kill()
+            raise
     if exchange.is_late:
         raise CommandTimedOut(
             f"a command on {session.host.name} did not end in {timeout_s:.0f} s",
@@ -172,7 +191,9 @@ class Exchange:
         process: subprocess.Popen[bytes],
         stdin: bytes,
         cap_bytes: int,
-        on_line: Callable[[bytes], None] | None = None,
+        on_line: OnLine | None = None,
+        *,
+        stays_open: bool = False,
     ) -> None:
         assert process.stdin
         assert process.stdout
@@ -180,6 +201,10 @@ class Exchange:
         self.is_late = False
         self._process = process
         self._left = memoryview(stdin)
+        self._more: Iterator[bytes] = iter(())
+        self._stays_open = stays_open
+        self._due = 0
+        self._sink: Callable[[bytes], object] = bytes
         self._cap = cap_bytes
         self._feed, self._out = process.stdin, process.stdout
         self._on_line = on_line
@@ -211,20 +236,32 @@ class Exchange:
     def _write(self) -> None:
         try:
             self._left = self._left[os.write(self._feed.fileno(), self._left[:_CHUNK_BYTES]) :]
+            self._left = self._left or memoryview(next(self._more, b""))
         except BrokenPipeError:
-            self._left = self._left[:0]
+            self._left, self._more = memoryview(b""), iter(())
         if not self._left:
             self._open.unregister(self._feed)
-            self._feed.close()
+            if not self._stays_open:
+                self._feed.close()
 
     def _receive(self, pipe: Any) -> None:
         data = os.read(pipe.fileno(), _CHUNK_BYTES)
-        self._read[pipe] += data
         if not data:
             self._open.unregister(pipe)
+        if pipe is self._out and self._due:
+            self._sink(data[: self._due])
+            self._due, data = max(0, self._due - len(data)), data[self._due :]
+        self._read[pipe] += data
         if self._on_line and pipe is self._out:
             out = self._read[self._out]
             end = out.rfind(b"\n") + 1
             for line in bytes(out[self._lines_end : end]).splitlines():
-                self._on_line(line)
+                if reply := self._on_line(line):
+                    self._answer(reply)
             self._lines_end = max(self._lines_end, end)
+
+    def _answer(self, reply: Reply) -> None:
+        self._more = itertools.chain(self._more, reply.feed)
+        self._due, self._sink = reply.due, reply.sink
+        if self._feed not in (key.fileobj for key in self._open.get_map().values()):
+            self._open.register(self._feed, selectors.EVENT_WRITE)

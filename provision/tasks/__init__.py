@@ -6,12 +6,13 @@ from fabric.main import Fab
 from invoke.collection import Collection
 
 from provision import __version__
-from provision.tasks import credentials, hosts, keys, lab, root
+from provision.tasks import bundle, credentials, hosts, keys, lab, root
 
 namespace = Collection(root.plan, root.provision, root.verify, root.uninstall)
 namespace.add_collection(Collection.from_module(hosts))
 namespace.add_collection(Collection.from_module(keys))
 namespace.add_collection(Collection.from_module(credentials))
+namespace.add_collection(Collection.from_module(bundle))
 namespace.add_collection(Collection.from_module(lab))
 
 program = Fab(

@@ -2,7 +2,7 @@
 
 from provision.errors import UsageError
 from provision.inventory import ALL
-from provision.workflows.command import AGREE, DISRUPT, EOL, LOCK, RUN, VIA, command
+from provision.workflows.command import AGREE, BUNDLE, DISRUPT, EOL, LOCK, RUN, VIA, command
 from provision.workflows.project import Flags
 
 _SELECTION = {
@@ -17,19 +17,22 @@ _STRICT = {"strict": "advice counts as a failed check"}
     help=_SELECTION
     | _TOLERATE
     | EOL
+    | BUNDLE
     | {"diff": "show every package and every line of a file that would change",
        "detailed-exitcode": "add 16 to the exit code when changes are pending"},
 )  # fmt: skip
 def plan(
     flags: Flags, limit: str = ALL, via: str = "public", diff: bool = False, detailed_exitcode: bool = False,
-    tolerate: str = "", accept_eol: bool = False,
+    tolerate: str = "", accept_eol: bool = False, bundle: str = "",
 ) -> int:  # fmt: skip
     """Show what would change on the hosts; change nothing."""
-    from provision.workflows.options import eol_values
+    from provision.workflows.options import bundle_of, eol_values
     from provision.workflows.runs import Manner, Request, start, typed
 
     manner = Manner(diff=diff, detailed=detailed_exitcode, tolerate=tolerate)
-    return start(Request("plan", typed(), limit, via, values=eol_values(accept_eol)), flags, manner)
+    values = eol_values(accept_eol)
+    request = Request("plan", typed(), limit, via, values=values, bundle=bundle_of(bundle))
+    return start(request, flags, manner)
 
 
 @command(
@@ -40,13 +43,14 @@ def plan(
     | DISRUPT
     | EOL
     | _STRICT
+    | BUNDLE
     | {"verify": "--no-verify leaves the proof to a later fab verify",
        "resume": "repeat the last fab provision for the hosts that failed, with its options"},
 )  # fmt: skip
 def provision(
     flags: Flags, limit: str = ALL, via: str = "public", verify: bool = True, tolerate: str = "",
     lock_timeout: str = "", resume: bool = False, allow_disruption: bool = False, serial: str = "",
-    max_fail: str = "", strict: bool = False, accept_eol: bool = False,
+    max_fail: str = "", strict: bool = False, accept_eol: bool = False, bundle: str = "",
 ) -> int:  # fmt: skip
     """Make the hosts Docker hosts, and prove that they are.
 
@@ -54,7 +58,7 @@ def provision(
     """
     from provision.workflows.provisioning import ProvisionOptions, resume_last, start
 
-    chosen = (allow_disruption, serial, max_fail, strict, accept_eol)
+    chosen = (allow_disruption, serial, max_fail, strict, accept_eol, bundle)
     options = ProvisionOptions(limit, via, verify, tolerate, lock_timeout, *chosen)
     return resume_last(provision, flags, limit) if resume else start(options, flags)
 

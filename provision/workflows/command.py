@@ -40,6 +40,7 @@ DISRUPT = {
     "max-fail": "disrupt no further host after N failures, or after N% of these hosts failed (default: 1)",
 }
 EOL = {"accept-eol": "install packages on a system that gets no updates any more, like CentOS 7"}
+BUNDLE = {"bundle": "a file of fab bundle.make, for hosts that reach no package repository"}
 AGREE = {"plan": "only show what would be done", "yes": "do not ask; needed without a terminal"}
 
 Body = Callable[..., int | None]

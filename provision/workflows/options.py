@@ -2,8 +2,11 @@
 
 import math
 import re
+from pathlib import Path
 from typing import Any
 
+from provision import bundle
+from provision.bundle import Bundle
 from provision.errors import UsageError
 from provision.run.consent import Pace
 from provision.workflows.project import whole_number
@@ -21,6 +24,11 @@ def pace_of(serial: str, max_fail: str) -> Pace:
     if pace.max_fail < 1 or (pace.percent and pace.max_fail > 100):
         raise UsageError(f"--max-fail {max_fail} is not possible", "write --max-fail 2, or --max-fail 10%")
     return pace
+
+
+def bundle_of(file: str) -> Bundle | None:
+    """Return the bundle of --bundle, if it was given; raises UsageError unless every byte of it is right."""
+    return bundle.read(Path(file).expanduser()) if file else None
 
 
 def lock_values(lock_timeout: str) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from provision.workflows import runs
 from provision.workflows.command import RUN
 from provision.workflows.consent import asker
 from provision.workflows.guard import typed
-from provision.workflows.options import eol_values, lock_values, pace_of
+from provision.workflows.options import bundle_of, eol_values, lock_values, pace_of
 from provision.workflows.project import Flags, settings
 
 
@@ -36,6 +36,7 @@ class ProvisionOptions:
     max_fail: str
     strict: bool
     accept_eol: bool
+    bundle: str
 
 
 def start(options: ProvisionOptions, flags: Flags, line: str = "") -> int:
@@ -49,6 +50,7 @@ def start(options: ProvisionOptions, flags: Flags, line: str = "") -> int:
         values=lock_values(options.lock_timeout) | eol_values(options.accept_eol),
         pace=pace_of(options.serial, options.max_fail),
         strict=options.strict,
+        bundle=bundle_of(options.bundle),
     )
     ask = asker(flags, allow=options.allow_disruption)
     return runs.start(request, flags, runs.Manner(tolerate=options.tolerate, ask=ask))
