@@ -1,5 +1,7 @@
 """Run dnf: resolve a transaction, perform it, or do both by one dnf that waits at its question."""
 
+import os
+
 from ..ground import rpmdb
 from .solver import RESOLVE_TIMEOUT_S, TRANSACTION_TIMEOUT_S, Solver, rows_of
 
@@ -72,6 +74,8 @@ class Dnf(Solver):
     def download(self, specs, options):
         """Install ``specs`` with ``options`` that only fetch packages; return what dnf said."""
         self.machine.tell("fetches packages")
+        # dnf does not make it when it works in another root.
+        os.mkdir(os.path.join(self.place(), "logdir"))
         return self.machine.run(self._argv(["-y"] + options + ["install"] + specs), TRANSACTION_TIMEOUT_S)
 
     def close(self):
