@@ -12,6 +12,7 @@ import shutil
 import signal
 import textwrap
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,6 +23,7 @@ import yaml
 from provision import lab as labs
 from provision.lab import Lab, LabHost
 from provision.model import HostKey
+from tests.lab.closed import closed
 from tests.lab.conftest import BIN, CHECKOUT, MASTER, Project
 from tests.lab.faults import ground
 from tests.lab.lived_in.scenes import TOOLS
@@ -89,6 +91,7 @@ class Person:
 
     project: Project
     words: dict[str, str] = field(default_factory=dict)
+    opened: ExitStack = field(default_factory=ExitStack)
 
     def type(self, command: Command) -> None:
         """Type one command, and check how it ends."""
@@ -153,6 +156,18 @@ def admit(person: Person) -> None:
     person.project.fab("credentials.init").expect(0)
     person.project.store("web1", person._password("web1"))
     person.project.pin("web1", person._host("web1"))
+
+
+def close_off(person: Person) -> None:
+    """Admit web1 and web2, and cut web2 off."""
+    take_in(person, "all: {hosts: {web1: {ansible_host: 203.0.113.7}, web2: {ansible_host: 203.0.113.8}}}")
+    person.project.fab("credentials.init").expect(0)
+    for name in HOSTS:
+        labs.execute(person._host(name), "sh", "-c", BARE)
+        person.project.store(name, person._password(name))
+        person.project.pin(name, person._host(name))
+    lab, folder = person.project.lab, person.project.path / "system"
+    person.opened.enter_context(closed(lab, HOSTS["web1"], HOSTS["web2"], folder))
 
 
 def lose(person: Person) -> None:
@@ -282,6 +297,7 @@ def clear(person: Person) -> None:
 BEGINNINGS: dict[str, Callable[[Person], None]] = {
     "first-server": settle,
     "adding-a-host": admit,
+    "a-closed-network": close_off,
     "a-host-key-changed": reinstall,
     "a-lost-master-password": lose,
     "a-failed-run": fail,
@@ -340,6 +356,7 @@ def test_every_command_of_a_runbook_does_what_it_says(lab: Lab, tmp_path: Path, 
         for part in parts(runbook):
             follow(person, part)
     finally:
+        person.opened.close()
         ENDINGS.get(runbook, settle)(person)
 
 

@@ -47,7 +47,8 @@ def test_a_missing_package_is_never_satisfied(missing):
     assert not packages.is_satisfied(installed, wanted())
 
 
-@pytest.mark.parametrize(("version", "satisfied"),
+@pytest.mark.parametrize(
+    ("version", "satisfied"),
     [("28.5.2", True), ("26.1.5", False), ("28.5", True), ("28", True), ("28.50", False), ("2", False)],
 )
 def test_a_version_is_compared_with_engine_and_client(version, satisfied):
