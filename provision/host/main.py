@@ -209,9 +209,9 @@ class Converge(Attempt):
 
     def work(self):
         """Finish what was cut short, then plan from what is there."""
-        desired = self._desired()
-        present = desired["state"] != "absent"
+        present = self.request["desired"]["state"] != "absent"
         with self.engine() as (observed, docker, solver):
+            desired = self._desired()
             self.finish_packages(docker, solver, self.unended, present)
             if present:
                 changes = plans.present(self.machine, docker, observed, desired, solver, self.unended)

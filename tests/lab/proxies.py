@@ -76,7 +76,7 @@ class Visit(BaseHTTPRequestHandler):
 
 
 class Server(ThreadingHTTPServer):
-    """What the requests share: the ``login`` wanted, the ``names`` known here alone, and what has ``passed``."""
+    """What requests share: the ``login`` wanted, the ``names`` known here alone, and what has ``passed``."""
 
     daemon_threads = True
     login: str

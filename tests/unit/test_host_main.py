@@ -17,7 +17,7 @@ from provision.host import main
 from provision.host.engine import health
 from provision.host.ground.errors import HostError
 from provision.host.ground.machine import Machine, Ran
-from provision.host.packages import solver
+from provision.host.packages import solver, sources
 from provision.host.runs import history, journal, lock
 
 OS_RELEASE = 'NAME="CentOS Stream"\nID="centos"\nVERSION_ID="10"\nVARIANT_ID=stand-in\n'
@@ -249,6 +249,29 @@ def test_a_run_without_changes_costs_two_commands(host, engine):
     host.calls.clear()
     main.answer(host, request("apply", "r2"))
     assert [call.split()[0] for call in host.calls] == ["systemctl", "rpm"]
+
+
+def test_mirrors_are_asked_once_a_run_and_only_where_packages_may_be_needed(host, engine, monkeypatch):
+    asked, both = [], ["http://a.example", "http://b.example"]
+
+    def answers(machine, facts, desired, mirrors):
+        asked.append(mirrors)
+        return [sources.Answer("http://b.example", 0.1, ""), sources.Answer("http://a.example", 0.5, "")]
+
+    monkeypatch.setattr(sources, "_answers", answers)
+    kill_at(host, "systemctl --no-block start", desired=request("apply", mirror=both)["desired"])
+    assert asked == [both]
+    finished = main.answer(host, request("apply", "r2", mirror=both))
+    assert finished["mirrors"] == ["http://b.example: 0.10 s, used", "http://a.example: 0.50 s"]
+    assert asked == [both] * 2
+    for asks in (request("apply", "r3", mirror=both), request("plan", "r4", mirror=both, state="absent")):
+        result = main.answer(host, asks)
+        assert (result["error"], result["mirrors"]) == (None, [])
+    host.calls.clear()
+    main.answer(host, request("apply", "r5", mirror=both))
+    assert [call.split()[0] for call in host.calls] == ["systemctl", "rpm"]
+    main.answer(host, request("plan", "r6", mirror=both) | {"verb": "undo"})
+    assert asked == [both] * 3
 
 
 def test_without_diff_there_is_none(host):

@@ -1,5 +1,6 @@
 """Where a host's packages come from: its mirrors, its proxy, its authorities, and files of others."""
 
+import os
 import time
 from contextlib import ExitStack
 
@@ -10,6 +11,7 @@ from provision.host.ground.errors import HostError
 from provision.host.ground.facts import Facts
 from provision.host.ground.machine import Machine
 from provision.host.packages import repofile, repository, sources
+from provision.host.packages.dnf import Dnf
 from tests.unit import served
 
 FACTS = Facts({"ID": "almalinux", "VERSION_ID": "10.0"}, "x86_64", "AlmaLinux 10.0 (x86_64)")
@@ -29,11 +31,9 @@ def machine(tmp_path):
 
 def put(machine, path, text):
     place = machine.path(path)
-    with ExitStack() as stack:
-        import os
-
-        os.makedirs(os.path.dirname(place), exist_ok=True)
-        stack.enter_context(open(place, "w")).write(text)
+    os.makedirs(os.path.dirname(place), exist_ok=True)
+    with open(place, "w") as stream:
+        stream.write(text)
 
 
 def mirror(asked, delay_s=0.0, body=REPOMD, status=200):
@@ -82,6 +82,14 @@ def test_a_mirror_that_left_the_list_is_replaced_though_nothing_is_installed(mac
     (slow, fast, *_), _ = mirrors
     put(machine, sources.REPO_FILE, repository.repo_text(FACTS, wanted("https://old.example")))
     assert sources.settled(machine, FACTS, wanted(slow, fast), False)[0]["mirror"] == fast
+
+
+def test_of_mirrors_that_are_equally_fast_the_first_in_the_list_is_taken(machine):
+    with mirror([], 0.03) as one, mirror([]) as other:
+        both = [f"http://{one}", f"http://{other}"]
+        found, said = sources.settled(machine, FACTS, wanted(*both), True)
+        assert found["mirror"] == both[0]
+        assert [words.partition(": ")[0] for words in said] == both[::-1]
 
 
 def test_one_mirror_is_taken_as_it_is(machine):
@@ -153,8 +161,6 @@ def repo_change(machine, desired):
 
 
 def mode_of(machine):
-    import os
-
     return oct(os.stat(machine.path(sources.REPO_FILE)).st_mode & 0o777)
 
 
@@ -246,3 +252,32 @@ def test_dockers_repositories_in_other_files_are_told_and_taken_out():
     off = "[d]\nbaseurl=https://download.docker.com/linux/centos/9\nenabled=0\n"
     assert repofile.dockers(off).endswith("linux/centos/9 (disabled)")
     assert repofile.without_dockers(other) == other
+
+
+def test_our_dnf_reads_our_file_with_our_authorities_and_no_other_file_of_dockers(machine):
+    place = "/etc/yum.repos.d/"
+    put(machine, place + "base.repo", "[base]\nbaseurl=https://base.example\n")
+    put(
+        machine,
+        place + "a.repo",
+        "[docker-ce-stable]\nbaseurl=https://dead.example\ngpgcheck=0\n[x]\nname=x\n",
+    )
+    os.makedirs(machine.path("/var/tmp"))
+    solver = Dnf(machine, sources.REPO_FILE, "")
+    desired = wanted("https://a.example", ca="authorities\n")
+    repository.settle(machine, FACTS, desired, solver, True)
+    folder = os.path.join(solver.place(), "reposdir")
+    read = {name: open(os.path.join(folder, name)).read() for name in os.listdir(folder)}  # noqa: SIM115
+    assert read.pop("docker-ce.repo") == repository.repo_text(FACTS, desired).replace(
+        sources.CA_FILE, folder + "/docker-ca.pem"
+    )
+    assert read == {
+        "base.repo": "[base]\nbaseurl=https://base.example\n",
+        "a.repo": "[x]\nname=x\n",
+        "docker-ca.pem": "authorities\n",
+    }
+    assert solver.passed_over == [place + "a.repo: [docker-ce-stable] https://dead.example"]
+    repository.settle(machine, FACTS, desired | {"ca": ""}, solver, True)
+    assert "docker-ca.pem" not in os.listdir(os.path.join(solver.place(), "reposdir"))
+    solver.close()
+    assert os.listdir(machine.path("/var/tmp")) == []

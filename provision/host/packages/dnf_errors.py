@@ -54,7 +54,8 @@ _CAUSES = (
         "repository-tls",
         r"[Cc]url(?: error \(|#)(?:35|51|53|54|58|59|60|64|66|77|80|82|83|90|91)\b",
         "the repository cannot be verified over TLS",
-        "check the mirror's certificate, and that no proxy on the way replaces it; then: `again`",
+        "check the mirror's certificate, and that no proxy on the way replaces it; a company's authority goes"
+        " into docker_engine_ca_file; then: `again`",
         "the certificate is not valid for this address, at this time, or not signed by an authority"
         " that this host knows"),
     Cause(
@@ -76,7 +77,7 @@ _CAUSES = (
         r"|Failed to download metadata|Cannot download"
         r"|All mirrors were tried|Cannot prepare internal mirrorlist|repomd\.xml.*(?:error|failed)",
         "a package repository does not answer this host",
-        "open egress to it, or set docker_engine_mirror; then: `again`",
+        "open egress to it, or set docker_engine_mirror or docker_engine_proxy; then: `again`",
         "this host cannot fetch packages; its login and its disk are fine"),
 )
 _LATE_CAUSES = (

@@ -17,6 +17,8 @@ CHANNEL = re.compile(r"[a-z][a-z0-9-]*\Z")
 PROXY = re.compile(
     r"http://(?:(?P<login>[A-Za-z0-9._~!&'()*+,;=:%-]+)@)?[A-Za-z0-9.-]+(?::[0-9]{1,5})?/?\Z")
 REPOMD_CAP_BYTES = 1 << 20
+# Less than this is chance: the inventory's order decides, so that a plan and its apply agree.
+NEAR_S = 0.1
 _MANAGER_FILES = ("/etc/dnf/dnf.conf", "/etc/yum.conf")
 
 # How a mirror answered: after so many seconds, and why not.
@@ -49,7 +51,9 @@ def settled(machine, facts, desired, asks):
     alive = [answer for answer in answers if not answer.why]
     if not alive:
         raise _none(answers)
-    chosen = next((answer for answer in alive if answer.mirror == present), alive[0])
+    near = [answer for answer in alive if answer.seconds <= alive[0].seconds + NEAR_S]
+    first = min(near, key=lambda answer: mirrors.index(answer.mirror))
+    chosen = next((answer for answer in alive if answer.mirror == present), first)
     return dict(desired, mirror=chosen.mirror), [_words(answer, chosen) for answer in answers]
 
 
