@@ -247,13 +247,22 @@ class Earlier:
 
 
 @dataclass(frozen=True, slots=True)
+class Locked:
+    """The exact packages of one ``system``, like 'centos/9 x86_64': NEVRA and SHA-256 of each."""
+
+    system: str
+    packages: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """The result of ``converge`` on one host; ``system`` is like 'CentOS Stream 9 (x86_64)'.
 
     ``received`` tells that the host itself sent it, even a failure. ``consent`` is set when the plan disrupts
     running containers. ``installed`` is True when this run installed the engine. ``waited`` names the
     programs that this run waited for: another dnf, or a first boot. ``mirrors`` says how each package mirror
-    answered the host, ``passed_over`` which repositories of Docker's packages are on it beside ours.
+    answered the host, ``passed_over`` which repositories of Docker's packages are on it beside ours. ``locked``
+    is what the lock file would say about the host's system, if that was asked.
     """
 
     changes: tuple[ChangeLine, ...] = ()
@@ -267,6 +276,7 @@ class Outcome:
     waited: tuple[str, ...] = ()
     mirrors: tuple[str, ...] = ()
     passed_over: tuple[str, ...] = ()
+    locked: Locked | None = None
 
 
 class Verdict(StrEnum):

@@ -19,7 +19,7 @@ from provision.credentials import Rotation, open_early
 from provision.entrants import Entrants, entrants, fingerprint
 from provision.errors import ControllerDiskFull
 from provision.inventory import ALL, Selection
-from provision.model import HostReport, Report, Stage
+from provision.model import HostReport, Locked, Report, Stage
 from provision.rollout import roll_out
 from provision.run import acknowledgements
 from provision.run.consent import ONE_BY_ONE, Ask, Pace, Room
@@ -75,6 +75,8 @@ class Request:
 class Finished:
     """A run that has ended: its Report, each host's log, and the fingerprint that each had to show.
 
+    ``locked`` is, by host, what the lock file would say about its system, if that was asked.
+
     Call ``acknowledge`` once they are written.
     """
 
@@ -82,6 +84,7 @@ class Finished:
     logs: Mapping[str, str]
     fingerprints: Mapping[str, str]
     acknowledge: Callable[[], None]
+    locked: Mapping[str, Locked] = field(default_factory=dict, hash=False)
 
 
 @contextmanager
@@ -122,7 +125,8 @@ def run(
             stages=clock.seconds,
             words=verb.words,
         )
-        yield Finished(report, ledger.logs(), fingerprints, functools.partial(_acknowledge, order, ledger))
+        acknowledge = functools.partial(_acknowledge, order, ledger)
+        yield Finished(report, ledger.logs(), fingerprints, acknowledge, ledger.locked())
 
 
 def _prepare(request: Request, settings: Settings, clock: Clock) -> tuple[Selection, Entrants]:

@@ -12,6 +12,7 @@ from provision.model import (
     Earlier,
     Failure,
     Harm,
+    Locked,
     Outcome,
     Stage,
     Status,
@@ -44,6 +45,7 @@ def _outcome(name: str, result: Mapping[str, Any], failure: Failure | None) -> O
         waited=tuple(result.get("waited", ())),
         mirrors=tuple(result.get("mirrors", ())),
         passed_over=tuple(result.get("passed_over", ())),
+        locked=_locked(result.get("locked")),
     )
 
 
@@ -59,6 +61,12 @@ def _containers(found: Mapping[str, Any] | None) -> Containers | None:
         return None
     restarted, lost, silent = (tuple(found[name]) for name in ("restarted", "lost", "silent"))
     return Containers(found["untouched"], restarted, lost, silent)
+
+
+def _locked(found: Mapping[str, Any] | None) -> Locked | None:
+    if not found:
+        return None
+    return Locked(found["system"], tuple((nevra, digest) for nevra, digest in found["packages"]))
 
 
 def _changes(result: Mapping[str, Any]) -> tuple[ChangeLine, ...]:

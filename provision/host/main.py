@@ -82,7 +82,7 @@ def _empty():
     return {
         "system": "", "changed": False, "changes": [], "undone": [], "earlier": [], "error": None,
         "installed": False, "consent": None, "containers": None, "waited": [],
-        "mirrors": [], "passed_over": []}
+        "mirrors": [], "passed_over": [], "locked": None}
 
 
 class Attempt(object):
@@ -218,6 +218,8 @@ class Converge(Attempt):
             else:
                 changes = plans.absent(self.machine, docker, desired, solver, self.request.get("purge_data"))
             self.do(changes)
+            if (desired.get("lock") or {}).get("make") and not self.applies:
+                self.result["locked"] = plans.lock_entry(self.machine, observed, solver, changes)
         if self.result["error"] is None:
             self.result["changes"] = [recover.line(past) for past in self.unended] + self.result["changes"]
         self.close(self.unended, "completed")

@@ -4,20 +4,22 @@ from . import owned, packages
 from .engine import api, certificates, daemon, kept, kernel, purge, registries, service, stop
 from .engine.unit import State
 from .ground.jsonfile import parse
-from .packages import archive, repository
+from .packages import archive, locked, repository
 
 
 def present(machine, unit, observed, desired, solver, unended):
     """Return the Changes that install and run the engine; ``unended`` are the runs that were cut short."""
     installed = packages.Installed(machine)
     modules = kernel.lacking(machine, desired, unit)
-    asks = bool(modules) or not packages.is_satisfied(installed, desired)
+    lock = locked.honoured(observed, desired, packages.PACKAGES)
+    asks = bool(modules) or not packages.is_satisfied(installed, desired, lock)
     if asks and archive.ended(observed) and not desired["accept_eol"]:
         archive.refuse_ended(observed)
     desired = repository.settle(machine, observed, desired, solver, asks)
     held = packages.PACKAGES if desired.get("hold") else ()
     source = repository.plan(machine, observed, desired, installed.keys, held)
-    software = packages.plan(machine, solver, installed, desired, modules) + kernel.plan(machine, modules)
+    software = packages.plan(machine, solver, installed, desired, modules, lock)
+    software += kernel.plan(machine, modules)
     settings = daemon.plan(machine, desired, unit.command)
     logins = registries.plan(machine, desired) + certificates.plan(machine, desired)
     stale = any(past.cut_short() for past in unended)
@@ -26,6 +28,14 @@ def present(machine, unit, observed, desired, solver, unended):
         return []
     trusted = repository.is_trusted(desired["gpg_fingerprint"], installed.keys)
     return owned.plan(machine, unit, trusted, changes) + changes
+
+
+def lock_entry(machine, observed, solver, changes):
+    """Return what the lock says about this system, once ``changes`` are made."""
+    rows = [row for change in changes for row in getattr(change, "rows", ())]
+    before = owned.read(machine)
+    brought = before.packages if before else ()
+    return locked.entry(machine, solver, observed, rows, packages.PACKAGES, brought)
 
 
 def serving(machine, unit, changes, stale, unended=(), goal=None):

@@ -16,6 +16,7 @@ from provision.model import (
     Failure,
     Host,
     HostReport,
+    Locked,
     Outcome,
     Session,
     Stage,
@@ -52,6 +53,7 @@ class _Entry:
     waited: tuple[str, ...] = ()
     mirrors: tuple[str, ...] = ()
     passed_over: tuple[str, ...] = ()
+    locked: Locked | None = None
     session: Session | None = None
     log: list[str] = field(default_factory=list)
 
@@ -99,6 +101,7 @@ class Ledger:
         entry.earlier, entry.waited = outcome.earlier, outcome.waited
         entry.consent, entry.containers = outcome.consent, outcome.containers
         entry.mirrors, entry.passed_over = outcome.mirrors, outcome.passed_over
+        entry.locked = outcome.locked
         for who in outcome.waited:
             self.note(name, f"waited for {who}")
         for mirror in outcome.mirrors:
@@ -178,6 +181,10 @@ class Ledger:
     def sessions(self) -> dict[str, Session]:
         """Return the latest Session of every host that has one."""
         return {name: entry.session for name, entry in self._entries.items() if entry.session}
+
+    def locked(self) -> dict[str, Locked]:
+        """Return, by host, what the lock file would say about its system, of those that have said it."""
+        return {name: entry.locked for name, entry in self._entries.items() if entry.locked}
 
     def logs(self) -> Mapping[str, str]:
         """Return every host's log, which has no secrets."""

@@ -59,7 +59,7 @@ def read(stdout: str, stderr: str) -> dict[str, Any]:
     error = _no_end_of_output(lines) if len(stdout) >= OUTPUT_CAP_BYTES else _no_answer(rc, stderr)
     empty = {"changed": False, "changes": [], "system": "", "undone": [], "earlier": [], "installed": False}
     empty |= {"consent": None, "containers": None, "waited": [], "mirrors": [], "passed_over": []}
-    return empty | {"error": asdict(error)}
+    return empty | {"locked": None, "error": asdict(error)}
 
 
 def known(found: Mapping[str, Any]) -> dict[str, Any]:
@@ -77,6 +77,7 @@ def known(found: Mapping[str, Any]) -> dict[str, Any]:
         "consent": _known_consent(found["consent"]),
         "containers": _known_containers(found["containers"]),
         **{name: _shown_all(found.get(name, ())) for name in ("waited", "mirrors", "passed_over")},
+        "locked": _known_lock(found.get("locked")),
         **_known_end(found),
     }
 
@@ -101,6 +102,13 @@ def _known_containers(found: Mapping[str, Any] | None) -> dict[str, Any] | None:
         return None
     names = {word: _shown_all(found[word]) for word in ("restarted", "lost", "silent")}
     return {"untouched": int(found["untouched"]), **names}
+
+
+def _known_lock(found: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    if not found:
+        return None
+    rows = [[shown(nevra), shown(digest)] for nevra, digest in found["packages"]]
+    return {"system": shown(found["system"]), "packages": rows}
 
 
 def _known_run(run: Mapping[str, Any]) -> dict[str, Any]:

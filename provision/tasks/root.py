@@ -19,17 +19,18 @@ _STRICT = {"strict": "advice counts as a failed check"}
     | EOL
     | BUNDLE
     | {"diff": "show every package and every line of a file that would change",
-       "detailed-exitcode": "add 16 to the exit code when changes are pending"},
+       "detailed-exitcode": "add 16 to the exit code when changes are pending",
+       "lock": "write the exact packages of each system to provision.lock.yml, which later runs keep to"},
 )  # fmt: skip
 def plan(
     flags: Flags, limit: str = ALL, via: str = "public", diff: bool = False, detailed_exitcode: bool = False,
-    tolerate: str = "", accept_eol: bool = False, bundle: str = "",
+    tolerate: str = "", accept_eol: bool = False, bundle: str = "", lock: bool = False,
 ) -> int:  # fmt: skip
     """Show what would change on the hosts; change nothing."""
     from provision.workflows.options import bundle_of, eol_values
     from provision.workflows.runs import Manner, Request, start, typed
 
-    manner = Manner(diff=diff, detailed=detailed_exitcode, tolerate=tolerate)
+    manner = Manner(diff=diff, detailed=detailed_exitcode, tolerate=tolerate, lock=lock)
     values = eol_values(accept_eol)
     request = Request("plan", typed(), limit, via, values=values, bundle=bundle_of(bundle))
     return start(request, flags, manner)

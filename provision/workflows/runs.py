@@ -25,6 +25,7 @@ from provision.run import audit
 from provision.run.consent import Ask
 from provision.run.interrupts import catch_signals
 from provision.run.ledger import View
+from provision.workflows import lockfile
 from provision.workflows.guard import say
 from provision.workflows.guard import typed as typed
 from provision.workflows.options import lock_values, pace_of, tolerated
@@ -37,6 +38,7 @@ MakeAsk = Callable[[View], Ask | None]
 class Manner:
     """How a run is shown and judged; after a plan that ``asks`` comes a question.
 
+    ``lock`` writes provision.lock.yml from what the hosts found.
     ``ask`` returns, for the view, what asks about hosts that would be disrupted.
     """
 
@@ -44,6 +46,7 @@ class Manner:
     detailed: bool = False
     tolerate: str = ""
     asks: bool = False
+    lock: bool = False
     ask: MakeAsk = lambda view: None
 
 
@@ -70,7 +73,7 @@ def carry_out(request: Request, flags: Flags, manner: Manner) -> Report:
     """Run ``request``, print its result to stdout, and return its report, with the final exit code."""
     project = settings(flags)
     files.expect_room(project.state_dir)
-    request = resolve(request, project.state_dir)
+    request = lockfile.with_lock(resolve(request, project.state_dir), project, make=manner.lock)
     judge = functools.partial(
         exit_code,
         tolerate_unreachable=tolerated(manner.tolerate),
@@ -83,6 +86,7 @@ def carry_out(request: Request, flags: Flags, manner: Manner) -> Report:
             hosts = tuple(_as_typed(host, request.typed) for host in done.report.hosts)
             report = replace(done.report, hosts=hosts)
             unwritten = _write(request, report, project.state_dir, done)
+            unwritten = unwritten or (_write_lock(lockfile.place(project), done) if manner.lock else None)
             if not unwritten:
                 done.acknowledge()
     if flags.output == "json":
@@ -93,6 +97,16 @@ def carry_out(request: Request, flags: Flags, manner: Manner) -> Report:
         say(unwritten, console.page_for(sys.stderr, flags.color))
         return replace(report, exit_code=report.exit_code | FAILED)
     return report
+
+
+def _write_lock(file: Path, done: Finished) -> ProvisionError | None:
+    """Write what the hosts found into the lock file, and say so; return the error if that fails."""
+    try:
+        written = lockfile.write(file, done.locked)
+    except UsageError as error:
+        return error
+    print(f"{file.name}: {', '.join(written) or 'nothing'} written", file=sys.stderr)
+    return None
 
 
 def resolve(request: Request, state_dir: Path) -> Request:

@@ -22,18 +22,19 @@ docker-ce-cli.x86_64                    1:28.5.2-1.el10                      lab
 """
 
 
-class Listed(Solver):
-    """A dnf whose repositories have these versions."""
+FOUND = {
+    "docker-ce": {"26.1.5", "28.5.2", "28.5.10", "28.6.0", "29.0.0"},
+    "docker-ce-cli": {"26.1.5", "28.5.2", "28.5.10", "29.0.0"},
+    "containerd.io": {"1.7.24", "2.1.9", "2.1.10"},
+}
 
-    found = {
-        "docker-ce": {"26.1.5", "28.5.2", "28.5.10", "28.6.0", "29.0.0"},
-        "docker-ce-cli": {"26.1.5", "28.5.2", "28.5.10", "29.0.0"},
-        "containerd.io": {"1.7.24", "2.1.9", "2.1.10"},
-    }
+
+class Listed(Solver):
+    """A dnf whose repositories have the versions FOUND."""
 
     def versions(self, names):
         self.told.append(("versions", list(names)))
-        return {name: self.found[name] for name in names}
+        return {name: FOUND[name] for name in names}
 
 
 def asked(desired, installed=None):

@@ -3,7 +3,7 @@
 from ..engine import kernel
 from ..ground import rpmdb
 from ..ground.errors import HostError
-from . import dnf_errors, others, versions
+from . import dnf_errors, locked, others, versions
 from .dnf import Dnf
 from .solver import Row
 from .transaction import ERASE_OPTION, INSTALL_OPTIONS, REMOVE_OPTIONS, Transaction, bring, compare, specs
@@ -35,32 +35,41 @@ class Installed(object):
         return rpmdb.short(self.packages.get(name, ""))
 
 
-def is_satisfied(installed, desired):
+def is_satisfied(installed, desired, lock=None):
     """Return whether the repository need not be asked; 'latest' is any version unless upgrading."""
+    if lock:
+        return locked.is_satisfied(installed, lock, PACKAGES)
     if desired["upgrade"] or any(name not in installed.packages for name in PACKAGES):
         return False
     return not _outside(installed, desired)
 
 
-def plan(machine, solver, installed, desired, modules=()):
+def plan(machine, solver, installed, desired, modules=(), lock=None):
     """Return the Change that installs the wanted packages, and ``modules``, those of the running kernel.
 
-    Raise when installed packages would change or be removed without being asked for.
+    ``lock`` has exact packages by name, in place of wanted versions. Raise when installed packages would
+    change or be removed without being asked for.
     """
-    asked = _specs(solver, installed, desired) + list(modules)
+    lock = lock or {}
+    wanted = locked.specs(machine, solver, installed, lock, PACKAGES) if lock else _specs(
+        solver, installed, desired)
+    asked = wanted + list(modules)
     if not asked:
         return []
-    is_new, moves = ENGINE[0] not in installed.packages, _moves(installed, desired)
+    is_new = ENGINE[0] not in installed.packages
+    moves = locked.moves(installed, lock, PACKAGES) if lock else _moves(installed, desired)
     if is_new:
         others.refuse_unowned(machine, ENGINE[0])
     rows = _ordered(_found(machine, solver, asked, BEST if moves or is_new else STAY, modules))
+    if lock:
+        locked.expect_complete(rows, lock)
     if not moves:
         others.refuse_moves(machine, [row for row in rows if not _may_move(row, installed)], asked)
     gone = [row for row in rows if _of_others(row)]
     if gone:
         others.refuse_removals(machine, gone, desired.get("may_remove") or ())
-    # Ours by exact version, others as dnf resolves them.
-    ours = [row for row in rows if row.action != "remove" and row.name in PACKAGES]
+    # Ours and locked ones by exact version, others as dnf resolves them.
+    ours = [row for row in rows if row.action != "remove" and (row.name in PACKAGES or row.name in lock)]
     exact = ["%s-%s.%s" % (row.name, row.evr, row.arch) for row in ours] + list(modules)
     options = [ERASE_OPTION] if gone else []
     lost = [row.name for row in gone if not solver.brings(row)]
@@ -198,7 +207,7 @@ def _specs(solver, installed, desired):
         names, engine = PACKAGES, ""
     else:
         # A missing client is installed in the engine's version, and another containerd never moves it.
-        names = [name for name in PACKAGES if name not in installed.packages or outside and name in RUNNING]
+        names = [name for name in PACKAGES if name not in installed.packages or (outside and name in RUNNING)]
         engine = there
     chosen = dict.fromkeys(ENGINE, engine or versions.newest(solver, ENGINE, desired["version"], there))
     if CONTAINERD in names:

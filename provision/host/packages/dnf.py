@@ -15,6 +15,7 @@ ASK_OPTIONS = ["--setopt=assumeyes=False", "--setopt=defaultyes=False"]
 class Dnf(Solver):
     """dnf 4 or 5. ``held``: one that waits at its question, what was installed then, and its Rows."""
 
+    program = "dnf"
     held = None
 
     def resolve(self, verb, specs, options=()):

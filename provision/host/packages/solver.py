@@ -43,6 +43,9 @@ class Solver(object):
     ``mirrors`` says how each mirror answered. ``repos`` are the repositories of the workspace.
     """
 
+    # The command, which is also the name of its file in /usr/bin.
+    program = ""
+
     def __init__(self, machine, repo_file, repo_text, patience_s=None, bundle=None):
         self.machine = machine
         self.patience_s = patience_s

@@ -41,7 +41,10 @@ def newest(solver, names, wanted, installed=""):
 
 def order(version):
     """Return a key that sorts versions as rpm does: 1.9 before 1.10, and 2.0~rc1 before 2.0."""
-    parts = re.findall(r"[0-9]+|[a-zA-Z]+|~", version)
-    return [
-        (_NUMBER, int(part), "") if part.isdigit() else (_TILDE, 0, "") if part == "~" else (_LETTERS, 0, part)
-        for part in parts] + [(_END, 0, "")]
+    return [_rank(part) for part in re.findall(r"[0-9]+|[a-zA-Z]+|~", version)] + [(_END, 0, "")]
+
+
+def _rank(part):
+    if part.isdigit():
+        return _NUMBER, int(part), ""
+    return (_TILDE, 0, "") if part == "~" else (_LETTERS, 0, part)

@@ -19,6 +19,8 @@ NOT_YET = ["--assumeno", "--setopt=assumeyes=False"]
 class Yum(Solver):
     """yum 3. It cannot be kept waiting at its question for long: it holds its lock there."""
 
+    program = "yum"
+
     def resolve(self, verb, specs, options=()):
         """Return the Rows of the transaction ``verb`` on ``specs``, without changing anything."""
         self.machine.tell("resolves packages")

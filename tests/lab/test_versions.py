@@ -1,0 +1,102 @@
+"""Versions by prefix, a pinned containerd, a held set, and the lock file, on hosts of the lab."""
+
+import json
+from typing import Any
+
+import yaml
+
+from provision.lab import Lab
+from tests.lab.conftest import NewProject, Project
+from tests.lab.test_road import in_host
+
+UPGRADE = "dnf -y upgrade docker-ce docker-ce-cli containerd.io 2>&1"
+OLDER = {"docker_engine_version": "26", "docker_engine_containerd_version": "1.7"}
+
+
+def versions(lab: Lab, name: str) -> list[str]:
+    said = in_host(lab, name, "rpm -q --qf '%{VERSION} ' docker-ce docker-ce-cli containerd.io")
+    return said.split()
+
+
+def changes(report: dict[str, Any]) -> list[list[str]]:
+    return [[line[word] for word in ("name", "before", "after")] for line in report["changes"]]
+
+
+def planned(project: Project, name: str, *flags: str) -> list[list[str]]:
+    """Return the changes that `fab plan` shows for a host."""
+    done = project.fab("plan", "--limit", name, "--output", "json", *flags)
+    done.expect(0)
+    (plan,) = [
+        line
+        for line in map(json.loads, done.out.splitlines())
+        if line.get("name") == name and "changes" in line
+    ]
+    return changes(plan)
+
+
+def provisioned(project: Project, name: str, **variables: Any) -> list[list[str]]:
+    """Set the inventory's variables, and provision; the plan must be the same list."""
+    project.variables.update(variables)
+    project.write()
+    plan = planned(project, name)
+    project.fab("provision", "--limit", name, "--no-verify", "--allow-disruption").expect(0)
+    done = changes(project.host_report(name))
+    assert done == plan
+    return done
+
+
+def test_versions_by_prefix_a_held_set_and_what_an_upgrade_would_do(
+    lab: Lab, new_project: NewProject
+) -> None:
+    project = new_project("el1", **OLDER, docker_engine_hold=True)
+    provisioned(project, "el1")
+    assert versions(lab, "el1") == ["26.1.5", "26.1.5", "1.7.24"]
+    in_host(lab, "el1", UPGRADE)
+    assert versions(lab, "el1") == ["26.1.5", "26.1.5", "1.7.24"]
+    project.fab("verify").expect(0, "passed")
+    # A copy of the repository under another name is one that our line does not hide.
+    in_host(
+        lab,
+        "el1",
+        "sed 's/docker-ce-stable/mine/; /^exclude/d' /etc/yum.repos.d/docker-ce.repo > /etc/yum.repos.d/mine.repo",
+    )
+    project.fab("verify").expect(2, "held")
+    in_host(lab, "el1", "rm /etc/yum.repos.d/mine.repo")
+    assert provisioned(project, "el1", docker_engine_version="28") != []
+    assert versions(lab, "el1") == ["28.5.2", "28.5.2", "1.7.24"]
+    assert provisioned(project, "el1") == []
+    let_go = provisioned(project, "el1", docker_engine_hold=False)
+    assert [line[1:] for line in let_go] == [["held", "not held"]]
+    in_host(lab, "el1", UPGRADE)
+    assert versions(lab, "el1") == ["28.5.2", "28.5.2", "2.1.9"]
+
+
+def test_a_lock_makes_hosts_alike_and_is_refused_where_it_cannot_be_served(
+    lab: Lab, new_project: NewProject
+) -> None:
+    project = new_project("el2", "el3", docker_engine_version="26")
+    file = project.path / "provision.lock.yml"
+    bare = project.fab("plan", "--limit", "el2", "--lock")
+    bare.expect(0, "provision.lock.yml: centos/10 x86_64 written")
+    locked = file.read_text()
+    (rows,) = yaml.safe_load(locked)["systems"].values()
+    assert "docker-ce-3:26.1.5-1.el10.x86_64" in [row["nevra"] for row in rows]
+    # The inventory is content with any version; the lock is not.
+    provisioned(project, "el2", docker_engine_version="latest")
+    provisioned(project, "el3")
+    assert versions(lab, "el2") == versions(lab, "el3") == ["26.1.5", "26.1.5", "2.1.9"]
+    assert provisioned(project, "el2") == []
+    project.fab("plan", "--lock").expect(0)
+    assert file.read_text() == locked
+    other = rows[0]["sha256"]
+    in_host(lab, "el3", "rpm -e docker-compose-plugin docker-buildx-plugin")
+    file.write_text(locked.replace(next(r["sha256"] for r in rows if "buildx" in r["nevra"]), other))
+    project.fab("provision", "--limit", "el3").expect(
+        8, "locked: docker-buildx-plugin", f"sha256 {other[:12]}"
+    )
+    file.write_text(locked.replace("nevra: docker-ce-3:26", "nevra: docker-ce-26"))
+    line = next(n for n, text in enumerate(file.read_text().splitlines(), 1) if "docker-ce-26" in text)
+    project.fab("plan").expect(1, f"provision.lock.yml, line {line}: nevra is written like")
+    file.write_text(locked.replace("3:26.1.5", "3:26.1.4"))
+    project.fab("provision", "--limit", "el3").expect(8, "locked: docker-ce-3:26.1.4", "docker-ce-3:28.5.2")
+    file.unlink()
