@@ -28,6 +28,7 @@ BUNDLED = "# Disabled: the packages came from a bundle."
 # The inventory values that a host is compared with.
 OPTIONS = "docker_engine_daemon_options"
 FINGERPRINT = "docker_engine_gpg_fingerprint"
+HOLD = "docker_engine_hold"
 
 # docker.socket starts a stopped engine for any client. A check must not change what it observes.
 _IF_ACTIVE = (
@@ -36,6 +37,10 @@ _IF_ACTIVE = (
 )
 
 PROGRAMS = ("dockerd", "docker", "containerd")
+
+# The packages that docker_engine_hold holds.
+HELD = ("docker-ce", "docker-ce-cli", "containerd.io", "docker-buildx-plugin", "docker-compose-plugin")
+NOT_HELD = 3
 
 PROBE = {
     "machine": "uname -m",
@@ -56,6 +61,12 @@ PROBE = {
     ),
     "repositories": "cat /etc/yum.repos.d/*.repo 2>/dev/null",
     "package_manager": "cat /etc/dnf/dnf.conf 2>/dev/null || cat /etc/yum.conf 2>/dev/null",
+    # Only where the set is held: it may fetch the metadata of every repository.
+    "upgrade": (
+        f"grep -qs '^exclude=.*docker-ce' /etc/yum.repos.d/docker-ce.repo || exit {NOT_HELD}; "
+        "manager=$(command -v dnf || command -v yum); "
+        f"timeout 60 $manager --assumeno --setopt=assumeyes=False upgrade {' '.join(HELD)}"
+    ),
     "units": (
         "systemctl show docker.service docker.socket containerd.service "
         "-p Id,LoadState,ActiveState,UnitFileState"
@@ -172,6 +183,13 @@ class Facts:
             if (self.is_bundled or values.get("enabled", "1") in ("1", "true", "yes"))
             and "docker" in name.lower() + values.get("baseurl", "").lower()
         }
+
+    @property
+    def upgradable(self) -> list[str]:
+        """The held packages that an upgrade would replace, each with its new version."""
+        table = self["upgrade"].text.partition("Transaction Summary")[0]
+        rows = (line.split() for line in table.splitlines() if line.startswith(" "))
+        return [f"{row[0]} {row[2]}" for row in rows if len(row) > 3 and row[0] in HELD]
 
     @cached_property
     def main(self) -> dict[str, str]:

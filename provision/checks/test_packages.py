@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from testinfra.host import Host
 
-from provision.checks.facts import FINGERPRINT, PROGRAMS, Facts, same_key
+from provision.checks.facts import FINGERPRINT, HOLD, NOT_HELD, PROGRAMS, Facts, same_key
 from provision.checks.wording import wanted
 
 PLUGINS = ("buildx", "compose")
@@ -82,3 +82,14 @@ def test_repository_key_is_a_file_of_the_host(facts: Facts, host: Host) -> None:
             assert url.startswith("file:///"), f"want gpgkey=file:///… in [{name}], is {url or 'none'}"
             path = str(PurePosixPath(url.removeprefix("file://")))
             assert host.file(path).is_file, f"want the key {path}, is no such file"
+
+
+def test_set_is_held(facts: Facts) -> None:
+    """No upgrade moves Docker's packages, if docker_engine_hold asks for that."""
+    if facts.decided.get(HOLD) is not True:
+        return
+    found = facts["upgrade"]
+    assert found.rc != NOT_HELD, wanted("exclude= in the repository's file, which holds the packages", None)
+    assert not facts.upgradable, f"want {HOLD}, an upgrade would bring {', '.join(facts.upgradable)}"
+    if not found.ok:
+        pytest.skip(f"the package manager cannot tell: {found.last_line}")

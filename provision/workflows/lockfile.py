@@ -23,7 +23,7 @@ HEAD = "# Made by `fab plan --lock`: the exact packages that fab plan and fab pr
 _VERBS = ("plan", "provision")
 _MAKE = {"make": True}
 _CAP_BYTES = 1 << 20
-_SYSTEM = re.compile(r"[a-z0-9._-]+/[0-9]* [a-z0-9_]+")
+_SYSTEM = re.compile(r"[a-z0-9._-]+/[A-Za-z0-9]* [a-z0-9_]+")
 _NEVRA = re.compile(
     r"([A-Za-z0-9][A-Za-z0-9._+-]*)-[0-9]+:[A-Za-z0-9._+~^]+-[A-Za-z0-9._+~^]+\.[a-z0-9_]+", re.ASCII
 )
@@ -75,12 +75,14 @@ def read(file: Path) -> Systems:
 def write(file: Path, found: Mapping[str, Locked]) -> tuple[str, ...]:
     """Write what hosts have ``found`` for their systems; return these. Other systems stay.
 
-    Raises UsageError when hosts of one system differ in Docker's packages, and writes nothing then.
+    Raises UsageError when hosts of one system differ in Docker's packages, and writes nothing then. A host that
+    has failed is not among them.
     """
     systems = dict(read(file)) if os.path.lexists(file) else {}
     new: dict[str, dict[str, tuple[str, str]]] = {}
     first: dict[str, str] = {}
     for host, lock in found.items():
+        _expect_packages(host, lock)
         other = first.setdefault(lock.system, host)
         rows = {_name_of(nevra): (nevra, digest) for nevra, digest in lock.packages}
         known = new.setdefault(lock.system, rows)
@@ -97,6 +99,15 @@ def write(file: Path, found: Mapping[str, Locked]) -> tuple[str, ...]:
     if new:
         _replace(file, _text(systems))
     return tuple(sorted(new))
+
+
+def _expect_packages(host: str, lock: Locked) -> None:
+    """Raise UsageError unless a host has sent what belongs into the file."""
+    shapes = [bool(_name_of(nevra) and _SHA256.fullmatch(digest)) for nevra, digest in lock.packages]
+    if not _SYSTEM.fullmatch(lock.system) or not all(shapes):
+        raise UsageError(
+            f"{host} has sent something other than packages to lock", f"`fab hosts.shell {host}`"
+        )
 
 
 def _name_of(nevra: str) -> str:

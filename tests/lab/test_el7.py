@@ -74,7 +74,7 @@ def test_the_whole_road_on_a_host_like_centos_7(project: Project) -> None:
     planned.expect(0)
     assert in_host(lab, "el1", STATE) == bare
     (plan,) = [line for line in map(json.loads, planned.out.splitlines()) if "changes" in line]
-    project.fab("provision", "--accept-eol").expect(0, "41 checks passed", "packages from vault.centos.org")
+    project.fab("provision", "--accept-eol").expect(0, "42 checks passed", "packages from vault.centos.org")
     assert changes(project.host_report("el1")) == changes(plan)
     project.fab("provision").expect(0)
     assert changes(project.host_report("el1")) == []

@@ -60,7 +60,7 @@ def test_versions_by_prefix_a_held_set_and_what_an_upgrade_would_do(
         "el1",
         "sed 's/docker-ce-stable/mine/; /^exclude/d' /etc/yum.repos.d/docker-ce.repo > /etc/yum.repos.d/mine.repo",
     )
-    project.fab("verify").expect(2, "held")
+    project.fab("verify").expect(2, "an upgrade would bring containerd.io")
     in_host(lab, "el1", "rm /etc/yum.repos.d/mine.repo")
     assert provisioned(project, "el1", docker_engine_version="28") != []
     assert versions(lab, "el1") == ["28.5.2", "28.5.2", "1.7.24"]

@@ -83,7 +83,7 @@ def test_a_host_without_python_says_so():
 def result(**other):
     empty = {"system": "s", "changes": [], "undone": [], "earlier": [], "error": None}
     empty |= {"installed": False, "consent": None, "containers": None, "waited": []}
-    empty |= {"mirrors": [], "passed_over": []}
+    empty |= {"mirrors": [], "passed_over": [], "locked": None}
     return empty | {"changed": True} | other
 
 

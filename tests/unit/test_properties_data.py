@@ -275,6 +275,7 @@ def test_any_pins_file_is_read_or_refused(tmp_path_factory, text):
 ANSWER = {
     "changed": True, "changes": [], "earlier": [], "error": None, "system": "s", "undone": [],
     "installed": False, "consent": None, "containers": None, "waited": [], "mirrors": [], "passed_over": [],
+    "locked": None,
 }  # fmt: skip
 STEP = {"name": "n", "before": "", "after": "a", "disruptive": False, "diff": "", "sign": "+"}
 ERROR = {"kind": "k", "message": "m", "hint": "", "evidence": "", "meaning": "", "state": ""}
@@ -293,6 +294,7 @@ LINES = st.fixed_dictionaries({}, optional={
     "error": bent(ERROR) | hostile.json_value,
     "system": hostile.json_value,
     "undone": st.lists(hostile.text, max_size=2) | hostile.json_value,
+    "locked": hostile.json_value,
     "earlier": st.lists(bent(RUN), max_size=2) | hostile.json_value,
     "ansible_facts": st.just({"ansible_connection": "local"}),
 })  # fmt: skip

@@ -9,7 +9,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from types import SimpleNamespace
 from typing import Any
 
@@ -76,6 +76,7 @@ HEALTHY: dict[str, str | Answer] = {
     "key_files": f"/etc/pki/rpm-gpg/docker.gpg {KEY_FILE}\n",
     "repositories": REPOSITORY,
     "package_manager": "[main]\ngpgcheck=1\n",
+    "upgrade": Answer(3, ""),
     "units": "\n".join(
         UNIT.format(name) for name in ("docker.service", "docker.socket", "containerd.service")
     ),
@@ -154,6 +155,39 @@ def test_a_healthy_host_fails_no_check(check: Callable[..., None]) -> None:
     selinux = "selinux" in check.__name__
     with pytest.raises(pytest.skip.Exception) if selinux else no_skip():
         call(check, facts_of())
+
+
+# Recorded on a stand-in host (dnf 4.23), where a second repository has the packages.
+UPGRADE = """\
+Dependencies resolved.
+================================================================================
+ Package                Arch    Version             Repository           Size
+================================================================================
+Upgrading:
+ containerd.io          x86_64  2.1.9-1.el10        mine                 31 M
+ docker-ce              x86_64  3:28.5.2-1.el10     mine                 22 M
+
+Transaction Summary
+================================================================================
+Upgrade  2 Packages
+Operation aborted.
+"""
+
+
+@pytest.mark.parametrize(
+    ("answer", "found"),
+    [
+        (Answer(3, ""), "want exclude= in the repository's file, which holds the packages, is none"),
+        (Answer(1, UPGRADE), "would bring containerd.io 2.1.9-1.el10, docker-ce 3:28.5.2-1.el10"),
+        (Answer(1, "Error: Failed to download metadata for repo 'x'"), "cannot tell: Error: Failed"),
+        (Answer(0, "Nothing to do.\n"), ""),
+    ],
+)
+def test_a_set_that_is_to_be_held_is_judged_by_what_an_upgrade_would_do(answer: Answer, found: str) -> None:
+    asked = pytest.raises((AssertionError, pytest.skip.Exception), match=found) if found else nullcontext()
+    with asked:
+        call(packages.test_set_is_held, facts_of({"docker_engine_hold": True}, upgrade=answer))
+    call(packages.test_set_is_held, facts_of({}, upgrade=answer))
 
 
 RED: list[tuple[Callable[..., None], dict[str, str | Answer], str]] = [
@@ -533,7 +567,8 @@ def test_the_reporter_knows_an_advice_from_a_skip() -> None:
 
 
 def test_every_check_has_been_seen_red() -> None:
-    assert {check.__name__ for check in CHECKS} == {check.__name__ for check, *_ in RED}
+    alone = {packages.test_set_is_held.__name__}  # UPGRADE
+    assert {check.__name__ for check in CHECKS} - alone == {check.__name__ for check, *_ in RED}
 
 
 def test_json_file_with_a_size_is_a_rotated_log() -> None:
