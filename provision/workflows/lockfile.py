@@ -75,8 +75,8 @@ def read(file: Path) -> Systems:
 def write(file: Path, found: Mapping[str, Locked]) -> tuple[str, ...]:
     """Write what hosts have ``found`` for their systems; return these. Other systems stay.
 
-    Raises UsageError when hosts of one system differ in Docker's packages, and writes nothing then. A host that
-    has failed is not among them.
+    Raises UsageError when hosts of one system differ in Docker's packages, and writes nothing then. Hosts
+    without a plan are not among them.
     """
     systems = dict(read(file)) if os.path.lexists(file) else {}
     new: dict[str, dict[str, tuple[str, str]]] = {}

@@ -10,6 +10,9 @@ from tests.lab.conftest import NewProject, Project
 from tests.lab.test_road import in_host
 
 UPGRADE = "dnf -y upgrade docker-ce docker-ce-cli containerd.io 2>&1"
+UNHELD = """\
+cd /etc/yum.repos.d && sed 's/docker-ce-stable/mine/; /^exclude/d' docker-ce.repo > mine.repo
+"""
 OLDER = {"docker_engine_version": "26", "docker_engine_containerd_version": "1.7"}
 
 
@@ -55,11 +58,7 @@ def test_versions_by_prefix_a_held_set_and_what_an_upgrade_would_do(
     assert versions(lab, "el1") == ["26.1.5", "26.1.5", "1.7.24"]
     project.fab("verify").expect(0, "passed")
     # A copy of the repository under another name is one that our line does not hide.
-    in_host(
-        lab,
-        "el1",
-        "sed 's/docker-ce-stable/mine/; /^exclude/d' /etc/yum.repos.d/docker-ce.repo > /etc/yum.repos.d/mine.repo",
-    )
+    in_host(lab, "el1", UNHELD)
     project.fab("verify").expect(2, "an upgrade would bring containerd.io")
     in_host(lab, "el1", "rm /etc/yum.repos.d/mine.repo")
     assert provisioned(project, "el1", docker_engine_version="28") != []

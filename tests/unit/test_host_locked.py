@@ -14,7 +14,7 @@ from tests.unit.test_host_packages import Installed, Rpm, Solver, only, row, wan
 FACTS = Facts({"ID": "centos", "VERSION_ID": "9"}, "x86_64", "CentOS Stream 9 (x86_64)")
 EVR = "3:28.5.2-1.el10.x86_64"
 SUM = "5" * 64
-LOCK = {name: (EVR, SUM) for name in packages.PACKAGES} | {"libcgroup": ("0:3.1-1.el9.x86_64", "7" * 64)}
+LOCK = dict.fromkeys(packages.PACKAGES, (EVR, SUM)) | {"libcgroup": ("0:3.1-1.el9.x86_64", "7" * 64)}
 ROWS = [[f"{name}-{version}", text] for name, (version, text) in LOCK.items()]
 
 
@@ -98,7 +98,8 @@ def test_what_the_repositories_lack_is_refused_with_both_lists(served, there):
     ((name, version),) = there
     assert (caught.value.kind, caught.value.refused) == ("lock-not-served", True)
     assert caught.value.evidence == (
-        f"locked: docker-ce-{EVR} (sha256 {'5' * 12}); in the repositories: {name}-{version} (sha256 {'9' * 12})"
+        f"locked: docker-ce-{EVR} (sha256 {'5' * 12}); "
+        f"in the repositories: {name}-{version} (sha256 {'9' * 12})"
     )
 
 
