@@ -307,6 +307,7 @@ BEGINNINGS: dict[str, Callable[[Person], None]] = {
     "a-held-lock": admit,
     "a-server-that-already-runs-docker": live_in,
     "undoing-a-run": change,
+    "holding-and-upgrading-a-version": admit,
     "rotating-a-password": admit,
     "leaving-passwords-behind": admit,
 }
