@@ -122,6 +122,15 @@ def test_only_the_packages_of_the_plan_travel_and_each_of_them_once(root):
     assert machine.asked == ["repodata/repomd.xml", *wanted, *rest]
 
 
+def test_a_transaction_that_nothing_resolved_before_takes_all_packages(root):
+    machine = Fed(root)
+    found = solver(machine)
+    found.perform("reinstall", ["docker-ce"])
+    packages = sorted(name for name in CONTENTS if name.startswith("packages/"))
+    assert machine.asked == ["repodata/repomd.xml", *packages]
+    assert len(list(Path(found.place(), "packages").iterdir())) == 3
+
+
 def test_a_removal_takes_nothing(root):
     machine = Fed(root)
     solver(machine).perform("remove", ["docker-ce"])

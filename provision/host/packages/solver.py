@@ -83,6 +83,7 @@ class Solver(object):
     def supply(self, rows=None):
         """Fetch the packages of ``rows``, or all of them, if they come from a bundle."""
         if self.repos.bundle:
+            self.place()
             self.repos.bundle.fetch(rows)
 
     def brings(self, row):
