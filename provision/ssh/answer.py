@@ -191,6 +191,18 @@ def unexpected(error: Exception) -> dict[str, Any]:
     )
 
 
+def bad_collection(evidence: str) -> NoResult:
+    """Return the error for packages that cannot be in a bundle."""
+    return NoResult(
+        WireError(
+            "bundle",
+            "what the host has collected cannot be in a bundle",
+            "collect on another host of this system; report it with this line",
+            shown(evidence)[:200],
+        )
+    )
+
+
 def no_key_file(evidence: str) -> NoResult:
     """Return the error for a file with Docker's key that is not here."""
     return NoResult(

@@ -125,10 +125,16 @@ def over_session(session: Session, request: Mapping[str, Any], on_step: OnStep) 
 
 
 def collect(session: Session, request: Mapping[str, Any], on_step: OnStep, begin: Begin) -> tuple[str, str]:
-    """Let the host code collect packages, as ``exchange`` does; their bytes go where ``begin`` says."""
+    """Let the host code collect packages, as ``exchange`` does; their bytes go where ``begin`` says.
+
+    Raises NoResult also for a host that announces what cannot be in a bundle.
+    """
 
     def wished(wish: Mapping[str, Any]) -> remote.Reply:
-        manifest = bundles.manifest_of(wish["collected"])
+        try:
+            manifest = bundles.manifest_of(wish["collected"])
+        except (LookupError, ValueError) as error:
+            raise answer.bad_collection(str(error)) from None
         return remote.Reply([b"\n"], manifest.size, begin(manifest))
 
     return exchange(session, {**request, "verb": "collect"}, on_step, wished)

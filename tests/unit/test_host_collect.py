@@ -141,7 +141,9 @@ def collecting(tmp_path, monkeypatch):
     (tmp_path / "etc/yum.repos.d").mkdir(parents=True)
     monkeypatch.setattr(openpgp, "fingerprints", lambda data: ["AB" * 20])
     monkeypatch.setattr(openpgp, "armored", lambda data: b"armored " + data)
-    release = parse_os_release('NAME="Rocky Linux"\nID="rocky"\nVERSION_ID="9.6"\n')
+    release = parse_os_release(
+        'NAME="Rocky Linux"\nID="rocky"\nVERSION_ID="9.6"\nPLATFORM_ID="platform:el9"\n'
+    )
     facts = Facts(release, "x86_64", system_name(release, "x86_64"))
 
     def run(machine, answer):
@@ -170,7 +172,7 @@ def test_packages_are_announced_and_printed_on_request_and_nothing_is_left(tmp_p
     assert printed.endswith(b"package")
     assert len(printed) == sum(size for _, size, _ in said["members"])
     (dnf,) = [argv for argv in machine.calls if argv[0] == "dnf"]
-    assert {"--releasever=9", "--downloadonly", "-y"} <= set(dnf)
+    assert {"--releasever=9", "--setopt=module_platform_id=platform:el9", "--downloadonly", "-y"} <= set(dnf)
     assert dnf[-6:] == ["install", "docker-ce-28.5.2", "docker-ce-cli-28.5.2", "containerd.io",
                         "docker-buildx-plugin", "docker-compose-plugin"]  # fmt: skip
     assert list((tmp_path / "var/tmp").iterdir()) == []

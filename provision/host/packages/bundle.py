@@ -83,7 +83,7 @@ class Bundle(object):
     def _take(self, names):
         names = [name for name in names if name not in self.there]
         if names:
-            megabytes = sum(self.members[name][0] for name in names) >> 20
+            megabytes = 1 + (sum(self.members[name][0] for name in names) >> 20)
             self.machine.tell("receives %d MB of the bundle" % megabytes)
             self.machine.tell({"send": names})
         for name in names:

@@ -30,7 +30,7 @@ def collect(machine, facts, desired, solver):
             stream.write(repository.key(machine, desired, repository.plain(desired["gpg_fingerprint"])))
         text = repository.repo_text(facts, desired).replace(repository.KEY_FILE, key)
         solver.take(text, desired.get("ca"))
-        headers = _fetched(machine, solver, folder.path, every(solver, desired))
+        headers = _fetched(machine, facts, solver, folder.path, every(solver, desired))
         names = [KEY] + metadata.write(folder.path, headers)
         names += ["%s/%s" % (metadata.PACKAGES, header.file) for header in headers]
         found = [(name, os.path.join(folder.path, name)) for name in names]
@@ -48,7 +48,7 @@ def collect(machine, facts, desired, solver):
         folder.close()
 
 
-def _fetched(machine, solver, folder, specs):
+def _fetched(machine, facts, solver, folder, specs):
     """Return the Headers of the packages, which are in ``folder`` afterwards, each by its own name."""
     packages, root = (os.path.join(folder, name) for name in (metadata.PACKAGES, "root"))
     for path in (packages, root):
@@ -56,6 +56,9 @@ def _fetched(machine, solver, folder, specs):
     options = [
         "--installroot=" + root, "--releasever=" + _releasever(machine), "--downloadonly",
         "--downloaddir=" + packages, "--setopt=varsdir=/etc/dnf/vars,/etc/yum/vars"]
+    # An empty root does not say which modules are its own.
+    platform = facts.release.get("PLATFORM_ID")
+    options += ["--setopt=module_platform_id=" + platform] if platform else []
     ran = solver.download(specs, options)
     paths = sorted(glob.glob(os.path.join(packages, "*.rpm")))
     if not paths:
