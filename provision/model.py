@@ -261,8 +261,8 @@ class Outcome:
     ``received`` tells that the host itself sent it, even a failure. ``consent`` is set when the plan disrupts
     running containers. ``installed`` is True when this run installed the engine. ``waited`` names the
     programs that this run waited for: another dnf, or a first boot. ``mirrors`` says how each package mirror
-    answered the host, ``passed_over`` which repositories of Docker's packages are on it beside ours. ``locked``
-    is what the lock file would say about the host's system, if that was asked.
+    answered the host, ``passed_over`` which repositories of Docker's packages are on it beside ours.
+    ``locked`` is what the lock file would say about the host's system, if that was asked.
     """
 
     changes: tuple[ChangeLine, ...] = ()

@@ -13,8 +13,8 @@ REPO_FOLDER = "/etc/yum.repos.d"
 class ReposDir(object):
     """What a package manager of ours reads in place of the host's .repo files.
 
-    ``text`` is our .repo file, and ``authorities`` (PEM) verify its server. ``with_archive`` reads the archive
-    of CentOS in place of its mirrors. A ``bundle`` is the only repository.
+    ``text`` is our .repo file, and ``authorities`` (PEM) verify its server. ``with_archive`` reads the
+    archive of CentOS in place of its mirrors. A ``bundle`` is the only repository.
 
     Once it is filled, ``passed_over`` says which other files have Docker's packages, which are left out, and
     ``archived`` whether the archive is used.
