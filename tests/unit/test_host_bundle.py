@@ -169,7 +169,9 @@ def test_a_key_of_the_host_counts_if_it_has_signed_a_package(root, monkeypatch):
         return [("ab" if data == b"signer" else "cd") * 20]
 
     monkeypatch.setattr(openpgp, "fingerprints", fingerprints)
-    text = Bundle(Fed(root), TOLD).open(str(root), [str(path) for path in repos])
+    text = Bundle(Fed(root), TOLD).open(
+        str(root), ["/etc/yum.repos.d/base.repo", "/etc/yum.repos.d/more.repo"]
+    )
     (line,) = [line for line in text.splitlines() if line.startswith("gpgkey=")]
     assert line == f"gpgkey=file://{repository.KEY_FILE} file:///etc/pki/signer file:///etc/pki/strange"
 
@@ -193,7 +195,7 @@ def test_with_a_bundle_the_repository_is_written_disabled_and_otherwise_stays(ro
     file = root / repository.REPO_FILE.lstrip("/")
     if there is not None:
         file.write_text(repository.repo_text(facts(CENTOS_10), wanted(bundled=there)))
-    text = repository._kept(Machine(str(root)), facts(CENTOS_10), wanted(bundled=bundled))
+    text = repository._kept(Machine(str(root)), facts(CENTOS_10), wanted(bundled=bundled), ())
     assert (there is not None and text == file.read_text()) is kept
     if not kept:
         assert ("\nenabled=0\n" in text) is bundled

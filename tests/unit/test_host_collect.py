@@ -130,7 +130,7 @@ def test_a_file_that_rpm_cannot_read_is_an_error(tmp_path):
 
 DESIRED = {
     "channel": "stable", "mirror": "https://mirror.example", "gpg_fingerprint": "AB" * 20, "gpg_key": "key",
-    "version": "28.5.2",
+    "version": "28.5.2", "upgrade": False, "accept_eol": False,
 }  # fmt: skip
 
 
@@ -151,7 +151,7 @@ def collecting(tmp_path, monkeypatch):
         os.write(writer, answer)
         os.close(writer)
         try:
-            collect.collect(machine, facts, DESIRED, lambda text: Dnf(machine, repository.REPO_FILE, text))
+            collect.collect(machine, facts, DESIRED, Dnf(machine, repository.REPO_FILE, ""))
         finally:
             os.close(machine.source)
 

@@ -17,7 +17,7 @@ from provision.ssh.remote import OUTPUT_CAP_BYTES
 
 PROJECT = Path(__file__).resolve().parents[2]
 PLAYBOOKS = PROJECT / "playbooks"
-PAYLOAD_CAP_BYTES = 96 << 10
+PAYLOAD_CAP_BYTES = 128 << 10
 
 
 @pytest.fixture(scope="module")

@@ -84,12 +84,16 @@ def test_a_mirror_that_left_the_list_is_replaced_though_nothing_is_installed(mac
     assert sources.settled(machine, FACTS, wanted(slow, fast), False)[0]["mirror"] == fast
 
 
-def test_of_mirrors_that_are_equally_fast_the_first_in_the_list_is_taken(machine):
-    with mirror([], 0.03) as one, mirror([]) as other:
-        both = [f"http://{one}", f"http://{other}"]
-        found, said = sources.settled(machine, FACTS, wanted(*both), True)
-        assert found["mirror"] == both[0]
-        assert [words.partition(": ")[0] for words in said] == both[::-1]
+@pytest.mark.parametrize(("behind_s", "first"), [(0.09, "http://a.example"), (0.11, "http://b.example")])
+def test_of_mirrors_that_are_equally_fast_the_first_in_the_list_is_taken(
+    machine, monkeypatch, behind_s, first
+):
+    both = ["http://a.example", "http://b.example"]
+    answers = [sources.Answer(both[1], 0.2, ""), sources.Answer(both[0], 0.2 + behind_s, "")]
+    monkeypatch.setattr(sources, "_answers", lambda *_: answers)
+    found, said = sources.settled(machine, FACTS, wanted(*both), True)
+    assert found["mirror"] == first
+    assert [words.partition(": ")[0] for words in said] == both[::-1]
 
 
 def test_one_mirror_is_taken_as_it_is(machine):
@@ -205,7 +209,7 @@ enabled = 0
 
 def test_a_file_of_others_that_does_the_same_stays(machine):
     put(machine, sources.REPO_FILE, THEIRS)
-    assert repository._kept(machine, OURS) == THEIRS
+    assert repository._kept(machine, FACTS, wanted("https://a.example"), ()) == THEIRS
 
 
 @pytest.mark.parametrize(
@@ -227,7 +231,7 @@ def test_a_file_of_others_that_does_the_same_stays(machine):
 def test_a_file_that_decides_anything_else_is_replaced(machine, old, new):
     assert old in THEIRS
     put(machine, sources.REPO_FILE, THEIRS.replace(old, new))
-    assert repository._kept(machine, OURS) == OURS
+    assert repository._kept(machine, FACTS, wanted("https://a.example"), ()) == OURS
 
 
 @pytest.mark.parametrize(
@@ -276,7 +280,7 @@ def test_our_dnf_reads_our_file_with_our_authorities_and_no_other_file_of_docker
         "a.repo": "[x]\nname=x\n",
         "docker-ca.pem": "authorities\n",
     }
-    assert solver.passed_over == [place + "a.repo: [docker-ce-stable] https://dead.example"]
+    assert solver.repos.passed_over == [place + "a.repo: [docker-ce-stable] https://dead.example"]
     repository.settle(machine, FACTS, desired | {"ca": ""}, solver, True)
     assert "docker-ca.pem" not in os.listdir(os.path.join(solver.place(), "reposdir"))
     solver.close()

@@ -6,6 +6,7 @@ import pytest
 
 from provision.host import packages
 from provision.host.ground.errors import HostError
+from provision.host.ground.facts import Facts
 from provision.host.packages import repository, versions
 from provision.host.packages.solver import parse_listing
 from tests.unit.test_host_packages import Installed, Rpm, Solver, only, wanted
@@ -102,5 +103,7 @@ def test_a_pinned_containerd_is_the_same_after_an_upgrade_of_the_engine():
 
 
 def test_a_held_set_is_one_line_in_our_file():
-    text = repository.held_text("[docker-ce-stable]\nenabled=1\n", packages.PACKAGES)
-    assert text.splitlines()[2] == "exclude=" + " ".join(packages.PACKAGES)
+    facts = Facts({"ID": "centos", "VERSION_ID": "9"}, "x86_64", "CentOS Stream 9")
+    desired = {"mirror": "https://a.example", "channel": "stable"}
+    text, held = (repository._written(facts, desired, names) for names in ((), packages.PACKAGES))
+    assert held == text + "exclude=" + " ".join(packages.PACKAGES) + "\n"
