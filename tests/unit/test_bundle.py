@@ -4,6 +4,7 @@ import hashlib
 import tarfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from provision import bundle
 from provision.bundle import Manifest, Member
 from provision.errors import UsageError
+from provision.ssh import answer, hostcode
 
 CONTENTS = {
     "key": b"-----BEGIN PGP PUBLIC KEY BLOCK-----\xff",
@@ -127,6 +129,33 @@ def test_a_host_gets_nothing_but_members(made: Path) -> None:
     for names in (["../../etc/shadow"], ["manifest.json"], [7], [["key"]]):
         with pytest.raises(ValueError, match="not a member"):
             b"".join(bundle.pieces(told, names))  # type: ignore[arg-type]
+
+
+def test_a_host_is_not_told_where_the_file_is_and_gets_what_it_asks_for(
+    made: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[Any] = []
+
+    def exchange(session: object, request: Any, on_step: object, on_wish: Any) -> tuple[str, str]:
+        sent.append(request["bundle"])
+        return b"".join(on_wish({"send": ["repodata/repomd.xml"]}).feed).decode(), ""
+
+    monkeypatch.setattr(hostcode, "exchange", exchange)
+    request = {"bundle": bundle.read(made).told}
+    assert hostcode.over_session(cast(Any, None), request, print) == ("<repomd/>", "")
+    assert set(sent[0]) == {
+        "format", "system", "platform", "channel", "version", "signers", "members",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("said", [{}, {"collected": 7}, {"collected": ROW | {"version": "../x"}}])
+def test_a_host_that_announces_nonsense_is_a_typed_error(
+    said: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hostcode, "exchange", lambda session, request, on_step, on_wish: on_wish(said))
+    with pytest.raises(answer.NoResult) as caught:
+        hostcode.collect(cast(Any, None), {}, print, lambda manifest: bytearray().extend)
+    assert caught.value.error["kind"] == "bundle"
 
 
 @pytest.mark.parametrize(
