@@ -31,11 +31,6 @@ class Profile:
         """Whether the C library is too old for the newer engines."""
         return self.suite == OLD_SUITE
 
-    @property
-    def has_ended(self) -> bool:
-        """Whether the system that it is dressed as gets no updates any more."""
-        return self.el in ("7", "8")
-
 
 def _centos(name: str, suite: str, el: str, codename: str, **other: str) -> Profile:
     os_release = f"""\

@@ -34,6 +34,11 @@ class LabHost:
     password: Secret | None = None
 
     @property
+    def has_ended(self) -> bool:
+        """Whether the system that it is dressed as gets no updates any more."""
+        return self.profile in ("el7", "el8")
+
+    @property
     def console(self) -> Path:
         """The output of host and container at boot and at shutdown."""
         return self.directory / "console.log"

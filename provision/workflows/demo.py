@@ -10,7 +10,6 @@ import yaml
 
 from provision import credentials, lab
 from provision.credentials import Kind, Owner
-from provision.lab.profiles import PROFILES
 from provision.model import HostKey
 from provision.report.layout import count
 from provision.settings import project_root
@@ -88,4 +87,4 @@ def _inventory(made: lab.Lab) -> dict[str, object]:
 
 
 def _accepted(host: lab.LabHost) -> dict[str, object]:
-    return {"docker_engine_accept_eol": True} if PROFILES[host.profile].has_ended else {}
+    return {"docker_engine_accept_eol": True} if host.has_ended else {}

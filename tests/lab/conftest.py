@@ -19,7 +19,6 @@ from provision import credentials
 from provision import lab as labs
 from provision.credentials import Kind, Owner
 from provision.lab import Lab, LabHost
-from provision.lab.profiles import PROFILES
 from provision.settings import Settings
 
 BIN = Path(sys.executable).parent
@@ -85,7 +84,7 @@ class Project:
             "docker_engine_mirror": self.lab.repo_url,
             "docker_engine_gpg_key": str(self.lab.gpg_key),
             "docker_engine_gpg_fingerprint": self.lab.gpg_fingerprint,
-            "docker_engine_accept_eol": any(PROFILES[h.profile].has_ended for h in self.lab.hosts),
+            "docker_engine_accept_eol": any(host.has_ended for host in self.lab.hosts),
         }
         text = yaml.safe_dump({"all": {"vars": shared | self.variables, "hosts": self.hosts}})
         (self.path / "inventory" / "hosts.yml").write_text(text)
