@@ -20,7 +20,8 @@ from tests.lab.test_runbooks import admit, follow, parts, somebody
 STATE = """\
 rpm -qa | sort; ls /etc/yum.repos.d /etc/pki/rpm-gpg; find /tmp /var/tmp -name '*yum*' -o -name 'provision*'
 """
-# As centos-release writes it, but for the path.
+ARCHIVED = "no updates since 2024-06-30, packages from vault.centos.org"
+# As centos-release writes it, but for the path, where Docker's packages are: none is taken from here.
 OWN_FILE = "/etc/yum.repos.d/CentOS-Base.repo"
 OWN = """\
 [base]
@@ -28,6 +29,8 @@ name=CentOS-$releasever - Base
 mirrorlist=http://mirrorlist.centos.org/?release=$releasever&arch=$basearch&repo=os&infra=$infra
 #baseurl=http://mirror.centos.org/linux/centos/7/$basearch/stable/
 gpgcheck=1
+gpgkey=file:///etc/pki/rpm-gpg/RPM-GPG-KEY-CentOS-7
+includepkgs=nothing
 """
 
 
@@ -70,11 +73,13 @@ def test_the_whole_road_on_a_host_like_centos_7(project: Project) -> None:
     project.variables["docker_engine_accept_eol"] = False
     project.write()
     project.fab("plan").expect(8, "has had no updates since 2024-06-30", "--accept-eol")
+    project.fab("plan", "--accept-eol").expect(0, ARCHIVED)
     planned = project.fab("plan", "--accept-eol", "--output", "json")
     planned.expect(0)
     assert in_host(lab, "el1", STATE) == bare
     (plan,) = [line for line in map(json.loads, planned.out.splitlines()) if "changes" in line]
-    project.fab("provision", "--accept-eol").expect(0, "42 checks passed", "packages from vault.centos.org")
+    project.fab("provision", "--accept-eol").expect(0, "42 checks passed")
+    assert project.host_report("el1")["system"].endswith(ARCHIVED)
     assert changes(project.host_report("el1")) == changes(plan)
     project.fab("provision").expect(0)
     assert changes(project.host_report("el1")) == []
