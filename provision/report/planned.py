@@ -1,10 +1,10 @@
 """The blocks of a plan: hosts to change, hosts up to date, hosts that cannot be planned."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 
-from provision.model import Status
+from provision.model import HostReport, Status
 from provision.report.buckets import BAD, PLAN_WORDS, STYLES, Group, cause, group, names
-from provision.report.changes import LEGEND, consent_lines, plan_lines
+from provision.report.changes import LEGEND, consent_lines, passed_over_words, plan_lines
 from provision.report.failures import failure_lines, joined
 from provision.report.layout import Page, count
 
@@ -17,7 +17,11 @@ MOST_NAME_LINES = 6
 
 def to_change(page: Page, hosts: Group, *, diff: bool) -> Iterator[str]:
     """Yield the plans of ``hosts``, grouped by changes and system; the last line explains the signs."""
-    for alike in group(hosts, lambda host: (host.changes, host.system, tuple(consent_lines(host.consent)))):
+
+    def same(host: HostReport) -> Hashable:
+        return host.changes, host.system, tuple(consent_lines(host.consent)), host.passed_over
+
+    for alike in group(hosts, same):
         head = f"  {count(len(alike), 'host')}".ljust(NAMES_COLUMN - 2) + "  "
         first, *rest = page.block(names(alike), NAMES_COLUMN)
         *lines, last = [head + first.lstrip(), *rest]
@@ -26,6 +30,8 @@ def to_change(page: Page, hosts: Group, *, diff: bool) -> Iterator[str]:
         yield from plan_lines(page, alike[0].changes, diff=diff)
         for line in consent_lines(alike[0].consent):
             yield from page.block(f"needs consent: {line}", NAMES_COLUMN)
+        if words := passed_over_words(alike[0].passed_over):
+            yield from page.block(words, NAMES_COLUMN)
     if any(host.changes for host in hosts):
         first, *rest = page.block(LEGEND, NAMES_COLUMN)
         yield from ["  signs".ljust(NAMES_COLUMN) + first.lstrip(), *rest]

@@ -72,7 +72,7 @@ def test_what_is_no_list_of_addresses_is_left_to_the_engine(host, strange):
 
 
 @pytest.mark.parametrize("place", ["daemon.json", "unit"])
-def test_the_engines_proxy_is_a_road_to_a_mirror(host, place):
+def test_the_engines_proxy_is_a_route_to_a_mirror(host, place):
     seen = []
     with registry(200) as address, served.proxying("ops:swordfish", seen) as proxy:
         name = "mirror.invalid:" + address.rpartition(":")[2]

@@ -1,5 +1,6 @@
 """The texts at the end of a run, against the mock-ups they are made after."""
 
+import dataclasses
 import re
 
 import pytest
@@ -214,6 +215,13 @@ def test_a_plan_marks_what_goes_away_with_a_minus():
     done = provision_text(report(changed("web-03", gone)))
     assert "x.json removed" in done
     assert "1 package removed" in done
+
+
+def test_a_repository_that_is_passed_over_is_told_in_the_plan_and_after_it():
+    file = "/etc/yum.repos.d/theirs.repo: [docker-ce-stable] https://theirs.example (disabled)"
+    host = dataclasses.replace(changed("web-03"), passed_over=(file,))
+    for text in (plan_text(report(host, command="fab plan")), provision_text(report(host))):
+        assert f"not used: {file}" in " ".join(text.split())
 
 
 def test_a_refused_host_in_a_plan_keeps_its_next_step():

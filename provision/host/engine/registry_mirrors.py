@@ -21,10 +21,10 @@ def refuse_dead(machine, desired, found, whole):
     if not new:
         return
     machine.tell("asks %d registry mirror%s" % (len(new), "s" * (len(new) > 1)))
-    roads = _roads(machine, whole)
+    routes = _routes(machine, whole)
     answers = web.at_once(
-        lambda mirror: _why_dead(machine, desired, whole, mirror, roads), new,
-        (web.PROBE_TIMEOUT_S + 1) * len(roads))
+        lambda mirror: _why_dead(machine, desired, whole, mirror, routes), new,
+        (web.PROBE_TIMEOUT_S + 1) * len(routes))
     late = "no answer in %d s" % web.PROBE_TIMEOUT_S
     dead = [(mirror, late if why is None else why) for mirror, why in zip(new, answers) if why != ""]
     if dead:
@@ -44,10 +44,10 @@ def _listed(value):
     return [each for each in every if ("%s" % each).startswith(("http://", "https://"))]
 
 
-def _why_dead(machine, desired, whole, mirror, roads):
-    """Return why the mirror is of no use, empty if it answers by any of the roads."""
+def _why_dead(machine, desired, whole, mirror, routes):
+    """Return why the mirror is of no use, empty if it answers by any of the routes."""
     said = ""
-    for proxies in roads:
+    for proxies in routes:
         try:
             trust = _trust(machine, desired, whole, mirror)
             code = web.status(mirror.rstrip("/") + "/v2/", web.PROBE_TIMEOUT_S, proxies, trust)
@@ -61,8 +61,8 @@ def _why_dead(machine, desired, whole, mirror, roads):
     return said
 
 
-def _roads(machine, whole):
-    """Return urllib's proxies for each road that docker may take; by none it reaches what no-proxy names."""
+def _routes(machine, whole):
+    """Return urllib's proxies for each route that docker may take; by none it reaches what no-proxy names."""
     proxies = whole.get("proxies")
     named = proxies if isinstance(proxies, dict) else _of_unit(machine)
     through = {name.partition("-")[0]: named[name] for name in _PROXIES if named.get(name)}

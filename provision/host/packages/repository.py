@@ -282,6 +282,5 @@ def plain(fingerprint):
     return fingerprint.replace(" ", "").upper()
 
 
-
 def _hold(text):
     return "held" if "\n" + HOLD in text else "not held"
