@@ -102,6 +102,7 @@ RECORDED = [
     ("repository-not-found", "  - Status code: 404 for http://198.18.9.1:8080/nope/linux/centos/10/x86_64/",
      "stable/repodata/repomd.xml (IP: 198.18.9.1)"),
     ("version-not-found", "No match for argument: docker-ce-99.1"),
+    ("version-not-found", "Error: No matching Packages to list"),
     ("repository-tls", "  - Curl error (60): SSL peer certificate or SSH remote key was not OK for https://",
      "198.18.50.1:34483/linux/centos/10/x86_64/stable/repodata/repomd.xml [server verification failed: ",
      "certificate signer not trusted. (CAfile: /etc/ssl/certs/ca-certificates.crt CRLfile: none)]"),

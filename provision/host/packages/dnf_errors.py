@@ -98,7 +98,8 @@ _LATE_CAUSES = (
         "somebody may hold this version on purpose"),
 )
 _MISSING = Cause(
-    "version-not-found", r"No match for argument|Unable to find a match|No package .* available",
+    "version-not-found",
+    r"No match for argument|Unable to find a match|No package .* available|No matching [Pp]ackages to list",
     "the repository does not have this version",
     "set docker_engine_version to one it has, or to latest", "")
 
