@@ -16,6 +16,7 @@ from provision.errors import InventoryError, UsageError
 from provision.model import Locked
 from provision.pipeline import Request
 from provision.settings import Settings
+from provision.workflows.project import is_lab
 
 NAME = "provision.lock.yml"
 HEAD = "# Made by `fab plan --lock`: the exact packages that fab plan and fab provision hold hosts to.\n"
@@ -36,8 +37,8 @@ Systems = Mapping[str, list[list[str]]]
 
 
 def place(project: Settings) -> Path:
-    """Return the path of the project's lock file."""
-    return project.state_dir.parent / NAME
+    """Return the path of the lock file: the project's, or that of a lab, whose packages are others."""
+    return (project.pins.parent if is_lab(project) else project.state_dir.parent) / NAME
 
 
 def with_lock(request: Request, project: Settings, *, make: bool) -> Request:

@@ -39,6 +39,12 @@ def test_what_is_written_is_read_and_sent_by_plan_and_provision_alone(tmp_path: 
     assert request_of(tmp_path, "plan", make=True) == {"lock": {"make": True}}
 
 
+def test_a_lab_has_a_lock_file_of_its_own(tmp_path: Path) -> None:
+    lab = tmp_path / ".provision/lab"
+    project = Settings((), lab / "known_hosts", tmp_path, tmp_path / ".provision", lab / "master")
+    assert lockfile.place(project) == lab / lockfile.NAME
+
+
 def test_other_systems_stay_and_the_file_is_the_same_in_any_order(file: Path) -> None:
     lockfile.write(file, {"web1": locked(), "arm1": locked(system=ARM)})
     both = file.read_text()
