@@ -85,6 +85,14 @@ def test_a_lock_makes_hosts_alike_and_is_refused_where_it_cannot_be_served(
     assert versions(lab, "el2") == versions(lab, "el3") == ["26.1.5", "26.1.5", "2.1.9"]
     project.fab("plan", "--lock").expect(0, "2 hosts")
     assert file.read_text() == locked
+    project.hosts["el3"]["docker_engine_version"] = "27"
+    project.write()
+    project.fab("plan", "--lock", "--limit", "el3").expect(
+        2, "there are: 20.10.24, 26.1.5", "nothing written"
+    )
+    assert file.read_text() == locked
+    del project.hosts["el3"]["docker_engine_version"]
+    project.write()
     other = rows[0]["sha256"]
     in_host(lab, "el3", "rpm -e docker-compose-plugin docker-buildx-plugin")
     file.write_text(locked.replace(next(r["sha256"] for r in rows if "buildx" in r["nevra"]), other))
