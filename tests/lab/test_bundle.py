@@ -90,7 +90,8 @@ def test_a_closed_host_is_provisioned_from_a_bundle_as_planned_and_undone(
     lab, own = project.lab, ("--limit", CLOSED, "--bundle", made.name)
     bare, received = in_host(lab, CLOSED, STATE), int(in_host(lab, CLOSED, RECEIVED))
     port = lab.repo_url.rpartition(":")[2]
-    assert in_host(lab, CLOSED, f"timeout 3 bash -c '< /dev/tcp/{lab.gateway}/{port} && echo reached'") == ""
+    reach = f"timeout 3 bash -c '< /dev/tcp/{lab.gateway}/{port} && echo reached'"
+    assert [in_host(lab, name, reach) for name in (CONNECTED, CLOSED)] == ["reached\n", ""]
     planned = project.fab("plan", *own, "--output", "json")
     planned.expect(0)
     (plan,) = [line for line in map(json.loads, planned.out.splitlines()) if "changes" in line]
