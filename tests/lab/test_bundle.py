@@ -30,9 +30,15 @@ RECEIVED = "cat /sys/class/net/host0/statistics/rx_bytes"
 def project(lab: Lab, keyring_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     """A project with a connected host, and with a closed one that lacks even the base of its system."""
     made = project_in(tmp_path_factory.mktemp("closed"), lab, keyring_file, docker_engine_gpg_key="")
-    for name in (CONNECTED, CLOSED):
+    # Both directions go through sudo, one of them through a sudo that asks.
+    for name, user in ((CONNECTED, "deploy"), (CLOSED, "ops")):
         in_host(lab, name, BARE)
         made.add(name, lab.host(name))
+        made.hosts[name] |= {"ansible_user": user, "ansible_become": True}
+    made.write()
+    password = lab.host(CLOSED).password
+    assert password
+    made.store(CLOSED, password.reveal(), "sudo")
     with closed(lab, CONNECTED, CLOSED, tmp_path_factory.mktemp("system")):
         yield made
     for name in (CONNECTED, CLOSED):
