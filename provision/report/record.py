@@ -27,6 +27,7 @@ def host_record(host: HostReport) -> dict[str, Any]:
     """Return one host as plain values."""
     return {
         "name": host.name,
+        "system": host.system,
         "status": str(host.status),
         "changes": [_change(change) for change in host.changes],
         "checks": [

@@ -77,6 +77,7 @@ def test_report_json_is_schema_1(tmp_path):
     assert record["hosts"][0] == {
         "name": "el1",
         "status": "changed",
+        "system": "",
         "changes": [
             {"name": "package docker-ce", "before": "", "after": "28.5.2", "disruptive": False, "sign": "+"}
         ],
