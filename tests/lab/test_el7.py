@@ -81,7 +81,7 @@ def test_the_whole_road_on_a_host_like_centos_7(project: Project) -> None:
     project.fab("provision", "--accept-eol").expect(0, "42 checks passed")
     assert project.host_report("el1")["system"].endswith(ARCHIVED)
     assert changes(project.host_report("el1")) == changes(plan)
-    project.fab("plan", "--lock").expect(0, "provision.lock.yml: centos/7 x86_64 written")
+    project.fab("plan", "--lock", "--accept-eol").expect(0, "provision.lock.yml: centos/7 x86_64 written")
     project.fab("provision").expect(0)
     assert changes(project.host_report("el1")) == []
     project.variables["docker_engine_accept_eol"] = True

@@ -68,8 +68,8 @@ _CAUSES = (
         "repository-ended",
         r"No URLs in mirrorlist|mirrorlist\.centos\.org",
         "the system's own repositories have reached end of life",
-        "point them to an archive (vault.centos.org), or move this host to a system that gets updates;"
-        " then: `again`",
+        "accept it: docker_engine_accept_eol: true reads CentOS's archive in their place;"
+        " or move this host to a system that gets updates; then: `again`",
         "CentOS has closed the mirror lists of releases that get no updates"),
     Cause(
         "repository-unreachable",
