@@ -1,6 +1,7 @@
 """Versions by prefix, a pinned containerd, a held set, and the lock file, on hosts of the lab."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -48,60 +49,59 @@ def provisioned(project: Project, name: str, **variables: Any) -> list[list[str]
     return done
 
 
-def test_versions_by_prefix_a_held_set_and_what_an_upgrade_would_do(
-    lab: Lab, new_project: NewProject
-) -> None:
-    project = new_project("el1", **OLDER, docker_engine_hold=True)
-    provisioned(project, "el1")
-    assert versions(lab, "el1") == ["26.1.5", "26.1.5", "1.7.24"]
+def test_hosts_are_locked_held_and_moved_as_the_inventory_says(lab: Lab, new_project: NewProject) -> None:
+    project = new_project("el1", "el2", **OLDER, docker_engine_hold=True)
+    file = project.path / "provision.lock.yml"
+    project.fab("plan", "--limit", "el1", "--lock").expect(0, f"{file.name}: centos/10 x86_64 written")
+    hosts_become_alike(project, file)
+    what_is_not_served_is_refused(project, file)
+    file.unlink()
+    a_held_set_moves_only_by_us(project)
+
+
+def hosts_become_alike(project: Project, file: Path) -> None:
+    locked = file.read_text()
+    # The inventory is content with any version; the lock is not.
+    provisioned(project, "el1", docker_engine_version="latest")
+    provisioned(project, "el2")
+    assert versions(project.lab, "el1") == versions(project.lab, "el2") == ["26.1.5", "26.1.5", "1.7.24"]
+    project.fab("plan", "--lock").expect(0, "2 hosts")
+    assert file.read_text() == locked
+    project.hosts["el2"]["docker_engine_version"] = "27"
+    project.write()
+    done = project.fab("plan", "--lock", "--limit", "el2")
+    done.expect(2, "there are: 20.10.24, 26.1.5", "nothing written")
+    assert file.read_text() == locked
+    del project.hosts["el2"]["docker_engine_version"]
+    project.write()
+
+
+def what_is_not_served_is_refused(project: Project, file: Path) -> None:
+    locked = file.read_text()
+    (rows,) = yaml.safe_load(locked)["systems"].values()
+    other, plugin = rows[0]["sha256"], next(row["sha256"] for row in rows if "buildx" in row["nevra"])
+    refused = ("provision", "--limit", "el2")
+    in_host(project.lab, "el2", "rpm -e docker-compose-plugin docker-buildx-plugin")
+    file.write_text(locked.replace(plugin, other))
+    project.fab(*refused).expect(8, "locked: docker-buildx-plugin", f"sha256 {other[:12]}")
+    file.write_text(locked.replace("3:26.1.5", "3:26.1.4"))
+    project.fab(*refused).expect(8, "locked: docker-ce-3:26.1.4", "docker-ce-3:28.5.2")
+    file.write_text(locked.replace("nevra: docker-ce-3:26", "nevra: docker-ce-26"))
+    line = next(n for n, text in enumerate(file.read_text().splitlines(), 1) if "docker-ce-26" in text)
+    project.fab("plan").expect(1, f"{file.name}, line {line}: nevra is written like")
+
+
+def a_held_set_moves_only_by_us(project: Project) -> None:
+    lab = project.lab
     in_host(lab, "el1", UPGRADE)
     assert versions(lab, "el1") == ["26.1.5", "26.1.5", "1.7.24"]
     # A copy of the repository under another name is one that our line does not hide.
     in_host(lab, "el1", UNHELD)
-    project.fab("verify").expect(2, "an upgrade would bring containerd.io")
+    project.fab("verify", "--limit", "el1").expect(2, "an upgrade would bring containerd.io")
     in_host(lab, "el1", "rm /etc/yum.repos.d/mine.repo")
     assert provisioned(project, "el1", docker_engine_version="28") != []
     assert versions(lab, "el1") == ["28.5.2", "28.5.2", "1.7.24"]
-    assert planned(project, "el1") == []
     let_go = provisioned(project, "el1", docker_engine_hold=False)
     assert [line[1:] for line in let_go] == [["held", "not held"]]
     in_host(lab, "el1", UPGRADE)
     assert versions(lab, "el1") == ["28.5.2", "28.5.2", "2.1.9"]
-
-
-def test_a_lock_makes_hosts_alike_and_is_refused_where_it_cannot_be_served(
-    lab: Lab, new_project: NewProject
-) -> None:
-    project = new_project("el2", "el3", docker_engine_version="26")
-    file = project.path / "provision.lock.yml"
-    bare = project.fab("plan", "--limit", "el2", "--lock")
-    bare.expect(0, "provision.lock.yml: centos/10 x86_64 written")
-    locked = file.read_text()
-    (rows,) = yaml.safe_load(locked)["systems"].values()
-    assert "docker-ce-3:26.1.5-1.el10.x86_64" in [row["nevra"] for row in rows]
-    # The inventory is content with any version; the lock is not.
-    provisioned(project, "el2", docker_engine_version="latest")
-    provisioned(project, "el3")
-    assert versions(lab, "el2") == versions(lab, "el3") == ["26.1.5", "26.1.5", "2.1.9"]
-    project.fab("plan", "--lock").expect(0, "2 hosts")
-    assert file.read_text() == locked
-    project.hosts["el3"]["docker_engine_version"] = "27"
-    project.write()
-    project.fab("plan", "--lock", "--limit", "el3").expect(
-        2, "there are: 20.10.24, 26.1.5", "nothing written"
-    )
-    assert file.read_text() == locked
-    del project.hosts["el3"]["docker_engine_version"]
-    project.write()
-    other = rows[0]["sha256"]
-    in_host(lab, "el3", "rpm -e docker-compose-plugin docker-buildx-plugin")
-    file.write_text(locked.replace(next(r["sha256"] for r in rows if "buildx" in r["nevra"]), other))
-    project.fab("provision", "--limit", "el3").expect(
-        8, "locked: docker-buildx-plugin", f"sha256 {other[:12]}"
-    )
-    file.write_text(locked.replace("nevra: docker-ce-3:26", "nevra: docker-ce-26"))
-    line = next(n for n, text in enumerate(file.read_text().splitlines(), 1) if "docker-ce-26" in text)
-    project.fab("plan").expect(1, f"provision.lock.yml, line {line}: nevra is written like")
-    file.write_text(locked.replace("3:26.1.5", "3:26.1.4"))
-    project.fab("provision", "--limit", "el3").expect(8, "locked: docker-ce-3:26.1.4", "docker-ce-3:28.5.2")
-    file.unlink()
