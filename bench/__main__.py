@@ -104,7 +104,9 @@ def _old(asked: argparse.Namespace, root: Path, scenes: Scenes) -> None:
 def _settled(asked: argparse.Namespace, place: Place, scenes: Scenes, stages: list[Any]) -> None:
     """Measure on hosts that are right, so that each contender finds its own work done."""
     _say("bringing the hosts to where every contender has nothing to do")
-    for contender in (PRODUCT, PLAIN, PYINFRA):
+    contenders.bring(place)
+    place.on_each(f"cp {REPOSITORY} /root/repository-{PRODUCT.name}")
+    for contender in (PLAIN, PYINFRA):
         if contender.name not in asked.without:
             contenders.measure(contender, place, "fresh")
             place.on_each(f"cp {REPOSITORY} /root/repository-{contender.name}")
