@@ -160,12 +160,15 @@ class Attempt(object):
     def _choose(self, observed, solver):
         """Give ``solver`` its repository; where packages may be needed at once, the mirrors are asked."""
         desired = self.request["desired"]
+        chosen = sources.offhand(self.machine, observed, desired)
+        solver.take(repository.repo_text(observed, chosen), chosen.get("ca"))
         if self.unended or self.fetches:
-            chosen = repository.settle(self.machine, observed, desired, solver, True)
+            try:
+                chosen = repository.settle(self.machine, observed, desired, solver, True)
+            except HostError as error:
+                # There may be nothing to fetch; if there is, that fails.
+                solver.mirrors.append(error.evidence)
             self.request = dict(self.request, desired=chosen)
-        else:
-            chosen = sources.offhand(self.machine, observed, desired)
-            solver.take(repository.repo_text(observed, chosen), chosen.get("ca"))
 
     def finish_packages(self, docker, solver, pasts, again):
         """End transactions that were cut off.

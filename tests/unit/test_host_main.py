@@ -279,6 +279,14 @@ def test_without_diff_there_is_none(host):
     assert all(line["diff"] == "" for line in result["changes"])
 
 
+def test_an_undo_that_fetches_nothing_needs_no_mirror(host, engine):
+    dead = ["http://127.0.0.1:1", "http://127.0.0.1:2"]
+    main.answer(host, request("apply"))
+    changed = main.answer(host, request("apply", "r2", daemon_options={"init": True}))
+    result = main.answer(host, request("apply", "r3", mirror=dead) | {"verb": "undo"})
+    assert (result["error"], names(result)) == (None, names(changed))
+
+
 @pytest.mark.parametrize(
     "at", ["rpm --import", "-y install", "dnf --setopt", "systemctl --no-block start docker.service"]
 )
