@@ -26,6 +26,9 @@ rebuild of RHEL that names its platform (`PLATFORM_ID="platform:el9"`). *Recorde
 is a container of Debian packages that looks like the system to Docker's packages and to this program; no
 row was tested on the system itself.
 
+A system that is no longer maintained gets packages only where somebody accepts that: see
+[a CentOS 7 host](runbooks/a-centos-7-host.md).
+
 Where the source begins with *assumed*, the vendor names no repository of Docker's, and the row is our
 judgement. A file name is one below `products/` in the repository endoflife-date/endoflife.date. The package
 manager, its Python and the distribution's own engine are common knowledge where the source does not name
