@@ -101,6 +101,7 @@ def _host_from(record: Mapping[str, Any]) -> HostReport:
     return HostReport(
         name=record["name"],
         status=Status(record["status"]),
+        system=record.get("system", ""),
         changes=tuple(ChangeLine(**change) for change in record["changes"]),
         checks=tuple(_check_from(check) for check in record["checks"]),
         failure=_error_from(error) if error else None,
