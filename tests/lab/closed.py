@@ -54,7 +54,9 @@ def closed(lab: Lab, connected: str, host: str, folder: Path) -> Iterator[None]:
         with rules(lab, host, "closed", RULES):
             yield
     finally:
-        in_host(lab, host, f"rpm -q {RELEASE} || rpm -i --nodeps /root/{RELEASE}.rpm")
+        # Not as something that came for Docker, which would go with it.
+        back = f"rpm -q {RELEASE} || rpm -i --nodeps /root/{RELEASE}.rpm; dnf -q -y mark install {RELEASE}"
+        in_host(lab, host, back)
         for name in (connected, host):
             in_host(lab, name, f"rm -rf /root/theirs* /root/*.rpm {KEY_FILE} /etc/yum.repos.d/system.repo")
 

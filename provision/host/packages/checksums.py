@@ -25,6 +25,9 @@ try:
         base = dnf.Base()
         base.conf.read()
         base.conf.substitutions.update_from_etc("/", varsdir=base.conf.varsdir)
+        # A host without a release package has no version of its own.
+        for name in [each for each, value in base.conf.substitutions.items() if value is None]:
+            del base.conf.substitutions[name]
         base.init_plugins()
         getattr(base, "pre_configure_plugins", int)()
     for name, value in settings:
