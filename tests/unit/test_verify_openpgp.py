@@ -1,6 +1,7 @@
 """The key files of a host are read as gpg reads them, subkeys included."""
 
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,14 +10,16 @@ from provision.checks.openpgp import certificates
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A keyring with two keys, one of them with a subkey."""
     home = tmp_path_factory.mktemp("gnupg")
     home.chmod(0o700)
     make = ["--passphrase", "", "--quick-gen-key"]
     gpg(home, *make, "one@example.org", "future-default", "default", "never")
     gpg(home, *make, "two@example.org", "rsa2048", "sign", "never")
-    return home
+    yield home
+    # The agent that gpg has started would stay.
+    subprocess.run(["gpgconf", "--homedir", str(home), "--kill", "all"], check=True)
 
 
 def gpg(home: Path, *words: str) -> bytes:
