@@ -11,8 +11,7 @@ from .engine import api, kept, unit
 from .ground import clock, facts, secret, systems
 from .ground.errors import HostError, as_host_error
 from .ground.machine import Machine
-from .packages import archive, collect, repository, sources
-from .packages.bundle import Bundle
+from .packages import archive, repository, sources
 from .runs import consent, detach, history, lock, run
 
 ACCESS = "access"
@@ -149,13 +148,19 @@ class Attempt(object):
         """Return the host's package manager; raise for a host that is not supported, or a foreign bundle."""
         name = systems.supported(observed).manager
         facts.refuse_unfit(self.machine, observed, name)
-        bundle = Bundle(self.machine, self.request["bundle"]) if self.request.get("bundle") else None
-        if bundle:
-            bundle.refuse_elsewhere(observed)
+        bundle = self._bundle(observed) if self.request.get("bundle") else None
         patience_s = self.request["lock_timeout_s"] if self.applies else None
         solver = packages.SOLVERS[name](self.machine, repository.REPO_FILE, "", patience_s, bundle)
         solver.repos.with_archive = self.request["desired"]["accept_eol"] and bool(archive.ended(observed))
         return solver
+
+    def _bundle(self, observed):
+        # Imported here, as few runs have one: it loads some fifty modules of Python's own.
+        from .packages.bundle import BundleSource
+
+        bundle = BundleSource(self.machine, self.request["bundle"])
+        bundle.refuse_elsewhere(observed)
+        return bundle
 
     def _choose(self, observed, solver):
         """Give ``solver`` its repository; where packages may be needed at once, the mirrors are asked."""
@@ -280,6 +285,8 @@ class Collect(Attempt):
 
     def work(self):
         """Announce the packages, and send them on request."""
+        from .packages import collect
+
         observed = facts.gather(self.machine)
         collect.collect(self.machine, observed, self.request["desired"], self.solver(observed))
 

@@ -13,7 +13,7 @@ from provision.host.ground.errors import HostError
 from provision.host.ground.facts import Facts, parse_os_release, system_name
 from provision.host.ground.machine import Machine, Ran
 from provision.host.packages import bundle, openpgp, repository
-from provision.host.packages.bundle import Bundle
+from provision.host.packages.bundle import BundleSource
 from provision.host.packages.dnf import Dnf
 from provision.host.packages.solver import Row
 
@@ -82,7 +82,7 @@ CENTOS_10 = 'NAME="CentOS Stream"\nID="centos"\nVERSION_ID="10"\n'
     ],
 )
 def test_a_host_of_another_system_or_processor_is_refused_in_words(root, os_release, arch):
-    found = Bundle(Machine(str(root)), TOLD)
+    found = BundleSource(Machine(str(root)), TOLD)
     found.refuse_elsewhere(facts(CENTOS_10))
     with pytest.raises(HostError, match=r"the bundle is for CentOS Stream 10 \(x86_64\)") as caught:
         found.refuse_elsewhere(facts(os_release, arch))
@@ -90,7 +90,7 @@ def test_a_host_of_another_system_or_processor_is_refused_in_words(root, os_rele
 
 
 def solver(machine):
-    return Dnf(machine, repository.REPO_FILE, "text", 30, Bundle(machine, TOLD))
+    return Dnf(machine, repository.REPO_FILE, "text", 30, BundleSource(machine, TOLD))
 
 
 def test_the_bundle_is_the_only_repository_and_a_plan_takes_its_lists_alone(root):
@@ -150,7 +150,7 @@ def test_a_byte_that_changed_on_the_way_is_found(root):
 
 def test_a_connection_that_ends_is_an_error_and_no_package(root):
     with pytest.raises(HostError) as caught:
-        Bundle(Fed(root, dict.fromkeys(CONTENTS, b"half")), TOLD).open(str(root), [])
+        BundleSource(Fed(root, dict.fromkeys(CONTENTS, b"half")), TOLD).open(str(root), [])
     assert (caught.value.kind, caught.value.state) == ("bundle-cut", "nothing was changed")
 
 
@@ -169,7 +169,7 @@ def test_a_key_of_the_host_counts_if_it_has_signed_a_package(root, monkeypatch):
         return [("ab" if data == b"signer" else "cd") * 20]
 
     monkeypatch.setattr(openpgp, "fingerprints", fingerprints)
-    text = Bundle(Fed(root), TOLD).open(
+    text = BundleSource(Fed(root), TOLD).open(
         str(root), ["/etc/yum.repos.d/base.repo", "/etc/yum.repos.d/more.repo"]
     )
     (line,) = [line for line in text.splitlines() if line.startswith("gpgkey=")]

@@ -6,6 +6,7 @@ import shutil
 import signal
 import socketserver
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -272,6 +273,13 @@ def test_mirrors_are_asked_once_a_run_and_only_where_packages_may_be_needed(host
     assert [call.split()[0] for call in host.calls] == ["systemctl", "rpm"]
     main.answer(host, request("plan", "r6", mirror=both) | {"verb": "undo"})
     assert asked == [both] * 3
+
+
+def test_a_run_loads_only_what_it_needs():
+    # As it would on each host: what a bundle or the web needs is loaded where there is one.
+    loaded = "import sys, provision.host.main; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True)
+    assert not {"ssl", "email", "http.client", "xml", "gzip"} & set(done.stdout.split())
 
 
 def test_without_diff_there_is_none(host):

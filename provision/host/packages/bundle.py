@@ -28,7 +28,7 @@ def platform(facts):
     return " ".join((facts.release.get("ID", "").lower(), major, facts.arch))
 
 
-class Bundle(object):
+class BundleSource(object):
     """The bundle that the controller has: ``told`` is its manifest, ``fetch`` takes members of it.
 
     They come over standard input, each when this host asks for it.
