@@ -46,26 +46,12 @@ class Visit(SimpleHTTPRequestHandler):
         """Keep the tests' output free of requests."""
 
 
-class Mirror:
-    """Serve ``directory`` on ``address`` with one fault for as long as the context lasts."""
+class Served:
+    """A web server that answers for as long as the context lasts."""
 
-    def __init__(
-        self, address: str, directory: Path, fault: Fault, certificate: Path | None = None, port: int = 0
-    ) -> None:
-        handler = type("Visit", (Visit,), {"fault": staticmethod(fault)})
-        self._server = ThreadingHTTPServer(
-            (address, port), lambda *args: handler(*args, directory=str(directory))
-        )
-        self._server.daemon_threads = True
-        self.stopping = threading.Event()
-        self.url = f"{'https' if certificate else 'http'}://{address}:{self._server.server_port}"
-        if certificate:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            context.load_cert_chain(certificate)
-            self._server.socket = context.wrap_socket(
-                self._server.socket, server_side=True, do_handshake_on_connect=False
-            )
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.1,))
+    def __init__(self, server: ThreadingHTTPServer) -> None:
+        self._server = server
+        self._thread = threading.Thread(target=server.serve_forever, args=(0.1,))
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -77,6 +63,25 @@ class Mirror:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+
+
+class Mirror(Served):
+    """Serve ``directory`` on ``address`` with one fault for as long as the context lasts."""
+
+    def __init__(
+        self, address: str, directory: Path, fault: Fault, certificate: Path | None = None, port: int = 0
+    ) -> None:
+        handler = type("Visit", (Visit,), {"fault": staticmethod(fault)})
+        server = ThreadingHTTPServer((address, port), lambda *args: handler(*args, directory=str(directory)))
+        server.daemon_threads = True
+        self.url = f"{'https' if certificate else 'http'}://{address}:{server.server_port}"
+        if certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            server.socket = context.wrap_socket(
+                server.socket, server_side=True, do_handshake_on_connect=False
+            )
+        super().__init__(server)
 
 
 def nothing(_: Visit) -> bool:

@@ -3,13 +3,12 @@
 import base64
 import select
 import socket
-import threading
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Self
 from urllib.parse import urlsplit
 from urllib.request import ProxyHandler, build_opener
+
+from tests.lab.mirrors import Served
 
 
 class Visit(BaseHTTPRequestHandler):
@@ -84,25 +83,13 @@ class Server(ThreadingHTTPServer):
     passed: list[str]
 
 
-class Proxy:
+class Proxy(Served):
     """A proxy on ``address`` that wants ``login``, for as long as the context lasts."""
 
     def __init__(self, address: str, login: str, names: dict[str, str]) -> None:
-        self._server = Server((address, 0), Visit)
-        self._server.login = "Basic " + base64.b64encode(login.encode()).decode()
-        self._server.names = names
-        self.passed: list[str] = []
-        self._server.passed = self.passed
-        self.place = f"{address}:{self._server.server_port}"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.1,))
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        server = Server((address, 0), Visit)
+        server.login = "Basic " + base64.b64encode(login.encode()).decode()
+        server.names = names
+        server.passed = self.passed = []
+        self.place = f"{address}:{server.server_port}"
+        super().__init__(server)
