@@ -34,8 +34,8 @@ class Bundle:
     offsets: Mapping[str, int]
 
     @property
-    def told(self) -> dict[str, Any]:
-        """What a host is told of it, and in ``file`` and ``offsets`` how its members are read here."""
+    def row(self) -> dict[str, Any]:
+        """The manifest's values in JSON, and in ``file`` and ``offsets`` where its members are here."""
         found: dict[str, Any] = json.loads(self.manifest.data)
         return found | {"file": str(self.file), "offsets": dict(self.offsets)}
 
@@ -43,7 +43,7 @@ class Bundle:
     def key(self) -> str:
         """The signing key, one character for each byte."""
         member = next(each for each in self.manifest.members if each.name == KEY)
-        return b"".join(pieces(self.told, [member.name])).decode("latin-1")
+        return b"".join(pieces(self.row, [member.name])).decode("latin-1")
 
 
 def read(file: Path) -> Bundle:
@@ -60,14 +60,14 @@ def read(file: Path) -> Bundle:
         ) from None
 
 
-def pieces(told: Mapping[str, Any], names: list[str]) -> Iterator[bytes]:
-    """Yield the bytes of these members; raises ValueError for other names. ``told`` is a ``Bundle.told``."""
-    sizes = {name: size for name, size, _ in told["members"]}
+def pieces(row: Mapping[str, Any], names: list[str]) -> Iterator[bytes]:
+    """Yield the bytes of these members; raises ValueError for other names. ``row`` is that of a Bundle."""
+    sizes = {name: size for name, size, _ in row["members"]}
     if not all(isinstance(name, str) and name in sizes for name in names):
         raise ValueError("not a member")
-    with Path(told["file"]).open("rb") as stream:
+    with Path(row["file"]).open("rb") as stream:
         for name in names:
-            stream.seek(told["offsets"][name])
+            stream.seek(row["offsets"][name])
             yield from _pieces(stream, sizes[name])
 
 

@@ -79,7 +79,7 @@ def request(
         "access": wanted.pop("access"),
         "disruption": wanted.pop("disruption"),
         "consent": wanted.pop("consent"),
-        "bundle": bundle and bundle.told,
+        "bundle": bundle and bundle.row,
         "desired": wanted | key,
     }
 
@@ -114,13 +114,13 @@ def _authorities(where: str) -> str:
 
 def over_session(session: Session, request: Mapping[str, Any], on_step: OnStep) -> tuple[str, str]:
     """Run the host code as ``exchange`` does; members of the request's bundle are sent when it asks."""
-    told = request.get("bundle")
-    if not told:
+    row = request.get("bundle")
+    if not row:
         return exchange(session, request, on_step)
-    shown = {word: value for word, value in told.items() if word not in _OURS}
+    shown = {word: value for word, value in row.items() if word not in _OURS}
     return exchange(
         session, {**request, "bundle": shown}, on_step,
-        lambda wish: remote.Reply(bundles.pieces(told, wish["send"])),
+        lambda wish: remote.Reply(bundles.pieces(row, wish["send"])),
     )  # fmt: skip
 
 

@@ -72,7 +72,7 @@ def test_a_changed_byte_or_another_system_is_refused(project: Project, made: Pat
     found = bundle.read(made)
     other = replace(found.manifest, platform="centos 9 x86_64", system="CentOS Stream 9 (x86_64)")
     with bundle.written(project.path / "other.tar", other, replace=False) as take:
-        for piece in bundle.pieces(found.told, [each.name for each in other.members]):
+        for piece in bundle.pieces(found.row, [each.name for each in other.members]):
             take(piece)
     done = project.fab("provision", "--limit", CLOSED, "--bundle", "other.tar")
     done.expect(8, "the bundle is for CentOS Stream 9 (x86_64), and this host has CentOS Stream 10")

@@ -125,9 +125,7 @@ def test_the_mirror_that_answers_first_is_taken_and_stays(host: Host, place: Pla
     assert kept["mirrors"][1].endswith("s, used")
 
 
-def test_the_proxy_is_the_only_way_to_packages_and_key_and_its_login_stays_secret(
-    host: Host, place: Place
-) -> None:
+def test_packages_and_key_come_by_the_proxy_and_its_login_stays_secret(host: Host, place: Place) -> None:
     host.run()
     host.sh("rpm -e docker-compose-plugin; rm /etc/pki/rpm-gpg/RPM-GPG-KEY-docker; dnf -q clean all")
     start = host.snapshot()
@@ -153,9 +151,7 @@ def test_the_proxy_is_the_only_way_to_packages_and_key_and_its_login_stays_secre
     assert host.snapshot() == start
 
 
-def test_a_companys_authority_counts_for_the_repository_and_for_named_registries(
-    host: Host, place: Place
-) -> None:
+def test_a_companys_authority_counts_for_repository_and_registries(host: Host, place: Place) -> None:
     host.run()
     start = host.snapshot()
     host.sh("rpm -e docker-compose-plugin")
@@ -176,9 +172,7 @@ def test_a_companys_authority_counts_for_the_repository_and_for_named_registries
     assert host.snapshot() == start
 
 
-def test_a_dead_registry_mirror_is_refused_and_the_engine_keeps_its_settings(
-    host: Host, place: Place
-) -> None:
+def test_a_dead_registry_mirror_is_refused_and_the_settings_stay(host: Host, place: Place) -> None:
     host.run()
     start = host.snapshot()
     mirrored = {"daemon_options": {"registry-mirrors": [place.fast, NOWHERE]}}

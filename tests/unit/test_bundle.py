@@ -47,7 +47,7 @@ def test_a_bundle_is_read_back_and_is_a_tar_archive(made: Path) -> None:
     assert found.manifest == manifest()
     assert found.key.encode("latin-1") == CONTENTS["key"]
     for name, data in CONTENTS.items():
-        assert b"".join(bundle.pieces(found.told, [name])) == data
+        assert b"".join(bundle.pieces(found.row, [name])) == data
     with tarfile.open(made) as archive:
         assert archive.getnames() == ["manifest.json", "manifest.sha256", *CONTENTS]
     assert made.stat().st_mode & 0o777 == 0o644
@@ -125,10 +125,10 @@ def test_a_manifest_that_a_host_or_a_file_made_up_is_refused(other: dict[str, ob
 
 
 def test_a_host_gets_nothing_but_members(made: Path) -> None:
-    told = bundle.read(made).told
+    row = bundle.read(made).row
     for names in (["../../etc/shadow"], ["manifest.json"], [7], [["key"]]):
         with pytest.raises(ValueError, match="not a member"):
-            b"".join(bundle.pieces(told, names))  # type: ignore[arg-type]
+            b"".join(bundle.pieces(row, names))  # type: ignore[arg-type]
 
 
 def test_a_host_is_not_told_where_the_file_is_and_gets_what_it_asks_for(
@@ -141,7 +141,7 @@ def test_a_host_is_not_told_where_the_file_is_and_gets_what_it_asks_for(
         return b"".join(on_wish({"send": ["repodata/repomd.xml"]}).feed).decode(), ""
 
     monkeypatch.setattr(hostcode, "exchange", exchange)
-    request = {"bundle": bundle.read(made).told}
+    request = {"bundle": bundle.read(made).row}
     assert hostcode.over_session(cast(Any, None), request, print) == ("<repomd/>", "")
     assert set(sent[0]) == {
         "format", "system", "platform", "channel", "version", "signers", "members",

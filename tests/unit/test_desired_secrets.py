@@ -61,7 +61,7 @@ def test_the_keyring_has_it_under_its_own_name():
             parse_sort(wrong)
 
 
-def test_a_worker_gets_it_from_the_broker_by_a_token_and_its_row_holds_none(tmp_path):
+def test_a_worker_gets_it_from_the_broker_by_a_token_and_not_in_its_row(tmp_path):
     with Broker(tmp_path / "broker") as broker:
         token = broker.grant(Secret("swordfish"), once=False)
         row = to_row(Session(Host("web1", "192.0.2.1"), tmp_path, None, {"proxy": token}))

@@ -93,7 +93,7 @@ def solver(machine):
     return Dnf(machine, repository.REPO_FILE, "text", 30, BundleSource(machine, TOLD))
 
 
-def test_the_bundle_is_the_only_repository_and_a_plan_takes_its_lists_alone(root):
+def test_the_bundle_is_the_only_repository_and_a_plan_takes_its_lists(root):
     (root / "etc/yum.repos.d/base.repo").write_text("[base]\nbaseurl=https://unreachable.example\n")
     machine = Fed(root)
     found = solver(machine)
@@ -190,7 +190,7 @@ def wanted(**other):
         (True, False, False),
     ],
 )
-def test_with_a_bundle_the_repository_is_written_disabled_and_otherwise_stays(root, there, bundled, kept):
+def test_with_a_bundle_the_repository_is_written_disabled_or_stays(root, there, bundled, kept):
     """``there`` is whether a bundle wrote the file that is there."""
     file = root / repository.REPO_FILE.lstrip("/")
     if there is not None:

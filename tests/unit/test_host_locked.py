@@ -63,7 +63,7 @@ def test_what_is_as_locked_asks_nobody(monkeypatch):
     assert asked(Installed()) == ([], [])
 
 
-def test_a_bare_host_gets_the_locked_packages_and_dependencies_and_no_other(served):
+def test_a_bare_host_gets_the_locked_packages_and_no_other(served):
     rows = [row("install", name, "3:28.5.2-1.el10") for name in packages.PACKAGES]
     rows += [row("install", "libcgroup", "3.1-1.el9")]
     ((step,), specs) = asked(only(), rows=rows)

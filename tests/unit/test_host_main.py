@@ -252,7 +252,7 @@ def test_a_run_without_changes_costs_two_commands(host, engine):
     assert [call.split()[0] for call in host.calls] == ["systemctl", "rpm"]
 
 
-def test_mirrors_are_asked_once_a_run_and_only_where_packages_may_be_needed(host, engine, monkeypatch):
+def test_mirrors_are_asked_once_a_run_and_only_for_packages(host, engine, monkeypatch):
     asked, both = [], ["http://a.example", "http://b.example"]
 
     def answers(machine, facts, desired, mirrors):

@@ -142,7 +142,7 @@ def test_each_registry_that_is_named_has_a_folder():
     assert certificates.registries({"daemon_options": {}}) == []
 
 
-def test_authorities_come_stay_and_go_with_the_inventory_and_those_of_others_stay(host):
+def test_authorities_go_with_the_inventory_and_those_of_others_stay(host):
     theirs = f"{certificates.FOLDER}/r.example:5000/ca.crt"
     os.makedirs(host.path(os.path.dirname(theirs)))
     with open(host.path(theirs), "w") as file:

@@ -57,7 +57,7 @@ def mirrors():
         yield [f"http://{host}" for host in (*hosts, "127.0.0.1:9")], asked
 
 
-def test_the_first_mirror_that_answers_is_taken_and_all_are_told_with_their_times(machine, mirrors):
+def test_the_first_mirror_that_answers_is_taken_and_all_are_reported(machine, mirrors):
     (slow, fast, portal, dead), asked = mirrors
     found, said = sources.settled(machine, FACTS, wanted(slow, portal, dead, fast), True)
     assert found["mirror"] == fast
@@ -68,7 +68,7 @@ def test_the_first_mirror_that_answers_is_taken_and_all_are_told_with_their_time
     assert any(words.startswith(dead + ": ") and "refused" in words for words in said)
 
 
-def test_the_mirror_of_a_host_stays_while_it_answers_and_is_not_asked_without_need(machine, mirrors):
+def test_the_mirror_of_a_host_stays_while_it_answers(machine, mirrors):
     (slow, fast, portal, _), asked = mirrors
     put(machine, sources.REPO_FILE, repository.repo_text(FACTS, wanted(slow)))
     assert sources.settled(machine, FACTS, wanted(fast, slow), False) == (wanted() | {"mirror": slow}, [])
@@ -78,7 +78,7 @@ def test_the_mirror_of_a_host_stays_while_it_answers_and_is_not_asked_without_ne
     assert sources.settled(machine, FACTS, wanted(slow, fast, portal), True)[0]["mirror"] == fast
 
 
-def test_a_mirror_that_left_the_list_is_replaced_though_nothing_is_installed(machine, mirrors):
+def test_a_mirror_that_left_the_list_is_replaced_at_once(machine, mirrors):
     (slow, fast, *_), _ = mirrors
     put(machine, sources.REPO_FILE, repository.repo_text(FACTS, wanted("https://old.example")))
     assert sources.settled(machine, FACTS, wanted(slow, fast), False)[0]["mirror"] == fast
@@ -150,7 +150,7 @@ def test_a_login_that_the_proxy_refuses_is_an_error_without_it(machine):
 @pytest.mark.parametrize(
     "address", ["proxy:3128", "https://p:1", "http://u:p$releasever@p:1", "http://p:1\nx=1"]
 )
-def test_a_proxy_that_does_not_fit_into_the_file_is_refused_without_its_text(address):
+def test_a_proxy_that_does_not_fit_is_refused_without_its_text(address):
     with pytest.raises(HostError) as caught:
         repository.repo_text(FACTS, wanted("https://a.example", proxy=secret.SecretText(address)))
     assert caught.value.kind == "proxy-refused"
@@ -258,7 +258,7 @@ def test_dockers_repositories_in_other_files_are_told_and_taken_out():
     assert repofile.without_dockers(other) == other
 
 
-def test_our_dnf_reads_our_file_with_our_authorities_and_no_other_file_of_dockers(machine):
+def test_our_dnf_reads_our_file_and_authorities_and_no_other_of_dockers(machine):
     place = "/etc/yum.repos.d/"
     put(machine, place + "base.repo", "[base]\nbaseurl=https://base.example\n")
     put(

@@ -68,7 +68,7 @@ def test_a_bare_host_gets_the_newest_that_engine_and_client_both_have(version, e
     assert specs[:3] == [f"docker-ce-{engine}", f"docker-ce-cli-{engine}", "containerd.io"]
 
 
-def test_any_version_inside_is_enough_and_an_upgrade_takes_the_newest_inside():
+def test_any_version_inside_is_enough_and_an_upgrade_takes_the_newest():
     assert asked({"version": "28.5"}) == []
     assert asked({"version": "28.5", "upgrade": True})[0] == "docker-ce-28.5.10"
     assert asked({"version": "26"})[:2] == ["docker-ce-26.1.5", "docker-ce-cli-26.1.5"]

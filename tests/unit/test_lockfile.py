@@ -64,7 +64,7 @@ def test_hosts_of_one_system_that_differ_in_an_engine_write_nothing(file: Path) 
     assert file.read_text() == before
 
 
-def test_dependencies_of_all_hosts_of_a_system_are_in_it_those_of_the_first_count(file: Path) -> None:
+def test_dependencies_of_all_hosts_are_in_it_and_those_of_the_first_count(file: Path) -> None:
     second = locked(ENGINE, "libcgroup-0:3.2-1.el9.x86_64", "iptables-0:1.8-1.el9.x86_64")
     lockfile.write(file, {"web1": locked(), "web2": second})
     assert [row[0] for row in lockfile.read(file)[CENTOS]] == [ENGINE, "iptables-0:1.8-1.el9.x86_64", LIBRARY]

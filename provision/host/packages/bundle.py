@@ -29,26 +29,26 @@ def platform(facts):
 
 
 class BundleSource(object):
-    """The bundle that the controller has: ``told`` is its manifest, ``fetch`` takes members of it.
+    """The bundle that the controller has: ``manifest`` says what is in it, ``fetch`` takes members of it.
 
     They come over standard input, each when this host asks for it.
     """
 
-    def __init__(self, machine, told):
+    def __init__(self, machine, manifest):
         self.machine = machine
-        self.told = told
-        self.members = {name: (size, digest) for name, size, digest in told["members"]}
+        self.manifest = manifest
+        self.members = {name: (size, digest) for name, size, digest in manifest["members"]}
         self.folder = ""
         self.there = set()
 
     def refuse_elsewhere(self, facts):
         """Raise where the packages are those of another system or processor."""
-        if platform(facts) != self.told["platform"]:
+        if platform(facts) != self.manifest["platform"]:
             raise Refusal(
                 "other-bundle", "the bundle is for %s, and this host has %s" % (
-                    self.told["system"], facts.system),
+                    self.manifest["system"], facts.system),
                 "make one on a connected host with this system: fab bundle.make --from NAME",
-                "%s, not %s" % (self.told["platform"], platform(facts)))
+                "%s, not %s" % (self.manifest["platform"], platform(facts)))
 
     def open(self, folder, repo_files):
         """Fetch the metadata into ``folder``; return the text of a .repo file.
@@ -78,7 +78,7 @@ class BundleSource(object):
             found = openpgp.fingerprints(data or b"", (openpgp.PUBLIC_KEY, openpgp.SUBKEY))
         except ValueError:
             return data is not None  # rpm may be able to read it.
-        return any(each.lower().endswith(signer) for each in found for signer in self.told["signers"])
+        return any(each.lower().endswith(signer) for each in found for signer in self.manifest["signers"])
 
     def _take(self, names):
         names = [name for name in names if name not in self.there]
