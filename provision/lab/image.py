@@ -54,7 +54,7 @@ WantedBy=sysinit.target
 
 
 def tree(profile: Profile, progress: Callable[[str], None]) -> Path:
-    """Give the tree for this profile, built now if the cache has none of this recipe (about 45 s)."""
+    """Return the tree for this profile, built now if the cache has none of this recipe (about 45 s)."""
     target = cache.root() / f"image-{profile.suite}-{profile.manager}-{_recipe()}"
     if not target.exists():
         progress(f"building the image for {profile.name} from Debian packages, once")

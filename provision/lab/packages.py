@@ -78,7 +78,7 @@ class Repository:
 
 
 def repository(profile: Profile, progress: Callable[[str], None]) -> Repository:
-    """Give the repository with the packages for this profile, built now if the cache has none (25 s)."""
+    """Return the repository with the packages for this profile, built now if the cache has none (25 s)."""
     base = cache.root() / f"repo-{_recipe()}"
     if not base.exists():
         cache.drop_older(base, in_use=_served())
@@ -93,7 +93,7 @@ def repository(profile: Profile, progress: Callable[[str], None]) -> Repository:
 
 
 def arch() -> str:
-    """Give this machine's architecture in RPM's words."""
+    """Return this machine's architecture in RPM's words."""
     return os.uname().machine
 
 

@@ -89,7 +89,7 @@ PROFILES = {
 
 
 def profile(name: str) -> Profile:
-    """Give the profile of this name. Raises LabError that lists the names there are."""
+    """Return the profile of this name; raises LabError that lists the names there are."""
     try:
         return PROFILES[name]
     except KeyError:
