@@ -25,8 +25,12 @@ MUST_HOLD = {
     REGISTRY: ("upper/root/.docker/config.json",),
 }
 # Those that it may be at: the old file that a journal keeps for the undo; what the engine starts as root, to
-# which it hands its own proxy on.
-ENGINE = ("docker-proxy", "dockerd", "exe", "ip6tables", "iptables", "runc")
+# which it hands its own proxy on. The names are those that moby's sources start: itself ("exe"), for a
+# network, for `docker info` (docker-init, runc and containerd say their versions) and for a layer.
+ENGINE = (
+    "dockerd", "exe", "docker-proxy", "docker-init", "containerd", "runc", "iptables", "ip6tables", "nft",
+    "modprobe", "unpigz",
+)  # fmt: skip
 MAY_HOLD = {
     PROXY: (
         "/etc%docker%daemon.json", "upper/etc/yum.repos.d/docker-ce.repo", "/etc%yum.repos.d%docker-ce.repo",
