@@ -13,7 +13,11 @@ PACKAGE = "provision_host"
 
 
 class Loader(object):
-    """A sys.meta_path finder and loader, for the protocols of Python 2 and Python 3."""
+    """A sys.meta_path finder and loader, for the protocols of Python 2 and Python 3.
+
+    Compiling is most of what a run costs that has nothing to do. So in Python 3 a module is compiled when an
+    attribute of it is first used; ``from module import name`` is a use.
+    """
 
     def __init__(self, sources):
         self.sources = sources
@@ -23,9 +27,9 @@ class Loader(object):
         name = self._file(fullname)
         if not name:  # also for the next line, which this finder is asked about
             return None
-        from importlib.util import spec_from_loader  # novm
+        from importlib.util import LazyLoader, spec_from_loader  # novm
 
-        return spec_from_loader(fullname, self, is_package=name.endswith("__init__.py"))
+        return spec_from_loader(fullname, LazyLoader(self), is_package=name.endswith("__init__.py"))
 
     def create_module(self, spec):
         """Return None, so that Python creates the module (Python 3)."""

@@ -124,7 +124,7 @@ def around(machine, fate, changes, unended=()):
 
     ``unended`` are runs that were cut short: the containers that ran before them are brought back as well.
     """
-    earlier = comeback.earlier(machine, unended)
+    earlier = comeback.earlier(machine, unended) if unended else []
     if fate is None:
         return changes + ([Compare(machine, comeback.Watch(machine, earlier))] if earlier else [])
     watch = comeback.Watch(machine, earlier, fate)
