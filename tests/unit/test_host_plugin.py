@@ -1,5 +1,6 @@
 """The action plugin: what it sends, how it reads the answer; and the loader, run as on a host."""
 
+import importlib
 import importlib.util
 import json
 import shutil
@@ -11,6 +12,7 @@ from types import SimpleNamespace
 import pytest
 
 from provision.converge.outcome import _containers
+from provision.host.loader import PACKAGE, Loader
 from provision.model import Containers
 from provision.ssh import answer, elevate, hostcode
 from provision.ssh.remote import OUTPUT_CAP_BYTES
@@ -62,6 +64,19 @@ def test_a_json_py_in_the_logins_directory_is_not_taken_for_pythons_own(tmp_path
 
 def test_the_payload_is_small():
     assert len(hostcode.plain(REQUEST).stdin) < PAYLOAD_CAP_BYTES
+
+
+def test_a_module_is_compiled_when_it_is_first_used(monkeypatch):
+    sources = {"__init__.py": "", "used.py": "from . import faulty\nNAME = 1\n", "faulty.py": "no Python\n"}
+    monkeypatch.setattr(sys, "meta_path", [Loader(sources), *sys.meta_path])
+    try:
+        used = importlib.import_module(f"{PACKAGE}.used")
+        assert used.NAME == 1
+        with pytest.raises(SyntaxError, match="invalid syntax"):
+            used.faulty.NAME  # noqa: B018 (the use is the point)
+    finally:
+        for name in [name for name in sys.modules if name.split(".")[0] == PACKAGE]:
+            del sys.modules[name]
 
 
 def test_what_became_of_containers_reaches_the_report_whole():
