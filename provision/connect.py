@@ -103,6 +103,13 @@ class Connections:
         for future in as_completed(names):
             yield names[future], future.result()
 
+    def again(self, entrant: Entrant) -> Session:
+        """Log in by one attempt to a host whose connection has ended; raises ProvisionError."""
+        self._opened.discard(entrant.host.name)
+        session = self._granted(self._log_in(entrant, tries=1), entrant.credential)
+        self._opened.add(entrant.host.name)
+        return session
+
     def prepare(self, entrants: tuple[Entrant, ...]) -> None:
         """Write what the logins of ``entrants`` need; raises UsageError when that cannot work here.
 
@@ -138,17 +145,17 @@ class Connections:
         tokens = {name: self._broker.grant(secret, once=False) for name, secret in rows}
         return replace(session, secret_tokens=tokens)
 
-    def _log_in(self, entrant: Entrant) -> Session:
+    def _log_in(self, entrant: Entrant, tries: int = MOST_TRIES) -> Session:
         """Log in and become root; the pending password of an interrupted rotation is tried second."""
         session = Session(entrant.host, self._run_dir)
         try:
-            self._authenticate(entrant)
+            self._authenticate(entrant, tries)
         except errors.LoginRefused:
             if not (entrant.credential.password and entrant.credential.pending):
                 raise
             pending = entrant.credential.pending
             entrant = replace(entrant, credential=_rotated(entrant.credential))
-            self._authenticate(entrant)
+            self._authenticate(entrant, tries)
             sudo_too = entrant.credential.sudo_password == pending
             session = replace(session, by_pending=True, sudo_by_pending=sudo_too)
         try:
@@ -160,17 +167,17 @@ class Connections:
             rotated = replace(entrant.credential, sudo_password=entrant.credential.pending)
             return sudo.prove(session, rotated, self._broker)
 
-    def _authenticate(self, entrant: Entrant) -> None:
+    def _authenticate(self, entrant: Entrant, tries: int) -> None:
         try:
-            self._open_with_retries(entrant)
+            self._open_with_retries(entrant, tries)
         except master.PasswordNotOffered:
             with self._handshakes:
                 self._open_master(entrant, master.INTERACTIVE)
 
-    def _open_with_retries(self, entrant: Entrant) -> None:
+    def _open_with_retries(self, entrant: Entrant, tries: int) -> None:
         """Open the master; retry an unreachable host within the time budget; queueing is not counted."""
         left_s = CONNECT_BUDGET_S
-        for number in range(1, MOST_TRIES + 1):
+        for number in range(1, tries + 1):
             with self._handshakes:
                 started = time.monotonic()
                 try:
@@ -181,7 +188,7 @@ class Connections:
             if not may_pass(failed):
                 raise failed
             left_s -= time.monotonic() - started
-            if number == MOST_TRIES or left_s < LEAST_TRY_S:
+            if number == tries or left_s < LEAST_TRY_S:
                 raise tried(failed, number)
             left_s -= self._pause(entrant.host, number, failed)
 

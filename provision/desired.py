@@ -14,7 +14,7 @@ KNOWN = tuple(
     PREFIX + word
     for word in ("state", "version", "upgrade", "channel", "mirror", "gpg_key", "gpg_fingerprint",
                  "containerd_version", "hold", "proxy", "ca_file", "daemon_options", "registry_logins",
-                 "may_remove", "accept_eol", "disruption", "lock_timeout")
+                 "may_remove", "accept_eol", "allow_reboot", "disruption", "lock_timeout")
 )  # fmt: skip
 _VERSION = r"[0-9][A-Za-z0-9.+~_-]*"
 # These become one line of a file, or one word of a command on the host.

@@ -255,6 +255,18 @@ class Locked:
 
 
 @dataclass(frozen=True, slots=True)
+class Reboot:
+    """The reboot that a host waits for: ``into`` is the kernel, ``boot`` the id of the boot before it.
+
+    ``stops`` names the containers whose end was agreed to.
+    """
+
+    into: str
+    boot: str
+    stops: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """The result of ``converge`` on one host; ``system`` is like 'CentOS Stream 9 (x86_64)'.
 
@@ -262,7 +274,8 @@ class Outcome:
     running containers. ``installed`` is True when this run installed the engine. ``waited`` names the
     programs that this run waited for: another dnf, or a first boot. ``mirrors`` says how each package mirror
     answered the host, ``passed_over`` which repositories of Docker's packages are on it beside ours.
-    ``locked`` is what the lock file would say about the host's system, if that was asked.
+    ``locked`` is what the lock file would say about the host's system, if that was asked. ``reboot`` is set
+    where the rest of the changes waits for a reboot, and ``rebooted`` after it.
     """
 
     changes: tuple[ChangeLine, ...] = ()
@@ -277,6 +290,8 @@ class Outcome:
     mirrors: tuple[str, ...] = ()
     passed_over: tuple[str, ...] = ()
     locked: Locked | None = None
+    reboot: Reboot | None = None
+    rebooted: bool = False
 
 
 class Verdict(StrEnum):

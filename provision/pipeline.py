@@ -20,6 +20,7 @@ from provision.entrants import Entrants, entrants, fingerprint
 from provision.errors import ControllerDiskFull
 from provision.inventory import ALL, Selection
 from provision.model import HostReport, Locked, Report, Stage
+from provision.reboot import Reboots
 from provision.rollout import roll_out
 from provision.run import acknowledgements
 from provision.run.consent import ONE_BY_ONE, Ask, Pace, Room
@@ -164,7 +165,8 @@ def _carry_out(request: Request, candidates: Entrants, run: Run, opened: ExitSta
                 connections.prepare(ready)
                 if converge in wanted:
                     desk = opened.enter_context(open_desk(run_dir, len(ready), run.cancel.is_set))
-                    run = replace(run, desk=desk)
+                    reboots = Reboots(connections, ready, run.order, run.ledger.step, run.cancel.is_set)
+                    run = replace(run, desk=desk, reboots=reboots)
                 roll_out(wanted, run, connect(run, connections, ready))
     except ControllerDiskFull as error:
         run.ledger.give_up(error)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from provision.hints import HOST
 from provision.run.consent import Waiting, stopped
-from provision.steps import Run, Step, Stream, Target
+from provision.steps import Run, Step, Stream, Target, back
 
 
 def roll_out(steps: tuple[Step, ...], run: Run, arrivals: Stream) -> None:
@@ -26,6 +26,9 @@ def roll_out(steps: tuple[Step, ...], run: Run, arrivals: Stream) -> None:
         ready = (Target(each.session, each.values) for each in waiting)
         _finish(steps, replace(run, expected=len(waiting)), ready)
         failed += [each.name for each in waiting if run.ledger.has_failed(each.name)]
+    if run.reboots:
+        run.reboots.start_jumps()
+        _finish_rebooted(steps, run)
 
 
 def _finish(steps: tuple[Step, ...], run: Run, stream: Stream) -> None:
@@ -35,6 +38,12 @@ def _finish(steps: tuple[Step, ...], run: Run, stream: Stream) -> None:
         stream = step(run, stream)
     for target in stream:
         run.ledger.leave(target.name)
+    _finish_rebooted(steps, run)
+
+
+def _finish_rebooted(steps: tuple[Step, ...], run: Run) -> None:
+    if run.reboots and run.reboots.expected:
+        _finish(steps, replace(run, expected=run.reboots.expected), back(run, run.reboots))
 
 
 def _answer(run: Run) -> tuple[tuple[Waiting, ...], tuple[Waiting, ...]]:

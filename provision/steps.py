@@ -13,6 +13,7 @@ from provision.converge import Arrival, Desk, Order
 from provision.converge import converge as converge_all
 from provision.errors import ProvisionError
 from provision.model import Session, Stage
+from provision.reboot import Reboots
 from provision.run.batches import in_batches
 from provision.run.consent import Room
 from provision.run.interrupts import Cancel
@@ -67,7 +68,7 @@ class Run:
     """The values that all steps of one run share; steps change only ledger, clock and room.
 
     ``expected`` is how many hosts may come, ``run_dir`` the private directory of the run, ``desk`` what the
-    step converge hands its hosts to.
+    step converge hands its hosts to, ``reboots`` the hosts that reboot.
     """
 
     order: Order
@@ -81,6 +82,7 @@ class Run:
     access: Access | None = None
     run_dir: Path = Path()
     desk: Desk | None = None
+    reboots: Reboots | None = None
     expected: int = 1
 
 
@@ -100,7 +102,10 @@ def connect(run: Run, connections: Connections, entrants: tuple[Entrant, ...]) -
 
 
 def converge(run: Run, arrivals: Stream) -> Stream:
-    """Bring hosts to their desired state; those that would be disrupted wait in ``run.room``."""
+    """Bring hosts to their desired state; those that would be disrupted wait in ``run.room``.
+
+    Hosts that need a reboot leave for ``run.reboots``, and come here again.
+    """
     assert run.desk
     targets: dict[str, Target] = {}
 
@@ -118,14 +123,28 @@ def converge(run: Run, arrivals: Stream) -> Stream:
     with closing(outcomes):
         for name, outcome in outcomes:
             run.clock.mark(Stage.CONVERGE)
-            if run.room.takes(targets[name].session, outcome):
+            target = targets[name]
+            if run.room.takes(target.session, outcome):
                 run.ledger.wait(name)
                 continue
+            outcome = run.reboots.whole(name, outcome) if run.reboots else outcome
             run.ledger.converged(name, outcome)
+            if run.reboots and run.reboots.takes(target.session, target.values, outcome):
+                continue
             if outcome.failure is None:
-                yield replace(targets[name], installed=outcome.installed)
-    if not run.room.everybody():  # who waits for consent comes here again
+                yield replace(target, installed=outcome.installed)
+    if not run.room.everybody() and (run.reboots is None or run.reboots.are_over):  # else hosts come again
         run.desk.end()
+
+
+def back(run: Run, reboots: Reboots) -> Stream:
+    """Yield the hosts that are back from their reboot."""
+    for each in reboots.arrivals():
+        if isinstance(each.answer, Session):
+            for session in run.ledger.opened((each.answer,)):
+                yield Target(session, each.values)
+        else:
+            run.ledger.converged(each.name, each.answer)
 
 
 def verify(run: Run, arrivals: Stream) -> Stream:

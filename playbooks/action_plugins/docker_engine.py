@@ -36,7 +36,8 @@ class ActionModule(ActionBase):  # type: ignore[misc] # Ansible ships no types
     _VALID_ARGS = frozenset(
         ("state", "version", "containerd_version", "upgrade", "hold", "lock", "channel", "mirror", "gpg_key",
          "gpg_fingerprint", "proxy", "ca_file", "daemon_options", "registry_logins", "may_remove",
-         "accept_eol", "disruption", "consent", "lock_timeout", "purge_data", "run", "verb", "what", "access")
+         "accept_eol", "allow_reboot", "disruption", "consent", "lock_timeout", "purge_data", "run", "verb",
+         "what", "access", "reboot")
     )  # fmt: skip
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from provision.model import (
     Harm,
     Locked,
     Outcome,
+    Reboot,
     Stage,
     Status,
 )
@@ -46,6 +47,7 @@ def _outcome(name: str, result: Mapping[str, Any], failure: Failure | None) -> O
         mirrors=tuple(result.get("mirrors", ())),
         passed_over=tuple(result.get("passed_over", ())),
         locked=_locked(result.get("locked")),
+        reboot=_reboot(result.get("reboot")),
     )
 
 
@@ -67,6 +69,10 @@ def _locked(found: Mapping[str, Any] | None) -> Locked | None:
     if not found:
         return None
     return Locked(found["system"], tuple((nevra, digest) for nevra, digest in found["packages"]))
+
+
+def _reboot(found: Mapping[str, Any] | None) -> Reboot | None:
+    return Reboot(found["into"], found["boot"], tuple(found["stops"])) if found else None
 
 
 def _changes(result: Mapping[str, Any]) -> tuple[ChangeLine, ...]:

@@ -7,11 +7,11 @@ import time
 from contextlib import contextmanager
 
 from . import access, packages, plans, recover, undo
-from .engine import api, kept, unit
+from .engine import api, kept, reboot, unit
 from .ground import clock, facts, secret, systems
 from .ground.errors import HostError, as_host_error
 from .ground.machine import Machine
-from .packages import archive, repository, sources
+from .packages import archive, kernels, repository, sources
 from .runs import consent, detach, history, lock, run
 
 ACCESS = "access"
@@ -81,7 +81,7 @@ def _empty():
     return {
         "system": "", "changed": False, "changes": [], "undone": [], "earlier": [], "error": None,
         "installed": False, "consent": None, "containers": None, "waited": [],
-        "mirrors": [], "passed_over": [], "locked": None}
+        "mirrors": [], "passed_over": [], "locked": None, "reboot": None}
 
 
 class Attempt(object):
@@ -222,15 +222,28 @@ class Converge(Attempt):
             desired = self._desired()
             self.finish_packages(docker, solver, self.unended, present)
             if present:
-                changes = plans.present(self.machine, docker, observed, desired, solver, self.unended)
+                changes = plans.present(
+                    self.machine, docker, observed, desired, solver, self.unended, self.request.get("reboot"))
             else:
                 changes = plans.absent(self.machine, docker, desired, solver, self.request.get("purge_data"))
+            if self._does_up_to_reboot(changes):
+                return
             self.do(changes)
             if (desired.get("lock") or {}).get("make") and not self.applies:
                 self.result["locked"] = plans.lock_entry(self.machine, observed, solver, changes)
         if self.result["error"] is None:
             self.result["changes"] = [recover.line(past) for past in self.unended] + self.result["changes"]
         self.close(self.unended, "completed")
+
+    def _does_up_to_reboot(self, changes):
+        """Do the Changes up to a Reboot, if there is one; the next request ends what was cut short."""
+        now, last = reboot.up_to_reboot(changes)
+        if last is None or not self.applies:
+            return False
+        self.do(now)
+        if self.result["error"] is None:
+            self.result.update(reboot=last.order, changed=True)
+        return True
 
     def _desired(self):
         halves = [record for past in self.unended for record in recover.half_packages(past)]
@@ -280,6 +293,19 @@ class SetAccess(Attempt):
         self.close(self.unended, "completed")
 
 
+class Reboot(Attempt):
+    """Reboot the host, as the result of an earlier request of the same run has said."""
+
+    def ends(self, past):
+        """Return False: the request after the reboot ends them."""
+        return False
+
+    def work(self):
+        """Begin the reboot; it comes a moment after the answer."""
+        is_allowed = self.request.get("disruption") == "allow"
+        reboot.begin(self.machine, self.request["reboot"], kernels.stopped(self.machine), is_allowed)
+
+
 class Collect(Attempt):
     """Fetch the packages for hosts that reach no repository."""
 
@@ -291,7 +317,7 @@ class Collect(Attempt):
         collect.collect(self.machine, observed, self.request["desired"], self.solver(observed))
 
 
-_ATTEMPTS = {"undo": Undo, ACCESS: SetAccess, "collect": Collect}
+_ATTEMPTS = {"undo": Undo, ACCESS: SetAccess, "collect": Collect, "reboot": Reboot}
 
 
 def _acknowledge(machine, request, result):

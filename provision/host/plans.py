@@ -3,12 +3,17 @@
 from . import owned, packages
 from .engine import api, certificates, daemon, kept, kernel, purge, registries, service, stop
 from .engine.unit import State
+from .ground.errors import HostError
 from .ground.jsonfile import parse
-from .packages import archive, locked, repository
+from .packages import archive, kernels, locked, repository
 
 
-def present(machine, unit, observed, desired, solver, unended):
-    """Return the Changes that install and run the engine; ``unended`` are the runs that were cut short."""
+def present(machine, unit, observed, desired, solver, unended, rebooted=None):
+    """Return the Changes that install and run the engine; ``unended`` are the runs that were cut short.
+
+    A Reboot among them comes first; the Changes after it wait for the next request, which has the same
+    order as ``rebooted``.
+    """
     installed = packages.Installed(machine)
     modules = kernel.lacking(machine, desired, unit)
     lock = locked.honoured(observed, desired, packages.PACKAGES)
@@ -18,16 +23,31 @@ def present(machine, unit, observed, desired, solver, unended):
     desired = repository.settle(machine, observed, desired, solver, asks)
     held = packages.PACKAGES if desired.get("hold") else ()
     source = repository.plan(machine, observed, desired, installed.keys, held)
-    software = packages.plan(machine, solver, installed, desired, modules, lock)
-    software += kernel.plan(machine, modules)
+    boot, software = _software(machine, solver, installed, desired, modules, lock, rebooted)
     settings = daemon.plan(machine, desired, unit.command)
     logins = registries.plan(machine, desired) + certificates.plan(machine, desired)
     stale = any(past.cut_short() for past in unended)
     changes = serving(machine, unit, source + software + settings + logins, stale, unended)
-    if not changes:
-        return []
     trusted = repository.is_trusted(desired["gpg_fingerprint"], installed.keys)
-    return owned.plan(machine, unit, trusted, changes) + changes
+    parts = [part for part in (boot, changes) if part]
+    return [each for part in parts for each in owned.plan(machine, unit, trusted, part) + part]
+
+
+def _software(machine, solver, installed, desired, modules, lock, rebooted):
+    """Return the Changes up to a reboot, if one is needed and allowed, and those of the packages."""
+    try:
+        software = packages.plan(machine, solver, installed, desired, modules, lock)
+        return [], software + kernel.plan(machine, modules)
+    except HostError as error:
+        if error.kind != kernel.KIND:
+            raise
+        version, may = packages.engine(solver, installed, desired, lock), desired.get("allow_reboot", False)
+        missing = kernel.missing(error.evidence, version, may)
+    if not may:
+        raise missing
+    # What stands in the way of the engine is found before the reboot.
+    software = packages.plan(machine, solver, installed, desired, (), lock)
+    return kernels.plan(machine, solver, installed, missing, rebooted), software
 
 
 def lock_entry(machine, observed, solver, changes):

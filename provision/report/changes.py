@@ -111,6 +111,8 @@ def _done(change: ChangeLine) -> str:
             return change.subject.rpartition("/")[2] + (" removed" if change.sign == "-" else "")
         case "data":
             return f"{change.subject} removed"
+        case "reboot":
+            return f"rebooted {change.subject}"
         case "restart":
             return f"{change.subject} restarted"
         case "service":

@@ -23,6 +23,9 @@ from provision.model import (
     Status,
 )
 
+# What a run adds to its name on a host that it has rebooted, for the request after that.
+AFTER_REBOOT = "-2"
+
 
 class View(Protocol):
     """What a person sees during a run."""
@@ -48,6 +51,7 @@ class _Entry:
     done: bool = False
     earlier: tuple[Earlier, ...] = ()
     has_result: bool = False
+    rebooted: bool = False
     consent: Consent | None = None
     containers: Containers | None = None
     waited: tuple[str, ...] = ()
@@ -101,7 +105,7 @@ class Ledger:
         entry.earlier, entry.waited = outcome.earlier, outcome.waited
         entry.consent, entry.containers = outcome.consent, outcome.containers
         entry.mirrors, entry.passed_over = outcome.mirrors, outcome.passed_over
-        entry.locked = outcome.locked
+        entry.locked, entry.rebooted = outcome.locked, outcome.rebooted
         for who in outcome.waited:
             self.note(name, f"waited for {who}")
         for mirror in outcome.mirrors:
@@ -175,7 +179,7 @@ class Ledger:
 
     def reported_runs(self, run: str) -> dict[str, tuple[str, ...]]:
         """Return, by host, the runs whose results are in the report: earlier ones, and ``run`` itself."""
-        own = {name: (run,) if entry.has_result else () for name, entry in self._entries.items()}
+        own = {name: _requests(run, entry) for name, entry in self._entries.items()}
         return {name: (*(e.run for e in self._entries[name].earlier), *own[name]) for name in own}
 
     def sessions(self) -> dict[str, Session]:
@@ -204,6 +208,12 @@ class Ledger:
         if any(check.verdict.is_bad for check in entry.checks):
             return Status.FAILED
         return Status.CHANGED if entry.changes else Status.OK
+
+
+def _requests(run: str, entry: _Entry) -> tuple[str, ...]:
+    """Return the names under which a host keeps the results of ``run`` that have arrived."""
+    last = (run + AFTER_REBOOT if entry.rebooted else run,) if entry.has_result else ()
+    return ((run,) if entry.rebooted else ()) + last
 
 
 def _sides(change: ChangeLine) -> str:

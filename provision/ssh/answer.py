@@ -59,7 +59,7 @@ def read(stdout: str, stderr: str) -> dict[str, Any]:
     error = _no_end_of_output(lines) if len(stdout) >= OUTPUT_CAP_BYTES else _no_answer(rc, stderr)
     empty = {"changed": False, "changes": [], "system": "", "undone": [], "earlier": [], "installed": False}
     empty |= {"consent": None, "containers": None, "waited": [], "mirrors": [], "passed_over": []}
-    return empty | {"locked": None, "error": asdict(error)}
+    return empty | {"locked": None, "reboot": None, "error": asdict(error)}
 
 
 def known(found: Mapping[str, Any]) -> dict[str, Any]:
@@ -78,6 +78,7 @@ def known(found: Mapping[str, Any]) -> dict[str, Any]:
         "containers": _known_containers(found["containers"]),
         **{name: _shown_all(found.get(name, ())) for name in ("waited", "mirrors", "passed_over")},
         "locked": _known_lock(found.get("locked")),
+        "reboot": _known_reboot(found.get("reboot")),
         **_known_end(found),
     }
 
@@ -109,6 +110,12 @@ def _known_lock(found: Mapping[str, Any] | None) -> dict[str, Any] | None:
         return None
     rows = [[shown(nevra), shown(digest)] for nevra, digest in found["packages"]]
     return {"system": shown(found["system"]), "packages": rows}
+
+
+def _known_reboot(found: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    if not found:
+        return None
+    return {"into": shown(found["into"]), "boot": shown(found["boot"]), "stops": _shown_all(found["stops"])}
 
 
 def _known_run(run: Mapping[str, Any]) -> dict[str, Any]:
@@ -146,17 +153,32 @@ def shown(value: Any) -> str:
 
 
 def task_result(found: Mapping[str, Any]) -> dict[str, Any]:
-    """Turn the host's answer into what Ansible shows; nobody has told it the host's name in a hint."""
+    """Turn the host's answer into what Ansible shows; nobody has told it the host's name in a hint.
+
+    Ansible alone does not reboot a host, so one that waits for a reboot has failed.
+    """
     result = dict(found) | {"diff": [_ansible_diff(change) for change in found["changes"]]}
     for harm in (found["consent"] or {"harms": []})["harms"]:
         names = ", ".join(harm["names"])
         result["diff"].append({"prepared": f"would disrupt: {harm['count']} {harm['what']}: {names}\n"})
-    error = found["error"]
+    error = found["error"] or (found["reboot"] and _needs_reboot(found["reboot"]))
     if error:
         hint = render(parse(error["hint"], host="NAME"))
         parts = (error["message"], error["evidence"], hint, error["state"])
         result |= {"failed": True, "msg": " | ".join(part for part in parts if part)}
     return result
+
+
+def _needs_reboot(reboot: Mapping[str, Any]) -> dict[str, Any]:
+    return asdict(
+        WireError(
+            "reboot-needed",
+            f"the host has to reboot into kernel {reboot['into']} before it gets the engine",
+            "ansible NAME -i INVENTORY -b -m ansible.builtin.reboot, then the playbook again;"
+            " or `fab provision --limit {host}`, which does both",
+            state=f"kernel {reboot['into']} is installed, and the engine is not",
+        )
+    )
 
 
 def _ansible_diff(change: Mapping[str, Any]) -> dict[str, str]:

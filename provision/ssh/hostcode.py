@@ -62,7 +62,7 @@ def request(
     if verb != "converge" or state == "absent":
         # What is not written now is not sent: there may be secrets in it.
         wanted |= {"daemon_options": {}, "registry_logins": {}}
-    if verb == "access":
+    if verb in ("access", "reboot"):
         wanted |= {"proxy": "", "ca_file": ""}
     key = _key(wanted.pop("gpg_key"), bundle) | {"ca": _authorities(wanted.pop("ca_file"))}
     return {
@@ -79,6 +79,7 @@ def request(
         "access": wanted.pop("access"),
         "disruption": wanted.pop("disruption"),
         "consent": wanted.pop("consent"),
+        "reboot": wanted.pop("reboot"),
         "bundle": bundle and bundle.row,
         "desired": wanted | key,
     }

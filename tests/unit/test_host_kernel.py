@@ -82,11 +82,44 @@ def test_a_kernel_of_another_flavor_has_packages_of_its_own(flavor, name):
 
 def test_a_module_that_cannot_be_loaded_is_told_with_both_ways_out(machine):
     (step,) = kernel.plan(machine, ["kernel-modules-extra"])
-    machine.run = lambda argv: Ran(1, "", "modprobe: FATAL: Module xt_addrtype not found\n")
+    engine = Ran(0, "docker-ce 3:29.0.1-1.el10.x86_64\n", "")
+    lost = Ran(1, "", "modprobe: FATAL: Module xt_addrtype not found\n")
+    machine.run = lambda argv: engine if argv[0] == "rpm" else lost
     with pytest.raises(HostError) as caught:
         step.apply()
     assert caught.value.kind == "kernel-modules-missing"
     assert caught.value.evidence == "modprobe: FATAL: Module xt_addrtype not found"
+    assert "firewall-backend: nftables" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("engine", "offered"), [("29.0.0", True), ("30.1", True), ("28.5.2", False), ("", False)]
+)
+def test_nftables_is_offered_for_engines_that_have_it(engine, offered):
+    for may_reboot in (False, True):
+        hint = kernel.missing("", engine, may_reboot).hint
+        words = ("firewall-backend: nftables", "net.ipv4.ip_forward=1")
+        assert [word in hint for word in words] == [offered, offered]
+
+
+def test_the_reboot_is_offered_until_it_is_allowed():
+    assert "docker_engine_allow_reboot: true" in kernel.missing("").hint
+    assert "docker_engine_allow_reboot" not in kernel.missing("", may_reboot=True).hint
+
+
+@pytest.mark.parametrize(
+    ("name", "version", "runs"),
+    [
+        ("kernel-core", f"0:{RELEASE}", True),
+        ("kernel-core", "0:6.12.0-100.el10.x86_64", False),
+        ("kernel-modules-extra", f"0:{RELEASE}", False),
+        ("kernel-tools", f"0:{RELEASE}", False),
+        ("docker-ce", f"3:{RELEASE}", False),
+    ],
+)
+def test_what_belongs_to_the_running_kernel(monkeypatch, name, version, runs):
+    monkeypatch.setattr(kernel, "release", lambda: RELEASE)
+    assert kernel.is_running(name, version) is runs
 
 
 def test_the_module_is_loaded_and_unloaded(machine):

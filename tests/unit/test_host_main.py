@@ -100,13 +100,14 @@ class _AskingDnf:
 
     def until(self, question, timeout_s):
         ran = self.machine.run([*self.argv, "--assumeno"])
+        self.shown = ran.out
         return ran if ran.rc else ran._replace(rc=None)
 
     def is_running(self):
         return True
 
     def answer(self, words, timeout_s):
-        rows = solver.parse_transaction(self.machine.transaction)
+        rows = solver.parse_transaction(self.shown)
         return self.machine.run(["dnf", "-y", "install", *(f"{row.name}-{row.evr}" for row in rows)])
 
     def end(self):

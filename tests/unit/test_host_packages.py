@@ -390,8 +390,31 @@ def test_modules_that_no_repository_has_any_more_are_an_error_of_their_own():
     with pytest.raises(HostError) as caught:
         packages.plan(Rpm(), solver, only(), wanted(), [MODULES])
     assert caught.value.kind == "kernel-modules-missing"
-    for word in ("reboot", "firewall-backend: nftables", "net.ipv4.ip_forward=1"):
-        assert word in caught.value.hint
+    assert "docker_engine_allow_reboot: true" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("version", "there", "served", "engine"),
+    [
+        ("latest", "", ["28.5.2", "29.0.0", "28.5.10"], "29.0.0"),
+        ("28", "", ["28.5.2", "29.0.0", "28.5.10"], "28.5.10"),
+        ("latest", "28.5.2", ["29.0.0"], "28.5.2"),
+        ("29", "28.5.2", ["28.5.2", "29.0.0"], "29.0.0"),
+        ("27", "", ["28.5.2"], ""),
+    ],
+)
+def test_the_engine_that_would_run_is_the_installed_or_the_wanted_one(version, there, served, engine):
+    solver = Solver()
+    solver.versions = lambda names: {"docker-ce": set(served)}
+    installed = Installed(**{"docker-ce": f"3:{there}-1.el10.x86_64"}) if there else only()
+    if there:
+        installed.packages["docker-ce-cli"] = f"1:{there}-1.el10.x86_64"
+    assert packages.engine(solver, installed, wanted(version), {}) == engine
+
+
+def test_the_engine_of_a_lock_is_the_locked_one():
+    lock = {"docker-ce": ("3:26.1.5-1.el10.x86_64", "")}
+    assert packages.engine(Solver(), Installed(), wanted(), lock) == "26.1.5"
 
 
 OLD = ("docker-ce", "3:26-1.x86_64")

@@ -52,7 +52,7 @@ def test_the_host_code_runs_from_memory_and_answers_in_json(tmp_path):
     ran = send(tmp_path)
     found = answer.read(ran.stdout.decode(), "")
     ends = {"heard", "system", "changed", "changes", "undone", "earlier", "error"}
-    more = {"installed", "consent", "containers", "waited", "mirrors", "passed_over", "locked"}
+    more = {"installed", "consent", "containers", "waited", "mirrors", "passed_over", "locked", "reboot"}
     assert set(found) == ends | more
     assert ran.stderr == b""
 
@@ -98,7 +98,7 @@ def test_a_host_without_python_says_so():
 def result(**other):
     empty = {"system": "s", "changes": [], "undone": [], "earlier": [], "error": None}
     empty |= {"installed": False, "consent": None, "containers": None, "waited": []}
-    empty |= {"mirrors": [], "passed_over": [], "locked": None}
+    empty |= {"mirrors": [], "passed_over": [], "locked": None, "reboot": None}
     return empty | {"changed": True} | other
 
 
@@ -122,6 +122,14 @@ def test_an_error_becomes_a_failed_task_with_message_and_hint():
     said = "fab hosts.shell NAME, `df`; then: fab provision --yes; fab provision --limit NAME -y"
     assert task["failed"] is True
     assert task["msg"] == f"m | {said} | nothing"
+
+
+def test_ansible_alone_says_that_the_host_has_to_reboot_and_what_to_type():
+    waits = {"into": "6.12.0-100.el10.x86_64", "boot": "b", "stops": []}
+    task = answer.task_result(result(reboot=waits))
+    assert task["failed"] is True
+    for words in ("into kernel 6.12.0-100.el10", "ansible NAME -i INVENTORY -b -m ansible.builtin.reboot"):
+        assert words in task["msg"]
 
 
 def test_each_change_has_a_diff_that_ansible_shows():

@@ -127,6 +127,17 @@ def every(solver, desired):
     return _specs(solver, Installed(), desired)
 
 
+def engine(solver, installed, desired, lock):
+    """Return the version of the engine that would run; empty where no repository says it."""
+    there, wanted = installed.version(ENGINE[0]), desired["version"]
+    if lock:
+        return rpmdb.short(lock[ENGINE[0]][0])
+    if there and not _moves(installed, desired):
+        return there
+    found = solver.versions(ENGINE[:1]).get(ENGINE[0], ())
+    return max([""] + [each for each in found if versions.matches(each, wanted)], key=versions.order)
+
+
 def restart_engine(changes):
     """Return whether these Changes replace packages of a running engine."""
     rows = [row for change in changes for row in getattr(change, "rows", ()) if row.action != "install"]

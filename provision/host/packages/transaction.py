@@ -5,7 +5,7 @@ import os
 import re
 import time
 
-from ..engine import api, health
+from ..engine import api, health, kernel
 from ..ground import rpmdb
 from ..ground.change import REMOVED, Change, Harm, line
 from ..ground.errors import HostError
@@ -91,7 +91,8 @@ class Transaction(Change):
         """Return one line per package."""
         lines = []
         for row in self.rows:
-            before, after = "", rpmdb.short(row.evr)
+            # Builds of one kernel differ in their release alone.
+            before, after = "", row.evr.split(":")[-1] if kernel.is_part(row.name) else rpmdb.short(row.evr)
             if row.action in ("remove", "reinstall"):
                 before, after = after, REMOVED if row.action == "remove" else "installed again"
             elif row.action not in ("install", "beside"):
@@ -142,14 +143,18 @@ def sweep_unpacked(machine, since):
 
 
 def compare(found, goal):
-    """Return four lists of (name, version): missing, to remove, left beside the wanted one, and as wanted."""
+    """Return four lists of (name, version): missing, to remove, left beside the wanted one, and as wanted.
+
+    The running kernel is never removed, and kernels that are as wanted were not touched.
+    """
     want = {(name, version) for name in goal for version in goal[name]}
     now = {pair for pair in found if pair[0] in goal}
     right = {name for name, _ in want & now}
-    other = now - want
+    other = {pair for pair in now - want if not kernel.is_running(*pair)}
     double = {pair for pair in other if pair[0] in right}
     surplus = {pair for pair in other - double if not goal[pair[0]]}
-    return sorted(want - now), sorted(surplus), sorted(double), sorted(want & now)
+    there = {pair for pair in want & now if not kernel.is_part(pair[0])}
+    return sorted(want - now), sorted(surplus), sorted(double), sorted(there)
 
 
 def specs(found):
@@ -158,7 +163,10 @@ def specs(found):
 
 
 class Half(Change):
-    """An interrupted transaction, finished: one version of each package, reinstalled with ``again``."""
+    """An interrupted transaction, finished: one version of each package, reinstalled with ``again``.
+
+    A kernel that it was to bring is removed; the plan that follows installs it.
+    """
 
     kind = "packages"
     uses_rpm = True
@@ -168,7 +176,9 @@ class Half(Change):
         self.solver = solver
         self.again = again
         now = rpmdb.versions(rpmdb.everything(machine), before)
-        self.goal = {name: sorted(set(now[name]) - set(before[name])) or now[name] for name in before}
+        self.goal = {
+            name: before[name] if kernel.is_part(name) else
+            sorted(set(now[name]) - set(before[name])) or now[name] for name in before}
         self.rows = [
             Row("reinstall", name, "", version)
             for name in sorted(self.goal) for version in self.goal[name]]
