@@ -81,7 +81,10 @@ class Reboots:
             given = (session, values, wanted)
             threading.Thread(target=self._work, args=given, name="reboot", daemon=True).start()
 
-        self._waiting.append(start) if name in self._jumps else start()
+        if name in self._jumps:
+            self._waiting.append(start)
+        else:
+            start()
         return True
 
     def start_jumps(self) -> None:
