@@ -10,7 +10,7 @@ from typing import Any
 from provision import errors
 from provision.connect import Connections
 from provision.converge import Order, job
-from provision.converge.outcome import of_answer
+from provision.converge.outcome import REBOOT, of_answer
 from provision.errors import ProvisionError
 from provision.model import Failure, Outcome, Reboot, Session, Stage
 from provision.run.ledger import AFTER_REBOOT
@@ -129,8 +129,10 @@ class Reboots:
             found = _failed(self._before[name], error.at(Stage.CONVERGE))
         except Exception as error:  # one host never stops the others
             found = of_answer(name, self._order.words, {"error": answer.unexpected(error)})
+        # What was agreed to was the plan up to the reboot.
+        kept = {word: value for word, value in values.items() if word != "consent"}
         run = self._order.run + AFTER_REBOOT
-        self._ended.put(Back(name, found, dict(values) | {"run": run, "reboot": order}))
+        self._ended.put(Back(name, found, kept | {"run": run, "reboot": order}))
 
     def _ask(self, session: Session, own: Mapping[str, Any]) -> None:
         """Have the host begin its reboot; an answer may not arrive any more."""
@@ -189,7 +191,8 @@ class _NotBegun(Exception):
 def _failed(before: Outcome, failure: Failure) -> Outcome:
     assert before.reboot
     state = f"kernel {before.reboot.into} is installed, and the engine is not"
-    return replace(before, failure=replace(failure, state=state), reboot=None)
+    changes = tuple(each for each in before.changes if each.kind != REBOOT)
+    return replace(before, changes=changes, failure=replace(failure, state=state), reboot=None)
 
 
 def _boot(session: Session) -> str:

@@ -124,10 +124,10 @@ def converge(run: Run, arrivals: Stream) -> Stream:
         for name, outcome in outcomes:
             run.clock.mark(Stage.CONVERGE)
             target = targets[name]
-            if run.room.takes(target.session, outcome):
+            outcome = run.reboots.whole(name, outcome) if run.reboots else outcome
+            if run.room.takes(target.session, outcome, target.values):
                 run.ledger.wait(name)
                 continue
-            outcome = run.reboots.whole(name, outcome) if run.reboots else outcome
             run.ledger.converged(name, outcome)
             if run.reboots and run.reboots.takes(target.session, target.values, outcome):
                 continue

@@ -21,6 +21,8 @@ from provision.model import (
 from provision.wording import EARLIER, Wording
 
 _UNTOUCHED = "nothing was changed"
+# The kind of a Change that the controller completes.
+REBOOT = "reboot"
 
 
 def of_answer(name: str, words: Wording, answer: Mapping[str, Any]) -> Outcome:
@@ -82,7 +84,9 @@ def _changes(result: Mapping[str, Any]) -> tuple[ChangeLine, ...]:
 
 def _earlier(name: str, run: Mapping[str, Any]) -> Earlier:
     failure = _failure(name, EARLIER, run["error"]) if run["error"] else None
-    return Earlier(run["run"], run["who"], run["at"], run["how"], _changes(run), failure)
+    # Nothing on the host says whether the reboot followed.
+    changes = tuple(change for change in _changes(run) if change.kind != REBOOT)
+    return Earlier(run["run"], run["who"], run["at"], run["how"], changes, failure)
 
 
 def _failure(name: str, words: Wording, error: Mapping[str, Any]) -> Failure:

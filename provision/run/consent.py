@@ -27,7 +27,7 @@ def exactly(consent: Consent) -> Values:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """One host that waits, and the consent that it needs; ``values`` carry what was agreed to."""
+    """One host that waits for consent; ``values`` are the role's for it alone, with what was agreed to."""
 
     session: Session
     outcome: Outcome
@@ -68,12 +68,12 @@ class Room:
     pace: Pace = ONE_BY_ONE
     _waiting: dict[str, Waiting] = field(default_factory=dict)
 
-    def takes(self, session: Session, outcome: Outcome) -> bool:
-        """Return whether this host waits; if so, keep it."""
+    def takes(self, session: Session, outcome: Outcome, values: Values) -> bool:
+        """Return whether this host waits; if so, keep it, with the role's ``values`` for it alone."""
         failure, consent = outcome.failure, outcome.consent
         if self.ask is None or consent is None or failure is None or failure.kind != REFUSED:
             return False
-        self._waiting[session.host.name] = Waiting(session, outcome, consent)
+        self._waiting[session.host.name] = Waiting(session, outcome, consent, values)
         return True
 
     def answer(self) -> tuple[tuple[Waiting, ...], tuple[Waiting, ...]]:
@@ -83,7 +83,11 @@ class Room:
         if not waiting or ask is None:
             return (), waiting
         found = ask(waiting)
-        agreed = tuple(replace(each, values=found[each.name]) for each in waiting if each.name in found)
+        agreed = tuple(
+            replace(each, values={**each.values, **found[each.name]})
+            for each in waiting
+            if each.name in found
+        )
         return agreed, tuple(each for each in waiting if each.name not in found)
 
     def everybody(self) -> tuple[Waiting, ...]:

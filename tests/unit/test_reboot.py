@@ -10,7 +10,9 @@ import pytest
 from provision import errors, reboot, rollout, steps
 from provision.connect import Connections
 from provision.converge import Desk, Order
+from provision.converge.outcome import of_answer
 from provision.errors import ProvisionError
+from provision.host.ground.change import line
 from provision.model import (
     ChangeLine,
     Check,
@@ -41,7 +43,8 @@ NOWHERE = Path("/nowhere")
 ORDER = Order("a-run", VERBS["provision"].words)
 WANTED = Reboot("6.12.0-100.el10.x86_64", "first boot", ("db",))
 KERNEL, ENGINE = ChangeLine("package kernel"), ChangeLine("package docker-ce")
-FIRST = Outcome((KERNEL,), "CentOS Stream 10", received=True, reboot=WANTED)
+INTO = ChangeLine(f"reboot into kernel {WANTED.into}", kind="reboot")
+FIRST = Outcome((KERNEL, INTO), "CentOS Stream 10", received=True, reboot=WANTED)
 LATER = {"changed": True, "system": "", "changes": [], "undone": [], "earlier": [], "error": None}
 LATER |= {"installed": False, "consent": None, "containers": None}
 
@@ -212,7 +215,8 @@ def test_the_outcome_holds_what_was_done_before_and_after_the_reboot(played: Pla
     own, other = (Earlier(run, "anna", 1, "finished") for run in ("a-run", "before"))
     late = Failure("k", "m", state="nothing was changed")
     found = reboots.whole("web1", Outcome((ENGINE,), failure=late, earlier=(other, own), received=True))
-    assert (found.changes, found.system, found.rebooted) == ((KERNEL, ENGINE), "CentOS Stream 10", True)
+    assert (found.changes, found.rebooted) == ((KERNEL, INTO, ENGINE), True)
+    assert found.system == "CentOS Stream 10"
     assert found.earlier == (other,)
     assert found.failure
     assert (
@@ -274,10 +278,26 @@ def test_others_are_done_meanwhile_and_the_rebooted_is_proven(
     assert (fleet.proven, fleet.ends) == (["web2", "web1"], 1)
     web1, _ = fleet.ledger.reports()
     assert ([line.name for line in web1.changes], str(web1.status)) == (
-        ["package kernel", "package docker-ce"], "changed",
+        ["package kernel", INTO.name, "package docker-ce"], "changed",
     )  # fmt: skip
     assert fleet.ledger.sessions()["web1"].sudo_token is None
     assert fleet.ledger.reported_runs("a-run") == {"web1": ("a-run", "a-run-2"), "web2": ("a-run",)}
+
+
+def test_a_consent_was_for_the_plan_up_to_the_reboot(played: Played) -> None:
+    reboots = reboots_of(played)
+    given = {"disruption": "allow", "consent": {"digest": "d", "ids": []}}
+    reboots.takes(session_of("web1"), given, FIRST)
+    (found,) = reboots.arrivals()
+    assert played.requests[0]["consent"] == given["consent"]
+    assert {"disruption", "run", "reboot"} == set(found.values)
+
+
+def test_an_earlier_run_does_not_claim_a_reboot_that_nobody_has_seen() -> None:
+    lines = [line("package", "kernel", "", "6.12", "+"), line("reboot", "into kernel 6", "", "", "~")]
+    run = {"run": "r", "who": "w", "at": 5, "how": "finished", "changes": lines, "error": None}
+    (earlier,) = of_answer("web1", ORDER.words, {"result": LATER | {"earlier": [run]}}).earlier
+    assert [change.name for change in earlier.changes] == ["package kernel"]
 
 
 def test_a_failed_reboot_is_that_hosts_alone(played: Played, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,7 @@ def plan(machine, solver, installed, missing, rebooted=None):
     if rebooted:
         reboot.refuse_second(rebooted)
     there = _boots_next(machine)
-    if there != kernel.release() and kernel.has(machine, there):
+    if versions.order(there) > versions.order(kernel.release()) and kernel.has(machine, there):
         return [reboot.Reboot(machine, there, stopped(machine))]
     try:
         build, words, rows = _newer(solver)
