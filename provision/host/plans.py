@@ -5,7 +5,7 @@ from .engine import api, certificates, daemon, kept, kernel, purge, registries, 
 from .engine.unit import State
 from .ground.errors import HostError
 from .ground.jsonfile import parse
-from .packages import archive, kernels, locked, repository
+from .packages import archive, kernels, locked, repository, versionlock
 
 
 def present(machine, unit, observed, desired, solver, unended, rebooted=None):
@@ -24,6 +24,8 @@ def present(machine, unit, observed, desired, solver, unended, rebooted=None):
     held = packages.PACKAGES if desired.get("hold") else ()
     source = repository.plan(machine, observed, desired, installed.keys, held)
     boot, software = _software(machine, solver, installed, desired, modules, lock, rebooted)
+    then = packages.versions_after(installed, software) if held else {}
+    software += versionlock.plan(machine, solver.program, then)
     settings = daemon.plan(machine, desired, unit.command)
     logins = registries.plan(machine, desired) + certificates.plan(machine, desired)
     stale = any(past.cut_short() for past in unended)
@@ -99,6 +101,7 @@ def absent(machine, unit, desired, solver, purge_data):
 
 def _ours(machine, unit, desired, solver, installed, before, stays, stops):
     software = packages.plan_absent(machine, solver, installed, before.packages)
+    software += versionlock.plan(machine, solver.program, {})
     logins = certificates.plan_absent(machine) + registries.plan_absent(machine)
     settings = logins + daemon.plan_absent(machine, before)
     rest = software + settings + repository.plan_absent(machine, desired, installed.keys, before)

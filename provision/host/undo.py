@@ -10,7 +10,7 @@ from .engine.unit import State
 from .ground.change import THERE
 from .ground.errors import HostError
 from .ground.files import Dress, FileChange, backup_name
-from .packages import repository
+from .packages import repository, versionlock
 
 
 def plan(machine, solver, unit, pasts, cut_short):
@@ -80,6 +80,8 @@ def _file_back(machine, record):
         return daemon.plan_back(machine, content, dress, folders, then)
     if path == registries.FILE:
         return registries.plan_back(machine, content, dress, folders)
+    if versionlock.has_ours(content) or versionlock.has_ours(machine.read(path)):
+        return versionlock.plan_back(machine, path, content)
     if path == repository.REPO_FILE:
         return repository.plan_file_back(machine, content, dress, folders)
     before = "" if machine.read(path) is None else THERE

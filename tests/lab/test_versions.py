@@ -14,6 +14,26 @@ UPGRADE = "dnf -y upgrade docker-ce docker-ce-cli containerd.io 2>&1"
 UNHELD = """\
 cd /etc/yum.repos.d && sed 's/docker-ce-stable/mine/; /^exclude/d' docker-ce.repo > mine.repo
 """
+# The list of dnf's plugin versionlock, and what stands for the plugin, which a stand-in host does not have.
+LOCKS = "/etc/dnf/plugins/versionlock.list"
+PLUGIN = f"""\
+mkdir -p /etc/dnf/plugins; echo 'bash-0:5.2-1.*' > {LOCKS}
+printf '[main]\nenabled = 1\nlocklist = {LOCKS}\n' > /etc/dnf/plugins/versionlock.conf
+cat > $(python3 -c 'import dnf.const; print(dnf.const.PLUGINPATH)' 2> /dev/null ||
+        echo /usr/lib/python3/dist-packages/dnf-plugins)/versionlock.py << END
+import dnf, dnf.subject
+class VersionLock(dnf.Plugin):
+    name = "versionlock"
+    def sack(self):
+        with open(self.read_config(self.base.conf).get("main", "locklist")) as stream:
+            lines = [line.strip() for line in stream if not line.startswith("#")]
+        for line in lines:
+            subject = dnf.subject.Subject(line)
+            locked = subject.get_best_query(self.base.sack, with_provides=False, with_filenames=False)
+            same = self.base.sack.query().filter(name=[package.name for package in locked]).available()
+            self.base.sack.add_excludes(same.difference(locked))
+END
+"""
 OLDER = {"docker_engine_version": "26", "docker_engine_containerd_version": "1.7"}
 
 
@@ -98,10 +118,16 @@ def a_held_set_moves_only_by_us(project: Project) -> None:
     # A copy of the repository under another name is one that our line does not hide.
     in_host(lab, "el1", UNHELD)
     project.fab("verify", "--limit", "el1").expect(2, "an upgrade would bring containerd.io")
+    in_host(lab, "el1", PLUGIN)
+    assert provisioned(project, "el1") == [["file " + LOCKS, "", "5 packages held"]]
+    in_host(lab, "el1", UPGRADE)
+    assert versions(lab, "el1") == ["26.1.5", "26.1.5", "1.7.24"]
     in_host(lab, "el1", "rm /etc/yum.repos.d/mine.repo")
     assert provisioned(project, "el1", docker_engine_version="28") != []
     assert versions(lab, "el1") == ["28.5.2", "28.5.2", "1.7.24"]
+    assert "docker-ce-3:28.5.2-1.el10.*" in in_host(lab, "el1", f"cat {LOCKS}")
     let_go = provisioned(project, "el1", docker_engine_hold=False)
-    assert [line[1:] for line in let_go] == [["held", "not held"]]
+    assert [line[1:] for line in let_go] == [["held", "not held"], ["", "none held"]]
+    assert in_host(lab, "el1", f"cat {LOCKS}") == "bash-0:5.2-1.*\n"
     in_host(lab, "el1", UPGRADE)
     assert versions(lab, "el1") == ["28.5.2", "28.5.2", "2.1.9"]

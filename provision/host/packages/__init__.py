@@ -138,6 +138,13 @@ def engine(solver, installed, desired, lock):
     return max([""] + [each for each in found if versions.matches(each, wanted)], key=versions.order)
 
 
+def versions_after(installed, changes):
+    """Return the version of each of our packages once ``changes`` are made, by name."""
+    rows = [row for change in changes for row in getattr(change, "rows", ()) if row.name in PACKAGES]
+    moved = {row.name: "%s%s.%s" % ("" if ":" in row.evr else "0:", row.evr, row.arch) for row in rows}
+    return dict(installed.packages, **moved)
+
+
 def restart_engine(changes):
     """Return whether these Changes replace packages of a running engine."""
     rows = [row for change in changes for row in getattr(change, "rows", ()) if row.action != "install"]

@@ -11,6 +11,7 @@ from collections import namedtuple
 from ..ground import rpmdb, scratch
 from ..ground.errors import HostError
 from ..runs import rpmlock
+from . import versionlock
 from .dnf_errors import classify
 from .reposdir import ReposDir
 
@@ -135,6 +136,7 @@ class Solver(object):
     def options(self, *names):
         """Return the options that set the directories ``names`` below the workspace, and the common ones."""
         own = ["--setopt=%s=%s/%s" % (name, self.place(), name) for name in ("reposdir", "cachedir") + names]
+        own += versionlock.options(self.machine, self.program, self.place())
         return own + list(NETWORK_OPTIONS) + [LOCK_OPTION]
 
     def _wait(self, work, error=None):
