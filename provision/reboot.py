@@ -120,33 +120,34 @@ class Reboots:
     def _work(self, session: Session, values: Mapping[str, Any], wanted: Reboot) -> None:
         name = session.host.name
         order = {"into": wanted.into, "boot": wanted.boot, "stops": list(wanted.stops)}
+        found: Session | Failure | None
         try:
-            self._ask(session, dict(values) | {"verb": "reboot", "reboot": order})
-            found: Session | Outcome = self._back(session, wanted)
-        except _NotBegun as refused:
-            found = _failed(self._before[name], refused.failure)
+            found = self._ask(session, dict(values) | {"verb": "reboot", "reboot": order})
+            found = found or self._back(session, wanted)
         except ProvisionError as error:
-            found = _failed(self._before[name], error.at(Stage.CONVERGE))
+            found = error.at(Stage.CONVERGE)
         except Exception as error:  # one host never stops the others
-            found = of_answer(name, self._order.words, {"error": answer.unexpected(error)})
+            found = self._read(name, {"error": answer.unexpected(error)})
         # What was agreed to was the plan up to the reboot.
         kept = {word: value for word, value in values.items() if word != "consent"}
         run = self._order.run + AFTER_REBOOT
-        self._ended.put(Back(name, found, kept | {"run": run, "reboot": order}))
+        ended = found if isinstance(found, Session) else _failed(self._before[name], found)
+        self._ended.put(Back(name, ended, kept | {"run": run, "reboot": order}))
 
-    def _ask(self, session: Session, own: Mapping[str, Any]) -> None:
-        """Have the host begin its reboot; an answer may not arrive any more."""
-        name, asked = session.host.name, job((session, own), self._order)
+    def _read(self, name: str, said: Mapping[str, Any]) -> Failure | None:
+        return of_answer(name, self._order.words, said).failure
+
+    def _ask(self, session: Session, own: Mapping[str, Any]) -> Failure | None:
+        """Have the host begin its reboot; return why it does not. An answer may not arrive any more."""
+        name, asked = session.host.name, job((session, own), replace(self._order, bundle=None))
         try:
             said = asked.answer or {"result": answer.read(*hostcode.exchange(
                 session, asked.request, lambda words: self._on_step(name, words)))}  # fmt: skip
         except errors.ConnectionLost:
-            return
+            return None
         except answer.NoResult as error:
             said = {"error": error.error}
-        failure = of_answer(name, self._order.words, said).failure
-        if failure:
-            raise _NotBegun(failure)
+        return self._read(name, said)
 
     def _back(self, session: Session, wanted: Reboot) -> Session:
         """Return the Session of the next boot; raises ProvisionError."""
@@ -180,16 +181,9 @@ class Reboots:
             time.sleep(POLL_S)
 
 
-class _NotBegun(Exception):
-    """The host has refused to reboot, or could not."""
-
-    def __init__(self, failure: Failure) -> None:
-        super().__init__(failure.message)
-        self.failure = failure
-
-
-def _failed(before: Outcome, failure: Failure) -> Outcome:
+def _failed(before: Outcome, failure: Failure | None) -> Outcome:
     assert before.reboot
+    assert failure
     state = f"kernel {before.reboot.into} is installed, and the engine is not"
     changes = tuple(each for each in before.changes if each.kind != REBOOT)
     return replace(before, changes=changes, failure=replace(failure, state=state), reboot=None)

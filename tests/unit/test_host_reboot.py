@@ -257,5 +257,5 @@ def test_the_request_for_the_reboot_changes_nothing_else(old_kernel):
     result = main.answer(old_kernel, asked("apply", verb="reboot", reboot=first["reboot"]))
     assert (result["error"], result["changes"]) == (None, [])
     assert [call for call in old_kernel.calls if call.startswith("systemd-run")] == [
-        "systemd-run --on-active=1 --timer-property=AccuracySec=100ms systemctl reboot"
+        "systemd-run --on-active=2 --timer-property=AccuracySec=100ms systemctl reboot"
     ]

@@ -7,7 +7,7 @@ from . import kernel
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
 STOPS = Harm("containers stop at the reboot", "container stops at the reboot")
 # The answer leaves the host before sshd ends.
-DELAY_S = 1
+DELAY_S = 2
 NOT_DEFAULT = "boot-default"
 
 
