@@ -115,13 +115,13 @@ def test_a_host_reboots_into_the_kernel_that_has_the_module(project: Project) ->
     project.variables["docker_engine_allow_reboot"] = True
     project.write()
     in_host(lab, "el1", POD)
-    project.fab("provision").expect(8, "1 container stops at the reboot", "--allow-disruption")
+    project.fab("provision").expect(8, "containers stop at the reboot", "--allow-disruption")
     plan = planned(project, "el1")
     assert in_host(lab, "el1", BOOT) == before
-    project.fab("plan").expect(0, f"kernel-core 6.12.0-{NEW}", f"into kernel {NEXT}")
-    done = project.fab("provision", "--allow-disruption")
-    done.expect(0, f"rebooted into kernel {NEXT}")
     assert [name for name, *_ in plan[:4]] == [*PARTS, f"reboot into kernel {NEXT}"]
+    assert [after for *_, after in plan[:3]] == [f"6.12.0-{NEW}"] * 3
+    done = project.fab("provision", "--no-verify", "--allow-disruption")
+    done.expect(0, f"rebooted into kernel {NEXT}")
     assert changes(project.host_report("el1")) == plan
     after = in_host(lab, "el1", BOOT).split()
     assert after[0] != before.split()[0]
