@@ -17,10 +17,10 @@ cd /etc/yum.repos.d && sed 's/docker-ce-stable/mine/; /^exclude/d' docker-ce.rep
 # The list of dnf's plugin versionlock, and what stands for the plugin, which a stand-in host does not have.
 LOCKS = "/etc/dnf/plugins/versionlock.list"
 PLUGIN = f"""\
-mkdir -p /etc/dnf/plugins; echo 'bash-0:5.2-1.*' > {LOCKS}
+code=$(python3 -c 'import dnf.const; print(dnf.const.PLUGINPATH)')
+mkdir -p /etc/dnf/plugins $code; echo 'bash-0:5.2-1.*' > {LOCKS}
 printf '[main]\nenabled = 1\nlocklist = {LOCKS}\n' > /etc/dnf/plugins/versionlock.conf
-cat > $(python3 -c 'import dnf.const; print(dnf.const.PLUGINPATH)' 2> /dev/null ||
-        echo /usr/lib/python3/dist-packages/dnf-plugins)/versionlock.py << END
+cat > $code/versionlock.py << END
 import dnf, dnf.subject
 class VersionLock(dnf.Plugin):
     name = "versionlock"
