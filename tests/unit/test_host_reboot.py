@@ -129,6 +129,10 @@ def test_an_installed_kernel_that_does_not_boot_next_is_not_counted_on(machine, 
         last.apply()
     assert caught.value.kind == "boot-default"
     assert NEW in caught.value.hint
+    # The same where all of it is installed.
+    with pytest.raises(HostError) as caught:
+        plan(machine, Solver())
+    assert (caught.value.kind, caught.value.evidence) == ("boot-default", f"wanted {NEW}, next is {OLD}")
 
 
 def test_after_a_reboot_of_this_run_there_is_no_other(machine):
@@ -157,6 +161,12 @@ def test_the_reboot_begins_once_and_stops_only_what_was_agreed_to(machine):
     machine.calls.clear()
     reboot.begin(machine, dict(order, boot="another boot"), [], True)
     assert machine.calls == []
+
+
+def test_a_request_that_names_no_reboot_is_refused(machine):
+    with pytest.raises(HostError) as caught:
+        reboot.begin(machine, {}, [], True)
+    assert (caught.value.kind, machine.calls) == ("bad-variable", [])
 
 
 def test_a_reboot_that_systemd_does_not_accept_is_an_error(machine):

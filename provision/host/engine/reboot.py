@@ -79,6 +79,10 @@ def begin(machine, order, names, is_allowed):
 
     ``names`` are the containers that run now. Raise for those that nobody has agreed to stop.
     """
+    if "boot" not in order:
+        raise Refusal(
+            "bad-variable", "docker_engine_reboot says nothing of a reboot",
+            "leave docker_engine_verb and docker_engine_reboot to `fab provision`")
     if boot(machine) != order["boot"]:
         return
     more = sorted(set(names) - set(order["stops"]))

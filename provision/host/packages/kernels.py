@@ -20,13 +20,16 @@ def plan(machine, solver, installed, missing, rebooted=None):
     if rebooted:
         reboot.refuse_second(rebooted)
     there = _boots_next(machine)
-    if versions.order(there) > versions.order(kernel.release()) and kernel.has(machine, there):
+    if _helps(machine, there):
         return [reboot.Reboot(machine, there, stopped(machine))]
     try:
         build, words, rows = _newer(solver)
     except HostError as error:
         raise missing if error.kind == "version-not-found" else error
     if not rows:
+        ready = [each for each in _on_disk(machine) if _helps(machine, each)]
+        if ready:
+            reboot.expect_default(machine, max(ready, key=versions.order))
         raise missing
     others.refuse_moves(machine, [row for row in rows if row.action in ("downgrade", "remove")], words)
 
@@ -61,8 +64,16 @@ def _newer(solver):
 
 def _boots_next(machine):
     """Return the kernel that boots next: as the boot loader says, else the newest on the disk."""
-    folder = machine.path(kernel.FOLDER)
-    return reboot.default(machine) or max(os.listdir(folder) + [kernel.release()], key=versions.order)
+    return reboot.default(machine) or max(_on_disk(machine), key=versions.order)
+
+
+def _on_disk(machine):
+    return os.listdir(machine.path(kernel.FOLDER)) + [kernel.release()]
+
+
+def _helps(machine, release):
+    """Return whether this kernel is newer than the running one, and has the module."""
+    return versions.order(release) > versions.order(kernel.release()) and kernel.has(machine, release)
 
 
 def _beside(row):
