@@ -266,7 +266,8 @@ def test_an_uninstall_leaves_a_containerd_running_that_ran_before(
         disturbed=list,
     )  # fmt: skip
     installed = SimpleNamespace(packages={}, keys=[])
-    changes = plans._ours(engine, unit, {"gpg_fingerprint": ""}, None, installed, before, False, True)
+    dnf = SimpleNamespace(program="dnf")
+    changes = plans._ours(engine, unit, {"gpg_fingerprint": ""}, dnf, installed, before, False, True)
     next(change for change in changes if change.name == "service docker").apply()
     assert "systemctl stop docker.service docker.socket" in engine.calls
 

@@ -164,7 +164,8 @@ def test_containers_of_an_engine_stopped_before_us_are_stopped_by_name(
     monkeypatch.setattr(plans.packages, "plan_absent", lambda *_: [])
     monkeypatch.setattr(plans.daemon, "plan_absent", lambda *_: [FileChange(engine, FILE, None)])
     Path(engine.path(FILE)).write_text('{"live-restore": true}')
-    changes = plans.absent(engine, UNIT, {"gpg_fingerprint": ""}, None, False)
+    dnf = SimpleNamespace(program="dnf")
+    changes = plans.absent(engine, UNIT, {"gpg_fingerprint": ""}, dnf, False)
     assert [change.name for change in changes][:2] == ["containers", "service docker"]
     assert changes[0].harms()[0] == (stop.STOP, ["db", "web"])
     assert "live-restore docker" not in [change.name for change in changes]

@@ -141,9 +141,8 @@ def test_a_value_of_a_wrong_type_is_refused_before_any_host(key: str, value: obj
 
 def test_the_known_variables_are_those_of_the_role() -> None:
     options = set(yaml.safe_load(ROLE.read_text())["argument_specs"]["main"]["options"])
-    of_the_command = {
-        "docker_engine_" + word for word in ("run", "verb", "what", "access", "purge_data", "consent", "lock")
-    }
+    words = ("run", "verb", "what", "access", "purge_data", "consent", "lock", "reboot")
+    of_the_command = {"docker_engine_" + word for word in words}
     assert set(desired.KNOWN) == options - of_the_command
 
 
