@@ -275,7 +275,7 @@ def test_any_pins_file_is_read_or_refused(tmp_path_factory, text):
 ANSWER = {
     "changed": True, "changes": [], "earlier": [], "error": None, "system": "s", "undone": [],
     "installed": False, "consent": None, "containers": None, "waited": [], "mirrors": [], "passed_over": [],
-    "locked": None,
+    "locked": None, "reboot": None,
 }  # fmt: skip
 STEP = {"name": "n", "before": "", "after": "a", "disruptive": False, "diff": "", "sign": "+"}
 ERROR = {"kind": "k", "message": "m", "hint": "", "evidence": "", "meaning": "", "state": ""}
@@ -295,6 +295,7 @@ LINES = st.fixed_dictionaries({}, optional={
     "system": hostile.json_value,
     "undone": st.lists(hostile.text, max_size=2) | hostile.json_value,
     "locked": hostile.json_value,
+    "reboot": hostile.json_value,
     "earlier": st.lists(bent(RUN), max_size=2) | hostile.json_value,
     "ansible_facts": st.just({"ansible_connection": "local"}),
 })  # fmt: skip
