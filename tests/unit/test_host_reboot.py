@@ -70,7 +70,7 @@ def plan(machine, solver, rebooted=None):
     return kernels.plan(machine, solver, None, MISSING, rebooted)
 
 
-def test_the_newest_kernel_comes_beside_the_running_one_and_then_the_reboot(machine):
+def test_the_newest_kernel_comes_beside_the_running_one_then_the_reboot(machine):
     solver = Solver(*ROWS)
     step, last = plan(machine, solver)
     assert [(line["name"], line["after"], line["sign"]) for line in step.lines()] == [

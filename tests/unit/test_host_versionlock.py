@@ -87,7 +87,7 @@ def test_the_list_may_be_elsewhere(tmp_path):
     assert (tmp_path / "etc/locks").read_text().splitlines()[1:-1] == ENTRIES["dnf"]
 
 
-def test_dnf_reads_a_copy_of_the_settings_in_which_only_our_entries_are_missing(tmp_path):
+def test_dnf_reads_a_copy_in_which_only_our_entries_are_missing(tmp_path):
     machine, place = Machine(str(tmp_path)), plant(tmp_path, "dnf", b"bash-0:5.2-1.el10.*\n")
     place.with_name("copr.conf").write_text("[main]\nenabled=0\n")
     place.with_name("a.d").mkdir()
