@@ -40,6 +40,7 @@ def asked(installed, *found, rows=()):
 
 def test_the_lock_of_this_system_and_architecture_counts():
     assert locked.honoured(FACTS, desired(), packages.PACKAGES) == LOCK
+    assert locked.honoured(FACTS, desired(containerd_version="28.5"), packages.PACKAGES) == LOCK
     assert locked.honoured(FACTS, wanted(), packages.PACKAGES) == {}
     assert locked.honoured(FACTS, wanted() | {"lock": {"make": True}}, packages.PACKAGES) == {}
 
@@ -48,7 +49,8 @@ def test_the_lock_of_this_system_and_architecture_counts():
     ("given", "evidence"),
     [(desired(system="centos/9 aarch64"), "centos/9 aarch64"), (desired(ROWS[1:]), "docker-ce"),
      (desired([*ROWS, ["--installroot=/x", SUM]]), "--installroot=/x"),
-     (desired(version="29"), "locked 28.5.2, wanted 29")],
+     (desired(version="29"), "locked 28.5.2, wanted 29"),
+     (desired(containerd_version="2.1"), "locked 28.5.2, wanted 2.1")],
 )  # fmt: skip
 def test_a_lock_that_does_not_fit_is_refused(given, evidence):
     with pytest.raises(HostError) as caught:

@@ -8,6 +8,7 @@ from . import checksums, versions
 
 NEVRA = re.compile(
     r"([A-Za-z0-9][A-Za-z0-9._+-]*)-([0-9]+:[A-Za-z0-9._+~^]+-[A-Za-z0-9._+~^]+\.[a-z0-9_]+)\Z")
+CONTAINERD = "containerd.io"
 NOT_SERVED = "lock-not-served"
 # How much of a list a message shows, in letters.
 SHOWN = 400
@@ -23,7 +24,8 @@ def system(facts):
 def honoured(facts, desired, ours):
     """Return {name: (version, SHA-256)} for this system; empty without a lock.
 
-    Raise for a lock that lacks this system, one of the packages ``ours``, or the wanted engine.
+    Raise for a lock that lacks this system or one of the packages ``ours``, or has another version of the
+    engine or of containerd than is wanted.
     """
     systems = (desired.get("lock") or {}).get("systems")
     if systems is None:
@@ -37,12 +39,19 @@ def honoured(facts, desired, ours):
     wrong += [each for each in ours if each not in lock]
     if wrong:
         raise _incomplete("provision.lock.yml lacks packages for %s" % name, ", ".join(wrong))
-    engine = rpmdb.short(lock[ours[0]][0])
-    if not versions.matches(engine, desired["version"]):
-        raise _incomplete(
-            "provision.lock.yml and docker_engine_version name different engines",
-            "locked %s, wanted %s" % (engine, desired["version"]))
+    _expect_wanted(lock, ours[0], desired, "version")
+    _expect_wanted(lock, CONTAINERD, desired, "containerd_version")
     return lock
+
+
+def _expect_wanted(lock, name, desired, variable):
+    """Raise unless the locked version of a package is one that the inventory's ``variable`` allows."""
+    wanted = desired.get(variable) or versions.LATEST
+    found = rpmdb.short(lock[name][0]) if name in lock else ""
+    if not versions.matches(found, wanted):
+        raise _incomplete(
+            "provision.lock.yml and docker_engine_%s name different versions of %s" % (variable, name),
+            "locked %s, wanted %s" % (found or "none", wanted))
 
 
 def specs(machine, solver, installed, lock, ours):
