@@ -7,15 +7,14 @@ reaches a parser of archives.
 import functools
 import hashlib
 import json
-import os
 import tarfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import IO, Any
 
+from provision import atomic
 from provision.bundle.manifest import FORMAT, KEY, Manifest, manifest_of
 from provision.errors import UsageError
 
@@ -88,17 +87,10 @@ def written(file: Path, manifest: Manifest, *, replace: bool) -> Iterator[Callab
     """
     expect_free(file, replace=replace)
     try:
-        with NamedTemporaryFile(dir=file.parent, prefix=f".{file.name}.", delete=False) as stream:
-            try:
-                writer = _Writer(stream, manifest)
-                yield writer.take
-                writer.end()
-                os.fchmod(stream.fileno(), 0o644)
-                os.fsync(stream.fileno())
-                Path(stream.name).rename(file)
-            finally:
-                with suppress(OSError):
-                    os.unlink(stream.name)
+        with atomic.replacing(file) as stream:
+            writer = _Writer(stream, manifest)
+            yield writer.take
+            writer.end()
     except OSError as error:
         raise UsageError(
             f"{file} cannot be written", "see who owns the directory, and that there is room: df -h",
@@ -131,7 +123,6 @@ class _Writer:
         """Write the end of the archive."""
         _expect(self._member is None, self._member.name if self._member else "")
         self._stream.write(bytes(2 * _BLOCK_BYTES))
-        self._stream.flush()
 
     def _next(self) -> None:
         self._member = next(self._members, None)

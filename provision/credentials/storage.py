@@ -1,6 +1,7 @@
 """Write the keyring file atomically, one process at a time."""
 
 import fcntl
+import functools
 import os
 import shutil
 import time
@@ -8,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from provision import atomic
 from provision.errors import KeyringError
 
 LOCK_WAIT_S = 10.0
@@ -53,14 +55,11 @@ def replace(file: Path, data: bytes) -> None:
     The caller holds the lock. After a crash at any point the file is the old or the new one. Raises
     KeyringError when it cannot be written; the old file is then unchanged.
     """
-    fresh = _beside(file, ".new")
+    keep = functools.partial(_keep_previous, file)
     try:
-        _write(fresh, data)
-        _keep_previous(file)
-        fresh.replace(file)
-        _sync_directory(file.parent)
+        with atomic.replacing(file, atomic.PRIVATE, before=keep) as out:
+            out.write(data)
     except OSError as error:
-        fresh.unlink(missing_ok=True)
         raise cannot_write(file, error) from error
 
 
@@ -82,15 +81,6 @@ def cannot_write(file: Path, error: OSError) -> KeyringError:
     )
 
 
-def _write(fresh: Path, data: bytes) -> None:
-    fresh.unlink(missing_ok=True)
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as out:
-        out.write(data)
-        out.flush()
-        os.fsync(out.fileno())
-
-
 def _keep_previous(file: Path) -> None:
     # A hard link to the old file, so that a reader finds a file at every moment.
     if file.exists():
@@ -98,14 +88,6 @@ def _keep_previous(file: Path) -> None:
         step.unlink(missing_ok=True)
         step.hardlink_to(file)
         step.replace(previous(file))
-
-
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _wait_for(lock: int, file: Path) -> None:

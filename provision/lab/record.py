@@ -5,6 +5,7 @@ import re
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from provision import atomic
 from provision.errors import LabError
 from provision.model import Secret
 
@@ -108,10 +109,7 @@ def write(lab: Lab) -> None:
     lab.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     open_hosts = tuple(replace(host, password=None) for host in lab.hosts)
     text = json.dumps(asdict(replace(lab, hosts=open_hosts)), indent=2, default=str)
-    half = lab.directory / f".{FILE}"
-    half.write_text(text + "\n")
-    half.chmod(0o600)
-    half.rename(lab.directory / FILE)
+    atomic.replace(lab.directory / FILE, f"{text}\n".encode(), atomic.PRIVATE, lasts=False)
 
 
 def read(directory: Path) -> Lab | None:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from provision import atomic
 from provision.errors import ReportNotWritten, StateUnusable
 from provision.model import Report
 from provision.report.junit import junit_text
@@ -63,11 +64,8 @@ def log_name(host: str) -> str:
 
 
 def _file(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.new")
-    temporary.unlink(missing_ok=True)
-    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
-        stream.write(text.encode())
-    temporary.replace(path)
+    # Not across a power cut: with many hosts that would take seconds.
+    atomic.replace(path, text.encode(), atomic.PRIVATE, lasts=False)
 
 
 def _point(link: Path, target: Path) -> None:

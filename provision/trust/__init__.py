@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import replace as changed
 from pathlib import Path
 
+from provision import atomic
 from provision.errors import ChangedHostKey, InventoryError, ProvisionError, UnknownHostKey, UsageError
 from provision.model import INVENTORY_NAME, Host, HostKey
 
@@ -172,21 +173,14 @@ def _locked(pins: Path) -> Iterator[None]:
     try:
         fcntl.flock(directory, fcntl.LOCK_EX)
         yield
-        os.fsync(directory)
     finally:
         os.close(directory)
 
 
 def _write(pins: Path, text: str) -> None:
-    fresh = pins.with_name(f".{pins.name}.new")
     try:
-        with fresh.open("w", encoding="utf-8") as out:
-            out.write(text)
-            out.flush()
-            os.fsync(out.fileno())
-        fresh.replace(pins)
+        atomic.replace(Path(os.path.realpath(pins)), text.encode())  # a symbolic link is kept
     except OSError as error:
-        fresh.unlink(missing_ok=True)
         raise _cannot_write(pins, error) from error
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from provision import atomic
 from provision.errors import InventoryError, UsageError
 from provision.model import Locked
 from provision.pipeline import Request
@@ -125,17 +126,9 @@ def _text(systems: Systems) -> str:
 
 
 def _replace(file: Path, text: str) -> None:
-    """Replace the file atomically, also across a power cut; a symbolic link is kept."""
-    target = Path(os.path.realpath(file))
-    fresh = target.with_name(f".{target.name}.new")
     try:
-        with fresh.open("w", encoding="utf-8") as out:
-            out.write(text)
-            out.flush()
-            os.fsync(out.fileno())
-        fresh.replace(target)
+        atomic.replace(Path(os.path.realpath(file)), text.encode())  # a symbolic link is kept
     except OSError as error:
-        fresh.unlink(missing_ok=True)
         raise _unusable(file, error) from error
 
 

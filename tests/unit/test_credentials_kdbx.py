@@ -10,6 +10,7 @@ import pytest
 from keyring.errors import PasswordDeleteError, PasswordSetError
 from keyring.testing.backend import BackendBasicTests
 
+from provision import atomic
 from provision.credentials import storage
 from provision.credentials.book import Book
 from provision.credentials.kdbx import KdbxKeyring
@@ -204,7 +205,7 @@ def test_a_full_disk_is_told_and_harms_nothing(file, monkeypatch):
 
     before = file.read_bytes()
     ring = opened(file)
-    monkeypatch.setattr(storage.os, "fsync", full)
+    monkeypatch.setattr(atomic.os, "fsync", full)
     with pytest.raises(KeyringError, match="No space left"):
         ring.set_password("s", "u", "p")
     assert file.read_bytes() == before
@@ -212,7 +213,7 @@ def test_a_full_disk_is_told_and_harms_nothing(file, monkeypatch):
 
 
 def test_what_a_killed_writer_left_does_not_stop_the_next(file):
-    file.with_name("keyring.kdbx.new").write_bytes(b"half")
+    file.with_name(".keyring.kdbx.new").write_bytes(b"half")
     opened(file).set_password("s", "u", "p")
     assert opened(file).get_password("s", "u") == "p"
 

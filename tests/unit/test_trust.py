@@ -113,6 +113,14 @@ def test_the_fingerprint_of_the_inventory_may_be_that_of_a_second_type(pins):
     assert read_pins(pins) == {"web1": (found,)}
 
 
+def test_pins_behind_a_symbolic_link_stay_there(pins, tmp_path):
+    pins.parent.mkdir()
+    pins.symlink_to(tmp_path / "pins")
+    record(pins, key())
+    assert pins.is_symlink()
+    assert list(read_pins(pins)) == ["web1"]
+
+
 def test_keys_of_several_types_are_pinned_together_and_replaced_together(pins):
     both = replace(key(), others=(key(kind="ssh-rsa"),))
     record(pins, both)
