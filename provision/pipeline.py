@@ -160,7 +160,8 @@ def _carry_out(request: Request, candidates: Entrants, run: Run, opened: ExitSta
         run = replace(run, run_dir=run_dir, expected=len(ready))
         with room_in(run_dir):
             if flow := request.row.access:
-                run = replace(run, access=Access(flow(Rotation(run.settings)), ready, connections.grant))
+                rotation, is_urgent = Rotation(run.settings), run.cancel.is_urgent
+                run = replace(run, access=Access(flow(rotation), ready, connections.grant, is_urgent))
             if ready:
                 connections.prepare(ready)
                 if converge in wanted:

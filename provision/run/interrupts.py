@@ -30,6 +30,7 @@ class Cancel:
 
     def __init__(self) -> None:
         self.exit_code = 0
+        self._is_urgent = False
         self._callbacks: list[Callable[[], None]] = []
         self._is_orderly = False
         self._is_deaf = False
@@ -38,6 +39,10 @@ class Cancel:
     def is_set(self) -> bool:
         """Return whether a signal has stopped the run."""
         return self.exit_code != 0
+
+    def is_urgent(self) -> bool:
+        """Return whether a second signal has come: nothing is waited for any more."""
+        return self._is_urgent
 
     def then(self, callback: Callable[[], None]) -> None:
         """Call ``callback`` at the first signal."""
@@ -64,9 +69,9 @@ class Cancel:
         """Handle signal ``number``."""
         if self._is_deaf:
             return
-        is_first = not self.is_set()
+        self._is_urgent = self.is_set()
         self.exit_code = self.exit_code or _EXIT[signal.Signals(number)]
-        if self._is_asking or not self._is_orderly or not is_first:
+        if self._is_asking or not self._is_orderly or self._is_urgent:
             self._is_deaf = True
             raise _RAISED[signal.Signals(number)]
         for callback in self._callbacks:

@@ -50,10 +50,10 @@ def test_the_first_signal_ends_in_order_and_the_second_raises(number: int, code:
         begun(cancel).then(lambda: told.append("stop"))
         send(number)
         assert told == ["stop"]
-        assert cancel.exit_code == code
+        assert (cancel.exit_code, cancel.is_urgent()) == (code, False)
         with pytest.raises(KeyboardInterrupt):
             send()
-    assert cancel.exit_code == code
+    assert (cancel.exit_code, cancel.is_urgent()) == (code, True)
 
 
 def test_a_third_signal_does_not_cut_the_cleaning_short() -> None:
