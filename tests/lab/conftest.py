@@ -6,6 +6,8 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +21,9 @@ from provision import credentials
 from provision import lab as labs
 from provision.credentials import Kind, Owner
 from provision.lab import Lab, LabHost
+from provision.model import Secret
 from provision.settings import Settings
+from tests.unit.keyrings import cheap_blank
 
 BIN = Path(sys.executable).parent
 CHECKOUT = Path(__file__).parents[2]
@@ -109,6 +113,10 @@ class Project:
             stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, start_new_session=True,
         )  # fmt: skip
 
+    def begin(self, *args: str) -> "Begun":
+        """Start a `fab` command that goes on while others are typed."""
+        return Begun(self, self.start(*args))
+
     def fab(self, *args: str, stdin: str = "", timeout_s: float = 240, **more: str) -> "Done":
         """Run a `fab` command to its end; its output must have no traceback and no secret."""
         done = subprocess.run(
@@ -133,11 +141,14 @@ class Project:
         """Return one host of the last run's report."""
         return next(host for host in self.report()["hosts"] if host["name"] == name)
 
+    @property
+    def settings(self) -> Settings:
+        """The settings of its keyring, which is opened here without a question."""
+        return settings_of(self.keyring)
+
     def store(self, owner: str, secret: str, kind: str = "password") -> None:
         """Put a secret into the keyring, whatever is there, also for a host that is added later."""
-        own = ("--stdin", "--replace", "--unlisted")
-        done = self.fab("credentials.set", owner, "--kind", kind, *own, stdin=secret + "\n")
-        done.expect(0)
+        credentials.store(self.settings, Owner.parse(owner), credentials.parse_sort(kind), Secret(secret))
 
     def add(self, name: str, host: LabHost) -> None:
         """Make ``host`` the inventory's host ``name``, pinned."""
@@ -151,6 +162,30 @@ class Project:
         old = pins.read_text().splitlines() if pins.exists() else []
         kept = [line for line in old if line.split()[0] != name]
         pins.write_text("\n".join([*kept, f"{name} {host.host_key} trust=lab", ""]))
+
+
+class Begun:
+    """A command that was begun: its process, and what it prints."""
+
+    def __init__(self, project: Project, process: subprocess.Popen[str]) -> None:
+        self.process = process
+        self.ended_at = 0.0
+        self._project = project
+        self._said = ("", "")
+        self._thread = threading.Thread(target=self._hear)
+        self._thread.start()
+
+    def _hear(self) -> None:
+        self._said = self.process.communicate()
+        self.ended_at = time.monotonic()
+
+    def end(self, timeout_s: float = 240) -> "Done":
+        """Wait for its end; kill it after ``timeout_s``. Its output must have no traceback and no secret."""
+        self._thread.join(timeout_s)
+        self.process.kill()
+        self._thread.join()
+        self._project.expect_clean("".join(self._said))
+        return Done(self.process.returncode, *self._said)
 
 
 @dataclass(frozen=True)
@@ -176,21 +211,32 @@ NewProject = Callable[..., Project]
 
 @pytest.fixture(scope="session")
 def keyring_file(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A keyring with the passwords of all hosts of the lab, to be copied: creating one takes seconds."""
+    """A keyring with the passwords of all hosts of the lab, to be copied."""
     return make_keyring(lab, tmp_path_factory.mktemp("keyring"))
 
 
 def make_keyring(lab: Lab, directory: Path) -> Path:
     """Make a keyring with the passwords of all hosts of the lab below ``directory``."""
-    place = directory / "keys"
-    place.mkdir()
-    (place / "master").write_text(MASTER)
-    settings = Settings((), place, place / "keyring.kdbx", place, master_file=place / "master")
-    credentials.init(settings)
+    file = directory / "keys/keyring.kdbx"
+    empty_keyring(file)
     for host in lab.hosts:
         assert host.password
-        credentials.store(settings, Owner.host(host.name), Kind.PASSWORD, host.password)
-    return settings.keyring_file
+        credentials.store(settings_of(file), Owner.host(host.name), Kind.PASSWORD, host.password)
+    return file
+
+
+def empty_keyring(file: Path) -> None:
+    """Make a keyring that opens at once, since its key derivation is cheap; all else is as in a real one."""
+    file.parent.mkdir(mode=0o700)
+    file.write_bytes(cheap_blank(Secret(MASTER)))
+    file.chmod(0o600)
+
+
+def settings_of(keyring: Path) -> Settings:
+    """Return settings with this keyring, and its master password in a file beside it."""
+    place = keyring.parent
+    (place / "master").write_text(MASTER)
+    return Settings((), place, keyring, place, master_file=place / "master")
 
 
 @pytest.fixture

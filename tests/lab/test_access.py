@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,8 +17,10 @@ from provision.credentials import Kind, Owner, Rotation
 from provision.credentials.vault import Vault
 from provision.lab import Lab
 from provision.model import Credential, Host, HostKey, Secret, Session
-from provision.settings import Settings
-from tests.lab.conftest import MASTER, STATE, Project, make_keyring, project_in
+from provision.ssh import witness
+from tests.lab.closed import rules
+from tests.lab.conftest import STATE, Project, make_keyring, project_in
+from tests.lab.test_bad_controller import FREE_LOCK, HOLD_LOCK, HOST_CODE, is_reached
 from tests.lab.test_connect import lines_of_sshd
 from tests.lab.test_errors import wait_until
 from tests.lab.test_road import in_host
@@ -28,6 +31,15 @@ RESTORE = "provision-sshd-restore"
 # What sshd reads at its next start, and an open one does not know of.
 BROKEN = "AuthorizedKeysFile /nowhere/%u"
 MAIN = "/etc/ssh/sshd_config"
+# Nobody gets an answer who is not connected already.
+SILENT = """\
+table inet silent {
+  chain in {
+    type filter hook input priority 0;
+    tcp dport 22 tcp flags syn drop
+  }
+}
+"""
 NewAccess = Callable[..., Project]
 
 
@@ -61,14 +73,8 @@ def access(own_lab: Lab, own_keyring: Path, tmp_path: Path) -> NewAccess:
     return make
 
 
-def settings(project: Project) -> Settings:
-    (project.path / "keys" / "master").write_text(MASTER)
-    keys = project.path / "keys"
-    return Settings((), keys, project.keyring, keys, master_file=keys / "master")
-
-
 def held(project: Project, name: str, kind: Kind) -> Secret | None:
-    return Vault.of(settings(project)).get(Owner.host(name), kind)
+    return Vault.of(project.settings).get(Owner.host(name), kind)
 
 
 def lets_in(project: Project, name: str, credential: Credential, user: str = "root") -> bool:
@@ -267,6 +273,23 @@ def test_when_nobody_is_left_to_look_the_timer_puts_password_login_back(own_lab:
     wait_until(lambda: by_password(keyed, "el5"))
 
 
+def test_a_second_ctrl_c_waits_for_no_proof(own_lab: Lab, by_key: Project) -> None:
+    in_host(own_lab, "el5", HOLD_LOCK)
+    run = by_key.start("keys.install", "el5")
+    wait_until(lambda: in_host(own_lab, "el5", HOST_CODE) != "", work=run)
+    with rules(own_lab, "el5", "silent", SILENT):
+        in_host(own_lab, "el5", FREE_LOCK)
+        wait_until(lambda: is_reached(run.pid, own_lab.host("el5").address), work=run)
+        started = time.monotonic()
+        for _ in range(2):
+            run.send_signal(signal.SIGINT)
+            time.sleep(0.3)
+        out, err = run.communicate(timeout=witness.TIMEOUT_S)
+    assert time.monotonic() - started < witness.TIMEOUT_S / 2
+    by_key.expect_clean(out + err)
+    assert (run.returncode, by_key.host_report("el5")["error"]["kind"]) == (130, "interrupted")
+
+
 def test_a_key_of_the_keyring_serves_a_host_behind_a_jump_host(access: NewAccess) -> None:
     project = access("el1")
     project.add("el3", project.lab.host("el3"))
@@ -276,5 +299,5 @@ def test_a_key_of_the_keyring_serves_a_host_behind_a_jump_host(access: NewAccess
     done.expect(0)
     project.fab("hosts.harden", "el3").expect(0)
     project.fab("hosts.ping", "el3").expect(0)
-    assert Rotation(settings(project)).pending_key(Host("el3", "")) is None
-    assert credentials.names(settings(project)).count("host/el3/private-key") == 1
+    assert Rotation(project.settings).pending_key(Host("el3", "")) is None
+    assert credentials.names(project.settings).count("host/el3/private-key") == 1

@@ -8,13 +8,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
 from provision import lab as labs
 from provision.lab import Lab
-from tests.lab.conftest import BIN, NewProject, Project
+from tests.lab.conftest import BIN, Begun, NewProject, Project, project_in
 from tests.lab.test_errors import error_of, expect_other_host_fine, wait_until
 from tests.lab.test_road import in_host
 
@@ -105,21 +106,6 @@ def start_file(lab: Lab, name: str, text: str, path: str = "/root/.bashrc") -> I
         in_host(lab, name, f"mv {path}.kept {path}; rm -f /run/logins")
 
 
-def test_a_port_that_is_not_ssh_or_silent_or_endless_is_told_apart(lab: Lab, new_project: NewProject) -> None:
-    project = new_project("el6")
-    with ports(lab, *KINDS) as numbers:
-        for kind, port in numbers.items():
-            project.hosts[kind.__name__] = {"ansible_host": lab.gateway, "ansible_port": port}
-            project.pin(kind.__name__, lab.host("el4"))
-        project.write()
-        project.store("all", "x")
-        done = project.fab("hosts.ping", "all", timeout_s=60)
-    done.expect(4)
-    assert {kind: error_of(project, kind.__name__)["kind"] for kind in KINDS} == KINDS
-    assert all(error_of(project, kind.__name__)["hint"] for kind in KINDS)
-    expect_other_host_fine(project)
-
-
 @contextmanager
 def ports(lab: Lab, *answers: Callable[[socket.socket], None]) -> Iterator[dict[Callable[..., None], int]]:
     """Open a port on the bridge for each of ``answers``."""
@@ -128,6 +114,46 @@ def ports(lab: Lab, *answers: Callable[[socket.socket], None]) -> Iterator[dict[
         return
     with listening(lab.gateway, answers[0]) as port, ports(lab, *answers[1:]) as rest:
         yield {answers[0]: port, **rest}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def odd_ports(
+    lab: Lab, keyring_file: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Project, Begun]]:
+    """A ping of ports that answer in odd ways, and of el6; it goes on during other tests."""
+    project = project_in(tmp_path_factory.mktemp("ports"), lab, keyring_file)
+    project.add("el6", lab.host("el6"))
+    with ports(lab, *KINDS) as numbers:
+        for kind, port in numbers.items():
+            project.hosts[kind.__name__] = {"ansible_host": lab.gateway, "ansible_port": port}
+            project.pin(kind.__name__, lab.host("el4"))
+        project.write()
+        project.store("all", "x")
+        begun = project.begin("hosts.ping", "all")
+        yield project, begun
+        begun.end(0)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def stall(
+    lab: Lab, keyring_file: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Project, Begun, float]]:
+    """A plan of el10, which stalls in the middle of a command, and of el6; it goes on during other tests."""
+    project, host = project_in(tmp_path_factory.mktemp("stall"), lab, keyring_file), lab.host("el10")
+    project.add("el10", host)
+    project.add("el6", lab.host("el6"))
+    in_host(lab, "el10", "mv /usr/bin/rpm /usr/bin/rpm.kept")
+    labs.execute(host, "sh", "-c", "cat > /usr/bin/rpm; chmod 755 /usr/bin/rpm", stdin=STALLING_RPM.encode())
+    begun = project.begin("plan")
+    try:
+        wait_until(lambda: in_host(lab, "el10", "ls /run/stalled 2>/dev/null") != "")
+        labs.pause(host)
+        yield project, begun, time.monotonic()
+    finally:
+        begun.process.kill()
+        labs.resume(host)
+        in_host(lab, "el10", "mv /usr/bin/rpm.kept /usr/bin/rpm; rm -f /run/stalled; pkill -f 'sleep 300'")
+        begun.end(0)
 
 
 @pytest.mark.parametrize("answer", [http, endless_lines])
@@ -144,33 +170,6 @@ def test_no_key_is_pinned_from_a_port_that_is_not_ssh(
     assert f"{lab.gateway}:{port} " in done.err
     assert "correct ansible_" in done.err
     assert (project.path / "inventory/known_hosts").read_text() == pins
-
-
-def test_a_stall_in_mid_command_ends_by_the_keepalive_and_holds_nobody(
-    lab: Lab, new_project: NewProject
-) -> None:
-    project = new_project("el5", "el6")
-    in_host(lab, "el5", "mv /usr/bin/rpm /usr/bin/rpm.kept")
-    labs.execute(
-        lab.host("el5"), "sh", "-c", "cat > /usr/bin/rpm; chmod 755 /usr/bin/rpm", stdin=STALLING_RPM.encode()
-    )
-    process = project.start("plan")
-    try:
-        wait_until(lambda: in_host(lab, "el5", "ls /run/stalled 2>/dev/null") != "")
-        labs.pause(lab.host("el5"))
-        stalled = time.monotonic()
-        out, err = process.communicate(timeout=120)
-        seconds = time.monotonic() - stalled
-    finally:
-        process.kill()
-        labs.resume(lab.host("el5"))
-        in_host(lab, "el5", "mv /usr/bin/rpm.kept /usr/bin/rpm; rm -f /run/stalled; pkill -f 'sleep 300'")
-    project.expect_clean(out + err)
-    assert process.returncode == 4, out + err
-    assert error_of(project, "el5")["kind"] == "connection-lost"
-    assert "the connection to el5 was lost" in out
-    assert seconds < 30 + 15  # six unanswered keepalives, 5 s apart
-    expect_other_host_fine(project)
 
 
 def test_banner_motd_and_profile_noise_change_nothing(lab: Lab, new_project: NewProject) -> None:
@@ -282,3 +281,21 @@ def test_shell_and_yaml_characters_in_values_reach_the_host_unchanged(
     done.expect(0)
     assert json.dumps(f"note={label}")[1:20] in done.out
     assert in_host(lab, "el5", "ls /run/pwned 2>/dev/null") == ""
+
+
+def test_a_port_that_is_not_ssh_or_silent_or_endless_is_told_apart(odd_ports: tuple[Project, Begun]) -> None:
+    project, begun = odd_ports
+    begun.end(60).expect(4)
+    assert {kind: error_of(project, kind.__name__)["kind"] for kind in KINDS} == KINDS
+    assert all(error_of(project, kind.__name__)["hint"] for kind in KINDS)
+    expect_other_host_fine(project)
+
+
+def test_a_stall_in_mid_command_ends_by_the_keepalive_and_holds_nobody(
+    stall: tuple[Project, Begun, float],
+) -> None:
+    project, begun, since = stall
+    begun.end(120).expect(4, "the connection to el10 was lost")
+    assert error_of(project, "el10")["kind"] == "connection-lost"
+    assert begun.ended_at - since < 30 + 15  # six unanswered keepalives, 5 s apart
+    expect_other_host_fine(project)

@@ -255,7 +255,7 @@ def test_ctrl_c_while_a_host_key_is_fetched_ends_it(
     try:
         child = typist(project, "plan")
         unlock(child)
-        wait_until(lambda: is_reached(child, lab.host("el4").address))
+        wait_until(lambda: is_reached(child.pid, lab.host("el4").address))
         assert "interrupted" in interrupt(child, times, project, runtime, 15)
     finally:
         labs.resume(lab.host("el4"))
@@ -263,10 +263,10 @@ def test_ctrl_c_while_a_host_key_is_fetched_ends_it(
     assert not (project.path / "inventory/known_hosts").exists()
 
 
-def is_reached(child: "pexpect.spawn[str]", address: str) -> bool:
-    """Return whether the command has a connection to ``address``."""
+def is_reached(pid: int, address: str) -> bool:
+    """Return whether the process has a connection to ``address``, or waits for one."""
     seen = subprocess.run(["ss", "-tnpH", "dst", address], capture_output=True, text=True, check=True).stdout
-    return f"pid={child.pid}," in seen
+    return f"pid={pid}," in seen
 
 
 @twice_too

@@ -61,4 +61,4 @@ def test_a_keyring_on_a_full_disk_is_told_and_still_opens_its_hosts(
     project.fab("hosts.ping", "el4").expect(0)
     assert project.keyring.read_bytes() == data
     (place / "ballast").unlink()
-    project.store("web9", "s3cret")
+    project.fab("credentials.set", "web9", "--stdin", "--unlisted", stdin="s3cret\n").expect(0)

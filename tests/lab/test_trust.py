@@ -252,7 +252,8 @@ def walk(lab: Lab, project: Project) -> None:
 
 def test_every_host_of_a_run_is_audited_before_it_is_touched_and_after(new_project: NewProject) -> None:
     project = new_project("el4", "el6")
-    project.store("el4", "not the password")
+    own = ("--stdin", "--replace")
+    project.fab("credentials.set", "el4", *own, stdin="not the password\n").expect(0)
     project.fab("hosts.ping", "all").expect(2)
     lines = [line for line in audit(project) if line["verb"] == "ping"]
     assert [(line["host"], line["result"]) for line in lines] == [
