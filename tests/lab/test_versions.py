@@ -46,27 +46,22 @@ def changes(report: dict[str, Any]) -> list[list[str]]:
     return [[line[word] for word in ("name", "before", "after")] for line in report["changes"]]
 
 
-def planned(project: Project, name: str, *flags: str) -> list[list[str]]:
-    """Return the changes that `fab plan` shows for a host."""
-    done = project.fab("plan", "--limit", name, "--output", "json", *flags)
+def planned(project: Project, *names: str) -> dict[str, list[list[str]]]:
+    """Return the changes that `fab plan` shows for each host."""
+    done = project.fab("plan", "--limit", ",".join(names), "--output", "json")
     done.expect(0)
-    (plan,) = [
-        line
-        for line in map(json.loads, done.out.splitlines())
-        if line.get("name") == name and "changes" in line
-    ]
-    return changes(plan)
+    lines = map(json.loads, done.out.splitlines())
+    return {line["name"]: changes(line) for line in lines if "changes" in line}
 
 
-def provisioned(project: Project, name: str, **variables: Any) -> list[list[str]]:
-    """Set the inventory's variables, and provision; the plan must be the same list."""
+def provisioned(project: Project, *names: str, **variables: Any) -> list[list[str]]:
+    """Set the inventory's variables, and provision; the plan must be the same list. Return that of one."""
     project.variables.update(variables)
     project.write()
-    plan = planned(project, name)
-    project.fab("provision", "--limit", name, "--no-verify", "--allow-disruption").expect(0)
-    done = changes(project.host_report(name))
-    assert done == plan
-    return done
+    plan = planned(project, *names)
+    project.fab("provision", "--limit", ",".join(names), "--no-verify", "--allow-disruption").expect(0)
+    assert {name: changes(project.host_report(name)) for name in names} == plan
+    return plan[names[0]]
 
 
 def test_hosts_are_locked_held_and_moved_as_the_inventory_says(lab: Lab, new_project: NewProject) -> None:
@@ -82,8 +77,7 @@ def test_hosts_are_locked_held_and_moved_as_the_inventory_says(lab: Lab, new_pro
 def hosts_become_alike(project: Project, file: Path) -> None:
     locked = file.read_text()
     # The inventory is content with any version; the lock is not.
-    provisioned(project, "el1", docker_engine_version="latest")
-    provisioned(project, "el2")
+    provisioned(project, "el1", "el2", docker_engine_version="latest")
     assert versions(project.lab, "el1") == versions(project.lab, "el2") == ["26.1.5", "26.1.5", "1.7.24"]
     project.fab("plan", "--lock").expect(0, "2 hosts")
     assert file.read_text() == locked
