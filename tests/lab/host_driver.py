@@ -14,7 +14,7 @@ import threading
 from pathlib import Path
 from urllib.request import urlopen
 
-sys.path.insert(0, "/root/provision_host.zip")
+sys.path.insert(0, "/root/code")
 
 from provision_host import main
 from provision_host.engine import kernel

@@ -5,8 +5,8 @@ import io
 import itertools
 import json
 import os
+import tarfile
 import time
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -34,11 +34,12 @@ class Host:
         self.lab = lab
         self.number = 0
         buffer = io.BytesIO()
-        with zipfile.ZipFile(buffer, "w") as zipped:
+        with tarfile.open(fileobj=buffer, mode="w") as tar:
             code = CHECKOUT / "provision" / "host"
             for path in sorted(code.rglob("*.py")):
-                zipped.write(path, f"provision_host/{path.relative_to(code)}")
-        self.sh("cat > /root/provision_host.zip", buffer.getvalue())
+                tar.add(path, f"provision_host/{path.relative_to(code)}")
+        # A directory, where Python keeps what it has compiled.
+        self.sh("mkdir -p /root/code && tar -C /root/code -x", buffer.getvalue())
         self.sh("cat > /root/driver.py", (HERE / "host_driver.py").read_bytes())
 
     def sh(self, script: str, stdin: bytes = b"") -> str:

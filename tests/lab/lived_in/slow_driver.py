@@ -4,7 +4,7 @@ seconds is longer than any of them. `python3 slow_driver.py < REQUEST` prints th
 
 import sys
 
-sys.path.insert(0, "/root/provision_host.zip")
+sys.path.insert(0, "/root/code")
 
 from provision_host import main
 from provision_host.engine import health, service
