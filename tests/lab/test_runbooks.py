@@ -24,7 +24,7 @@ from provision import lab as labs
 from provision.lab import Lab, LabHost
 from provision.model import HostKey
 from tests.lab.closed import closed
-from tests.lab.conftest import BIN, CHECKOUT, MASTER, Project
+from tests.lab.conftest import BIN, CHECKOUT, MASTER, Project, empty_keyring
 from tests.lab.faults import ground
 from tests.lab.lived_in.scenes import TOOLS
 from tests.lab.test_errors import wait_until
@@ -153,7 +153,7 @@ def take_in(person: Person, inventory: str) -> None:
 def admit(person: Person) -> None:
     """Go to the end of the first runbook: web1 has a password and a pin."""
     take_in(person, "all: {hosts: {web1: {ansible_host: 203.0.113.7}}}")
-    person.project.fab("credentials.init").expect(0)
+    empty_keyring(person.project.keyring)
     person.project.store("web1", person._password("web1"))
     person.project.pin("web1", person._host("web1"))
 
@@ -161,7 +161,7 @@ def admit(person: Person) -> None:
 def close_off(person: Person) -> None:
     """Admit web1 and web2, and cut web2 off."""
     take_in(person, "all: {hosts: {web1: {ansible_host: 203.0.113.7}, web2: {ansible_host: 203.0.113.8}}}")
-    person.project.fab("credentials.init").expect(0)
+    empty_keyring(person.project.keyring)
     for name in HOSTS:
         labs.execute(person._host(name), "sh", "-c", BARE)
         person.project.store(name, person._password(name))
