@@ -9,12 +9,12 @@ from .ground import rpmdb
 from .ground.change import Change
 from .ground.files import FileChange, private
 from .ground.jsonfile import dump
-from .packages import repository
+from .packages import repository, signing_key
 
 FILE = "/var/lib/provision/before.json"
 # Data of ours that an uninstall kept, for a later purge.
 DATA = "/var/lib/provision/data.json"
-_FILES = (daemon.FILE, repository.REPO_FILE, repository.KEY_FILE)
+_FILES = (daemon.FILE, repository.REPO_FILE, signing_key.KEY_FILE)
 
 
 class Before(object):

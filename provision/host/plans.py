@@ -5,7 +5,7 @@ from .engine import api, certificates, daemon, kept, kernel, purge, registries, 
 from .engine.unit import State
 from .ground.errors import HostError
 from .ground.jsonfile import parse
-from .packages import archive, kernels, locked, repository, versionlock
+from .packages import archive, kernels, locked, repository, signing_key, versionlock
 
 
 def present(machine, unit, observed, desired, solver, unended, rebooted=None):
@@ -30,7 +30,7 @@ def present(machine, unit, observed, desired, solver, unended, rebooted=None):
     logins = registries.plan(machine, desired) + certificates.plan(machine, desired)
     stale = any(past.cut_short() for past in unended)
     changes = serving(machine, unit, source + software + settings + logins, stale, unended)
-    trusted = repository.is_trusted(desired["gpg_fingerprint"], installed.keys)
+    trusted = signing_key.is_trusted(desired["gpg_fingerprint"], installed.keys)
     parts = [part for part in (boot, changes) if part]
     return [each for part in parts for each in owned.plan(machine, unit, trusted, part) + part]
 

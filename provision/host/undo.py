@@ -10,7 +10,7 @@ from .engine.unit import State
 from .ground.change import THERE
 from .ground.errors import HostError
 from .ground.files import Dress, FileChange, backup_name
-from .packages import repository, versionlock
+from .packages import repository, signing_key, versionlock
 
 
 def plan(machine, solver, unit, pasts, cut_short):
@@ -62,7 +62,7 @@ def _back(machine, solver, installed, record):
     if kind == "packages":
         return packages.plan_back(machine, solver, installed, record["before"], record["half"])
     if kind == "key":
-        return repository.plan_back(machine, record, installed.keys)
+        return signing_key.plan_back(machine, record, installed.keys)
     if kind == stop.RECORD:
         return stop.plan_back(machine, record["ids"])
     return purge.plan_back(record["path"]) if kind == "data" else []

@@ -12,7 +12,7 @@ from provision.checks import facts as facts_of_a_check
 from provision.host.ground.errors import HostError
 from provision.host.ground.facts import Facts, parse_os_release, system_name
 from provision.host.ground.machine import Machine, Ran
-from provision.host.packages import bundle, openpgp, repository
+from provision.host.packages import bundle, openpgp, repository, signing_key
 from provision.host.packages.bundle import BundleSource
 from provision.host.packages.dnf import Dnf
 from provision.host.packages.solver import Row
@@ -101,7 +101,7 @@ def test_the_bundle_is_the_only_repository_and_a_plan_takes_its_lists(root):
     (repo_file,) = Path(found.place(), "reposdir").iterdir()
     text = repo_file.read_text()
     assert f"baseurl=file://{found.place()}\n" in text
-    assert {"gpgcheck=1", f"gpgkey=file://{repository.KEY_FILE}"} <= set(text.splitlines())
+    assert {"gpgcheck=1", f"gpgkey=file://{signing_key.KEY_FILE}"} <= set(text.splitlines())
     assert machine.asked == ["repodata/repomd.xml"]
     found.close()
     assert list((root / "var/tmp").iterdir()) == []
@@ -173,7 +173,7 @@ def test_a_key_of_the_host_counts_if_it_has_signed_a_package(root, monkeypatch):
         str(root), ["/etc/yum.repos.d/base.repo", "/etc/yum.repos.d/more.repo"]
     )
     (line,) = [line for line in text.splitlines() if line.startswith("gpgkey=")]
-    assert line == f"gpgkey=file://{repository.KEY_FILE} file:///etc/pki/signer file:///etc/pki/strange"
+    assert line == f"gpgkey=file://{signing_key.KEY_FILE} file:///etc/pki/signer file:///etc/pki/strange"
 
 
 def wanted(**other):

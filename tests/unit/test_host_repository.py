@@ -9,7 +9,7 @@ import pytest
 from provision.host.ground.errors import HostError
 from provision.host.ground.facts import Facts, parse_os_release, system_name
 from provision.host.ground.machine import Machine, Ran
-from provision.host.packages import openpgp, repository
+from provision.host.packages import openpgp, repository, signing_key
 
 ALMA_10 = 'NAME="AlmaLinux"\nID="almalinux"\nVERSION_ID="10.0"\n'
 
@@ -74,7 +74,7 @@ def test_the_fingerprint_is_the_one_that_gpg_shows(gpg, name, armor):
 def test_a_file_with_a_second_key_is_refused_even_if_one_matches(gpg, armor):
     both = gpg(*armor, "--export")
     with pytest.raises(HostError, match="holds 2 keys") as caught:
-        repository.checked_key(both, fingerprint_of(gpg, "one@example.test"))
+        signing_key.checked_key(both, fingerprint_of(gpg, "one@example.test"))
     assert caught.value.kind == "wrong-key"
 
 
@@ -83,14 +83,14 @@ def test_armor_that_readers_could_take_apart_in_two_ways_is_refused(gpg):
     inner = b"\n".join(one.splitlines()[:-1]) + b"\n" + two
     for both in (one + two, two + one, inner, b"words\n" + one, one.replace(b"\n\n", b"\n\n\n-----\n", 1)):
         with pytest.raises(HostError) as caught:
-            repository.checked_key(both, fingerprint_of(gpg, "one@example.test"))
+            signing_key.checked_key(both, fingerprint_of(gpg, "one@example.test"))
         assert caught.value.kind == "wrong-key"
 
 
 @pytest.mark.parametrize("armor", [("--armor",), ()])
 def test_rpm_is_given_armor_of_our_own_that_gpg_reads_as_the_same_key(gpg, tmp_path, armor):
     fingerprint = fingerprint_of(gpg, "one@example.test")
-    ours = repository.checked_key(gpg(*armor, "--export", "one@example.test"), fingerprint)
+    ours = signing_key.checked_key(gpg(*armor, "--export", "one@example.test"), fingerprint)
     (tmp_path / "ours.asc").write_bytes(ours)
     shown = gpg("--show-keys", "--with-colons", str(tmp_path / "ours.asc")).decode()
     assert next(line.split(":")[9] for line in shown.splitlines() if line.startswith("fpr")) == fingerprint
@@ -100,14 +100,14 @@ def test_rpm_is_given_armor_of_our_own_that_gpg_reads_as_the_same_key(gpg, tmp_p
 def test_another_key_is_refused_with_both_fingerprints(gpg):
     one, two = (fingerprint_of(gpg, name) for name in ("one@example.test", "two@example.test"))
     with pytest.raises(HostError) as caught:
-        repository.checked_key(gpg("--export", "two@example.test"), one)
+        signing_key.checked_key(gpg("--export", "two@example.test"), one)
     assert caught.value.evidence == f"want {one} is {two}"
 
 
 def test_a_fingerprint_with_spaces_and_small_letters_is_the_same(gpg):
     plain = fingerprint_of(gpg, "one@example.test")
     spaced = " ".join(plain[at : at + 4] for at in range(0, 40, 4)).lower()
-    repository.checked_key(gpg("--export", "one@example.test"), spaced)
+    signing_key.checked_key(gpg("--export", "one@example.test"), spaced)
 
 
 @pytest.fixture(scope="module")
@@ -142,7 +142,7 @@ def test_an_expired_key_is_refused_with_its_last_day_before_its_import(short_liv
 @pytest.mark.parametrize("data", [b"", b"<html>404</html>", b"\x99\x01", b"\x99\x00\x02\x04\x00\xff\x01"])
 def test_what_is_no_key_file_is_refused(data):
     with pytest.raises(HostError) as caught:
-        repository.checked_key(data, "AB" * 20)
+        signing_key.checked_key(data, "AB" * 20)
     assert caught.value.kind == "wrong-key"
 
 
@@ -167,7 +167,7 @@ def test_a_bare_host_gets_key_import_and_file_as_one_line(gpg, tmp_path):
 def put_right(gpg, tmp_path):
     desired = desired_with_key(gpg)
     for path, text in (
-        (repository.KEY_FILE, key_text(gpg)),
+        (signing_key.KEY_FILE, key_text(gpg)),
         (repository.REPO_FILE, repository.repo_text(facts(), desired)),
     ):
         place = tmp_path / path.lstrip("/")
@@ -213,14 +213,14 @@ def test_a_key_that_rpm_does_not_let_go_is_no_success(tmp_path):
 
     machine.run = run
     with pytest.raises(HostError) as caught:
-        repository.ImportKey(machine, "00" * 16 + "A1AEF1B5", []).undo()
+        signing_key.ImportKey(machine, "00" * 16 + "A1AEF1B5", []).undo()
     assert (caught.value.kind, caught.value.evidence) == ("package-lock-held", refused)
 
 
 def test_a_good_key_on_the_host_is_not_fetched_again(gpg, tmp_path, monkeypatch):
     desired, trusted = put_right(gpg, tmp_path)
     del desired["gpg_key"]
-    monkeypatch.setattr(repository, "_download", lambda url: pytest.fail("asked the network"))
+    monkeypatch.setattr(signing_key, "_download", lambda url: pytest.fail("asked the network"))
     assert (
         repository.plan(Machine(str(tmp_path)), facts(), desired | {"gpg_key_url": "http://x"}, trusted) == []
     )

@@ -10,7 +10,7 @@ from provision.host.ground import secret
 from provision.host.ground.errors import HostError
 from provision.host.ground.facts import Facts
 from provision.host.ground.machine import Machine
-from provision.host.packages import repofile, repository, sources
+from provision.host.packages import repofile, repository, signing_key, sources
 from provision.host.packages.dnf import Dnf
 from tests.unit import served
 
@@ -133,7 +133,7 @@ def test_mirrors_and_the_key_are_asked_by_the_proxy_with_its_login(machine, plac
         assert found["mirror"] == f"http://{host}"
         assert f"http://{host}{PLACE}/repodata/repomd.xml" in seen
         with pytest.raises(HostError, match="signing key cannot be fetched") as caught:
-            repository._download(machine, found)
+            signing_key._download(machine, found)
         assert seen[-1] == f"http://{host}/linux/centos/gpg"
         assert "swordfish" not in str(caught.value.describe())
 
@@ -142,7 +142,7 @@ def test_a_login_that_the_proxy_refuses_is_an_error_without_it(machine):
     with served.proxying("another:login", []) as proxy:
         desired = wanted("http://a.example", proxy=secret.SecretText(f"http://{LOGIN}@{proxy}"))
         with pytest.raises(HostError) as caught:
-            repository._download(machine, desired | {"mirror": "http://a.example"})
+            signing_key._download(machine, desired | {"mirror": "http://a.example"})
     assert "407" in caught.value.evidence
     assert "swordfish" not in str(caught.value.describe())
 

@@ -17,7 +17,7 @@ from provision.host.engine import daemon, service
 from provision.host.ground import facts, jsonfile
 from provision.host.ground.errors import HostError
 from provision.host.ground.machine import Machine, Ran
-from provision.host.packages import dnf_errors, openpgp, repository, solver
+from provision.host.packages import dnf_errors, openpgp, repository, signing_key, solver
 from provision.host.runs import history, lock
 from tests.unit import hostile
 
@@ -312,4 +312,4 @@ def test_every_key_of_a_file_is_counted_however_it_is_packed(packets, armor, end
 @example(b"\xc6\xc0")
 @example(b"-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nA\n-----END PGP PUBLIC KEY BLOCK-----")
 def test_any_key_file_is_taken_or_refused_as_a_wrong_key(data):
-    assert kind_of(lambda: repository.checked_key(data, "AB" * 20)) == ("wrong-key", None)
+    assert kind_of(lambda: signing_key.checked_key(data, "AB" * 20)) == ("wrong-key", None)

@@ -5,7 +5,7 @@ import re
 
 from ..ground.errors import HostError, Refusal
 from . import metadata, openpgp
-from .repository import KEY_FILE
+from .signing_key import KEY_FILE
 
 # Packages of a module need no list of modules here: what is in the bundle is meant.
 REPOSITORY = """\

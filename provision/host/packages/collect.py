@@ -7,7 +7,7 @@ import sys
 
 from ..ground import scratch
 from ..ground.errors import HostError
-from . import archive, bundle, dnf_errors, every, metadata, repository
+from . import archive, bundle, dnf_errors, every, metadata, repository, signing_key
 
 # It is in the bundle beside the packages.
 KEY = "key"
@@ -27,8 +27,8 @@ def collect(machine, facts, desired, solver):
     try:
         key = os.path.join(folder.path, KEY)
         with open(key, "wb") as stream:
-            stream.write(repository.key(machine, desired, repository.plain(desired["gpg_fingerprint"])))
-        text = repository.repo_text(facts, desired).replace(repository.KEY_FILE, key)
+            stream.write(signing_key.key(machine, desired, signing_key.plain(desired["gpg_fingerprint"])))
+        text = repository.repo_text(facts, desired).replace(signing_key.KEY_FILE, key)
         solver.take(text, desired.get("ca"))
         headers = _fetched(machine, facts, solver, folder.path, every(solver, desired))
         names = [KEY] + metadata.write(folder.path, headers)

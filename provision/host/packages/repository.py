@@ -1,24 +1,20 @@
-"""Docker's package repository, and the key whose signatures rpm trusts."""
+"""Docker's package repository: our .repo file, and what belongs to it."""
 
 import os
-import time
 
-from ..ground import secret, systems, web
-from ..ground.change import REMOVED, THERE, Change, Together
-from ..ground.errors import HostError, Refusal
+from ..ground import secret, systems
+from ..ground.change import REMOVED, THERE, Together
 from ..ground.files import FileChange, diff, private
-from . import dnf_errors, openpgp, repofile, sources
+from . import repofile, signing_key, sources
+from .signing_key import KEY_FILE
 from .sources import CA_FILE, REPO_FILE
 
-KEY_FILE = "/etc/pki/rpm-gpg/RPM-GPG-KEY-docker"
 HEADER = "# Managed by provision; changes here are overwritten."
 # On EL 8 the module container-tools hides packages of other repositories that provide what its own do, and
 # containerd.io with them (rancher/rancher issue 23045); see HOTFIX REPOSITORIES in dnf.modularity(7).
 MODULAR, UNFILTERED = "/8", ["module_hotfixes=1"]
 # A repository that a closed host cannot reach would fail each dnf on it.
 BUNDLED = "# Disabled: the packages came from a bundle."
-DOWNLOAD_TIMEOUT_S = 15
-KEY_FILE_CAP_BYTES = 1 << 20
 # The name that yum 3, dnf 4 and dnf 5 all know.
 HOLD = "exclude="
 
@@ -98,18 +94,18 @@ def plan(machine, facts, desired, trusted, held=()):
     ``held`` are the packages that no other program upgrades from it.
     """
     text = _kept(machine, facts, desired, held)
-    fingerprint = plain(desired["gpg_fingerprint"])
-    data = key(machine, desired, fingerprint)
+    fingerprint = signing_key.plain(desired["gpg_fingerprint"])
+    data = signing_key.key(machine, desired, fingerprint)
     parts = [
         FileChange(machine, KEY_FILE, data),
-        ImportKey(machine, fingerprint, trusted),
+        signing_key.ImportKey(machine, fingerprint, trusted),
         _authorities(machine, desired.get("ca")),
         _RepoFile(machine, text.encode("utf-8"), dress=_dress(machine, desired)),
     ]
     needed = [part for part in parts if part.needed()]
     if not needed:
         return []
-    _refuse_expired(data, fingerprint)
+    signing_key.refuse_expired(data, fingerprint)
     name = "docker-ce (%s)" % systems.supported(facts).repository
     before, after = repofile.described(machine.text(REPO_FILE)), repofile.option(text, "baseurl")
     if before == after and not [part for part in needed if part.subject != REPO_FILE]:
@@ -141,7 +137,8 @@ def plan_absent(machine, desired, trusted, before):
     file = _RepoFile(machine, before.content(REPO_FILE))
     key = FileChange(
         machine, KEY_FILE, before.content(KEY_FILE), folders=before.folders(machine, KEY_FILE))
-    forget = [] if before.key_trusted else [ForgetKey(machine, plain(desired["gpg_fingerprint"]), trusted)]
+    fingerprint = signing_key.plain(desired["gpg_fingerprint"])
+    forget = [] if before.key_trusted else [signing_key.ForgetKey(machine, fingerprint, trusted)]
     needed = [part for part in [file] + forget + [key, _authorities(machine, "")] if part.needed()]
     if not needed:
         return []
@@ -150,136 +147,6 @@ def plan_absent(machine, desired, trusted, before):
     change = Together("repository", "docker-ce", now, then if file.content else REMOVED, needed)
     change.diff = file.diff
     return [change]
-
-
-def plan_back(machine, record, trusted):
-    """Return the Change that restores whether rpm trusts the key."""
-    make = ImportKey if record["trusted"] else ForgetKey
-    change = make(machine, record["fingerprint"], trusted)
-    return [change] if change.needed() else []
-
-
-def is_trusted(fingerprint, trusted):
-    """Return whether the key is among ``trusted``: rpm 4 names it by 8 digits, rpm 6 by all."""
-    return any(plain(fingerprint).lower().endswith(version) for version in trusted)
-
-
-def checked_key(data, fingerprint):
-    """Return ``data`` in new armor; raise unless it holds exactly the key ``fingerprint``."""
-    try:
-        found = openpgp.fingerprints(data)
-    except ValueError as error:
-        raise _wrong_key("the key file is not one OpenPGP public key", str(error))
-    if len(found) != 1:
-        raise _wrong_key("the key file holds %d keys instead of one" % len(found), ", ".join(found))
-    if found[0] != plain(fingerprint):
-        evidence = "want %s is %s" % (plain(fingerprint), found[0])
-        raise _wrong_key("the key file holds another key", evidence)
-    return openpgp.armored(data)
-
-
-def _refuse_expired(data, fingerprint):
-    try:
-        end = openpgp.expiry(data)
-    except (ValueError, IndexError):
-        raise _wrong_key("the key file is damaged", fingerprint)
-    if end is not None and end < time.time():
-        raise Refusal(
-            "expired-key", "the signing key has expired",
-            "take the newer key file from the same source, and set docker_engine_gpg_key to it",
-            "%s ended on %s" % (fingerprint, time.strftime("%Y-%m-%d", time.gmtime(end))),
-            "rpm trusts no package that this key signs")
-
-
-class ImportKey(Change):
-    """Docker's key imported into rpm."""
-
-    kind = "rpm"
-    subject = "key"
-    after = "trusted"
-    uses_rpm = True
-
-    def __init__(self, machine, fingerprint, trusted):
-        self.machine = machine
-        self.fingerprint = fingerprint
-        self.trusted = trusted
-
-    def needed(self):
-        """Return whether rpm does not trust the key yet."""
-        return not is_trusted(self.fingerprint, self.trusted)
-
-    def records(self):
-        """Return whether rpm trusted it."""
-        return [{
-            "kind": "key", "fingerprint": self.fingerprint,
-            "trusted": is_trusted(self.fingerprint, self.trusted)}]
-
-    def apply(self):
-        """Import it from our verified file."""
-        ran = self.machine.run(["rpm", "--import", self.machine.path(KEY_FILE)])
-        if ran.rc:
-            raise _wrong_key("rpm does not accept the key", (ran.err or ran.out).strip()[-300:])
-
-    def undo(self):
-        """Remove it."""
-        form = "%{VERSION} %{NAME}-%{VERSION}-%{RELEASE}\n"
-        ran = self.machine.run(["rpm", "-q", "gpg-pubkey", "--qf", form])
-        rows = [line.split() for line in ran.out.splitlines() if line.count(" ") == 1]
-        for package in (row[1] for row in rows if self.fingerprint.lower().endswith(row[0])):
-            erased = self.machine.run(["rpm", "-e", package])
-            if erased.rc:
-                raise dnf_errors.classify(erased.out + erased.err)
-
-
-class ForgetKey(ImportKey):
-    """The reverse: Docker's key removed from rpm."""
-
-    after = REMOVED
-
-    def needed(self):
-        """Return whether rpm trusts the key."""
-        return not ImportKey.needed(self)
-
-    apply = ImportKey.undo
-    undo = ImportKey.apply
-
-
-def key(machine, desired, fingerprint):
-    """Return Docker's key from the request, from this host or from its mirror, checked and in new armor."""
-    given = desired.get("gpg_key")
-    if given:
-        return checked_key(given.encode("latin-1"), fingerprint)
-    held = machine.read(KEY_FILE)
-    try:
-        is_there = held is not None and openpgp.fingerprints(held) == [fingerprint]
-    except ValueError:
-        is_there = False
-    return openpgp.armored(held) if is_there else checked_key(_download(machine, desired), fingerprint)
-
-
-def _download(machine, desired):
-    url = desired.get("gpg_key_url") or desired["mirror"].rstrip("/") + "/linux/centos/gpg"
-    through, trust = sources.proxies(machine, desired), web.trusting(desired.get("ca"))
-    try:
-        return web.get(url, DOWNLOAD_TIMEOUT_S, KEY_FILE_CAP_BYTES, through, trust)
-    except web.Unanswered as error:
-        kind = "repository-tls" if web.is_untrusted("%s" % error) else "repository-unreachable"
-        raise HostError(
-            kind, "the signing key cannot be fetched",
-            "open egress to this address, or set docker_engine_gpg_key to a file", "%s: %s" % (url, error))
-
-
-def _wrong_key(message, evidence):
-    return Refusal(
-        "wrong-key", message,
-        "set docker_engine_gpg_key to Docker's key file, or"
-        " docker_engine_gpg_fingerprint to the key you trust",
-        evidence, "packages that this key signs would be trusted; the mirror may be wrong or hostile")
-
-
-def plain(fingerprint):
-    """Return a fingerprint without its spaces."""
-    return fingerprint.replace(" ", "").upper()
 
 
 def _hold(text):
