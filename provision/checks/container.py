@@ -26,6 +26,8 @@ NOT_ASKED = "the engine is restarted only when asked: `fab verify --restart`"
 DOCKERFILE = 'FROM scratch\nCOPY sample /sample\nENTRYPOINT ["/sample"]\n'
 
 PREPARE = f"prepare || exit 1\n{AFTER_OTHERS}"
+# Older clients have no such option. The image is there anyway.
+NEVER_PULL, NEVER_PULL_SINCE = "never='--pull never'", (20, 10)
 STEPS_OF_BIRTH = ("build", "prints", "ends", "serves", "look", "here", "arrived_before")
 
 
@@ -62,7 +64,8 @@ def live(host: Host, session: Session, facts: Facts, may_restart: bool) -> Life:
     no_restart = why_no_restart(facts) if may_restart else NOT_ASKED
     stdin = context(facts["machine"].text.strip())
     try:
-        answers = _steps(host, token, STEPS_OF_BIRTH, before=PREPARE, stdin=stdin)
+        before = f"{NEVER_PULL if facts.client_numbers >= NEVER_PULL_SINCE else ''}\n{PREPARE}"
+        answers = _steps(host, token, STEPS_OF_BIRTH, before=before, stdin=stdin)
         seen = look(answers["look"])
         reached = reach(session.host, seen.get("address", ""), seen.get("port", ""))
         arrived = ("arrived_after",) if reached.is_lost else ()

@@ -1,6 +1,6 @@
 # The life of the sample container, one function a step; runs on the host as root, in any sh.
 # Set by the caller: token (unique on this host), lock (the file that a run on the host locks), functions
-# (this text, for the janitor).
+# (this text, for the janitor), and never (the option that pulls no image, for clients that have it).
 
 image=provision-check:$token
 name=provision-check-$token
@@ -31,7 +31,7 @@ janitor() {
 }
 
 build() { d build --network none -t "$image" - <"$directory/context.tar"; }
-run() { step=$1; shift; d run --pull never --name "$name-$step" "$@"; }
+run() { step=$1; shift; d run $never --name "$name-$step" "$@"; }
 prints() { run prints --network none "$image" print "$token"; }
 ends() { run ends --network none "$image" exit 42; }
 serves() { run serves -d --restart always -p 8080 "$image" serve 8080 "$token"; }
@@ -124,8 +124,9 @@ is_building() {
 # dockerd's verdict on the present configuration, with the command line of the running engine.
 # Versions before 23 cannot validate.
 validate() {
-    engine=$(pgrep -x dockerd | head -n 1)
-    said=$(xargs -0 sh -c 'shift; exec timeout 20 dockerd --validate "$@"' sh \
+    engine=$(pgrep -x 'dockerd(-current)?' | head -n 1)
+    program=$(command -v dockerd || command -v dockerd-current)
+    said=$(xargs -0 sh -c 'shift; exec timeout 20 "$0" --validate "$@"' "$program" \
         <"/proc/${engine:-none}/cmdline" 2>&1) && return 0
     case "$said" in *"unknown flag"*) return 0 ;; esac
     echo "$said" | tail -n 1

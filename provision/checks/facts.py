@@ -37,20 +37,23 @@ _IF_ACTIVE = (
 )
 
 PROGRAMS = ("dockerd", "docker", "containerd")
+# CentOS 7's docker 1.13 has dockerd-current and docker-containerd-current.
+_PROGRAM = 'program() { command -v "$1" || command -v "$1-current" || command -v "docker-$1-current"; }; '
 
 # The packages that docker_engine_hold holds.
-HELD = ("docker-ce", "docker-ce-cli", "containerd.io", "docker-buildx-plugin", "docker-compose-plugin")
+DOCKERS_ENGINE = "docker-ce"
+HELD = (DOCKERS_ENGINE, "docker-ce-cli", "containerd.io", "docker-buildx-plugin", "docker-compose-plugin")
 NOT_HELD = 3
 
 PROBE = {
     "machine": "uname -m",
     "owners": (
-        "command -v rpm >/dev/null || exit 3; "
+        f"{_PROGRAM}command -v rpm >/dev/null || exit 3; "
         f"for p in {' '.join(PROGRAMS)}; do "
-        'f=$(command -v $p) && rpm -qf --qf "$p %{NAME} %{VERSION}\\n" "$f"; done'
+        'f=$(program $p) && rpm -qf --qf "$p %{NAME} %{VERSION}\\n" "$f"; done'
     ),
     "signatures": (
-        f"for p in {' '.join(PROGRAMS)}; do command -v $p; done | "
+        f"{_PROGRAM}for p in {' '.join(PROGRAMS)}; do program $p; done | "
         "xargs -r rpm -qf --qf '%{NAME}\\n' | grep -v ' ' | sort -u | xargs -r rpm -qi"
     ),
     "keys": "rpm -q gpg-pubkey --qf '%{VERSION}\\n'",
@@ -72,7 +75,7 @@ PROBE = {
         "-p Id,LoadState,ActiveState,UnitFileState"
     ),
     "socket": "stat -L -c '%F|%a|%U|%G' /var/run/docker.sock",
-    "arguments": "for p in $(pgrep -x dockerd); do tr '\\0' '\\n' </proc/$p/cmdline; done",
+    "arguments": "for p in $(pgrep -x 'dockerd(-current)?'); do tr '\\0' '\\n' </proc/$p/cmdline; done",
     "listeners": "ss -ltnp",
     "daemon_json": "cat /etc/docker/daemon.json",
     "validate": "timeout 20 dockerd --validate",
@@ -118,11 +121,22 @@ class Facts:
         found = re.match(r"Docker version ([^\s,]+)", self["client"].text)
         return found[1] if found else ""
 
+    @property
+    def client_numbers(self) -> tuple[int, ...]:
+        """The first two numbers of ``client_version``; empty when there is none."""
+        return tuple(int(number) for number in re.findall("[0-9]+", self.client_version)[:2])
+
     @cached_property
     def owners(self) -> dict[str, tuple[str, str]]:
         """Name and version of the package of each program of the engine."""
         rows = (line.split() for line in self["owners"].text.splitlines())
         return {row[0]: (row[1], row[2]) for row in rows if len(row) == 3 and row[0] in PROGRAMS}
+
+    @property
+    def own_engine(self) -> str:
+        """The package of the engine if it is the distribution's own; empty for Docker's, or for none."""
+        name = self.owners.get("dockerd", ("", ""))[0]
+        return "" if name == DOCKERS_ENGINE else name
 
     @cached_property
     def signing_keys(self) -> dict[str, str]:

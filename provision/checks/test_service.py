@@ -7,7 +7,8 @@ import pytest
 from provision.checks.facts import Facts
 from provision.checks.wording import wanted
 
-LOADABLE = ("docker.service", "containerd.service")
+CONTAINERD = "containerd.service"
+LOADABLE = ("docker.service", CONTAINERD)
 
 
 def _unit(facts: Facts, name: str) -> dict[str, str]:
@@ -18,6 +19,9 @@ def _unit(facts: Facts, name: str) -> dict[str, str]:
 def test_service_runs(facts: Facts, name: str) -> None:
     """{name} is running."""
     state = _unit(facts, name)["ActiveState"]
+    # It would not answer if it needed this unit.
+    if name == CONTAINERD and facts.own_engine and facts.info and state not in ("active", "failed"):
+        pytest.skip(f"the distribution's engine ({facts.own_engine}) runs without {name}")
     assert state == "active", wanted("active", state)
 
 
@@ -54,7 +58,7 @@ def test_engine_does_not_listen_on_tcp(facts: Facts) -> None:
     """The engine listens on no TCP port."""
     if not facts["listeners"].ok:
         pytest.skip("the host has no ss")
-    lines = [line.split() for line in facts["listeners"].text.splitlines() if '("dockerd"' in line]
+    lines = [line.split() for line in facts["listeners"].text.splitlines() if '("dockerd' in line]
     # A Swarm's own ports (cluster management, gossip) require certificates: they are not the open API.
     ports = [words[3] for words in lines if not (facts.is_swarm and re.search(r":(2377|7946)$", words[3]))]
     assert not ports, wanted("no TCP listener of dockerd", ports)

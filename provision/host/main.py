@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from . import access, packages, plans, recover, undo
 from .engine import api, kept, reboot, unit
-from .ground import clock, facts, secret, systems
+from .ground import channels, clock, facts, secret, systems
 from .ground.errors import HostError, as_host_error
 from .ground.machine import Machine
 from .packages import archive, kernels, repository, sources
@@ -146,7 +146,7 @@ class Attempt(object):
 
     def solver(self, observed):
         """Return the host's package manager; raise for a host that is not supported, or a foreign bundle."""
-        name = systems.supported(observed).manager
+        name = systems.supported(observed, self.request["desired"]["channel"]).manager
         facts.refuse_unfit(self.machine, observed, name)
         bundle = self._bundle(observed) if self.request.get("bundle") else None
         patience_s = self.request["lock_timeout_s"] if self.applies else None
@@ -158,6 +158,7 @@ class Attempt(object):
         # Imported here, as few runs have one: it loads some fifty modules of Python's own.
         from .packages.bundle import BundleSource
 
+        channels.refuse_bundle(self.request["desired"])
         bundle = BundleSource(self.machine, self.request["bundle"])
         bundle.refuse_elsewhere(observed)
         return bundle
@@ -165,6 +166,8 @@ class Attempt(object):
     def _choose(self, observed, solver):
         """Give ``solver`` its repository; where packages may be needed at once, the mirrors are asked."""
         desired = self.request["desired"]
+        if desired["channel"] == channels.DISTRO:
+            return  # The host's own repositories.
         chosen = sources.offhand(self.machine, observed, desired)
         solver.take(repository.repo_text(observed, chosen), chosen.get("ca"))
         if self.unended or self.fetches:
@@ -230,7 +233,8 @@ class Converge(Attempt):
                 return
             self.do(changes)
             if (desired.get("lock") or {}).get("make") and not self.applies:
-                self.result["locked"] = plans.lock_entry(self.machine, observed, solver, changes)
+                channel = channels.of(observed, desired)
+                self.result["locked"] = plans.lock_entry(self.machine, observed, channel, solver, changes)
         if self.result["error"] is None:
             self.result["changes"] = [recover.line(past) for past in self.unended] + self.result["changes"]
         self.close(self.unended, "completed")
@@ -247,7 +251,7 @@ class Converge(Attempt):
 
     def _desired(self):
         halves = [record for past in self.unended for record in recover.half_packages(past)]
-        if any(packages.ENGINE[0] in record["before"] for record in halves):
+        if any(channels.ENGINES.intersection(record["before"]) for record in halves):
             # The engine that is installed may be a mixture, and no answer to "latest".
             return dict(self.request["desired"], upgrade=True)
         return self.request["desired"]
@@ -260,7 +264,7 @@ class Undo(Attempt):
 
     def work(self):
         """Take them back; an undo that was killed is no half way back: it is finished."""
-        pasts = self._pasts()
+        self.pasts = pasts = self._pasts()
         undos = [past for past in self.unended if past.of]
         others = [past for past in self.unended if not past.of]
         with self.engine() as (_, docker, solver):
@@ -269,6 +273,13 @@ class Undo(Attempt):
             self.do(changes, [past.run for past in pasts], bool(others))
         self.close(others, "undone")
         self.close(undos, "completed")
+
+    def _choose(self, observed, solver):
+        Attempt._choose(self, observed, solver)
+        desired = self.request["desired"]
+        if desired["channel"] == channels.DISTRO:
+            # What is undone may have taken Docker's packages away, and their repository with them.
+            solver.take(undo.repository_text(self.pasts), desired.get("ca"))
 
     def _pasts(self):
         pasts = history.to_undo(self.machine, self.unended)

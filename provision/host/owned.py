@@ -7,6 +7,7 @@ from .engine import containers, daemon, purge
 from .engine.unit import State
 from .ground import rpmdb
 from .ground.change import Change
+from .ground.channels import CONTAINERDS, ENGINES
 from .ground.files import FileChange, private
 from .ground.jsonfile import dump
 from .packages import repository, signing_key
@@ -57,6 +58,7 @@ def plan(machine, unit, key_trusted, changes):
     before = read(machine) or _observed(machine, unit, key_trusted)
     rows = [row for change in changes for row in getattr(change, "rows", ())]
     packages = set(before.packages) | {row.name for row in rows if row.action == "install"}
+    packages -= {row.name for row in rows if row.action == "remove"}
     gone = set(before.gone) | {row.name for change in changes for row in getattr(change, "gone", ())}
     record = dict(vars(before), packages=sorted(packages), gone=sorted(gone))
     text = json.dumps(record, indent=1, sort_keys=True)
@@ -93,8 +95,8 @@ def data_left(machine):
 
 
 def _our_data(machine, before):
-    made_by = {"docker-ce": purge.data_root(machine), "containerd.io": purge.CONTAINERD}
-    ours = {made_by[name] for name in made_by if name in before.packages} - set(before.data)
+    made_by = ((ENGINES, purge.data_root(machine)), (CONTAINERDS, purge.CONTAINERD))
+    ours = {folder for names, folder in made_by if names.intersection(before.packages)} - set(before.data)
     ours.update(data_left(machine))
     # Once containerd is removed, it is unknown what others keep there.
     if containers.namespaces_of_others(machine) != []:

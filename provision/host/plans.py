@@ -3,9 +3,10 @@
 from . import owned, packages
 from .engine import api, certificates, daemon, kept, kernel, purge, registries, service, stop
 from .engine.unit import State
+from .ground import channels, rpmdb
 from .ground.errors import HostError
 from .ground.jsonfile import parse
-from .packages import archive, kernels, locked, repository, signing_key, versionlock
+from .packages import archive, exchange, kernels, locked, repository, signing_key, versionlock
 
 
 def present(machine, unit, observed, desired, solver, unended, rebooted=None):
@@ -14,22 +15,30 @@ def present(machine, unit, observed, desired, solver, unended, rebooted=None):
     A Reboot among them comes first; the Changes after it wait for the next request, which has the same
     order as ``rebooted``.
     """
-    installed = packages.Installed(machine)
+    channel, before = channels.of(observed, desired), owned.read(machine)
+    installed = packages.Installed(machine, channel, before.packages if before else ())
     modules = kernel.lacking(machine, desired, unit)
-    lock = locked.honoured(observed, desired, packages.PACKAGES)
+    lock = locked.honoured(observed, desired, channel)
     asks = bool(modules) or not packages.is_satisfied(installed, desired, lock)
     if asks and archive.ended(observed) and not desired["accept_eol"]:
         archive.refuse_ended(observed)
-    desired = repository.settle(machine, observed, desired, solver, asks)
-    held = packages.PACKAGES if desired.get("hold") else ()
-    source = repository.plan(machine, observed, desired, installed.keys, held)
+    source, removed = [], []
+    if channel.is_own:
+        removed = repository.plan_absent(machine, desired, installed.keys, before) if before else []
+    else:
+        desired = repository.settle(machine, observed, desired, solver, asks)
+        held = channel.packages if desired.get("hold") else ()
+        source = repository.plan(machine, observed, desired, installed.keys, held)
     boot, software = _software(machine, solver, installed, desired, modules, lock, rebooted)
-    then = packages.versions_after(installed, software) if held else {}
-    software += versionlock.plan(machine, solver.program, then)
-    settings = daemon.plan(machine, desired, unit.command)
+    then = packages.versions_after(installed, software)
+    software += versionlock.plan(machine, solver.program, then if desired.get("hold") else {})
+    # Its unit is not there yet.
+    comes = exchange.replaced(installed) or (channel.is_own and not unit.loaded)
+    version = rpmdb.short(then.get(channel.packages[0], ""))
+    settings = daemon.plan(machine, desired, channel.command if comes else unit.command, version, comes)
     logins = registries.plan(machine, desired) + certificates.plan(machine, desired)
     stale = any(past.cut_short() for past in unended)
-    changes = serving(machine, unit, source + software + settings + logins, stale, unended)
+    changes = serving(machine, unit, source + software + removed + settings + logins, stale, unended)
     trusted = signing_key.is_trusted(desired["gpg_fingerprint"], installed.keys)
     parts = [part for part in (boot, changes) if part]
     return [each for part in parts for each in owned.plan(machine, unit, trusted, part) + part]
@@ -52,12 +61,12 @@ def _software(machine, solver, installed, desired, modules, lock, rebooted):
     return kernels.plan(machine, solver, installed, missing, rebooted), software
 
 
-def lock_entry(machine, observed, solver, changes):
+def lock_entry(machine, observed, channel, solver, changes):
     """Return what the lock says about this system, once ``changes`` are made."""
     rows = [row for change in changes for row in getattr(change, "rows", ())]
     before = owned.read(machine)
     brought = before.packages if before else ()
-    return locked.entry(machine, solver, observed, rows, packages.PACKAGES, brought)
+    return locked.entry(machine, solver, observed, rows, channel, brought)
 
 
 def serving(machine, unit, changes, stale, unended=(), goal=None):
@@ -84,10 +93,10 @@ def needed(changes):
 
 def absent(machine, unit, desired, solver, purge_data):
     """Return the Changes that remove what our runs installed, and with ``purge_data`` the engine's data."""
-    installed = packages.Installed(machine)
+    installed = packages.Installed(machine, channels.EVERY)
     before = owned.read(machine)
-    stays = packages.ENGINE[0] in installed.packages and (
-        before is None or packages.ENGINE[0] not in before.packages)
+    engines = channels.ENGINES.intersection(installed.packages)
+    stays = bool(engines.difference(before.packages if before else ()))
     # An engine that is removed, or that did not run before us, is stopped, its containers first and by name.
     stops = not stays or (before is not None and unit.active and not before.unit.active)
     data = purge.plan(machine, before, stays, owned.data_left(machine)) if purge_data else []

@@ -30,6 +30,14 @@ def plan(machine, solver, unit, pasts, cut_short):
     return back + sshd.plan_back(machine, changes)
 
 
+def repository_text(pasts):
+    """Return our .repo file as it was before ``pasts``; empty for none."""
+    path = repository.REPO_FILE
+    found = [record for record in _goals(pasts)[0] if record.get("path") == path and record["was"]]
+    texts = [_kept(os.path.join(record["folder"], backup_name(path))) for record in found]
+    return texts[0].decode("utf-8", "replace") if texts else ""
+
+
 def _with_engine(machine, unit, goal, changes, stale, cut):
     """Return the Changes in order: stop before files are removed, start after they are restored."""
     stop.refuse_others(machine, changes)

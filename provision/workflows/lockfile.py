@@ -25,13 +25,13 @@ HEAD = "# Made by `fab plan --lock`: the exact packages that fab plan and fab pr
 _VERBS = ("plan", "provision")
 _MAKE = {"make": True}
 _CAP_BYTES = 1 << 20
-_SYSTEM = re.compile(r"[a-z0-9._-]+/[A-Za-z0-9]* [a-z0-9_]+")
+_SYSTEM = re.compile(r"[a-z0-9._-]+/[A-Za-z0-9]* [a-z0-9_]+( distro)?")
 _NEVRA = re.compile(
     r"([A-Za-z0-9][A-Za-z0-9._+-]*)-[0-9]+:[A-Za-z0-9._+~^]+-[A-Za-z0-9._+~^]+\.[a-z0-9_]+", re.ASCII
 )
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-# Docker's own packages; others are dependencies, which may differ on hosts of one system.
-_OURS = re.compile(r"docker-|containerd\.io$")
+# The engine's own packages; others are dependencies, which may differ on hosts of one system.
+_OURS = re.compile(r"(docker|moby)(-|$)|containerd(\.io)?$")
 _LONGEST_EVIDENCE = 300
 
 Systems = Mapping[str, list[list[str]]]

@@ -31,8 +31,11 @@ A system that is no longer maintained gets packages only where somebody accepts 
 
 Where the source begins with *assumed*, the vendor names no repository of Docker's, and the row is our
 judgement. A file name is one below `products/` in the repository endoflife-date/endoflife.date. The package
-manager, its Python and the distribution's own engine are common knowledge where the source does not name
-them.
+manager and its Python are common knowledge where the source does not name them.
+
+*Its own engine* is what `docker_engine_channel: distro` installs; where the packages and the options of their
+units were read is in `provision/host/ground/own_engines.py`. No such package was installed for a test: a
+stand-in of the same name was.
 
 """
 COLUMNS = ("system", "Docker from", "package manager", "its Python", "maintained until", "its own engine",
@@ -53,13 +56,15 @@ def table() -> str:
 
 def _row(system: systems.System) -> tuple[str, ...]:
     return (
-        system.name, _source_of_docker(system), system.manager, system.python, system.end, system.own,
-        _how_tested(system), system.source,
+        system.name, _source_of_docker(system), system.manager, system.python, system.end,
+        ", ".join(system.own.packages), _how_tested(system), system.source,
     )  # fmt: skip
 
 
 def _source_of_docker(system: systems.System) -> str:
     why, needs = system.why, f"; may need {system.needs}" if system.needs else ""
+    if why and system.own.packages:
+        return f"its own engine alone: {why}"
     return f"refused: {why}" if why else f"`{system.repository}`{needs}"
 
 

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from provision.host import packages
+from provision.host.ground.channels import DOCKER
 from provision.host.ground.errors import HostError
 from provision.host.ground.facts import Facts
 from provision.host.ground.machine import Machine, Ran
@@ -14,7 +15,7 @@ from tests.unit.test_host_packages import Installed, Rpm, Solver, only, row, wan
 FACTS = Facts({"ID": "centos", "VERSION_ID": "9"}, "x86_64", "CentOS Stream 9 (x86_64)")
 EVR = "3:28.5.2-1.el10.x86_64"
 SUM = "5" * 64
-LOCK = dict.fromkeys(packages.PACKAGES, (EVR, SUM)) | {"libcgroup": ("0:3.1-1.el9.x86_64", "7" * 64)}
+LOCK = dict.fromkeys(DOCKER.packages, (EVR, SUM)) | {"libcgroup": ("0:3.1-1.el9.x86_64", "7" * 64)}
 ROWS = [[f"{name}-{version}", text] for name, (version, text) in LOCK.items()]
 
 
@@ -39,10 +40,10 @@ def asked(installed, *found, rows=()):
 
 
 def test_the_lock_of_this_system_and_architecture_counts():
-    assert locked.honoured(FACTS, desired(), packages.PACKAGES) == LOCK
-    assert locked.honoured(FACTS, desired(containerd_version="28.5"), packages.PACKAGES) == LOCK
-    assert locked.honoured(FACTS, wanted(), packages.PACKAGES) == {}
-    assert locked.honoured(FACTS, wanted() | {"lock": {"make": True}}, packages.PACKAGES) == {}
+    assert locked.honoured(FACTS, desired(), DOCKER) == LOCK
+    assert locked.honoured(FACTS, desired(containerd_version="28.5"), DOCKER) == LOCK
+    assert locked.honoured(FACTS, wanted(), DOCKER) == {}
+    assert locked.honoured(FACTS, wanted() | {"lock": {"make": True}}, DOCKER) == {}
 
 
 @pytest.mark.parametrize(
@@ -54,7 +55,7 @@ def test_the_lock_of_this_system_and_architecture_counts():
 )  # fmt: skip
 def test_a_lock_that_does_not_fit_is_refused(given, evidence):
     with pytest.raises(HostError) as caught:
-        locked.honoured(FACTS, given, packages.PACKAGES)
+        locked.honoured(FACTS, given, DOCKER)
     assert (caught.value.kind, caught.value.refused) == ("lock-incomplete", True)
     assert evidence in caught.value.evidence
     assert "`fab plan --lock`" in caught.value.hint
@@ -66,7 +67,7 @@ def test_what_is_as_locked_asks_nobody(monkeypatch):
 
 
 def test_a_bare_host_gets_the_locked_packages_and_no_other(served):
-    rows = [row("install", name, "3:28.5.2-1.el10") for name in packages.PACKAGES]
+    rows = [row("install", name, "3:28.5.2-1.el10") for name in DOCKER.packages]
     rows += [row("install", "libcgroup", "3.1-1.el9")]
     ((step,), specs) = asked(only(), rows=rows)
     assert sorted(specs) == sorted(f"{name}-{version}" for name, (version, _) in LOCK.items())
@@ -110,24 +111,24 @@ def test_a_plan_finds_what_will_be_there_with_its_checksums(served):
     rows = [row("upgrade", "docker-ce", "3:29.0.0-1.el10"), row("install", "kernel-modules-extra", "6.12-1")]
     rows += [row("remove", "runc", "1-1")]
     served["docker-ce", "3:29.0.0-1.el10.x86_64"] = "8" * 64
-    there = [(name, EVR) for name in packages.PACKAGES] + [
+    there = [(name, EVR) for name in DOCKER.packages] + [
         ("libcgroup", "0:2.0-1.el9.x86_64"),
         ("bash", "0:5-1.x86_64"),
     ]
     machine = Rpm(*there)
-    found = locked.entry(machine, Solver(), FACTS, rows, packages.PACKAGES, ["libcgroup", "gone"])
+    found = locked.entry(machine, Solver(), FACTS, rows, DOCKER, ["libcgroup", "gone"])
     assert found["system"] == "centos/9 x86_64"
     assert ["docker-ce-3:29.0.0-1.el10.x86_64", "8" * 64] in found["packages"]
     # The repository no longer has the installed one.
     assert ["libcgroup-0:3.1-1.el9.x86_64", "7" * 64] in found["packages"]
-    assert len(found["packages"]) == len(packages.PACKAGES) + 1
+    assert len(found["packages"]) == len(DOCKER.packages) + 1
 
 
 def test_an_installed_engine_that_no_repository_has_cannot_be_locked(served):
     del served["docker-ce", EVR]
-    machine = Rpm(*[(name, EVR) for name in packages.PACKAGES])
+    machine = Rpm(*[(name, EVR) for name in DOCKER.packages])
     with pytest.raises(HostError) as caught:
-        locked.entry(machine, Solver(), FACTS, [], packages.PACKAGES, [])
+        locked.entry(machine, Solver(), FACTS, [], DOCKER, [])
     assert (caught.value.kind, caught.value.evidence) == ("lock-not-served", f"docker-ce-{EVR}")
 
 

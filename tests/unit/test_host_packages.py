@@ -8,6 +8,7 @@ import pytest
 from provision.host import packages
 from provision.host.ground import rpmdb
 from provision.host.ground.change import Change
+from provision.host.ground.channels import DOCKER
 from provision.host.ground.errors import HostError
 from provision.host.ground.machine import Machine, Ran
 from provision.host.packages import transaction
@@ -22,8 +23,10 @@ class Installed:
     """What rpm would say."""
 
     def __init__(self, **held):
-        self.packages = dict.fromkeys(packages.PACKAGES, EVR) | held
+        self.packages = dict.fromkeys(DOCKER.packages, EVR) | held
         self.keys = []
+        self.channel = DOCKER
+        self.stale = self.brought = ()
 
     version = packages.Installed.version
 
@@ -40,7 +43,7 @@ def test_latest_with_upgrade_asks_the_repository():
     assert not packages.is_satisfied(Installed(), wanted(upgrade=True))
 
 
-@pytest.mark.parametrize("missing", packages.PACKAGES)
+@pytest.mark.parametrize("missing", DOCKER.packages)
 def test_a_missing_package_is_never_satisfied(missing):
     installed = Installed()
     del installed.packages[missing]
@@ -144,7 +147,7 @@ def only(*names):
 
 def test_a_missing_plugin_is_asked_for_alone_and_not_at_its_best():
     solver = Solver(row("install", "docker-compose-plugin", "0:2.40.3-1.el10"))
-    installed = only(*[name for name in packages.PACKAGES if name != "docker-compose-plugin"])
+    installed = only(*[name for name in DOCKER.packages if name != "docker-compose-plugin"])
     (step,) = packages.plan(Rpm(), solver, installed, wanted())
     assert solver.told == [("resolve install", ["docker-compose-plugin"])]
     assert solver.options == ["--setopt=best=False"]
@@ -153,7 +156,7 @@ def test_a_missing_plugin_is_asked_for_alone_and_not_at_its_best():
 
 def test_a_missing_client_comes_in_the_version_of_the_engine():
     solver = Solver()
-    packages.plan(Rpm(), solver, only("docker-ce", *packages.PACKAGES[2:]), wanted())
+    packages.plan(Rpm(), solver, only("docker-ce", *DOCKER.packages[2:]), wanted())
     assert solver.told == [("resolve install", ["docker-ce-cli-28.5.2"])]
 
 
@@ -164,7 +167,7 @@ def test_a_missing_client_comes_in_the_version_of_the_engine():
 )  # fmt: skip
 def test_a_plugin_that_would_move_the_engine_is_refused_with_the_variable(action, name):
     solver = Solver(row("install", "docker-compose-plugin"), row(action, name))
-    installed = only(*[each for each in packages.PACKAGES if each != "docker-compose-plugin"])
+    installed = only(*[each for each in DOCKER.packages if each != "docker-compose-plugin"])
     machine = Rpm()
     machine.run = lambda argv, timeout_s=60: Ran(0, "20.10.24", "")
     with pytest.raises(HostError, match="docker-compose-plugin cannot be installed without") as caught:
@@ -295,7 +298,7 @@ def test_a_foreign_engine_is_not_removed_under_its_containers(engine, runtime, w
 def test_containers_of_an_engine_that_stays_do_not_keep_podman(engine):
     engine.add("web")
     solver = Solver(row("install", "docker-compose-plugin"), row("remove", "podman"))
-    assert packages.plan(engine, solver, only(*packages.PACKAGES[:4]), wanted(may_remove=["podman"]))
+    assert packages.plan(engine, solver, only(*DOCKER.packages[:4]), wanted(may_remove=["podman"]))
 
 
 @pytest.fixture(params=["usr/bin", "usr/local/bin"])
@@ -322,7 +325,7 @@ def test_a_dockerd_of_another_package_is_left_to_dnf(static):
 
 
 def test_a_dockerd_beside_an_installed_engine_is_left_alone(static):
-    installed = only(*packages.PACKAGES[:4])
+    installed = only(*DOCKER.packages[:4])
     assert packages.plan(static, Solver(row("install", "docker-compose-plugin")), installed, wanted())
 
 

@@ -159,7 +159,7 @@ def test_containers_of_an_engine_stopped_before_us_are_stopped_by_name(
         content=lambda path: None, folders=lambda *_: [],
     )  # fmt: skip
     installed = SimpleNamespace(packages={"docker-ce": "3:28.5.2-1.el10.x86_64"}, keys=[])
-    monkeypatch.setattr(plans.packages, "Installed", lambda machine: installed)
+    monkeypatch.setattr(plans.packages, "Installed", lambda *_: installed)
     monkeypatch.setattr(plans.owned, "read", lambda machine: before)
     monkeypatch.setattr(plans.packages, "plan_absent", lambda *_: [])
     monkeypatch.setattr(plans.daemon, "plan_absent", lambda *_: [FileChange(engine, FILE, None)])

@@ -5,6 +5,7 @@ import random
 import pytest
 
 from provision.host import packages
+from provision.host.ground.channels import DOCKER
 from provision.host.ground.errors import HostError
 from provision.host.ground.facts import Facts
 from provision.host.packages import repository, versions
@@ -75,7 +76,7 @@ def test_any_version_inside_is_enough_and_an_upgrade_takes_the_newest():
 
 
 def test_an_upgrade_inside_never_goes_back():
-    newer = dict.fromkeys(packages.ENGINE, "3:28.7.1-1.el10.x86_64")
+    newer = dict.fromkeys(DOCKER.engine, "3:28.7.1-1.el10.x86_64")
     assert asked({"version": "28", "upgrade": True}, Installed(**newer))[0] == "docker-ce-28.7.1"
 
 
@@ -105,5 +106,5 @@ def test_a_pinned_containerd_is_the_same_after_an_upgrade_of_the_engine():
 def test_a_held_set_is_one_line_in_our_file():
     facts = Facts({"ID": "centos", "VERSION_ID": "9"}, "x86_64", "CentOS Stream 9")
     desired = {"mirror": "https://a.example", "channel": "stable"}
-    text, held = (repository._written(facts, desired, names) for names in ((), packages.PACKAGES))
-    assert held == text + "exclude=" + " ".join(packages.PACKAGES) + "\n"
+    text, held = (repository._written(facts, desired, names) for names in ((), DOCKER.packages))
+    assert held == text + "exclude=" + " ".join(DOCKER.packages) + "\n"

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from provision.host import packages
 from provision.host.engine import daemon, service
 from provision.host.ground import facts, jsonfile
+from provision.host.ground.channels import DOCKER
 from provision.host.ground.errors import HostError
 from provision.host.ground.machine import Machine, Ran
 from provision.host.packages import dnf_errors, openpgp, repository, signing_key, solver
@@ -149,12 +150,12 @@ def test_whatever_dnf_says_is_rows_and_one_typed_error(text):
 @example("gpg-pubkey ")
 def test_whatever_rpm_and_systemd_say_can_be_read(text):
     found = packages.Installed(Said(text))
-    assert set(found.packages) <= set(packages.PACKAGES)
+    assert set(found.packages) <= set(DOCKER.packages)
     assert isinstance(service.Unit(Said(text)).words(), str)
     assert len(service.last_words(Said(text))) <= 300
 
 
-VERSIONS = st.dictionaries(st.sampled_from(packages.PACKAGES), WORD)
+VERSIONS = st.dictionaries(st.sampled_from(DOCKER.packages), WORD)
 
 
 @given(VERSIONS, LINE)

@@ -35,7 +35,6 @@ def test_no_two_rows_are_for_one_system() -> None:
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ('NAME="Amazon Linux"\nID="amzn"\nVERSION_ID="2023"\n', "Docker has no packages for it"),
         ("NAME=Fedora\nID=fedora\nVERSION_ID=44\n", "Docker's packages for Fedora are others"),
         ("NAME=Debian\nID=debian\nVERSION_ID=12\n", "Docker's EL packages do not support it"),
         ('NAME="Red Hat"\nID="rhel"\nVERSION_ID="11.0"\n', "Docker's EL packages do not support it"),

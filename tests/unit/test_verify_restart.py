@@ -15,7 +15,7 @@ HARMLESS = {
     "docker": 'case "$*" in *" ps "*) echo provision-check-t0ken-serves ;; *" info "*) echo inactive ;; esac',
     "systemctl": 'case $1 in show) printf "RequiredBy=\\nConsistsOf=docker.socket\\n" ;; '
     "restart) touch done ;; is-active) echo active ;; esac",
-    "pgrep": 'case "$*" in "-x dockerd") cat engine ;; *) exit 1 ;; esac',
+    "pgrep": 'case "$*" in "-x dockerd(-current)?") cat engine ;; *) exit 1 ;; esac',
     "dockerd": "echo configuration OK",
 }
 
@@ -84,12 +84,12 @@ BOUND = (
         ("systemctl", BOUND.format("echo reloading"), "a restart would stop app.service old.service"),
         (
             "pgrep",
-            'case "$*" in "-x dockerd") cat engine ;; *docker*build*) echo 7 ;; *) exit 1 ;; esac',
+            'case "$*" in "-x dockerd(-current)?") cat engine ;; *docker*build*) echo 7 ;; *) exit 1 ;; esac',
             "a restart would end a build that is running",
         ),
         (
             "pgrep",
-            'case "$*" in "-x dockerd") cat engine ;; *executor*) echo 7 ;; *) exit 1 ;; esac',
+            'case "$*" in "-x dockerd(-current)?") cat engine ;; *executor*) echo 7 ;; *) exit 1 ;; esac',
             "a restart would end a build that is running",
         ),
         (

@@ -10,6 +10,7 @@ from . import api
 
 # The engine's own shims; with live-restore they outlive it.
 _SHIM = "containerd-shim"
+_DOCKERS_SHIM = "docker-containerd-shim"
 _MOBY = "moby"
 _STEP = "docker build (a step of BuildKit)"
 # The engine runs its plugins in a namespace of their own.
@@ -180,11 +181,19 @@ def namespaces_of_others(machine):
 
 def shims(machine):
     """Return (namespace, container id) of each container that containerd runs, whoever started it."""
-    found = set()
-    for _, words in machine.commands():
-        if _SHIM in words[0] and "-namespace" in words and "-id" in words:
-            found.add(tuple(words[words.index(option) + 1] for option in ("-namespace", "-id")))
-    return sorted(found)
+    found = {_of_shim(words) for _, words in machine.commands() if _SHIM in words[0]}
+    return sorted(pair for pair in found if pair)
+
+
+def _of_shim(words):
+    """Return the pair of one shim; None for one that does not name its container."""
+    options = dict(zip(words, words[1:]))
+    if "-namespace" in options:
+        # The shim of containerd before 1.3 has the id at the end of its directory.
+        container = options.get("-id") or os.path.basename(options.get("-workdir", ""))
+        return (options["-namespace"], container) if container else None
+    # That of Docker before 17.12, which knew no namespaces, has it first.
+    return (_MOBY, words[1]) if _DOCKERS_SHIM in words[0] and len(words) > 1 else None
 
 
 def builds(machine):

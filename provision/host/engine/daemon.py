@@ -23,6 +23,7 @@ from .daemon_keys import (
 )
 from .daemon_words import masked, shown, summary
 from .reloadable import BREAKS_LIVE_RESTORE, RELOADABLE, effect, keeps
+from .unit import Unit
 
 __all__ = (
     "BREAKS_LIVE_RESTORE", "DEFAULTS", "FILE", "OURS", "RELOADABLE", "effect", "keeps", "masked", "merge",
@@ -35,8 +36,11 @@ SWARM_STATE = "swarm/docker-state.json"
 LOCAL = ("unix://", "fd://")
 
 
-def plan(machine, desired, unit_command=None):
-    """Return the Changes for daemon.json; ``unit_command`` is how systemd starts the engine, if it does."""
+def plan(machine, desired, unit_command=None, engine="", comes=False):
+    """Return the Changes for daemon.json; ``unit_command`` is how systemd starts the engine, if it does.
+
+    ``engine`` is its version. ``comes``: it is installed before these Changes, and so is its unit.
+    """
     options = desired["daemon_options"]
     started = dockerd_flags.CommandLine(machine, unit_command)
     _refuse_elsewhere(started)
@@ -46,7 +50,7 @@ def plan(machine, desired, unit_command=None):
     mine = kept.mine(found)
     enforcing = machine.text("/sys/fs/selinux/enforce").strip() == "1"
     swarm = in_swarm(machine, started, found, options)
-    ours = wanted_keys(options, enforcing, swarm, found, mine, started.flags)
+    ours = wanted_keys(options, enforcing, swarm, found, mine, started.flags, engine)
     hidden = hidden_in(ours)
     whole = merge(found, mine, secret.revealed(ours), removed(options, found))
     refuse_unsafe(whole, unit_command, started)
@@ -57,7 +61,11 @@ def plan(machine, desired, unit_command=None):
     validate(machine, whole, started)
     registry_mirrors.refuse_dead(machine, desired, found, whole)
     recorded = record(secret.revealed(ours), hidden, taken(kept, options, found, mine, ours))
-    return [_together(machine, found, dump(whole), recorded, private() if hidden else None, started=started)]
+    dress = private() if hidden else None
+    change = _together(machine, found, dump(whole), recorded, dress, started=started)
+    if comes:
+        change.again = lambda: plan(machine, desired, Unit(machine).command or unit_command, engine)
+    return [change]
 
 
 def plan_absent(machine, before):
@@ -196,6 +204,21 @@ class _Masked(FileChange):
         FileChange._put(self, content, dress)
 
 
+class _Settings(Together):
+    """daemon.json and our record of it; ``again`` plans it anew for an engine that has come meanwhile.
+
+    Its unit may have flags that nobody could know before.
+    """
+
+    again = None
+
+    def apply(self):
+        """Write them."""
+        changes = [self] if self.again is None else self.again()
+        for part in [part for change in changes for part in change.parts]:
+            part.apply()
+
+
 class _Validated(_Masked):
     started = None
 
@@ -214,7 +237,7 @@ def _together(machine, found, content, kept, dress=None, folders=None, started=N
         FileChange(machine, OURS, kept)]
     parts[0].started = started
     before, after = summary(machine.read(FILE), found, content, hidden)
-    change = Together("file", FILE, before, after, parts)
+    change = _Settings("file", FILE, before, after, parts)
     change.diff = parts[0].diff
     change.found, change.whole = found, parse((content or b"").decode("utf-8", "replace"))
     return change

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 
 from ..ground import secret
 from ..ground.jsonfile import dump
@@ -14,6 +15,9 @@ DEFAULTS = {
     "log-opts": {"max-file": "3", "max-size": "10m"},
     "no-new-privileges": True,
 }
+# The first engine that knows each, as numbers: moby pull requests 32944 and 37092. An engine before it does
+# not start with the key.
+_NO_NEW_PRIVILEGES, _LOCAL = (17, 6), (18, 9)
 # Drivers with max-size and max-file.
 ROTATING = ("local", "json-file")
 _DRIVER, _OPTS = "log-driver", "log-opts"
@@ -57,14 +61,24 @@ def digest(value):
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode("utf-8")).hexdigest()[:16]
 
 
-def wanted_keys(options, enforcing=False, swarm=False, found=None, mine=(), flagged=()):
+def defaults(engine=""):
+    """Return the defaults for an ``engine`` of this version, those for a new one if it is empty."""
+    keys, numbers = dict(DEFAULTS), tuple(int(number) for number in re.findall("[0-9]+", engine)[:2])
+    if numbers and numbers < _LOCAL:
+        keys[_DRIVER] = "json-file"
+    if numbers and numbers < _NO_NEW_PRIVILEGES:
+        del keys["no-new-privileges"]
+    return keys
+
+
+def wanted_keys(options, enforcing=False, swarm=False, found=None, mine=(), flagged=(), engine=""):
     """Return our keys: the defaults that apply, overridden by ``options``; a null removes a key.
 
     ``found`` is the file's content, ``mine`` names the keys in it that we wrote, ``flagged`` those that the
-    engine's command line sets.
+    engine's command line sets. ``engine`` is its version.
     """
     found = found or {}
-    keys = dict(DEFAULTS)
+    keys = defaults(engine)
     if enforcing:
         keys["selinux-enabled"] = True
     if swarm:
@@ -74,19 +88,20 @@ def wanted_keys(options, enforcing=False, swarm=False, found=None, mine=(), flag
     wanted = {
         key: value for key, value in keys.items()
         if key not in theirs or (key in options and key != _OPTS)}
-    _pair(wanted, options, found, mine, theirs, flagged)
+    _pair(wanted, options, found, mine, theirs, flagged, keys[_DRIVER])
     return {key: value for key, value in overlay(wanted, options).items() if key not in flagged}
 
 
-def _pair(wanted, options, found, mine, theirs, flagged):
+def _pair(wanted, options, found, mine, theirs, flagged, default):
     """Apply log-driver and log-opts together: the engine does not start with another driver's options."""
     stay = _OPTS in flagged or (_OPTS in theirs and _OPTS not in options)
     if stay and _DRIVER not in found and _DRIVER not in options:
         wanted.pop(_DRIVER, None)
-    driver = options.get(_DRIVER) if _DRIVER in options else DEFAULTS[_DRIVER]
+    driver = options.get(_DRIVER) if _DRIVER in options else default
     if _DRIVER in theirs and _DRIVER not in options:
         # Keep what we wrote for its rotation; add nothing.
-        driver = found.get(_DRIVER) if _OPTS in mine else None
+        named = flagged[_DRIVER].value if _DRIVER in flagged else found.get(_DRIVER)
+        driver = named if _OPTS in mine else None
     if driver not in ROTATING:
         wanted.pop(_OPTS, None)
     elif _OPTS in options or (_OPTS in theirs and orphaned(options, found)):

@@ -11,18 +11,21 @@ from collections import namedtuple
 
 from ..ground import rpmdb
 from ..ground.change import Change, Harm
+from ..ground.channels import CONTAINERDS, ENGINES, is_exchange
 from ..ground.errors import Refusal
 from ..ground.jsonfile import parse
-from . import comeback, containers, daemon, dockerd_flags, live_restore
+from . import api, comeback, containers, daemon, dockerd_flags, live_restore
+from .unit import Unit
 
 # What becomes of the containers ``ids``: ``kept`` by live-restore, or stopped, and ``why``. ``during`` is the
 # value of live-restore for the restart; None leaves it unchanged.
 Fate = namedtuple("Fate", "ids kept during why")
 RECORD = "running"
+STOP_TIMEOUT_S = 300
 RESTART = Harm("containers restart", "container restarts")
 LOST = Harm("containers started with --rm are lost", "container started with --rm is lost")
 # A patch release of these packages keeps containers: that many leading numbers of the version are equal.
-_PROMISED = {"docker-ce": 2, "containerd.io": 1}
+_PROMISED = dict([(name, 2) for name in ENGINES] + [(name, 1) for name in CONTAINERDS])
 
 
 def fate(machine, unit, changes, info):
@@ -41,9 +44,16 @@ def fate(machine, unit, changes, info):
     why = next(_reasons(machine, unit, changes, info), "")
     if not (why or flag or stays_on or can_reload or not unit.active):
         why = "its unit cannot reload, so that live-restore cannot be switched on"
+    if exchange(changes):
+        return Fate(ids, False, None, why)
     if why:
         return Fate(ids, False, False if can_reload and flag is None and (runs_with or now) else None, why)
     return Fate(ids, True, None if flag or stays_on else True, "")
+
+
+def exchange(changes):
+    """Return the first of ``changes`` that puts another engine in the place of this one; None without one."""
+    return next((each for each in changes if is_exchange(getattr(each, "rows", ()))), None)
 
 
 def goal(machine, changes):
@@ -82,10 +92,13 @@ def _reasons(machine, unit, changes, info):  # noqa: C901 (a branch for each rea
     for part in settings(changes):
         if not daemon.keeps(*[_parsed(side) for side in (part.old, part.content)]):
             yield "its bridge or storage options change"
-    for change in changes:
-        for row in getattr(change, "rows", ()):
-            if row.name in _PROMISED and not _is_patch(machine, row, info):
-                yield "%s %s is no patch release" % (row.name, rpmdb.short(row.evr))
+    rows = [row for change in changes for row in getattr(change, "rows", ())]
+    for row in rows:
+        if row.name in ENGINES and row.action == "remove":
+            yield "another engine takes the place of %s" % row.name
+    for row in rows:
+        if row.name in _PROMISED and not _is_patch(machine, row, info):
+            yield "%s %s is no patch release" % (row.name, rpmdb.short(row.evr))
 
 
 def _data_root(machine, unit, changes):
@@ -111,7 +124,7 @@ def _is_edited(machine, unit):
 
 def _is_patch(machine, row, info):
     """Return whether the running engine, or the installed package, changes by a patch release at most."""
-    runs = (info or {}).get("ServerVersion") if row.name == "docker-ce" else None
+    runs = (info or {}).get("ServerVersion") if row.name in ENGINES else None
     before = runs or rpmdb.short(rpmdb.installed(machine, row.name))
     count = _PROMISED[row.name]
     if row.action == "remove" or not before:
@@ -128,8 +141,10 @@ def around(machine, fate, changes, unended=()):
     if fate is None:
         return changes + ([Compare(machine, comeback.Watch(machine, earlier))] if earlier else [])
     watch = comeback.Watch(machine, earlier, fate)
-    held = []
+    held, replaces = [], exchange(changes)
     for change in changes:
+        if change is replaces:
+            change.ready = lambda: clear(machine, watch)
         hold = [Hold(machine, watch)] if touches_settings(change) and fate.during is not None else []
         look = [Look(machine, watch)] if change.disruptive else []
         held += hold + look + [change] + hold
@@ -200,6 +215,19 @@ class Keep(Hold):
     def outcome(self):
         """What became of the containers."""
         return self.watch.outcome()
+
+
+def clear(machine, watch):
+    """Stop the containers before another engine takes the place of theirs; ``watch`` starts them again.
+
+    The other one has a containerd of its own, and would not find what still runs.
+    """
+    watch.observe_more()
+    if Unit(machine).live_restore_flag is None:
+        live_restore.switch_off(machine)
+    ids = api.running(machine)
+    if ids:
+        machine.run(["docker", "stop"] + ids, STOP_TIMEOUT_S)
 
 
 class Look(Change):

@@ -4,6 +4,7 @@ import os
 import shutil
 
 from ..ground.change import Change
+from ..ground.channels import CONTAINERDS
 from ..ground.errors import HostError
 from ..ground.jsonfile import parse
 from . import api, containers
@@ -69,7 +70,7 @@ def _containerd(machine, before, left):
     if before is None:
         ours = CONTAINERD in left
     else:
-        ours = "containerd.io" in before.packages and CONTAINERD not in before.data
+        ours = CONTAINERDS.intersection(before.packages) and CONTAINERD not in before.data
     if not ours:
         return [Namespace(machine)]
     whole, others = Purge(machine, CONTAINERD), containers.namespaces_of_others(machine)

@@ -3,6 +3,7 @@
 import time
 
 from ..ground.change import Change, Harm
+from ..ground.channels import CONTAINERDS
 from ..ground.errors import HostError
 from . import api, containers, live_restore, service
 from .kept import LOST
@@ -16,16 +17,20 @@ STOP = Harm("containers stop", "container stops")
 
 def plan(machine, unit):
     """Return the Change that stops all containers; raise when only a running engine could do it."""
+    refuse_orphans(machine)
     ids = api.running(machine)
-    if ids is None:
-        ids = containers.orphans(machine)
-        if ids:
-            raise HostError(
-                "containers-without-engine",
-                "%d containers run, and the engine that could stop them does not answer" % len(ids),
-                "on the host: systemctl start docker; then run it again",
-                ", ".join(each[:12] for each in ids)[:300], "live-restore let them outlive the engine")
     return [Stopped(machine, unit, containers.observe(machine, ids))] if ids else []
+
+
+def refuse_orphans(machine):
+    """Raise for containers that run while their engine does not answer: nothing else can stop them."""
+    ids = containers.orphans(machine) if api.running(machine) is None else []
+    if ids:
+        raise HostError(
+            "containers-without-engine",
+            "%d containers run, and the engine that could stop them does not answer" % len(ids),
+            "on the host: systemctl start docker; then run it again",
+            ", ".join(each[:12] for each in ids)[:300], "live-restore let them outlive the engine")
 
 
 def plan_back(machine, ids):
@@ -36,8 +41,13 @@ def plan_back(machine, ids):
 def refuse_others(machine, changes):
     """Raise when ``changes`` remove a containerd that runs other people's containers."""
     rows = [row for change in changes for row in getattr(change, "rows", ())]
-    others = containers.of_others(machine)
-    if others and any(row.name == "containerd.io" and row.action == "remove" for row in rows):
+    refuse_containerd(machine, [row.name for row in rows if row.action == "remove"])
+
+
+def refuse_containerd(machine, names):
+    """Raise when ``names``, packages that go, include a containerd that runs other people's containers."""
+    others = containers.of_others(machine) if CONTAINERDS.intersection(names) else []
+    if others:
         raise HostError(
             "containerd-in-use", "containerd, which would be removed, runs containers that are not Docker's",
             "stop them first, or keep this host out of the run", ", ".join(others)[:300],

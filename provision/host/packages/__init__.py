@@ -2,33 +2,46 @@
 
 from ..engine import kernel
 from ..ground import rpmdb
+from ..ground.channels import CONTAINERDS, DOCKER, RUNNING
 from ..ground.errors import HostError
-from . import dnf_errors, locked, others, versions
+from . import dnf_errors, exchange, locked, others, shadow, versions
 from .dnf import Dnf
 from .solver import Row
-from .transaction import ERASE_OPTION, INSTALL_OPTIONS, REMOVE_OPTIONS, Transaction, bring, compare, specs
+from .transaction import (
+    ERASE_OPTION,
+    INSTALL_OPTIONS,
+    REMOVE_OPTIONS,
+    Transaction,
+    bring,
+    compare,
+    exchanges,
+    specs,
+)
 from .yum import Yum
 
 SOLVERS = {"dnf": Dnf, "yum": Yum}
 
-ENGINE = ("docker-ce", "docker-ce-cli")
-PACKAGES = ENGINE + ("containerd.io", "docker-buildx-plugin", "docker-compose-plugin")
-# The packages of a running engine.
-RUNNING = PACKAGES[:3]
-CONTAINERD = "containerd.io"
 LATEST = versions.LATEST
 # An installed engine is upgraded only on request.
 BEST, STAY = "--best", "--setopt=best=False"
 
 
 class Installed(object):
-    """Our installed packages and rpm's trusted keys, in one query: it is most of the cost of a no-op run."""
+    """Our installed packages and rpm's trusted keys, in one query: it is most of the cost of a no-op run.
 
-    def __init__(self, machine=None):
-        words = ["rpm", "-q", "--qf", rpmdb.FORMAT] + list(PACKAGES) + ["gpg-pubkey"]
+    ``channel`` is where the engine is to come from. ``stale`` are the packages of the other channel that go:
+    see exchange.py. ``brought`` are those that our runs installed.
+    """
+
+    def __init__(self, machine=None, channel=DOCKER, brought=()):
+        known = channel.packages + tuple(name for name in channel.former if name not in channel.packages)
+        words = ["rpm", "-q", "--qf", rpmdb.FORMAT] + list(known) + ["gpg-pubkey"]
         rows = rpmdb.pairs(machine.run(words).out) if machine else []
-        self.packages = dict(row for row in rows if row[0] in PACKAGES)
+        self.channel = channel
+        self.packages = dict(row for row in rows if row[0] in known)
         self.keys = [rpmdb.short(row[1]) for row in rows if row[0] == "gpg-pubkey"]
+        self.brought = brought
+        self.stale = exchange.stale(channel, self.packages, brought)
 
     def version(self, name):
         """Return the short version of a package; empty when it is not installed."""
@@ -37,9 +50,12 @@ class Installed(object):
 
 def is_satisfied(installed, desired, lock=None):
     """Return whether the repository need not be asked; 'latest' is any version unless upgrading."""
+    ours = installed.channel.packages
+    if installed.stale:
+        return False
     if lock:
-        return locked.is_satisfied(installed, lock, PACKAGES)
-    if desired["upgrade"] or any(name not in installed.packages for name in PACKAGES):
+        return locked.is_satisfied(installed, lock, ours)
+    if desired["upgrade"] or any(name not in installed.packages for name in ours):
         return False
     return not _outside(installed, desired)
 
@@ -50,36 +66,48 @@ def plan(machine, solver, installed, desired, modules=(), lock=None):
     ``lock`` has exact packages by name, in place of wanted versions. Raise when installed packages would
     change or be removed without being asked for.
     """
-    lock = lock or {}
-    wanted = locked.specs(machine, solver, installed, lock, PACKAGES) if lock else _specs(
+    lock, channel = lock or {}, installed.channel
+    ours, is_new = channel.packages, channel.packages[0] not in installed.packages
+    wanted = locked.specs(machine, solver, installed, lock, ours) if lock else _specs(
         solver, installed, desired)
     asked = wanted + list(modules)
-    if not asked:
-        return []
-    is_new = ENGINE[0] not in installed.packages
-    moves = locked.moves(installed, lock, PACKAGES) if lock else _moves(installed, desired)
     if is_new:
-        others.refuse_unowned(machine, ENGINE[0])
-    rows = _ordered(_found(machine, solver, asked, BEST if moves or is_new else STAY, modules))
+        others.refuse_unowned(machine, ours[0])
+    exchange.refuse_stuck(machine, solver, installed)
+    moves = bool(asked) and (
+        locked.moves(installed, lock, ours) if lock else _moves(installed, desired))
+    best = BEST if moves or is_new else STAY
+    rows = _ordered(_found(machine, solver, asked, best, modules, installed), channel) if asked else []
     if lock:
         locked.expect_complete(rows, lock)
     if not moves:
         others.refuse_moves(machine, [row for row in rows if not _may_move(row, installed)], asked)
-    gone = [row for row in rows if _of_others(row)]
+    gone = [row for row in rows if _of_others(row, installed)]
     if gone:
         others.refuse_removals(machine, gone, desired.get("may_remove") or ())
     # Ours and locked ones by exact version, others as dnf resolves them.
-    ours = [row for row in rows if row.action != "remove" and (row.name in PACKAGES or row.name in lock)]
-    exact = ["%s-%s.%s" % (row.name, row.evr, row.arch) for row in ours] + list(modules)
+    exactly = [row for row in rows if row.action != "remove" and (row.name in ours or row.name in lock)]
+    exact = ["%s-%s.%s" % (row.name, row.evr, row.arch) for row in exactly] + list(modules)
     options = [ERASE_OPTION] if gone else []
-    lost = [row.name for row in gone if not solver.brings(row)]
-    moved = [row for row in rows if row.action in ("upgrade", "downgrade") and row.name not in PACKAGES]
+    leaving = exchange.leaving(machine, solver, installed, rows)
+    rows = [row for row in rows if row.action != "remove" or row in gone] + leaving
+    lost = exchange.lost(machine, solver, installed, desired, gone + leaving)
+    moved = [row for row in rows if row.action in ("upgrade", "downgrade") and row.name not in ours]
     disturbing = moved if moved and others.running(machine) else ()
 
     def make():
-        return solver.release("install", exact, options)
+        if leaving and exact:
+            shadow.replace(machine, solver, exact, options, [row.name for row in leaving], step.ready)
+        elif leaving:
+            solver.perform("remove", [row.name for row in leaving], REMOVE_OPTIONS)
+        else:
+            solver.release("install", exact, options)
 
-    return [Transaction(machine, solver, make, rows, installed, gone, lost, disturbing)] if rows else []
+    if not rows:
+        return []
+    step = Transaction(machine, solver, make, rows, installed, gone, lost, disturbing)
+    step.former = exchange.former(machine, installed, desired)
+    return [step]
 
 
 def plan_absent(machine, solver, installed, owned):
@@ -93,7 +121,7 @@ def plan_absent(machine, solver, installed, owned):
         # Another package needs a dependency that was installed with ours: keep it.
         rows = solver.resolve("remove", ours, REMOVE_OPTIONS)
     others.refuse_dependents(machine, [row for row in rows if row.name not in owned])
-    rows = _ordered(rows)
+    rows = _ordered(rows, installed.channel)
 
     def make():
         return solver.perform("remove", [row.name for row in rows], REMOVE_OPTIONS)
@@ -105,44 +133,52 @@ def plan_back(machine, solver, installed, goal, half):
     """Return the Change that restores the versions in ``goal``; raise when no repository has them."""
     found = rpmdb.everything(machine)
     missing, surplus, double, there = compare(found, goal)
-    coming = [] if half else _resolved(solver, "install", specs(missing), INSTALL_OPTIONS)
+    others_go = [name for name, _ in surplus] if exchanges(missing, surplus) and not half else []
+    options = shadow.options(machine, solver, others_go) or INSTALL_OPTIONS
+    coming = [] if half else _resolved(solver, "install", specs(missing), options)
     going = [] if half else _resolved(solver, "remove", sorted({name for name, _ in surplus}), REMOVE_OPTIONS)
     gone, dependents = (
         [row for row in rows if row.action == "remove" and row.name not in goal] for rows in (coming, going))
     if not missing:
         # A dependent may need just what is restored: dnf resolves the two separately.
         others.refuse_dependents(machine, dependents)
-    rows = coming + going
+    known = {row.name for row in coming}
+    rows = coming + [row for row in going if row.name not in known]
     if half:
         rows = [_row("install", pair) for pair in missing] + [_row("reinstall", pair) for pair in there]
         rows += [_row("remove", pair) for pair in surplus + double]
     lost = [row.name for row in gone if not solver.brings(row)]
-    return [Transaction(
-        machine, solver, lambda: bring(machine, solver, goal, half), _ordered(rows), installed, gone, lost)
-    ] if rows else []
+    step = Transaction(
+        machine, solver, lambda: bring(machine, solver, goal, half, step.ready),
+        _ordered(rows, installed.channel), installed, gone, lost)
+    return [step] if rows else []
 
 
 def every(solver, desired):
-    """Return what to ask for on a host that has none of the packages."""
+    """Return what to ask for on a host that has none of Docker's packages."""
     return _specs(solver, Installed(), desired)
 
 
 def engine(solver, installed, desired, lock):
     """Return the version of the engine that would run; empty where no repository says it."""
-    there, wanted = installed.version(ENGINE[0]), desired["version"]
+    name = installed.channel.packages[0]
+    there, wanted = installed.version(name), desired["version"]
     if lock:
-        return rpmdb.short(lock[ENGINE[0]][0])
+        return rpmdb.short(lock[name][0])
     if there and not _moves(installed, desired):
         return there
-    found = solver.versions(ENGINE[:1]).get(ENGINE[0], ())
+    found = solver.versions([name]).get(name, ())
     return max([""] + [each for each in found if versions.matches(each, wanted)], key=versions.order)
 
 
 def versions_after(installed, changes):
-    """Return the version of each of our packages once ``changes`` are made, by name."""
-    rows = [row for change in changes for row in getattr(change, "rows", ()) if row.name in PACKAGES]
+    """Return the version of each package of the channel once ``changes`` are made, by name."""
+    ours = installed.channel.packages
+    rows = [row for change in changes for row in getattr(change, "rows", ())
+            if row.name in ours and row.action != "remove"]
+    there = {name: installed.packages[name] for name in ours if name in installed.packages}
     moved = {row.name: "%s%s.%s" % ("" if ":" in row.evr else "0:", row.evr, row.arch) for row in rows}
-    return dict(installed.packages, **moved)
+    return dict(there, **moved)
 
 
 def restart_engine(changes):
@@ -160,24 +196,30 @@ def _row(action, pair):
     return Row(action, name, arch, evr)
 
 
-def _found(machine, solver, asked, best, modules):
+def _found(machine, solver, asked, best, modules, installed):
     """Return the rows for what is ``asked``; with removals only where there is no other way."""
+    channel = installed.channel
+    # One engine takes the place of the other in more than one transaction.
+    solve = solver.resolve if installed.stale else solver.hold
+    best = [best] + shadow.options(machine, solver, installed.stale)
     try:
-        rows = solver.hold("install", asked, [best])
+        rows = solve("install", asked, best)
     except HostError as error:
         if error.kind == "version-not-found" and any(name in error.evidence for name in modules):
             raise kernel.missing(error.evidence)
+        if error.kind == "version-not-found" and channel.is_own and channel.packages[0] in asked:
+            raise exchange.not_served(channel, error.evidence)
         if error.kind not in (dnf_errors.CONFLICT, dnf_errors.UNKNOWN):
             raise
-        rows = _erasing(solver, asked, best)
+        rows = _erasing(solve, asked, best)
         if not rows:
             raise error
     return [_beside(machine, row) for row in rows]
 
 
-def _erasing(solver, asked, best):
+def _erasing(solve, asked, best):
     try:
-        return solver.hold("install", asked, [best, ERASE_OPTION])
+        return solve("install", asked, best + [ERASE_OPTION])
     except HostError:
         return []  # The first error says what conflicts.
 
@@ -190,14 +232,16 @@ def _beside(machine, row):
     return row
 
 
-def _of_others(row):
-    return row.action == "remove" and row.name not in PACKAGES
+def _of_others(row, installed):
+    ours = row.name in installed.channel.packages or exchange.may_go(row.name, installed)
+    return row.action == "remove" and not ours
 
 
 def _may_move(row, installed):
     """Return whether it may change unasked: removals are judged elsewhere, a new engine may need it."""
-    return _of_others(row) or (
-        row.action == "upgrade" and row.name not in PACKAGES and ENGINE[0] not in installed.packages)
+    ours = installed.channel.packages
+    return (row.action == "remove" and row.name not in ours) or (
+        row.action == "upgrade" and row.name not in ours and ours[0] not in installed.packages)
 
 
 def _moves(installed, desired):
@@ -207,30 +251,36 @@ def _moves(installed, desired):
 
 def _outside(installed, desired):
     """Return our installed packages whose version is not a wanted one."""
-    return {name for name in installed.packages
-            if not versions.matches(installed.version(name), _wanted(name, desired))}
+    channel = installed.channel
+    there = [name for name in channel.packages if name in installed.packages]
+    return {name for name in there
+            if not versions.matches(installed.version(name), _wanted(name, desired, channel))}
 
 
-def _wanted(name, desired):
-    if name == CONTAINERD:
+def _wanted(name, desired, channel):
+    if name in CONTAINERDS:
         return desired.get("containerd_version") or LATEST
-    return desired["version"] if name in ENGINE else LATEST
+    return desired["version"] if name in channel.engine else LATEST
 
 
 def _specs(solver, installed, desired):
-    if is_satisfied(installed, desired):
-        return []
-    outside, there = _outside(installed, desired), installed.version(ENGINE[0])
-    if desired["upgrade"] or outside & set(ENGINE):
-        names, engine = PACKAGES, ""
+    channel = installed.channel
+    outside, there = _outside(installed, desired), installed.version(channel.packages[0])
+    if desired["upgrade"] or outside & set(channel.engine):
+        names, engine = channel.packages, ""
     else:
         # A missing client is installed in the engine's version, and another containerd never moves it.
-        names = [name for name in PACKAGES if name not in installed.packages or (outside and name in RUNNING)]
+        names = [name for name in channel.packages
+                 if name not in installed.packages or (outside and name in RUNNING)]
         engine = there
-    chosen = dict.fromkeys(ENGINE, engine or versions.newest(solver, ENGINE, desired["version"], there))
-    if CONTAINERD in names:
-        chosen[CONTAINERD] = versions.newest(
-            solver, [CONTAINERD], _wanted(CONTAINERD, desired), installed.version(CONTAINERD))
+    if not names:
+        return []
+    chosen = dict.fromkeys(
+        channel.engine, engine or versions.newest(solver, channel.engine, desired["version"], there))
+    if channel.containerd in names:
+        chosen[channel.containerd] = versions.newest(
+            solver, [channel.containerd], _wanted(channel.containerd, desired, channel),
+            installed.version(channel.containerd))
     return [_spec(name, chosen.get(name, LATEST)) for name in names]
 
 
@@ -238,6 +288,7 @@ def _spec(name, version):
     return name if version == LATEST else "%s-%s" % (name, version)
 
 
-def _ordered(rows):
+def _ordered(rows, channel):
+    ours = channel.packages
     return sorted(rows, key=lambda row: (
-        (PACKAGES.index(row.name), "") if row.name in PACKAGES else (len(PACKAGES), row.name)))
+        (ours.index(row.name), "") if row.name in ours else (len(ours), row.name)))

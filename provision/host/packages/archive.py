@@ -19,7 +19,7 @@ _BASE = re.compile(r"^(baseurl\s*=\s*\w+://)mirror\.centos\.org/", re.MULTILINE)
 
 def ended(facts):
     """Return the day on which the updates of this host's system ended; empty while there are some."""
-    return systems.ended(systems.supported(facts), time.time())
+    return systems.ended(systems.find(facts.release), time.time())
 
 
 def refuse_ended(facts):

@@ -5,7 +5,7 @@ import os
 import re
 import sys
 
-from ..ground import scratch
+from ..ground import channels, scratch
 from ..ground.errors import HostError
 from . import archive, bundle, dnf_errors, every, metadata, repository, signing_key
 
@@ -20,6 +20,7 @@ def collect(machine, facts, desired, solver):
 
     Nothing of the host is changed; ``solver`` is its package manager.
     """
+    channels.refuse_bundle(desired)
     if archive.ended(facts) and not desired["accept_eol"]:
         archive.refuse_ended(facts)
     desired = repository.settle(machine, facts, desired, solver, True)
@@ -36,7 +37,8 @@ def collect(machine, facts, desired, solver):
         found = [(name, os.path.join(folder.path, name)) for name in names]
         machine.tell({"collected": {
             "system": facts.system, "platform": bundle.platform(facts), "channel": desired["channel"],
-            "version": next(each.tags["VERSION"] for each in headers if each.tags["NAME"] == "docker-ce"),
+            "version": next(
+                each.tags["VERSION"] for each in headers if each.tags["NAME"] == channels.DOCKER.packages[0]),
             "signers": sorted({header.signer for header in headers}),
             "members": [[name, os.path.getsize(path), metadata.digest(path)] for name, path in found]}})
         if os.read(machine.source, 1):

@@ -4,33 +4,34 @@ import re
 
 from ..ground import rpmdb
 from ..ground.errors import Refusal
+from ..ground.own_engines import DISTRO
 from . import checksums, versions
 
 NEVRA = re.compile(
     r"([A-Za-z0-9][A-Za-z0-9._+-]*)-([0-9]+:[A-Za-z0-9._+~^]+-[A-Za-z0-9._+~^]+\.[a-z0-9_]+)\Z")
-CONTAINERD = "containerd.io"
 NOT_SERVED = "lock-not-served"
 # How much of a list a message shows, in letters.
 SHOWN = 400
 
 
-def system(facts):
-    """Return the name of the system in the lock, like 'centos/9 x86_64'."""
+def system(facts, channel):
+    """Return the name of the system in the lock, like 'centos/9 x86_64'; its own engine is another entry."""
     release = facts.release
     major = release.get("VERSION_ID", "").split(".")[0]
-    return "%s/%s %s" % (release.get("ID", "").lower(), major, facts.arch)
+    own = " " + DISTRO if channel.is_own else ""
+    return "%s/%s %s%s" % (release.get("ID", "").lower(), major, facts.arch, own)
 
 
-def honoured(facts, desired, ours):
+def honoured(facts, desired, channel):
     """Return {name: (version, SHA-256)} for this system; empty without a lock.
 
-    Raise for a lock that lacks this system or one of the packages ``ours``, or has another version of the
-    engine or of containerd than is wanted.
+    Raise for a lock that lacks this system or one of the packages of ``channel``, or has another version of
+    the engine or of containerd than is wanted.
     """
     systems = (desired.get("lock") or {}).get("systems")
     if systems is None:
         return {}
-    name = system(facts)
+    name, ours = system(facts, channel), channel.packages
     if name not in systems:
         raise _incomplete("provision.lock.yml has no packages for %s" % name, ", ".join(sorted(systems)))
     rows = [(NEVRA.match(nevra), nevra, text) for nevra, text in systems[name]]
@@ -40,7 +41,8 @@ def honoured(facts, desired, ours):
     if wrong:
         raise _incomplete("provision.lock.yml lacks packages for %s" % name, ", ".join(wrong))
     _expect_wanted(lock, ours[0], desired, "version")
-    _expect_wanted(lock, CONTAINERD, desired, "containerd_version")
+    if channel.containerd:
+        _expect_wanted(lock, channel.containerd, desired, "containerd_version")
     return lock
 
 
@@ -87,15 +89,17 @@ def expect_complete(rows, lock):
         raise _incomplete("provision.lock.yml lacks what this host needs", ", ".join(extra)[:SHOWN])
 
 
-def entry(machine, solver, facts, rows, ours, brought):
+def entry(machine, solver, facts, rows, channel, brought):
     """Return what the lock says about this system, once ``rows`` are installed.
 
     ``brought`` are the packages that our runs installed. What is in no repository any more has no checksum:
-    of a dependency the newest is taken in its place, and for a package of ``ours`` this raises.
+    of a dependency the newest is taken in its place, and for a package of ``channel`` this raises.
     """
+    ours = channel.packages
     there, names = dict(rpmdb.everything(machine)), set(ours) | set(brought)
     names.update(row.name for row in rows if row.action == "install")
     there.update((row.name, _version(row)) for row in rows if row.action != "remove")
+    names -= {row.name for row in rows if row.action == "remove"}
     wanted = {name: there[name] for name in names if name in there and not name.startswith("kernel")}
     served = checksums.of(solver, sorted(wanted))
     missing = [name for name in ours if (name, wanted.get(name)) not in served]
@@ -106,7 +110,7 @@ def entry(machine, solver, facts, rows, ours, brought):
             _shown((name, wanted.get(name)) for name in missing))
     chosen = [(name, _nearest(served, name, wanted[name])) for name in sorted(wanted)]
     return {
-        "system": system(facts),
+        "system": system(facts, channel),
         "packages": [["%s-%s" % pair, served[pair]] for pair in chosen if pair in served]}
 
 

@@ -60,11 +60,11 @@ def refuse_removals(machine, rows, may_remove):
     if refused:
         names = sorted(row.name for row in rows)
         raise Refusal(
-            REMOVES, "Docker's packages would remove packages of this host: " + ", ".join(names),
+            REMOVES, "the engine's packages would remove packages of this host: " + ", ".join(names),
             "if they may be removed: docker_engine_may_remove: [%s]; else keep this host out of the run"
             % ", ".join(names),
             "; ".join(_needed(machine, row) for row in refused)[:600],
-            "containerd.io and docker-ce exclude them, or what they need")
+            "they exclude each other, or what they need (containerd.io brings a runc of its own)")
     running = _running_by(machine, {row.name for row in rows})
     if running:
         raise Refusal(

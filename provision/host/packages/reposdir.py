@@ -13,8 +13,8 @@ REPO_FOLDER = "/etc/yum.repos.d"
 class ReposDir(object):
     """What a package manager of ours reads in place of the host's .repo files.
 
-    ``text`` is our .repo file, and ``authorities`` (PEM) verify its server. ``with_archive`` reads the
-    archive of CentOS in place of its mirrors. A ``bundle`` is the only repository.
+    ``text`` is our .repo file, empty for none, and ``authorities`` (PEM) verify its server. ``with_archive``
+    reads the archive of CentOS in place of its mirrors. A ``bundle`` is the only repository.
 
     Once it is filled, ``passed_over`` says which other files have Docker's packages, which are left out, and
     ``archived`` whether the archive is used.
@@ -44,7 +44,8 @@ class ReposDir(object):
         authorities = os.path.join(folder, os.path.basename(CA_FILE))
         if self.authorities:
             _write(authorities, self.authorities)
-        _write(os.path.join(folder, self.file), self.text.replace(CA_FILE, authorities))
+        if self.text:
+            _write(os.path.join(folder, self.file), self.text.replace(CA_FILE, authorities))
 
     def _theirs(self):
         """Return the host's .repo files, without ours."""

@@ -6,14 +6,15 @@ import re
 import time
 
 from ..engine import api, health, kernel
+from ..engine.unit import UNIT, Unit
 from ..ground import rpmdb
 from ..ground.change import REMOVED, Change, Harm, line
+from ..ground.channels import ENGINES, is_exchange
 from ..ground.errors import HostError
-from . import dnf_errors
+from . import dnf_errors, shadow
+from .shadow import REMOVE_OPTIONS
 from .solver import Row
 
-# A removal needs no repository, and removes only what it names.
-REMOVE_OPTIONS = ["--disablerepo=*", "--noautoremove"]
 ERASE_OPTION = "--allowerasing"
 INSTALL_OPTIONS = [ERASE_OPTION]
 GOES = Harm("packages of others are removed", "package of others is removed")
@@ -31,11 +32,17 @@ class Transaction(Change):
 
     ``gone`` are the rows that remove other people's packages. ``lost`` are the names that no repository has,
     so that they cannot be restored. ``moved`` are the rows that change what other people's containers may
-    run with.
+    run with. ``former`` is where the packages came from that go, as for ``Solver.take``; None for the
+    present repositories. ``ready`` is called before an engine goes for another one.
     """
 
     kind = "packages"
     uses_rpm = True
+    former = None
+    was_enabled = False
+
+    def ready(self):
+        """Do nothing, unless somebody has set another function."""
 
     def __init__(self, machine, solver, make, rows, installed, gone=(), lost=(), moved=()):
         self.machine = machine
@@ -54,13 +61,17 @@ class Transaction(Change):
         """Perform the transaction."""
         self._observe()
         self.make()
+        self._enable_again()
 
     def undo(self):
         """Restore the old versions, by comparison with rpm's database."""
         self._observe()
         if self.solver.broke_off:
             sweep_unpacked(self.machine, self.began)
-        bring(self.machine, self.solver, self.before_us, self.solver.broke_off)
+        if self.former:
+            self.solver.take(*self.former)
+        bring(self.machine, self.solver, self.before_us, self.solver.broke_off, self.ready)
+        self._enable_again()
         found = {name for name, _ in rpmdb.everything(self.machine)} if self.lost else ()
         gone = [name for name in self.lost if name not in found]
         if gone:
@@ -108,11 +119,18 @@ class Transaction(Change):
             found = rpmdb.everything(self.machine)
             self.before_us = rpmdb.versions(found, {row.name for row in self.rows} - set(self.lost))
             self.ran_before_us = api.version(self.machine)
+            self.was_enabled = is_exchange(self.rows) and Unit(self.machine).enabled
+
+    def _enable_again(self):
+        """Enable docker.service if it was: the scriptlets of an engine that goes disable it."""
+        if self.was_enabled:
+            self.machine.run(["systemctl", "enable", UNIT])
 
 
-def bring(machine, solver, goal, half):
+def bring(machine, solver, goal, half, ready=lambda: None):
     """Bring the packages in ``goal`` to exactly its versions; an empty list removes one.
 
+    ``ready`` is called before an engine goes for another one.
     ``half``: a transaction on them was interrupted. Its packages are then reinstalled, since neither their
     files nor their scriptlets can be trusted.
     """
@@ -121,10 +139,14 @@ def bring(machine, solver, goal, half):
         ran = rpmdb.erase(machine, name, version)
         if ran.rc:
             raise dnf_errors.classify(ran.out + ran.err)
+    others = sorted({name for name, _ in surplus})
+    if exchanges(missing, surplus):
+        shadow.replace(machine, solver, specs(missing), [], others, ready)
+        others = missing = ()
     if missing:
         solver.perform("install", specs(missing), INSTALL_OPTIONS)
-    if surplus:
-        solver.perform("remove", sorted({name for name, _ in surplus}), REMOVE_OPTIONS)
+    if others:
+        solver.perform("remove", others, REMOVE_OPTIONS)
     try:
         if half and there:
             solver.perform("reinstall", specs(there))
@@ -155,6 +177,11 @@ def compare(found, goal):
     surplus = {pair for pair in other - double if not goal[pair[0]]}
     there = {pair for pair in want & now if not kernel.is_part(pair[0])}
     return sorted(want - now), sorted(surplus), sorted(double), sorted(there)
+
+
+def exchanges(missing, surplus):
+    """Return whether one engine goes and another one comes, by (name, version) pairs."""
+    return all(ENGINES.intersection(name for name, _ in pairs) for pairs in (missing, surplus))
 
 
 def specs(found):

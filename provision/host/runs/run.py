@@ -1,10 +1,9 @@
 """Carry out a plan: note each Change in the journal before and after, undo all in reverse at a failure."""
 
+from ..ground.channels import ENGINES
 from ..ground.errors import as_host_error
 from . import detach, history, rpmlock
 from .journal import Journal
-
-ENGINE = ("package", "docker-ce", "+")
 
 
 def carry_out(machine, request, changes, result, of=(), cancels=False):
@@ -33,7 +32,8 @@ def carry_out(machine, request, changes, result, of=(), cancels=False):
 def show(changes):
     """Return what a result says of the changes."""
     lines = [line for change in changes for line in change.lines()]
-    installed = any((line["kind"], line["subject"], line["sign"]) == ENGINE for line in lines)
+    new = [line["subject"] for line in lines if (line["kind"], line["sign"]) == ("package", "+")]
+    installed = bool(ENGINES.intersection(new))
     return {"installed": installed, "changes": lines, "changed": bool(lines)}
 
 
