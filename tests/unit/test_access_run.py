@@ -15,6 +15,7 @@ from provision.model import Host, Session
 from provision.run.interrupts import catch_signals
 
 SILENT_S = 30.0
+pytestmark = pytest.mark.usefixtures("as_at_a_terminal")
 
 
 def sessions(*names: str) -> tuple[Session, ...]:
@@ -27,13 +28,6 @@ def silence() -> Iterator[threading.Event]:
     found = threading.Event()
     yield found
     found.set()
-
-
-@pytest.fixture(autouse=True)
-def as_at_a_terminal() -> Iterator[None]:
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 def test_each_host_has_its_answer_or_its_error() -> None:

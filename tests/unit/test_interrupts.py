@@ -2,24 +2,12 @@
 
 import os
 import signal
-from collections.abc import Iterator
 
 import pytest
 
 from provision.run.interrupts import Cancel, TerminalClosed, Terminated, catch_signals, exit_code_of
 
-ALL = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-
-@pytest.fixture(autouse=True)
-def handlers() -> Iterator[None]:
-    before = {number: signal.getsignal(number) for number in ALL}
-    # As at a terminal: under nohup SIGHUP would be ignored, and in a background job SIGINT.
-    for number in ALL:
-        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
+pytestmark = pytest.mark.usefixtures("as_at_a_terminal")
 
 
 def send(number: int = signal.SIGINT) -> None:
