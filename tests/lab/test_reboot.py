@@ -116,7 +116,7 @@ def test_a_host_reboots_into_the_kernel_that_has_the_module(project: Project) ->
     project.write()
     in_host(lab, "el1", POD)
     project.fab("provision").expect(8, "containers stop at the reboot", "--allow-disruption")
-    plan = planned(project, "el1")
+    plan = planned(project, "el1")["el1"]
     assert in_host(lab, "el1", BOOT) == before
     assert [name for name, *_ in plan[:4]] == [*PARTS, f"reboot into kernel {NEXT}"]
     assert [after for *_, after in plan[:3]] == [f"6.12.0-{NEW}"] * 3
