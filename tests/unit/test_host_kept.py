@@ -150,6 +150,17 @@ def not_promised(engine: PlayedEngine) -> list[Change]:
     return whole
 
 
+def test_an_engine_whose_containers_do_not_stop_is_not_replaced(
+    engine: PlayedEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path(engine.path(FILE)).write_bytes(b'{"live-restore": true}')
+    engine.live_restore = True
+    monkeypatch.setattr(engine, "_stop_all", lambda names: None)
+    with pytest.raises(HostError, match="could not stop every container") as caught:
+        kept.clear(engine, SimpleNamespace(observe_more=lambda: None))
+    assert (caught.value.evidence, engine.live_restore) == ("web", True)
+
+
 def test_what_was_started_after_the_plan_does_not_stop_unasked(engine: PlayedEngine) -> None:
     keep = not_promised(engine)[0]
     engine.add("job")

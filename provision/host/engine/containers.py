@@ -6,6 +6,7 @@ import threading
 import time
 from collections import namedtuple
 
+from ..ground.errors import HostError
 from . import api
 
 # The engine's own shims; with live-restore they outlive it.
@@ -19,6 +20,7 @@ PORT_TIMEOUT_S = 2
 # A service that waits for its client stays silent this long; docker-proxy closes sooner.
 SILENCE_S = 0.1
 EXEC_TIMEOUT_S = 10
+STOP_TIMEOUT_S = 300
 POLL_S = 0.2
 AT_ONCE = 16
 
@@ -158,6 +160,31 @@ def orphans(machine):
 def of_others(machine):
     """Return "namespace/id" of each container that containerd runs for somebody else."""
     return ["%s/%s" % pair for pair in shims(machine) if pair[0] not in _ENGINES]
+
+
+def stop(machine, ids):
+    """Stop them; raise with those that still run."""
+    ran = machine.run(["docker", "stop"] + ids, STOP_TIMEOUT_S)
+    # docker stop fails for a container that ends by itself in the meantime; that is no failure here.
+    running = left(machine, ids)
+    if running:
+        raise HostError(
+            "containers", "docker could not stop every container",
+            "see docker ps on the host; then run it again",
+            " ".join([", ".join(each[:12] for each in running)] + ran.err.split())[:300])
+
+
+def left(machine, ids):
+    """Return those of which the engine does not say that they have stopped or are gone.
+
+    Each is asked about by itself: engine 26 still lists what has just stopped.
+    """
+    return [each for each in ids if not _has_stopped(machine, each)]
+
+
+def _has_stopped(machine, container):
+    found = api.inspect(machine, container)
+    return not runs(found) if found else api.is_gone(machine, container)
 
 
 def namespaces_of_others(machine):

@@ -12,7 +12,7 @@ from collections import namedtuple
 from ..ground import rpmdb
 from ..ground.change import Change, Harm
 from ..ground.channels import CONTAINERDS, ENGINES, is_exchange
-from ..ground.errors import Refusal
+from ..ground.errors import HostError, Refusal
 from ..ground.jsonfile import parse
 from . import api, comeback, containers, daemon, dockerd_flags, live_restore
 from .unit import Unit
@@ -21,7 +21,6 @@ from .unit import Unit
 # value of live-restore for the restart; None leaves it unchanged.
 Fate = namedtuple("Fate", "ids kept during why")
 RECORD = "running"
-STOP_TIMEOUT_S = 300
 RESTART = Harm("containers restart", "container restarts")
 LOST = Harm("containers started with --rm are lost", "container started with --rm is lost")
 # A patch release of these packages keeps containers: that many leading numbers of the version are equal.
@@ -220,14 +219,19 @@ class Keep(Hold):
 def clear(machine, watch):
     """Stop the containers before another engine takes the place of theirs; ``watch`` starts them again.
 
-    The other one has a containerd of its own, and would not find what still runs.
+    The other one has a containerd of its own, and would not find what still runs. Raise with those that do
+    not stop: their engine stays.
     """
     watch.observe_more()
-    if Unit(machine).live_restore_flag is None:
-        live_restore.switch_off(machine)
+    switched = Unit(machine).live_restore_flag is None and live_restore.switch_off(machine)
     ids = api.running(machine)
-    if ids:
-        machine.run(["docker", "stop"] + ids, STOP_TIMEOUT_S)
+    try:
+        if ids:
+            containers.stop(machine, ids)
+    except HostError:
+        if switched:
+            live_restore.release(machine, machine.read(daemon.FILE))
+        raise
 
 
 class Look(Change):

@@ -8,7 +8,6 @@ from ..ground.errors import HostError
 from . import api, containers, live_restore, service
 from .kept import LOST
 
-STOP_TIMEOUT_S = 300
 # systemd restarts a unit after 100 ms (RestartSec), and `docker run` takes about a second.
 COMES_BACK_S = 2
 RECORD = "containers"
@@ -77,10 +76,11 @@ class Stopped(Change):
         """Stop them; raise with the names of those that still run."""
         self.switched = self.switches and live_restore.switch_off(self.machine)
         if self.units:
-            self.machine.run(["systemctl", "stop"] + self.units, STOP_TIMEOUT_S)
-        _stop(self.machine, [each.id for each in self.found])
+            self.machine.run(["systemctl", "stop"] + self.units, containers.STOP_TIMEOUT_S)
+        containers.stop(self.machine, [each.id for each in self.found])
         time.sleep(COMES_BACK_S)
-        found = containers.observe(self.machine, _left(self.machine, api.running(self.machine) or ()))
+        found = containers.observe(
+            self.machine, containers.left(self.machine, api.running(self.machine) or ()))
         # Swarm starts replacements of its own containers; they stop with the engine.
         left = [each.name for each in found if not each.service]
         if left:
@@ -129,31 +129,7 @@ class Started(Change):
 
     def undo(self):
         """Stop them."""
-        _stop(self.machine, self.ids)
-
-
-def _stop(machine, ids):
-    ran = machine.run(["docker", "stop"] + ids, STOP_TIMEOUT_S)
-    # docker stop fails for a container that ends by itself in the meantime; that is no failure here.
-    left = _left(machine, ids)
-    if left:
-        raise HostError(
-            "containers", "docker could not stop every container",
-            "see docker ps on the host; then run it again",
-            " ".join([", ".join(each[:12] for each in left)] + ran.err.split())[:300])
-
-
-def _left(machine, ids):
-    """Return those of which the engine does not say that they have stopped or are gone.
-
-    Each is asked about by itself: engine 26 still lists what has just stopped.
-    """
-    return [each for each in ids if not _has_stopped(machine, each)]
-
-
-def _has_stopped(machine, container):
-    found = api.inspect(machine, container)
-    return not containers.runs(found) if found else api.is_gone(machine, container)
+        containers.stop(self.machine, self.ids)
 
 
 def _start(machine, ids):
