@@ -68,7 +68,7 @@ def test_cgroup_driver(facts: Facts, engine: dict[str, Any]) -> None:
 
 def test_limits_are_possible(engine: dict[str, Any]) -> None:
     """Containers can be limited in memory, processor time and number of processes."""
-    # PidsLimit is told since 19.03.
+    # Engines before 19.03 do not say PidsLimit.
     missing = [name for name in ("MemoryLimit", "CpuCfsQuota", "PidsLimit") if not engine.get(name, True)]
     assert not missing, f"want each limit possible, is missing: {' '.join(missing)}"
 

@@ -150,6 +150,14 @@ class Project:
         """Put a secret into the keyring, whatever is there, also for a host that is added later."""
         credentials.store(self.settings, Owner.parse(owner), credentials.parse_sort(kind), Secret(secret))
 
+    def move_to(self, lab: Lab) -> None:
+        """Make ``lab`` its lab: each host there gets an entry, a pin and its password."""
+        self.lab = lab
+        for host in lab.hosts:
+            assert host.password
+            self.add(host.name, host)
+            self.store(host.name, host.password.reveal())
+
     def add(self, name: str, host: LabHost) -> None:
         """Make ``host`` the inventory's host ``name``, pinned."""
         self.hosts[name] = {"ansible_host": host.address}

@@ -52,11 +52,7 @@ def archive(old: Lab) -> Iterator[None]:
 @pytest.fixture
 def project(old: Lab, new_project: NewProject) -> Project:
     made = new_project()
-    made.lab = old
-    host = old.hosts[0]
-    assert host.password
-    made.add("el1", host)
-    made.store("el1", host.password.reveal())
+    made.move_to(old)
     return made
 
 

@@ -100,11 +100,7 @@ def old(one_host_lab: Callable[[str], Lab], tmp_path: Path) -> Lab:
 @pytest.fixture
 def project(old: Lab, new_project: NewProject) -> Project:
     made = new_project()
-    made.lab = old
-    host = old.hosts[0]
-    assert host.password
-    made.add("el1", host)
-    made.store("el1", host.password.reveal())
+    made.move_to(old)
     return made
 
 
